@@ -1,0 +1,395 @@
+//! The scenario, resolved: every default written out, every reference by name, every quantity an integer.
+//!
+//! This is what `show` prints, what the run directory keeps and what [`crate::run`] executes. The text forms
+//! are in [`longhaul_core::text`]; the grammar and the defaults are in [`crate::decode`].
+
+use longhaul_core::time::Span;
+use longhaul_core::units::{BitRate, ByteSize, Probability};
+
+/// Version of the scenario language.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A whole scenario.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scenario {
+    /// Short name; names the run directory. Letters, digits, `_` and `-`.
+    pub name: String,
+    /// What the scenario asks.
+    pub question: String,
+    /// The answer that its author expects.
+    pub expect: String,
+    /// Root of all random streams.
+    pub seed: u64,
+    /// The run ends here at the latest; what is unfinished then is reported as unfinished.
+    pub horizon: Span,
+    /// Distance between the samples of the time series.
+    pub sample_interval: Span,
+    /// Which share of the payload is real bytes.
+    pub payload: PayloadMode,
+    /// Regions.
+    pub regions: Vec<Region>,
+    /// Directed links.
+    pub links: Vec<Link>,
+    /// Virtual machines.
+    pub vms: Vec<Vm>,
+    /// Live migrations.
+    pub migrations: Vec<Migration>,
+    /// Plain bulk transfers over TCP.
+    pub transfers: Vec<Transfer>,
+    /// What must hold at the end.
+    pub assertions: Vec<Assertion>,
+}
+
+/// Which share of the VM memory is generated, encoded, carried, decoded and compared byte by byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PayloadMode {
+    /// All of it.
+    Real,
+    /// This share, in (0, 1]; the rest is synthetic, at the ratios measured on the real share in the same run.
+    Sampled {
+        /// The share of the pages that is real.
+        share: Probability,
+    },
+}
+
+/// A region: a node of the network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Region {
+    /// Unique name.
+    pub name: String,
+    /// Where it is. With both ends known, a link faster than light in fibre is an error.
+    pub location: Option<Location>,
+}
+
+/// Geographic coordinates in millionths of a degree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Location {
+    /// North positive, within ±90°.
+    pub latitude_microdegrees: i32,
+    /// East positive, within ±180°.
+    pub longitude_microdegrees: i32,
+}
+
+/// A directed link. Its name in messages and results is `from->to`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// Region at the sending end.
+    pub from: String,
+    /// Region at the receiving end.
+    pub to: String,
+    /// Rate, above zero; counts whole Ethernet frames, as netem does.
+    pub rate: BitRate,
+    /// One-way propagation delay.
+    pub delay: Span,
+    /// Capacity of the queue in front of the serialiser.
+    pub queue: QueueLimit,
+    /// Loss law.
+    pub loss: Loss,
+    /// Jitter law; adds to the propagation delay and never reorders.
+    pub jitter: Jitter,
+}
+
+/// Capacity of a drop-tail queue, the frame in transmission not counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum QueueLimit {
+    /// At most so many frames.
+    Packets(u32),
+    /// At most so many bytes of frames.
+    Bytes(ByteSize),
+}
+
+/// Loss law of a link, drawn for each frame before it is queued.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loss {
+    /// Nothing is lost at random.
+    None,
+    /// Each frame independently.
+    Independent {
+        /// Probability of losing a frame.
+        mean: Probability,
+    },
+    /// Gilbert–Elliott: everything is lost in the bad state.
+    GilbertElliott {
+        /// Long-run share of frames lost, below one.
+        mean: Probability,
+        /// Mean length of a burst in frames, at least 1.
+        burst_packets: u32,
+    },
+}
+
+/// Jitter law of a link: a delay added to the propagation delay, never negative.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Jitter {
+    /// None.
+    None,
+    /// Normal with this mean and standard deviation, cut off at zero.
+    Normal {
+        /// Mean before the cut.
+        mean: Span,
+        /// Standard deviation before the cut.
+        sd: Span,
+    },
+    /// Uniform between zero and this maximum.
+    Uniform {
+        /// Upper end.
+        max: Span,
+    },
+}
+
+/// A virtual machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Vm {
+    /// Unique name.
+    pub name: String,
+    /// Region where it runs at the start.
+    pub region: String,
+    /// Its memory.
+    pub memory: Memory,
+}
+
+/// Content of a VM's memory and how it changes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Memory {
+    /// Generated from the seed.
+    Generated {
+        /// Content pattern.
+        pattern: Pattern,
+        /// Size, whole pages of 4 KiB, at least one.
+        size: ByteSize,
+        /// How the guest writes.
+        dirty: Dirty,
+    },
+    /// Recorded images of equal size, whole pages each; the guest goes through them one by one.
+    Images {
+        /// Files, relative to the scenario file.
+        files: Vec<String>,
+        /// Time between two images.
+        interval: Span,
+    },
+}
+
+/// Content patterns of the testing framework's workload generator (reference rows T26–T29).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pattern {
+    /// 30 % zero, 40 % repetitive, 20 % of 6 bits per byte, 10 % random; bound 4.0×.
+    RealWorld,
+    /// Random bytes; incompressible.
+    Constant,
+    /// Runs of 64 KiB random (30 %) and 128 KiB zero (70 %); bound 5.67×.
+    Bursty,
+    /// A sine wave in bytes.
+    Sinusoidal,
+}
+
+/// How a generated guest writes its memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Dirty {
+    /// Page writes per second, Poisson.
+    pub pages_per_s: u64,
+    /// Share of the memory that is written, uniformly; in [0, 1].
+    pub working_set: Probability,
+    /// Bytes that one write changes in its page, 1 to 4096.
+    pub bytes_per_write: ByteSize,
+}
+
+/// One live migration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Migration {
+    /// Unique among migrations and transfers.
+    pub name: String,
+    /// The VM.
+    pub vm: String,
+    /// The region where it goes.
+    pub to: String,
+    /// When it starts.
+    pub start: Start,
+    /// QEMU's `downtime-limit`.
+    pub downtime_limit: Span,
+    /// How pages are encoded.
+    pub encoding: Encoding,
+    /// How they are carried.
+    pub transport: Transport,
+}
+
+/// When something starts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// At this time of the run.
+    At(Span),
+    /// This long after another migration has completed.
+    After {
+        /// Its name.
+        migration: String,
+        /// How long after.
+        pause: Span,
+    },
+}
+
+/// Encoding of memory pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Encoding {
+    /// Zero pages are named, all others sent as they are.
+    Raw,
+    /// Hierarchical delta encoding.
+    Hde {
+        /// zstd level, 1 to 19.
+        level: u32,
+    },
+}
+
+/// Adaptive multi-stream transport over TCP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transport {
+    /// TCP connections, 1 to 256.
+    pub streams: u32,
+    /// Largest chunk, 1 KiB to 16 MiB.
+    pub chunk: ByteSize,
+    /// Bytes that may be sent and not yet acknowledged by the receiving transport, at least one chunk.
+    pub window: ByteSize,
+    /// The connections.
+    pub tcp: Tcp,
+}
+
+/// A TCP connection's settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tcp {
+    /// Congestion control.
+    pub controller: Controller,
+    /// Send buffer: bytes written and not yet acknowledged.
+    pub send_buffer: ByteSize,
+    /// Receive buffer: the largest window that is offered.
+    pub receive_buffer: ByteSize,
+}
+
+/// Congestion control.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Controller {
+    /// RFC 5681 with RFC 6582/6675 recovery.
+    Reno,
+    /// RFC 9438.
+    Cubic,
+}
+
+/// A bulk transfer: every connection carries an equal share, then both sides close.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Transfer {
+    /// Unique among migrations and transfers.
+    pub name: String,
+    /// Region of the sender.
+    pub from: String,
+    /// Region of the receiver.
+    pub to: String,
+    /// Bytes in all.
+    pub size: ByteSize,
+    /// When it starts.
+    pub at: Span,
+    /// TCP connections, 1 to 256, at most one per byte.
+    pub streams: u32,
+    /// The connections.
+    pub tcp: Tcp,
+}
+
+/// Something that must hold at the end of the run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Assertion {
+    /// What is measured.
+    pub metric: Metric,
+    /// How the samples of the scope become one value.
+    pub statistic: Statistic,
+    /// Whose samples.
+    pub scope: Scope,
+    /// What the value must satisfy.
+    pub bound: Bound,
+    /// Whether a failure fails the run.
+    pub level: Level,
+}
+
+/// What can be asserted. One sample per migration, transfer or link of the scope.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Metric {
+    /// Migration: from its start to the guest running at the destination.
+    MigrationTotalTime,
+    /// Migration: how long the guest stood still.
+    MigrationDowntime,
+    /// Migration: bytes handed to the transport's streams.
+    MigrationTransferred,
+    /// Migration: memory sent (raw) over bytes handed to the transport's streams.
+    MigrationCompressionRatio,
+    /// Migration: number of dirty-bitmap synchronisations.
+    MigrationDirtySyncCount,
+    /// Migration: 1 if it completed with every compared page equal, else 0.
+    MigrationSuccess,
+    /// Transfer: from the first SYN until the last stream has seen the peer's close.
+    TransferCompletionTime,
+    /// Transfer: size over completion time.
+    TransferGoodput,
+    /// Link: bits sent over rate × time, from the first to the last frame.
+    LinkUtilisation,
+    /// Link: frames lost by the loss law over frames offered.
+    LinkLoss,
+    /// Link: frames dropped by the full queue over frames offered.
+    LinkQueueDrops,
+    /// Link: longest wait in the queue.
+    LinkQueueDelay,
+}
+
+/// How samples become one value. Quantiles are nearest-rank (⌈qn⌉-th smallest).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Statistic {
+    /// Smallest.
+    Min,
+    /// Arithmetic mean.
+    Mean,
+    /// 50th percentile.
+    Median,
+    /// 95th percentile; wants 20 samples.
+    P95,
+    /// 99th percentile; wants 100 samples.
+    P99,
+    /// Largest.
+    Max,
+    /// Sum.
+    Sum,
+}
+
+/// Whose samples an assertion looks at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Every migration, transfer or link, as the metric says.
+    All,
+    /// The one with this name; `from->to` for a link.
+    Only(String),
+}
+
+/// What the value must satisfy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bound {
+    /// Value ≤ bound.
+    AtMost(Value),
+    /// Value ≥ bound.
+    AtLeast(Value),
+}
+
+/// A value of a metric, in the unit of its kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Value {
+    /// A time.
+    Time(Span),
+    /// A size.
+    Size(ByteSize),
+    /// A rate.
+    Rate(BitRate),
+    /// A share in [0, 1], written as a percentage.
+    Share(Probability),
+    /// A plain number, in millionths.
+    Number(u64),
+}
+
+/// How serious a failed assertion is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Fails the run.
+    Critical,
+    /// Is reported.
+    Advisory,
+}
