@@ -81,7 +81,11 @@ impl<'de> Deserialize<'de> for Payload {
             Some(("r:", hex)) if hex.len() % 2 == 0 && hex.is_ascii() => {
                 let mut bytes = BytesMut::with_capacity(hex.len() / 2);
                 for pair in hex.as_bytes().chunks_exact(2) {
-                    let nibble = |c: u8| char::from(c).to_digit(16).ok_or_else(|| D::Error::custom("not hex"));
+                    let nibble = |c: u8| {
+                        char::from(c)
+                            .to_digit(16)
+                            .ok_or_else(|| D::Error::custom("not hex"))
+                    };
                     bytes.extend_from_slice(&[(nibble(pair[0])? << 4 | nibble(pair[1])?) as u8]);
                 }
                 Ok(Payload::Real(bytes.freeze()))
@@ -125,7 +129,11 @@ impl PayloadBuffer {
     /// Takes up to `limit` bytes of one piece from the front; `None` if the queue is empty or `limit` is 0.
     pub fn pop(&mut self, limit: u64) -> Option<Payload> {
         let front = self.pieces.front_mut().filter(|_| limit > 0)?;
-        let piece = if front.len() <= limit { self.pieces.pop_front()? } else { front.split_to(limit) };
+        let piece = if front.len() <= limit {
+            self.pieces.pop_front()?
+        } else {
+            front.split_to(limit)
+        };
         self.len -= piece.len();
         Some(piece)
     }
@@ -148,7 +156,9 @@ impl PayloadBuffer {
         let mut joined = BytesMut::new();
         let mut missing = len;
         while missing > 0 {
-            let Some(Payload::Real(bytes)) = self.pop(missing as u64) else { unreachable!("checked above") };
+            let Some(Payload::Real(bytes)) = self.pop(missing as u64) else {
+                unreachable!("checked above")
+            };
             if bytes.len() == len {
                 return Some(bytes);
             }
@@ -187,7 +197,10 @@ mod tests {
 
     #[test]
     fn payload_survives_its_text_form() {
-        for payload in [Payload::Synthetic(u64::MAX), Bytes::from_static(&[0, 0xff, 0x7a]).into()] {
+        for payload in [
+            Payload::Synthetic(u64::MAX),
+            Bytes::from_static(&[0, 0xff, 0x7a]).into(),
+        ] {
             let text = serde_json::to_string(&payload).unwrap();
             assert_eq!(serde_json::from_str::<Payload>(&text).unwrap(), payload);
         }

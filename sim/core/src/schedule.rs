@@ -78,7 +78,10 @@ impl EventId {
     /// # Panics
     /// If the source has used up its counter.
     pub const fn new(class: Class, source: EntityId, counter: u64) -> EventId {
-        assert!(counter < EventId::COUNTER_LIMIT, "one source scheduled 2^36 events");
+        assert!(
+            counter < EventId::COUNTER_LIMIT,
+            "one source scheduled 2^36 events"
+        );
         EventId((class as u64) << 60 | (source.0 as u64) << 36 | counter)
     }
 
@@ -164,8 +167,13 @@ mod tests {
         assert_eq!(id.class(), Some(Class::Timer));
         assert_eq!(id.source().index(), 0xab_cdef);
         assert_eq!(id.counter(), 0xf_1234_5678);
-        assert!(EventId::new(Class::Arrival, EntityId::new(9), 9) < EventId::new(Class::Timer, EntityId::new(0), 0));
-        assert!(EventId::new(Class::Timer, EntityId::new(1), 9) < EventId::new(Class::Timer, EntityId::new(2), 0));
+        assert!(
+            EventId::new(Class::Arrival, EntityId::new(9), 9)
+                < EventId::new(Class::Timer, EntityId::new(0), 0)
+        );
+        assert!(
+            EventId::new(Class::Timer, EntityId::new(1), 9) < EventId::new(Class::Timer, EntityId::new(2), 0)
+        );
         assert_eq!(EventId::SETUP.class(), None);
     }
 }

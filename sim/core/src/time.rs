@@ -112,7 +112,11 @@ impl AddAssign<Span> for Instant {
 impl Sub<Span> for Instant {
     type Output = Instant;
     fn sub(self, span: Span) -> Instant {
-        Instant(self.0.checked_sub(span.0).expect("virtual time before the start of the run"))
+        Instant(
+            self.0
+                .checked_sub(span.0)
+                .expect("virtual time before the start of the run"),
+        )
     }
 }
 

@@ -101,7 +101,11 @@ impl Probability {
 
     /// `parts` of 10^12, or `None` above one.
     pub const fn from_parts(parts: u64) -> Option<Probability> {
-        if parts <= Probability::PARTS { Some(Probability(parts)) } else { None }
+        if parts <= Probability::PARTS {
+            Some(Probability(parts))
+        } else {
+            None
+        }
     }
 
     /// `numerator / denominator` rounded to the nearest part, or `None` above one or for a zero denominator.
@@ -144,9 +148,15 @@ mod tests {
 
     #[test]
     fn a_full_frame_takes_its_textbook_time() {
-        assert_eq!(BitRate::from_bits_per_s(100_000_000).time_for(1514), Span::from_ns(121_120));
+        assert_eq!(
+            BitRate::from_bits_per_s(100_000_000).time_for(1514),
+            Span::from_ns(121_120)
+        );
         assert_eq!(BitRate::from_bits_per_s(0).time_for(1), Span::MAX);
-        assert_eq!(BitRate::from_bits_per_s(3).time_for(1), Span::from_ns(2_666_666_667));
+        assert_eq!(
+            BitRate::from_bits_per_s(3).time_for(1),
+            Span::from_ns(2_666_666_667)
+        );
     }
 
     #[test]
@@ -162,6 +172,9 @@ mod tests {
         assert_eq!(Probability::from_parts(Probability::PARTS + 1), None);
         assert_eq!(Probability::from_ratio(3, 2), None);
         assert_eq!(Probability::from_ratio(1, 0), None);
-        assert_eq!(Probability::from_ratio(1, 1000).unwrap().as_parts(), 1_000_000_000);
+        assert_eq!(
+            Probability::from_ratio(1, 1000).unwrap().as_parts(),
+            1_000_000_000
+        );
     }
 }
