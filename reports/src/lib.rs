@@ -1,1 +1,23 @@
-//! Under construction.
+//! From the records of a run to what people and programs read.
+//!
+//! | module | what it makes |
+//! | --- | --- |
+//! | [`console`] | the text of a finished run for a terminal |
+//! | [`json`] | `summary.json`, `digest.json` and the way back |
+//! | [`csv`] | `series.csv`, `events.csv` and `trace.csv` |
+//! | [`directory`] | the run directory, written whole or not at all |
+//! | [`human`] | quantities as people read them |
+//! | [`wrap`] | text in lines of a width |
+//!
+//! Reports see only records (`longhaul_core::record`), so everything here can be made again later without
+//! simulating. Nothing depends on the clock, the environment or the machine.
+
+pub mod console;
+pub mod csv;
+pub mod directory;
+#[cfg(test)]
+mod fixture;
+pub mod human;
+pub mod json;
+mod table;
+pub mod wrap;

@@ -1,1 +1,70 @@
-fn main() {}
+//! The `longhaul` program. Each verb has a file; what they share:
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `args` | the command line |
+//! | `exit` | exit codes, and what leads to each |
+//! | `output` | the two streams: colour per stream, a broken pipe is no error |
+//! | `progress` | how far a run has got |
+//! | `interrupt` | the first Ctrl-C ends cleanly, the second at once |
+//! | `reproduce` | the command that brings a run back, and the message of a bug |
+//! | `replica` | a run in a process of its own, for `run --verify` |
+//! | `verify` | two runs compared, down to the first event in which they differ |
+
+mod args;
+mod check;
+mod digest;
+mod exit;
+mod interrupt;
+mod list;
+mod output;
+mod progress;
+mod replica;
+mod reproduce;
+mod run;
+mod show;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Verb};
+use exit::{Exit, Failure};
+
+fn main() -> ExitCode {
+    let exit = reproduce::guard(|| match Args::try_parse() {
+        Ok(args) => dispatch(&args),
+        Err(message) => usage(&message),
+    });
+    ExitCode::from(exit)
+}
+
+/// Runs the verb and says on standard error what stopped it.
+fn dispatch(args: &Args) -> Exit {
+    let colour = args.color;
+    let result = match &args.verb {
+        Verb::Run(verb) => run::run(verb, colour),
+        Verb::Check(verb) => check::check(verb, colour),
+        Verb::Show(verb) => show::show(verb),
+        Verb::List => list::list(),
+        Verb::Digest(verb) => digest::digest(verb),
+    };
+    result.unwrap_or_else(|failure: Failure| {
+        output::note(&failure.message(output::colour_of_stderr(colour)));
+        failure.exit()
+    })
+}
+
+/// Prints clap's message: help and version to standard output, mistakes to standard error.
+fn usage(message: &clap::Error) -> Exit {
+    match output::forgive_broken_pipe(message.print()) {
+        Ok(()) if message.use_stderr() => Exit::Usage,
+        Ok(()) => Exit::Passed,
+        Err(error) => {
+            let failure = Failure::Output(error);
+            output::note(&failure.message(false));
+            failure.exit()
+        }
+    }
+}

@@ -1,1 +1,82 @@
-//! Under construction.
+//! TCP as Linux does it, as a sans-IO state machine.
+//!
+//! A [`Connection`] moves *counts*: a [`Segment`] names a range of the stream, and whoever carries it keeps the
+//! bytes. The caller brings segments and time in and draws segments and events out; there is no clock, socket
+//! or random draw inside.
+//!
+//! ```
+//! use longhaul_core::time::Instant;
+//! use longhaul_tcp::{Config, Connection, Event};
+//!
+//! let mut client = Connection::connect(Config::default(), Instant::ZERO);
+//! let mut server = Connection::listen(Config::default());
+//! client.write(Instant::ZERO, 100_000);
+//! client.shutdown(Instant::ZERO);
+//! // A network without delay: pass segments to and fro until both fall silent.
+//! let mut received = 0;
+//! loop {
+//!     let mut silent = true;
+//!     while let Some(segment) = client.poll_segment(Instant::ZERO) {
+//!         server.on_segment(Instant::ZERO, &segment);
+//!         silent = false;
+//!     }
+//!     while let Some(event) = server.poll_event() {
+//!         match event {
+//!             Event::Received(bytes) => received += bytes,
+//!             Event::PeerFinished => server.shutdown(Instant::ZERO),
+//!             _ => {}
+//!         }
+//!     }
+//!     while let Some(segment) = server.poll_segment(Instant::ZERO) {
+//!         client.on_segment(Instant::ZERO, &segment);
+//!         silent = false;
+//!     }
+//!     if silent {
+//!         break;
+//!     }
+//! }
+//! assert_eq!(received, 100_000);
+//! ```
+//!
+//! # What is modelled
+//!
+//! The reference is Linux 6.1 with its default settings, `HZ` = 250.
+//!
+//! | part | where | source |
+//! | --- | --- | --- |
+//! | handshake, FIN, RST, their retries | [`connection`] | RFC 9293, `tcp_input.c` |
+//! | RTT, timeout, backoff, the kernel's timer wheel | `rtt`, `timer` | RFC 6298, `tcp_rtt_estimator`, `kernel/time/timer.c` |
+//! | SACK scoreboard, RACK, loss probes | `send` | RFC 2018, 2883, 8985, `tcp_recovery.c` |
+//! | window reduction (PRR), restart after idle, window validation | `send` | RFC 6937, 2861, `tcp_input.c` |
+//! | Reno, CUBIC, HyStart | `congestion` | RFC 5681, 9438, `tcp_cubic.c` |
+//! | delayed, quick and thinned ACKs | `delayed_ack` | `tcp_output.c`, `tcp_input.c` |
+//! | bursts of segmentation offload | `send::burst` | `tcp_tso_autosize`, `tcp_tso_should_defer` |
+//! | drops by the sender's own queue | [`Connection::on_local_drop`] | `tcp_enter_cwr` |
+//!
+//! # What is not
+//!
+//! - Undoing a window reduction that turned out needless (Eifel, DSACK), F-RTO, adaptation of RACK's window to
+//!   DSACKs: after reordering or a spurious timeout this sender is slower than Linux.
+//! - Nagle's algorithm: a last short segment leaves at once when nothing else is queued.
+//! - Autotuning of buffers, and the memory that Linux counts beside payload: see [`Config`].
+//! - A reader that lags: the application reads at once, so the window closes only by what is out of order. Hence
+//!   no zero-window probes either; a foreign peer that closes its window for good stalls the sender for good.
+//! - ECN, pacing (CUBIC and Reno do not pace in Linux), keepalive, TIME-WAIT, SACK reneging, path MTU discovery.
+
+pub mod config;
+pub mod connection;
+pub mod segment;
+pub mod stats;
+
+mod congestion;
+mod delayed_ack;
+mod ranges;
+mod receive;
+mod rtt;
+mod send;
+mod timer;
+
+pub use config::{Config, ConfigError, Controller};
+pub use connection::{Connection, Event, Failure};
+pub use segment::{Flags, SackBlock, Segment};
+pub use stats::Stats;

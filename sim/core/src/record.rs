@@ -291,7 +291,7 @@ pub struct EventRecord {
     pub kind: String,
     /// Details as JSON.
     pub detail: String,
-    /// Index of the engine event in which it happened, from 1; 0 before the first.
+    /// Index of the engine event in which it happened, as in the trace.
     pub during_event: u64,
 }
 

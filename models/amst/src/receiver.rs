@@ -1,0 +1,367 @@
+//! The receiving side: acknowledgement, reassembly and delivery in order.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use longhaul_core::machine::{CloseReason, StreamId};
+use longhaul_core::payload::{Payload, PayloadBuffer};
+use serde::{Deserialize, Serialize};
+
+use crate::reader::{Direction, Record, RecordReader};
+use crate::record::{self, ChunkName, HEADER_BYTES, Header, RecordError};
+use crate::{MAX_REPLY_BYTES, MAX_STREAMS, MessageId, StreamEnd};
+
+/// How a [`Receiver`] works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReceiverOptions {
+    /// The sender's window: no more than this is held for reassembly, a header's length counted for every chunk.
+    pub window_bytes: u64,
+}
+
+/// What a [`Receiver`] wants done, or reports.
+#[derive(Clone, Debug)]
+pub enum ReceiverOutput {
+    /// Send bytes.
+    Send {
+        /// On which stream.
+        stream: StreamId,
+        /// What.
+        payload: Payload,
+    },
+    /// Send nothing more on this stream.
+    Close {
+        /// Which one.
+        stream: StreamId,
+    },
+    /// A stream ended.
+    StreamEnded {
+        /// Which one.
+        stream: StreamId,
+        /// Why.
+        why: StreamEnd,
+    },
+    /// The next message, complete.
+    Delivered {
+        /// Which one; always one more than the last.
+        message: MessageId,
+        /// Its content.
+        content: PayloadBuffer,
+    },
+}
+
+/// What a [`Receiver`] has done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct ReceiverStats {
+    /// Messages delivered.
+    pub messages: u64,
+    /// Their bytes.
+    pub message_bytes: u64,
+    /// Chunks received, duplicates included.
+    pub chunks: u64,
+    /// Chunks that were already there.
+    pub duplicate_chunks: u64,
+    /// The most that was held for reassembly, a header's length counted for every chunk.
+    pub held_bytes_max: u64,
+}
+
+#[derive(Debug)]
+struct Stream {
+    reader: RecordReader,
+    /// Acknowledgements to send at the next poll.
+    acknowledgements: Vec<ChunkName>,
+    /// Bytes that the transport has not taken over.
+    untaken: u64,
+}
+
+/// A message in parts.
+#[derive(Debug)]
+struct Assembly {
+    length: u64,
+    received: u64,
+    chunks: BTreeMap<u64, PayloadBuffer>,
+}
+
+/// The receiving side. See the [crate] documentation.
+#[derive(Debug)]
+pub struct Receiver {
+    options: ReceiverOptions,
+    streams: BTreeMap<StreamId, Stream>,
+    /// Streams with acknowledgements to send, in the order in which they got them.
+    acknowledging: VecDeque<StreamId>,
+    /// The next message to deliver.
+    next_message: u64,
+    assemblies: BTreeMap<u64, Assembly>,
+    held_bytes: u64,
+    reply: Option<Bytes>,
+    /// The stream that carries the reply.
+    replied_on: Option<StreamId>,
+    outputs: VecDeque<ReceiverOutput>,
+    stats: ReceiverStats,
+}
+
+impl Receiver {
+    /// A receiver without streams.
+    pub fn new(options: ReceiverOptions) -> Receiver {
+        Receiver {
+            options,
+            streams: BTreeMap::new(),
+            acknowledging: VecDeque::new(),
+            next_message: 0,
+            assemblies: BTreeMap::new(),
+            held_bytes: 0,
+            reply: None,
+            replied_on: None,
+            outputs: VecDeque::new(),
+            stats: ReceiverStats::default(),
+        }
+    }
+
+    /// The peer has opened a stream.
+    pub fn on_accepted(&mut self, stream: StreamId) {
+        if self.streams.len() >= MAX_STREAMS as usize {
+            self.outputs.push_back(ReceiverOutput::Close { stream });
+            self.outputs.push_back(ReceiverOutput::StreamEnded {
+                stream,
+                why: StreamEnd::TooMany,
+            });
+            return;
+        }
+        self.streams.entry(stream).or_insert_with(|| Stream {
+            reader: RecordReader::new(Direction::ToReceiver),
+            acknowledgements: Vec::new(),
+            untaken: 0,
+        });
+        self.send_reply();
+    }
+
+    /// Bytes arrived from the sender. Bytes of a stream that has ended are dropped.
+    pub fn on_received(&mut self, stream: StreamId, mut piece: Payload) {
+        while let Some(it) = self.streams.get_mut(&stream) {
+            let chunk = match it.reader.read(&mut piece) {
+                Ok(None) => break,
+                Ok(Some(chunk)) => chunk,
+                Err(error) => return self.refuse(stream, error),
+            };
+            let name = ChunkName {
+                message: chunk.header.message,
+                offset: chunk.header.offset,
+                length: chunk.header.length,
+            };
+            if let Err(error) = self.on_chunk(chunk) {
+                return self.refuse(stream, error);
+            }
+            self.acknowledge(stream, name);
+        }
+    }
+
+    /// The transport took over bytes.
+    ///
+    /// # Panics
+    /// If it took more than it was given.
+    pub fn on_sent(&mut self, stream: StreamId, bytes: u64) {
+        if let Some(it) = self.streams.get_mut(&stream) {
+            assert!(
+                bytes <= it.untaken,
+                "the driver took {bytes} of {} bytes",
+                it.untaken
+            );
+            it.untaken -= bytes;
+        }
+    }
+
+    /// The driver says that a stream is over.
+    pub fn on_closed(&mut self, stream: StreamId, reason: CloseReason) {
+        if self.streams.contains_key(&stream) {
+            // A sender that finishes a stream has all the answers it wants from it. One that failed may have
+            // taken the reply with it.
+            if reason == CloseReason::Finished {
+                self.flush_acknowledgements();
+                self.outputs.push_back(ReceiverOutput::Close { stream });
+            } else if self.replied_on == Some(stream) {
+                self.replied_on = None;
+            }
+            self.end_stream(stream, StreamEnd::Closed(reason));
+        }
+    }
+
+    /// Answers the sender, once. The reply travels on the lowest open stream; if that one fails it is sent again
+    /// on the next, and the sender reports it once.
+    ///
+    /// # Panics
+    /// At the second reply, and for a content that is empty or longer than [`MAX_REPLY_BYTES`].
+    pub fn reply(&mut self, content: Bytes) {
+        assert!(self.reply.is_none(), "a second reply");
+        assert!(
+            (1..=MAX_REPLY_BYTES as usize).contains(&content.len()),
+            "a reply of {} bytes",
+            content.len()
+        );
+        self.reply = Some(content);
+        self.send_reply();
+    }
+
+    /// The next thing to do, or `None` until something happens.
+    pub fn poll(&mut self) -> Option<ReceiverOutput> {
+        if self.outputs.is_empty() {
+            self.flush_acknowledgements();
+        }
+        self.outputs.pop_front()
+    }
+
+    /// Streams that have not ended.
+    pub fn open_streams(&self) -> u32 {
+        self.streams.len() as u32
+    }
+
+    /// What is held for reassembly, a header's length counted for every chunk. Never above the window.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
+
+    /// What it has done so far.
+    pub fn stats(&self) -> &ReceiverStats {
+        &self.stats
+    }
+
+    fn on_chunk(&mut self, chunk: Record) -> Result<(), RecordError> {
+        let Record { header, body } = chunk;
+        self.stats.chunks += 1;
+        if header.message < self.next_message {
+            self.stats.duplicate_chunks += 1;
+            return Ok(());
+        }
+        let wire_bytes = u64::from(HEADER_BYTES) + u64::from(header.length);
+        // Every message before this one takes at least a header and a byte of the window.
+        let ahead = header.message - self.next_message;
+        if header.message_length > self.options.window_bytes || ahead > self.options.window_bytes {
+            return Err(RecordError::Window);
+        }
+        if self.is_duplicate(&header)? {
+            self.stats.duplicate_chunks += 1;
+            return Ok(());
+        }
+        if self.held_bytes + wire_bytes > self.options.window_bytes {
+            return Err(RecordError::Window);
+        }
+        self.held_bytes += wire_bytes;
+        self.stats.held_bytes_max = self.stats.held_bytes_max.max(self.held_bytes);
+        let assembly = self.assemblies.entry(header.message).or_insert_with(|| Assembly {
+            length: header.message_length,
+            received: 0,
+            chunks: BTreeMap::new(),
+        });
+        assembly.received += u64::from(header.length);
+        assembly.chunks.insert(header.offset, body);
+        self.deliver();
+        Ok(())
+    }
+
+    /// Whether this very chunk is there already. A chunk that overlaps others, or that knows another length of
+    /// its message, is an error.
+    fn is_duplicate(&self, header: &Header) -> Result<bool, RecordError> {
+        let Some(assembly) = self.assemblies.get(&header.message) else {
+            return Ok(false);
+        };
+        if assembly.length != header.message_length {
+            return Err(RecordError::Contradiction);
+        }
+        let end = header.offset + u64::from(header.length);
+        match assembly.chunks.range(..end).next_back() {
+            Some((&offset, there)) if offset == header.offset && there.len() == u64::from(header.length) => {
+                Ok(true)
+            }
+            Some((&offset, there)) if offset + there.len() > header.offset => Err(RecordError::Contradiction),
+            _ => Ok(false),
+        }
+    }
+
+    /// Delivers messages while the next one is complete.
+    fn deliver(&mut self) {
+        while let Some(first) = self.assemblies.first_entry()
+            && *first.key() == self.next_message
+            && first.get().received == first.get().length
+        {
+            let mut content = PayloadBuffer::default();
+            for mut chunk in first.remove().chunks.into_values() {
+                self.held_bytes -= u64::from(HEADER_BYTES) + chunk.len();
+                while let Some(piece) = chunk.pop(u64::MAX) {
+                    content.push(piece);
+                }
+            }
+            self.stats.messages += 1;
+            self.stats.message_bytes += content.len();
+            let message = MessageId(self.next_message);
+            self.outputs
+                .push_back(ReceiverOutput::Delivered { message, content });
+            self.next_message += 1;
+        }
+    }
+
+    fn acknowledge(&mut self, stream: StreamId, name: ChunkName) {
+        let it = self.streams.get_mut(&stream).expect("it brought the chunk");
+        if it.acknowledgements.is_empty() {
+            self.acknowledging.push_back(stream);
+        }
+        it.acknowledgements.push(name);
+        if it.acknowledgements.len() == record::MAX_NAMES_PER_RECORD {
+            self.flush_acknowledgements();
+        }
+    }
+
+    /// Sends all acknowledgements that have come together, one record per stream.
+    fn flush_acknowledgements(&mut self) {
+        // An honest sender has at most a window in flight, in chunks that take more room than two thirds of an
+        // acknowledgement record. More than two windows unread is a peer that wants this side's memory.
+        let reply_limit = u64::from(HEADER_BYTES) + u64::from(MAX_REPLY_BYTES);
+        let limit = self
+            .options
+            .window_bytes
+            .saturating_mul(2)
+            .saturating_add(reply_limit);
+        while let Some(stream) = self.acknowledging.pop_front() {
+            let Some(it) = self.streams.get_mut(&stream) else {
+                continue;
+            };
+            let record = record::acknowledgements(&std::mem::take(&mut it.acknowledgements));
+            if it.untaken + record.len() as u64 > limit {
+                self.refuse(stream, RecordError::Backlog);
+                continue;
+            }
+            self.send(stream, record);
+        }
+    }
+
+    fn send_reply(&mut self) {
+        if self.replied_on.is_none()
+            && let Some(content) = &self.reply
+            && let Some(&stream) = self.streams.keys().next()
+        {
+            self.replied_on = Some(stream);
+            let record = record::reply(content);
+            self.send(stream, record);
+        }
+    }
+
+    fn send(&mut self, stream: StreamId, record: Bytes) {
+        self.streams.get_mut(&stream).expect("an open stream").untaken += record.len() as u64;
+        self.outputs.push_back(ReceiverOutput::Send {
+            stream,
+            payload: record.into(),
+        });
+    }
+
+    fn refuse(&mut self, stream: StreamId, error: RecordError) {
+        self.outputs.push_back(ReceiverOutput::Close { stream });
+        if self.replied_on == Some(stream) {
+            self.replied_on = None;
+        }
+        self.end_stream(stream, StreamEnd::Malformed(error));
+    }
+
+    fn end_stream(&mut self, stream: StreamId, why: StreamEnd) {
+        self.streams.remove(&stream);
+        self.outputs
+            .push_back(ReceiverOutput::StreamEnded { stream, why });
+        self.send_reply();
+    }
+}

@@ -1,0 +1,340 @@
+//! What a peer may send that breaks the rules.
+
+use bytes::Bytes;
+use longhaul_amst::record::{Header, Kind};
+use longhaul_amst::{
+    Receiver, ReceiverOptions, ReceiverOutput, RecordError, Sender, SenderOptions, SenderOutput, StreamEnd,
+};
+use longhaul_core::machine::{CloseReason, StreamId};
+use longhaul_core::payload::{Payload, PayloadBuffer};
+use proptest::prelude::*;
+
+const WINDOW: u64 = 10_000;
+const A: StreamId = StreamId(0);
+const B: StreamId = StreamId(1);
+
+fn chunk(message: u64, message_length: u64, offset: u64, body: &[u8]) -> Vec<u8> {
+    let length = body.len() as u32;
+    let checksum = crc32c::crc32c(body);
+    let header = Header {
+        kind: Kind::Chunk,
+        length,
+        real: length,
+        message,
+        message_length,
+        offset,
+        checksum,
+    };
+    [&header.to_bytes(), body].concat()
+}
+
+fn acknowledgement(message: u64, offset: u64, length: u32) -> Payload {
+    let body = [
+        &message.to_be_bytes()[..],
+        &offset.to_be_bytes(),
+        &length.to_be_bytes(),
+    ]
+    .concat();
+    let checksum = crc32c::crc32c(&body);
+    let header = Header {
+        kind: Kind::Acknowledgements,
+        length: 20,
+        real: 20,
+        message: 0,
+        message_length: 0,
+        offset: 0,
+        checksum,
+    };
+    Bytes::from([&header.to_bytes()[..], &body].concat()).into()
+}
+
+fn receiver() -> Receiver {
+    let mut receiver = Receiver::new(ReceiverOptions { window_bytes: WINDOW });
+    receiver.on_accepted(A);
+    receiver
+}
+
+fn outputs(receiver: &mut Receiver) -> Vec<ReceiverOutput> {
+    std::iter::from_fn(|| receiver.poll()).collect()
+}
+
+/// The reason for which `receiver` gives up stream A when it reads `bytes`.
+fn refusal(receiver: &mut Receiver, bytes: Vec<u8>) -> Option<StreamEnd> {
+    receiver.on_received(A, Bytes::from(bytes).into());
+    outputs(receiver).into_iter().find_map(|output| match output {
+        ReceiverOutput::StreamEnded { why, .. } => Some(why),
+        _ => None,
+    })
+}
+
+fn malformed(error: RecordError) -> Option<StreamEnd> {
+    Some(StreamEnd::Malformed(error))
+}
+
+#[test]
+fn a_message_of_two_to_the_63_bytes_is_refused_at_its_first_chunk() {
+    let bytes = chunk(0, 1 << 63, 0, b"a");
+    assert_eq!(refusal(&mut receiver(), bytes), malformed(RecordError::Window));
+}
+
+#[test]
+fn chunks_cannot_fill_more_than_the_window() {
+    // Message 0 never comes, so nothing can be delivered.
+    let mut receiver = receiver();
+    for message in 1..=WINDOW / 45 {
+        assert_eq!(refusal(&mut receiver, chunk(message, 2, 0, b"a")), None);
+    }
+    assert!(receiver.held_bytes() <= WINDOW);
+    assert_eq!(
+        refusal(&mut receiver, chunk(9_999, 2, 0, b"a")),
+        malformed(RecordError::Window)
+    );
+    assert_eq!(
+        refusal(&mut self::receiver(), chunk(WINDOW + 1, 2, 0, b"a")),
+        malformed(RecordError::Window)
+    );
+}
+
+#[test]
+fn chunks_that_contradict_each_other_are_refused() {
+    for contradiction in [
+        chunk(0, 9, 1, b"bc"),
+        chunk(0, 9, 3, b"bc"),
+        chunk(0, 9, 2, b"b"),
+        chunk(0, 9, 1, b"bcde"),
+        chunk(0, 8, 5, b"b"),
+    ] {
+        let mut receiver = receiver();
+        assert_eq!(refusal(&mut receiver, chunk(0, 9, 2, b"bc")), None);
+        assert_eq!(
+            refusal(&mut receiver, contradiction),
+            malformed(RecordError::Contradiction)
+        );
+    }
+}
+
+#[test]
+fn a_duplicate_is_dropped_and_acknowledged_again() {
+    let mut receiver = receiver();
+    for _ in 0..3 {
+        receiver.on_received(A, Bytes::from(chunk(0, 2, 0, b"a")).into());
+        let sent = outputs(&mut receiver);
+        assert!(matches!(&sent[..], [ReceiverOutput::Send { payload, .. }] if payload.len() == 64));
+    }
+    assert_eq!(receiver.stats().duplicate_chunks, 2);
+    receiver.on_received(A, Bytes::from(chunk(0, 2, 1, b"b")).into());
+    receiver.on_received(A, Bytes::from(chunk(0, 2, 1, b"b")).into());
+    let delivered = outputs(&mut receiver)
+        .iter()
+        .filter(|o| matches!(o, ReceiverOutput::Delivered { .. }))
+        .count();
+    assert_eq!((delivered, receiver.held_bytes()), (1, 0));
+}
+
+#[test]
+fn acknowledgements_that_come_together_share_a_record() {
+    let mut receiver = receiver();
+    let both = [chunk(0, 2, 0, b"a"), chunk(0, 2, 1, b"b")].concat();
+    receiver.on_received(A, Bytes::from(both).into());
+    let sent: u64 = outputs(&mut receiver)
+        .iter()
+        .map(|output| {
+            if let ReceiverOutput::Send { payload, .. } = output {
+                payload.len()
+            } else {
+                0
+            }
+        })
+        .sum();
+    assert_eq!(sent, 44 + 2 * 20);
+}
+
+#[test]
+fn a_peer_that_does_not_read_its_acknowledgements_loses_the_stream() {
+    let mut receiver = receiver();
+    let one = Bytes::from(chunk(0, 2, 0, b"a"));
+    let ended = (0..10_000).any(|_| {
+        receiver.on_received(A, one.clone().into());
+        outputs(&mut receiver).iter().any(|output| {
+            matches!(
+                output,
+                ReceiverOutput::StreamEnded {
+                    why: StreamEnd::Malformed(RecordError::Backlog),
+                    ..
+                }
+            )
+        })
+    });
+    assert!(ended);
+}
+
+#[test]
+fn damage_and_wrong_directions_are_refused() {
+    let mut damaged = chunk(0, 2, 0, b"a");
+    damaged[44] = b'b';
+    assert_eq!(
+        refusal(&mut receiver(), damaged),
+        malformed(RecordError::BodyChecksum)
+    );
+    let Payload::Real(backwards) = acknowledgement(0, 0, 1) else {
+        unreachable!()
+    };
+    assert_eq!(
+        refusal(&mut receiver(), backwards.to_vec()),
+        malformed(RecordError::Kind)
+    );
+    let mut receiver = receiver();
+    receiver.on_received(A, Payload::Synthetic(u64::MAX));
+    assert!(matches!(
+        outputs(&mut receiver)[..],
+        [
+            ReceiverOutput::Close { stream: A },
+            ReceiverOutput::StreamEnded {
+                why: StreamEnd::Malformed(RecordError::Synthetic),
+                ..
+            }
+        ]
+    ));
+}
+
+#[test]
+fn needless_acknowledgements_are_counted_and_harmless() {
+    let mut sender = Sender::new(SenderOptions {
+        streams: 2,
+        chunk_bytes: 10,
+        window_bytes: WINDOW,
+    })
+    .unwrap();
+    sender.start();
+    sender.on_opened(A);
+    sender.on_opened(B);
+    let mut content = PayloadBuffer::default();
+    content.push(Payload::Synthetic(20));
+    let message = sender.push(content).unwrap();
+    while sender.poll().is_some() {}
+    // The first chunk went on A, the second on B. Each is acknowledged twice, and on the wrong stream, and
+    // chunks that were never sent are acknowledged as well.
+    for (stream, offset) in [(A, 10), (A, 0), (A, 0), (A, 500), (B, 0), (B, 10), (B, 10)] {
+        sender.on_received(stream, acknowledgement(0, offset, 10));
+    }
+    assert_eq!(sender.poll(), Some(SenderOutput::Acked { message }));
+    assert_eq!(sender.poll(), None);
+    assert_eq!(sender.stats().needless_acknowledgements, 5);
+}
+
+#[test]
+fn chunks_of_a_stream_with_a_malformed_answer_go_to_the_others() {
+    let mut sender = Sender::new(SenderOptions {
+        streams: 2,
+        chunk_bytes: 10,
+        window_bytes: WINDOW,
+    })
+    .unwrap();
+    sender.start();
+    sender.on_opened(A);
+    sender.on_opened(B);
+    let mut content = PayloadBuffer::default();
+    content.push(Payload::Synthetic(20));
+    sender.push(content).unwrap();
+    while sender.poll().is_some() {}
+    sender.on_sent(B, 54);
+    sender.on_received(A, Bytes::from_static(&[7; 44]).into());
+    let told: Vec<_> = std::iter::from_fn(|| sender.poll()).collect();
+    let why = StreamEnd::Malformed(RecordError::Magic);
+    assert_eq!(
+        told[..2],
+        [
+            SenderOutput::Close { stream: A },
+            SenderOutput::StreamLost {
+                stream: A,
+                why,
+                requeued_chunks: 1
+            }
+        ]
+    );
+    assert!(matches!(
+        told[2..],
+        [
+            SenderOutput::Send { stream: B, .. },
+            SenderOutput::Send { stream: B, .. }
+        ]
+    ));
+}
+
+#[test]
+fn a_reply_survives_the_stream_that_carried_it() {
+    let mut receiver = receiver();
+    receiver.on_accepted(B);
+    receiver.reply(Bytes::from_static(b"ok"));
+    assert!(matches!(
+        outputs(&mut receiver)[..],
+        [ReceiverOutput::Send { stream: A, .. }]
+    ));
+    receiver.on_closed(A, CloseReason::Failed);
+    assert!(
+        outputs(&mut receiver)
+            .iter()
+            .any(|output| matches!(output, ReceiverOutput::Send { stream: B, .. }))
+    );
+    receiver.on_closed(B, CloseReason::Finished);
+    assert!(
+        !outputs(&mut receiver)
+            .iter()
+            .any(|output| matches!(output, ReceiverOutput::Send { .. }))
+    );
+}
+
+prop_compose! {
+    /// Garbage, or a true chunk with some bytes changed, cut anywhere.
+    fn any_input()(
+        stream in 0u32..3,
+        message in 0u64..4, length in 1u64..600, offset in 0u64..600, body in 1usize..200,
+        noise in prop::collection::vec(any::<u8>(), 0..80),
+        damage in prop::option::weighted(0.2, (any::<prop::sample::Index>(), any::<u8>())),
+        kind in 0u8..8, synthetic in any::<u64>(),
+    ) -> (StreamId, Payload) {
+        let payload = match kind {
+            0 => Payload::Synthetic(synthetic),
+            1 => Bytes::from(noise).into(),
+            2 => acknowledgement(message, offset, body as u32),
+            _ => {
+                let mut bytes = chunk(message, length.max(offset + body as u64), offset, &vec![0; body]);
+                if let Some((at, value)) = damage {
+                    let at = at.index(bytes.len());
+                    bytes[at] = value;
+                }
+                Bytes::from(bytes).into()
+            }
+        };
+        (StreamId(stream), payload)
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_input_makes_either_side_panic_or_hold_too_much(inputs in prop::collection::vec(any_input(), 0..60)) {
+        let mut receiver = Receiver::new(ReceiverOptions { window_bytes: 1_000 });
+        let mut sender = Sender::new(SenderOptions { streams: 3, chunk_bytes: 100, window_bytes: 1_000 }).unwrap();
+        sender.start();
+        for stream in 0..3 {
+            receiver.on_accepted(StreamId(stream));
+            sender.on_opened(StreamId(stream));
+        }
+        for (stream, payload) in inputs {
+            if sender.wants_more() {
+                let mut content = PayloadBuffer::default();
+                content.push(Payload::Synthetic(250));
+                sender.push(content).unwrap();
+            }
+            receiver.on_received(stream, payload.clone());
+            sender.on_received(stream, payload);
+            while let Some(output) = sender.poll() {
+                if let SenderOutput::Send { stream, payload } = output {
+                    sender.on_sent(stream, payload.len());
+                }
+            }
+            while receiver.poll().is_some() {}
+            prop_assert!(receiver.held_bytes() <= 1_000);
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! The frame header: which pages a frame carries, how its body is stored, and what its result must be.
+//!
+//! All integers are little-endian.
+//!
+//! | offset | bytes | field |
+//! | ---: | ---: | --- |
+//! | 0 | 4 | magic `LHDE` |
+//! | 4 | 1 | format version, 1 |
+//! | 5 | 1 | form of the body: 0 stored, 1 zstd, 2 synthetic |
+//! | 6 | 2 | length of the header, checksum included |
+//! | 8 | 8 | sequence number, the caller's |
+//! | 16 | 8 | baseline hash: XXH3-64 over the contents that the frame takes from the receiver's store |
+//! | 24 | 16 | result hash: XXH3-128 over page numbers and resulting contents |
+//! | 40 | 8 | body checksum: XXH3-64 over the body as it travels |
+//! | 48 | 4 | length of the body before compression |
+//! | 52 | 4 | length of the body as it travels |
+//! | 56 | 2 | number of pages |
+//! | 58 | 2 | number of page runs |
+//! | 60 | … | runs, ascending: gap since the end of the run before, count (varints) |
+//! | end−4 | 4 | CRC-32C over everything before it |
+//!
+//! The first eight bytes are enough to cut the header from a stream. The body follows at once; its layout is
+//! the business of the encoder and the decoder.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::decode::DecodeError;
+use crate::{MAX_PAGES_PER_FRAME, PAGE_SIZE, varint};
+
+const MAGIC: [u8; 4] = *b"LHDE";
+const VERSION: u8 = 1;
+const FIXED_LEN: usize = 60;
+const CHECKSUM_LEN: usize = 4;
+
+/// Page numbers lie below this, so that byte addresses fit 64 bits.
+pub(crate) const PAGE_NUMBER_LIMIT: u64 = 1 << 52;
+
+/// Largest body before compression of a frame of `pages` pages: a class byte and at most one page of data each.
+pub(crate) const fn max_raw_len(pages: usize) -> usize {
+    pages * (1 + PAGE_SIZE)
+}
+
+/// Consecutive pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PageRun {
+    /// Number of the first page, below 2^52.
+    pub start: u64,
+    /// How many, at least 1.
+    pub count: u32,
+}
+
+impl PageRun {
+    /// The page numbers of the run.
+    pub fn pages(&self) -> std::ops::Range<u64> {
+        self.start..self.end()
+    }
+
+    /// The first page number after the run.
+    pub fn end(&self) -> u64 {
+        self.start + u64::from(self.count)
+    }
+}
+
+/// How the body of a frame is stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BodyForm {
+    /// As it is.
+    Stored,
+    /// As one zstd frame.
+    Zstd,
+    /// Not at all: the body is only a length. The decoder refuses it.
+    Synthetic,
+}
+
+/// The header of a frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FrameHeader {
+    /// The caller's number of the frame; echoed by the decoder.
+    pub sequence: u64,
+    /// Pages in ascending order; neighbouring runs are merged.
+    pub runs: Vec<PageRun>,
+    /// How the body is stored.
+    pub form: BodyForm,
+    /// Length of the body before compression; 0 for a synthetic body.
+    pub raw_len: u32,
+    /// Length of the body as it travels.
+    pub body_len: u32,
+    /// XXH3-64 over the body as it travels; 0 for a synthetic body.
+    pub body_checksum: u64,
+    /// Hash of the contents that the frame takes from the receiver's store; 0 for a synthetic body.
+    pub baseline_hash: u64,
+    /// Hash of page numbers and resulting contents; 0 for a synthetic body.
+    pub result_hash: u128,
+}
+
+/// Encodes the header of a frame whose body is only a length, `body_len` bytes.
+///
+/// # Panics
+/// If the runs are not ascending and apart, hold more than [`MAX_PAGES_PER_FRAME`] pages or an empty run, or
+/// if `body_len` exceeds that of any real frame (16 MiB + 4 KiB).
+pub fn encode_synthetic_header(runs: &[PageRun], sequence: u64, body_len: u64) -> Bytes {
+    FrameHeader {
+        sequence,
+        runs: runs.to_vec(),
+        form: BodyForm::Synthetic,
+        raw_len: 0,
+        body_len: u32::try_from(body_len).unwrap_or(u32::MAX),
+        body_checksum: 0,
+        baseline_hash: 0,
+        result_hash: 0,
+    }
+    .encode()
+}
+
+impl FrameHeader {
+    /// Collects ascending page numbers into runs.
+    ///
+    /// # Panics
+    /// If the numbers do not strictly ascend or reach 2^52.
+    pub(crate) fn runs_of(numbers: impl Iterator<Item = u64>) -> Vec<PageRun> {
+        let mut runs: Vec<PageRun> = Vec::new();
+        for number in numbers {
+            assert!(number < PAGE_NUMBER_LIMIT, "page number {number} beyond 2^52");
+            match runs.last_mut() {
+                Some(run) if number == run.end() => run.count += 1,
+                Some(run) if number < run.end() => {
+                    panic!(
+                        "pages of a frame must strictly ascend: {number} after {}",
+                        run.end() - 1
+                    )
+                }
+                _ => runs.push(PageRun {
+                    start: number,
+                    count: 1,
+                }),
+            }
+        }
+        runs
+    }
+
+    /// Number of pages.
+    pub fn page_count(&self) -> usize {
+        self.runs.iter().map(|run| run.count as usize).sum()
+    }
+
+    /// Numbers of the pages, ascending.
+    pub fn pages(&self) -> impl Iterator<Item = u64> {
+        self.runs.iter().flat_map(PageRun::pages)
+    }
+
+    /// The header as bytes, checksum included.
+    ///
+    /// # Panics
+    /// If a field breaks the rules that [`FrameHeader::parse`] enforces.
+    pub fn encode(&self) -> Bytes {
+        if let Err(broken) = self.check() {
+            panic!("a frame header that no decoder would take: {broken}");
+        }
+        let mut out = Vec::with_capacity(FIXED_LEN + CHECKSUM_LEN + 4 * self.runs.len());
+        out.extend_from_slice(&MAGIC);
+        out.push(VERSION);
+        out.push(match self.form {
+            BodyForm::Stored => 0,
+            BodyForm::Zstd => 1,
+            BodyForm::Synthetic => 2,
+        });
+        out.extend_from_slice(&[0; 2]);
+        out.extend_from_slice(&self.sequence.to_le_bytes());
+        out.extend_from_slice(&self.baseline_hash.to_le_bytes());
+        out.extend_from_slice(&self.result_hash.to_le_bytes());
+        out.extend_from_slice(&self.body_checksum.to_le_bytes());
+        out.extend_from_slice(&self.raw_len.to_le_bytes());
+        out.extend_from_slice(&self.body_len.to_le_bytes());
+        // `check` bounds both counts by the pages of a frame.
+        out.extend_from_slice(&(self.page_count() as u16).to_le_bytes());
+        out.extend_from_slice(&(self.runs.len() as u16).to_le_bytes());
+        let mut end = 0;
+        for run in &self.runs {
+            varint::put(&mut out, run.start - end);
+            varint::put(&mut out, u64::from(run.count));
+            end = run.end();
+        }
+        let len = u16::try_from(out.len() + CHECKSUM_LEN).expect("4096 runs of at most 10 bytes");
+        out[6..8].copy_from_slice(&len.to_le_bytes());
+        let checksum = crc32c::crc32c(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out.into()
+    }
+
+    /// Reads the header at the start of `bytes`; returns it and its length. What follows it is not looked at.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] says how many bytes are needed to get further; all other errors are final.
+    pub fn parse(bytes: &[u8]) -> Result<(FrameHeader, usize), DecodeError> {
+        let len = FrameHeader::encoded_len(bytes)?;
+        let Some(header) = bytes.get(..len) else {
+            return Err(DecodeError::Truncated {
+                needed: len,
+                have: bytes.len(),
+            });
+        };
+        let (covered, checksum) = header.split_at(len - CHECKSUM_LEN);
+        if crc32c::crc32c(covered).to_le_bytes() != checksum {
+            return Err(DecodeError::HeaderChecksum);
+        }
+        let form = match covered[5] {
+            0 => BodyForm::Stored,
+            1 => BodyForm::Zstd,
+            2 => BodyForm::Synthetic,
+            _ => return Err(DecodeError::Malformed("unknown body form")),
+        };
+        let page_count = u16::from_le_bytes(field(covered, 56));
+        let run_count = u16::from_le_bytes(field(covered, 58));
+        if usize::from(page_count.max(run_count)) > MAX_PAGES_PER_FRAME {
+            return Err(DecodeError::TooLarge);
+        }
+        let header = FrameHeader {
+            sequence: u64::from_le_bytes(field(covered, 8)),
+            baseline_hash: u64::from_le_bytes(field(covered, 16)),
+            result_hash: u128::from_le_bytes(field(covered, 24)),
+            body_checksum: u64::from_le_bytes(field(covered, 40)),
+            raw_len: u32::from_le_bytes(field(covered, 48)),
+            body_len: u32::from_le_bytes(field(covered, 52)),
+            runs: parse_runs(&covered[FIXED_LEN..], run_count)?,
+            form,
+        };
+        header.check()?;
+        if header.page_count() != usize::from(page_count) {
+            return Err(DecodeError::Malformed("page count differs from the runs"));
+        }
+        Ok((header, len))
+    }
+
+    /// Length of the header that starts with `prefix`, of which eight bytes are enough.
+    ///
+    /// # Errors
+    /// If these bytes cannot start a header.
+    pub fn encoded_len(prefix: &[u8]) -> Result<usize, DecodeError> {
+        if prefix.len() < 8 {
+            return Err(DecodeError::Truncated {
+                needed: 8,
+                have: prefix.len(),
+            });
+        }
+        if prefix[..4] != MAGIC {
+            return Err(DecodeError::BadMagic);
+        }
+        if prefix[4] != VERSION {
+            return Err(DecodeError::BadVersion(prefix[4]));
+        }
+        let len = usize::from(u16::from_le_bytes(field(prefix, 6)));
+        if len < FIXED_LEN + CHECKSUM_LEN {
+            return Err(DecodeError::Malformed("header shorter than its fixed part"));
+        }
+        Ok(len)
+    }
+
+    /// What must hold for every header, written or read.
+    fn check(&self) -> Result<(), DecodeError> {
+        let mut pages = 0usize;
+        let mut end = None;
+        for run in &self.runs {
+            if run.count == 0 {
+                return Err(DecodeError::Malformed("empty page run"));
+            }
+            if end.is_some_and(|end| run.start <= end) {
+                return Err(DecodeError::Malformed("page runs not ascending and apart"));
+            }
+            if run.start >= PAGE_NUMBER_LIMIT || run.end() > PAGE_NUMBER_LIMIT {
+                return Err(DecodeError::Malformed("page number beyond 2^52"));
+            }
+            end = Some(run.end());
+            pages = pages.saturating_add(run.count as usize);
+        }
+        let limit = match self.form {
+            BodyForm::Synthetic => max_raw_len(MAX_PAGES_PER_FRAME),
+            BodyForm::Stored | BodyForm::Zstd => max_raw_len(pages.min(MAX_PAGES_PER_FRAME)),
+        };
+        if pages > MAX_PAGES_PER_FRAME || self.raw_len.max(self.body_len) as usize > limit {
+            return Err(DecodeError::TooLarge);
+        }
+        let sound = match self.form {
+            BodyForm::Stored => self.body_len == self.raw_len,
+            // A body that compression does not shorten is stored.
+            BodyForm::Zstd => self.body_len < self.raw_len,
+            BodyForm::Synthetic => {
+                self.raw_len == 0
+                    && self.body_checksum == 0
+                    && self.baseline_hash == 0
+                    && self.result_hash == 0
+            }
+        };
+        if sound {
+            Ok(())
+        } else {
+            Err(DecodeError::Malformed("lengths contradict the body form"))
+        }
+    }
+}
+
+fn parse_runs(mut bytes: &[u8], run_count: u16) -> Result<Vec<PageRun>, DecodeError> {
+    let mut runs = Vec::with_capacity(usize::from(run_count));
+    let mut end = 0u64;
+    for _ in 0..run_count {
+        let gap = varint::take(&mut bytes).ok_or(DecodeError::Malformed("page run"))?;
+        let count = varint::take(&mut bytes).ok_or(DecodeError::Malformed("page run"))?;
+        let start = end.checked_add(gap).filter(|start| *start < PAGE_NUMBER_LIMIT);
+        let start = start.ok_or(DecodeError::Malformed("page number beyond 2^52"))?;
+        let count = u32::try_from(count).map_err(|_| DecodeError::TooLarge)?;
+        let run = PageRun { start, count };
+        end = run.end();
+        runs.push(run);
+    }
+    if bytes.is_empty() {
+        Ok(runs)
+    } else {
+        Err(DecodeError::Malformed("bytes after the last page run"))
+    }
+}
+
+/// The `N` bytes at `offset`, which the caller has checked to exist.
+fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    bytes[offset..offset + N].try_into().expect("a slice of N bytes")
+}

@@ -1,0 +1,304 @@
+//! What a peer may send that breaks the rules.
+
+use bytes::Bytes;
+use longhaul_amst::{Sender, SenderOptions, SenderOutput};
+use longhaul_core::machine::{CloseReason, Input, Machine, Output, StreamId};
+use longhaul_core::payload::{Payload, PayloadBuffer};
+use longhaul_core::time::Instant;
+use longhaul_hde::header::PageRun;
+use longhaul_hde::{Encoder, EncoderOptions, PAGE_SIZE, PageInput, encode_synthetic_header};
+use longhaul_migration::{
+    Command, Destination, DestinationEvent, DestinationFailure, DestinationOptions, SourceEvent,
+    SourceFailure,
+};
+use proptest::prelude::*;
+
+use crate::support::Setup;
+
+const HERE: StreamId = StreamId(StreamId::FIRST_ACCEPTED);
+const THERE: StreamId = StreamId(0);
+const WINDOW: u64 = 1 << 20;
+const REFUSED: &[u8] = b"LHMR\x02\0\0\0\0\0\0\0\0";
+
+fn destination(pages: u64) -> Destination {
+    Destination::new(DestinationOptions {
+        pages,
+        window_bytes: WINDOW,
+        keep_pages: false,
+    })
+}
+
+/// Carries messages to a destination of two pages; returns what it reports and what it answers.
+fn deliver(messages: Vec<PayloadBuffer>) -> (Vec<DestinationEvent>, Option<Bytes>) {
+    let options = SenderOptions {
+        streams: 1,
+        chunk_bytes: 4_096,
+        window_bytes: WINDOW,
+    };
+    let mut sender = Sender::new(options).unwrap();
+    sender.start();
+    sender.on_opened(THERE);
+    for message in messages {
+        sender.push(message).unwrap();
+    }
+    let mut destination = destination(2);
+    destination.handle(Instant::ZERO, Input::Accepted { stream: HERE });
+    let (mut events, mut reply) = (Vec::new(), None);
+    while let Some(output) = sender.poll() {
+        match output {
+            SenderOutput::Send { payload, .. } => {
+                sender.on_sent(THERE, payload.len());
+                destination.handle(
+                    Instant::ZERO,
+                    Input::Received {
+                        stream: HERE,
+                        payload,
+                    },
+                );
+            }
+            SenderOutput::Reply { content } => reply = Some(content),
+            _ => {}
+        }
+        loop {
+            match destination.poll() {
+                Output::Send { payload, .. } => sender.on_received(THERE, payload),
+                Output::Event(event) => events.push(event),
+                output if output.ends_poll() => break,
+                _ => {}
+            }
+        }
+    }
+    (events, reply)
+}
+
+fn message(pieces: Vec<Payload>) -> PayloadBuffer {
+    let mut content = PayloadBuffer::default();
+    pieces.into_iter().for_each(|piece| content.push(piece));
+    content
+}
+
+fn real_frame(sequence: u64, numbers: &[u64]) -> PayloadBuffer {
+    let content = [3; PAGE_SIZE];
+    let pages: Vec<_> = numbers
+        .iter()
+        .map(|&number| PageInput {
+            number,
+            content: &content,
+            baseline: None,
+        })
+        .collect();
+    message(vec![
+        Encoder::new(EncoderOptions::raw())
+            .encode(sequence, &pages)
+            .into(),
+    ])
+}
+
+fn synthetic_frame(sequence: u64, start: u64, count: u32, said: u64, sent: u64) -> PayloadBuffer {
+    let header = encode_synthetic_header(&[PageRun { start, count }], sequence, said);
+    message(vec![header.into(), Payload::Synthetic(sent)])
+}
+
+fn end(frames: u64, real_pages: u64, hash: [u8; 32]) -> PayloadBuffer {
+    let bytes = [
+        b"LHME",
+        &frames.to_be_bytes()[..],
+        &real_pages.to_be_bytes(),
+        &hash,
+    ]
+    .concat();
+    message(vec![Bytes::from(bytes).into()])
+}
+
+fn assert_refused(messages: Vec<PayloadBuffer>, expected: impl Fn(&DestinationFailure) -> bool) {
+    let (events, reply) = deliver(messages);
+    match &events[..] {
+        [DestinationEvent::Failed { reason }] => assert!(expected(reason), "{reason:?}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(reply.as_deref(), Some(REFUSED));
+}
+
+#[test]
+fn messages_that_make_no_sense_are_refused() {
+    let is_message = |reason: &DestinationFailure| *reason == DestinationFailure::Message;
+    let is_frame = |reason: &DestinationFailure| matches!(reason, DestinationFailure::Frame { .. });
+    assert_refused(
+        vec![message(vec![Bytes::from_static(b"LHMEshort").into()])],
+        is_message,
+    );
+    assert_refused(vec![message(vec![Bytes::from_static(b"what?").into()])], is_frame);
+    assert_refused(vec![message(vec![Payload::Synthetic(1_000)])], is_frame);
+    assert_refused(vec![synthetic_frame(0, 0, 2, 50, 51)], is_message);
+    let mut mixed = real_frame(0, &[0, 1]);
+    mixed.push(Payload::Synthetic(1));
+    assert_refused(vec![mixed], is_message);
+    let mut reversed = message(vec![Payload::Synthetic(1)]);
+    reversed.push(Bytes::from_static(b"LHDE").into());
+    assert_refused(vec![reversed], is_message);
+}
+
+#[test]
+fn frames_out_of_turn_are_refused() {
+    let (expected, found) = (1, 2);
+    let skipped = |reason: &DestinationFailure| *reason == DestinationFailure::Sequence { expected, found };
+    assert_refused(vec![real_frame(0, &[0]), real_frame(2, &[1])], skipped);
+    assert_refused(vec![real_frame(0, &[0, 1]), end(2, 2, [0; 32])], skipped);
+}
+
+#[test]
+fn pages_that_the_guest_does_not_have_are_refused() {
+    let no_page_2 = |reason: &DestinationFailure| *reason == DestinationFailure::NoSuchPage { page: 2 };
+    assert_refused(vec![real_frame(0, &[0, 2])], no_page_2);
+    assert_refused(vec![synthetic_frame(0, 1, 2, 9, 9)], no_page_2);
+}
+
+#[test]
+fn an_incomplete_or_different_memory_is_refused() {
+    let missing = |reason: &DestinationFailure| *reason == DestinationFailure::MissingPages { pages: 1 };
+    assert_refused(vec![real_frame(0, &[1]), end(1, 1, [0; 32])], missing);
+    let mismatch = |reason: &DestinationFailure| {
+        let (expected_pages, found_pages) = (2, 1);
+        *reason
+            == DestinationFailure::Mismatch {
+                expected_pages,
+                found_pages,
+            }
+    };
+    assert_refused(
+        vec![
+            real_frame(0, &[0]),
+            synthetic_frame(1, 1, 1, 9, 9),
+            end(2, 2, [0; 32]),
+        ],
+        mismatch,
+    );
+}
+
+#[test]
+fn the_hash_of_the_end_message_is_blake3_over_numbers_and_contents() {
+    let mut hasher = blake3::Hasher::new();
+    for number in 0..2u64 {
+        hasher.update(&number.to_le_bytes()).update(&[3; PAGE_SIZE]);
+    }
+    let hash = *hasher.finalize().as_bytes();
+    let (events, reply) = deliver(vec![real_frame(0, &[0, 1]), end(1, 2, hash)]);
+    let resumed = DestinationEvent::Resumed {
+        at: Instant::ZERO,
+        verified_pages: 2,
+        verified_bytes: 2 * PAGE_SIZE as u64,
+    };
+    assert_eq!(events, [resumed]);
+    assert_eq!(reply.as_deref(), Some(&b"LHMR\x01\0\0\0\0\0\0\0\0"[..]));
+}
+
+#[test]
+fn a_source_that_gets_nonsense_on_every_stream_fails() {
+    let setup = Setup::default();
+    let mut source = setup.source();
+    let mut events = Vec::new();
+    let mut drain = |source: &mut longhaul_migration::Source<_>| {
+        loop {
+            match source.poll() {
+                Output::Event(event) => events.push(event),
+                output if output.ends_poll() => break,
+                _ => {}
+            }
+        }
+    };
+    source.handle(Instant::ZERO, Input::Command(Command::Start));
+    drain(&mut source);
+    for stream in (0..4).map(StreamId) {
+        source.handle(Instant::ZERO, Input::Opened { stream });
+        drain(&mut source);
+    }
+    for stream in (0..4).map(StreamId) {
+        let payload = Bytes::from(vec![b'?'; 44]).into();
+        source.handle(Instant::ZERO, Input::Received { stream, payload });
+        drain(&mut source);
+    }
+    assert!(matches!(
+        events.last(),
+        Some(SourceEvent::Failed {
+            reason: SourceFailure::StreamsLost {
+                unacknowledged_bytes: 1..
+            }
+        })
+    ));
+}
+
+prop_compose! {
+    fn any_message()(
+        kind in 0u8..4, sequence in 0u64..3, start in 0u64..3, count in 1u32..4, said in 0u64..300, sent in 0u64..300,
+        noise in prop::collection::vec(any::<u8>(), 0..200), cut in any::<prop::sample::Index>(),
+        flip in prop::option::of((any::<prop::sample::Index>(), 1u8..)),
+    ) -> PayloadBuffer {
+        let mut made = match kind {
+            0 => message(vec![Bytes::from(noise.clone()).into(), Payload::Synthetic(sent)]),
+            1 => real_frame(sequence, &(start..start + u64::from(count)).collect::<Vec<_>>()),
+            2 => synthetic_frame(sequence, start, count, said, if sent % 2 == 0 { said } else { sent }),
+            _ => end(sequence, start, [7; 32]),
+        };
+        let mut content = PayloadBuffer::default();
+        while let Some(piece) = made.pop(u64::MAX) {
+            match (piece, flip) {
+                (Payload::Real(bytes), Some((at, mask))) => {
+                    let mut bytes = bytes.to_vec();
+                    let at = at.index(bytes.len());
+                    bytes[at] ^= mask;
+                    bytes.truncate(1 + cut.index(bytes.len()));
+                    content.push(Bytes::from(bytes).into());
+                }
+                (piece, _) => content.push(piece),
+            }
+        }
+        if content.is_empty() {
+            content.push(Payload::Synthetic(1));
+        }
+        content
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_message_makes_a_destination_panic(messages in prop::collection::vec(any_message(), 1..8)) {
+        let (events, _) = deliver(messages);
+        prop_assert!(events.len() <= 1);
+    }
+
+    #[test]
+    fn no_bytes_on_a_stream_make_either_machine_panic(
+        inputs in prop::collection::vec(
+            (0u32..5, 0u8..5, prop::collection::vec(any::<u8>(), 0..100), any::<u64>()), 0..40,
+        ),
+    ) {
+        let setup = Setup { mib: 1, ..Setup::default() };
+        let mut source = setup.source();
+        let mut destination = destination(256);
+        source.handle(Instant::ZERO, Input::Command(Command::Start));
+        for (number, what, noise, length) in inputs {
+            let stream = StreamId(number);
+            let noise = Payload::from(Bytes::from(noise));
+            let (there, here) = match what {
+                0 => (Input::Opened { stream }, Input::Accepted { stream }),
+                1 => {
+                    let payload = Payload::Synthetic(length);
+                    (Input::Received { stream, payload: payload.clone() }, Input::Received { stream, payload })
+                }
+                2 => {
+                    let reason = CloseReason::Failed;
+                    (Input::Closed { stream, reason }, Input::Closed { stream, reason })
+                }
+                3 => (Input::Wake, Input::Wake),
+                _ => (
+                    Input::Received { stream, payload: noise.clone() },
+                    Input::Received { stream, payload: noise },
+                ),
+            };
+            source.handle(Instant::ZERO, there);
+            while !source.poll().ends_poll() {}
+            destination.handle(Instant::ZERO, here);
+            while !destination.poll().ends_poll() {}
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The network: links, routes and TCP connections, driven by the events that they schedule.
+//!
+//! A segment becomes a packet on the first link of its route and crosses one link after another; at the end
+//! of the route it is given to the other side's TCP, and what that answers leaves at once. Links and sides of
+//! connections are entities: links from `first_entity` on in the order of the list, then two per connection,
+//! opener first, as they are opened. A link has one pending event (its next arrival), a side has at most one
+//! (its next timer), so the queue of events does not grow with the packets in flight.
+//!
+//! The payload itself never moves through the links: TCP counts bytes, and the bytes that it reports as
+//! received in order are taken out of the pipe into which the sender's application had put them.
+
+mod error;
+mod traffic;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use longhaul_core::random::Streams;
+use longhaul_core::schedule::EntityId;
+use longhaul_tcp::{Segment, Stats};
+
+pub use crate::network::error::{NetworkError, OpenError, WriteError};
+
+use crate::endpoint::Endpoint;
+use crate::itinerary::{Hop, Itineraries};
+use crate::link::{Link, LinkSpec};
+use crate::notice::{ConnectionId, Notice, Side, What};
+use crate::routing::{Edge, Graph, LinkId, RegionId};
+
+/// A directed link between two regions. Its name is `from->to`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NetworkLink {
+    /// Region at the sending end.
+    pub from: RegionId,
+    /// Region at the receiving end.
+    pub to: RegionId,
+    /// What it is like.
+    pub spec: LinkSpec,
+}
+
+/// A segment on its way: whose it is, and how far it has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    /// The side that sent it.
+    flow: Flow,
+    hop: Hop,
+    segment: Segment,
+}
+
+/// One side of a connection as one number: twice the connection, plus one for the acceptor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Flow(u32);
+
+impl Flow {
+    fn new(connection: ConnectionId, side: Side) -> Flow {
+        Flow(connection.0 * 2 + u32::from(side == Side::Acceptor))
+    }
+
+    fn peer(self) -> Flow {
+        Flow(self.0 ^ 1)
+    }
+
+    fn notice(self, what: What) -> Notice {
+        let side = if self.0 & 1 == 0 {
+            Side::Opener
+        } else {
+            Side::Acceptor
+        };
+        Notice {
+            connection: ConnectionId(self.0 / 2),
+            side,
+            what,
+        }
+    }
+}
+
+/// What is kept of one side.
+#[derive(Clone, Debug)]
+enum Slot {
+    Open(Box<Endpoint>),
+    /// The connection is over; only the counters are left.
+    Closed(Box<Stats>),
+}
+
+/// Links, routes and connections.
+#[derive(Clone, Debug)]
+pub struct Network {
+    first_entity: u32,
+    graph: Graph,
+    names: Vec<String>,
+    by_name: BTreeMap<String, LinkId>,
+    links: Vec<Link<Packet>>,
+    itineraries: Itineraries,
+    /// By flow.
+    slots: Vec<Slot>,
+    notices: VecDeque<Notice>,
+}
+
+impl Network {
+    /// A network of idle links. It uses every entity number from `first_entity` on. A link's random streams are
+    /// those of its name.
+    ///
+    /// # Errors
+    /// If names repeat, a link ends nowhere, leads back to its start, has a twin or an impossible law.
+    pub fn new(
+        first_entity: u32,
+        streams: &Streams,
+        regions: &[String],
+        links: &[NetworkLink],
+    ) -> Result<Network, NetworkError> {
+        let edge = |link: &NetworkLink| Edge {
+            from: link.from,
+            to: link.to,
+            latency: link.spec.delay,
+        };
+        let edges: Vec<Edge> = links.iter().map(edge).collect();
+        let graph = Graph::new(regions, &edges)?;
+        let room = EntityId::LIMIT.saturating_sub(first_entity);
+        if links.len() > room as usize {
+            return Err(NetworkError::TooManyLinks);
+        }
+        let mut network = Network {
+            first_entity,
+            graph,
+            names: Vec::with_capacity(links.len()),
+            by_name: BTreeMap::new(),
+            links: Vec::with_capacity(links.len()),
+            itineraries: Itineraries::default(),
+            slots: Vec::new(),
+            notices: VecDeque::new(),
+        };
+        for (id, link) in (0..).map(LinkId).zip(links) {
+            let name = format!(
+                "{}->{}",
+                network.graph.name(link.from),
+                network.graph.name(link.to)
+            );
+            if network.by_name.insert(name.clone(), id).is_some() {
+                return Err(NetworkError::ParallelLinks(name));
+            }
+            match Link::new(&link.spec, &name, streams) {
+                Ok(link) => network.links.push(link),
+                Err(error) => return Err(NetworkError::Link { name, error }),
+            }
+            network.names.push(name);
+        }
+        Ok(network)
+    }
+
+    /// The next notice, in the order in which things happened.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// Regions and routes.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The links, each with its name `from->to`, in the order of the list.
+    pub fn links(&self) -> impl Iterator<Item = (&str, &Link<Packet>)> {
+        self.names.iter().map(String::as_str).zip(&self.links)
+    }
+
+    /// A link.
+    ///
+    /// # Panics
+    /// If it is not of this network.
+    pub fn link(&self, link: LinkId) -> &Link<Packet> {
+        &self.links[link.0 as usize]
+    }
+
+    /// The link of this name, `from->to`.
+    pub fn link_named(&self, name: &str) -> Option<LinkId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// What one side's TCP has done so far, also after the connection is closed.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn tcp_stats(&self, connection: ConnectionId, side: Side) -> &Stats {
+        match &self.slots[Flow::new(connection, side).0 as usize] {
+            Slot::Open(endpoint) => endpoint.tcp.stats(),
+            Slot::Closed(stats) => stats,
+        }
+    }
+
+    /// Bytes that one side's application has written and TCP has not taken yet.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn outbox_bytes(&self, connection: ConnectionId, side: Side) -> u64 {
+        match &self.slots[Flow::new(connection, side).0 as usize] {
+            Slot::Open(endpoint) => endpoint.outgoing.outbox.len(),
+            Slot::Closed(_) => 0,
+        }
+    }
+
+    /// Number of connections opened so far, closed ones included.
+    pub fn connections(&self) -> u32 {
+        // Below 2^24, as every entity.
+        (self.slots.len() / 2) as u32
+    }
+
+    /// Asserts conservation: on every link in frames and bytes, and on every open connection that the payload
+    /// in the pipe is what TCP took and the peer has not received.
+    ///
+    /// # Panics
+    /// If the books do not balance.
+    pub fn check(&self) {
+        for link in &self.links {
+            link.check();
+        }
+        for pair in self.slots.chunks_exact(2) {
+            let [Slot::Open(a), Slot::Open(b)] = pair else {
+                continue;
+            };
+            for (from, to) in [(a, b), (b, a)] {
+                let (taken, received) = (from.outgoing.taken, to.tcp.stats().bytes_received);
+                let pipe = from.outgoing.pipe.len();
+                assert!(
+                    taken == received + pipe,
+                    "{taken} bytes taken, {received} received, {pipe} on the way"
+                );
+            }
+        }
+    }
+
+    fn endpoint_mut(&mut self, flow: Flow) -> Option<&mut Endpoint> {
+        match &mut self.slots[flow.0 as usize] {
+            Slot::Open(endpoint) => Some(endpoint),
+            Slot::Closed(_) => None,
+        }
+    }
+
+    fn entity(&self, flow: Flow) -> EntityId {
+        // Both terms are below 2^24: `open` refuses more.
+        EntityId::new(self.first_entity + self.links.len() as u32 + flow.0)
+    }
+}

@@ -1,0 +1,289 @@
+//! What moves: opening and closing connections, payload in and out, events of links and timers.
+
+use longhaul_core::machine::CloseReason;
+use longhaul_core::payload::Payload;
+use longhaul_core::schedule::{Class, EntityId, Schedule};
+use longhaul_core::time::Instant;
+use longhaul_tcp::{Config, Connection, Event};
+
+use crate::endpoint::{Endpoint, Shutdown};
+use crate::link::{Link, Offer};
+use crate::network::{Flow, Network, OpenError, Packet, Slot, WriteError};
+use crate::notice::{ConnectionId, Side, What};
+use crate::routing::{LinkId, RegionId};
+
+impl Network {
+    /// Opens a connection between two regions; both sides have the same options. Its packets keep the routes
+    /// of this moment, one there and one back.
+    ///
+    /// With [`Config::segmentation_offload`] the first link of a route is the sender's own device, so TCP
+    /// hears at once of what its full queue drops; otherwise a router is in between and TCP has to find out.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing has changed then.
+    ///
+    /// # Panics
+    /// If one of the regions is not of this network.
+    pub fn open<S: Schedule>(
+        &mut self,
+        schedule: &mut S,
+        from: RegionId,
+        to: RegionId,
+        config: Config,
+    ) -> Result<ConnectionId, OpenError> {
+        config.check()?;
+        if from == to {
+            return Err(OpenError::SameRegion(self.graph.name(from).to_owned()));
+        }
+        let used = self.first_entity as usize + self.links.len() + self.slots.len();
+        if used + 2 > EntityId::LIMIT as usize {
+            return Err(OpenError::TooManyConnections);
+        }
+        let there = self.itineraries.start(&self.graph, from, to)?;
+        let back = self.itineraries.start(&self.graph, to, from)?;
+        // Below 2^24, as just checked.
+        let id = ConnectionId((self.slots.len() / 2) as u32);
+        let opener = Connection::connect(config, schedule.now());
+        let acceptor = Connection::listen(config);
+        for (tcp, first_hop) in [(opener, there), (acceptor, back)] {
+            let endpoint = Endpoint::new(tcp, first_hop, config.segmentation_offload);
+            self.slots.push(Slot::Open(Box::new(endpoint)));
+        }
+        self.settle(schedule, Flow::new(id, Side::Opener));
+        Ok(id)
+    }
+
+    /// Hands payload over on one side, also before the connection is established. TCP takes what fits in its
+    /// send buffer, the rest waits; [`What::Sent`] tells how many bytes TCP has taken.
+    ///
+    /// # Errors
+    /// If the connection is closed or the side was shut down; the payload is gone then.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn write<S: Schedule>(
+        &mut self,
+        schedule: &mut S,
+        connection: ConnectionId,
+        side: Side,
+        payload: Payload,
+    ) -> Result<(), WriteError> {
+        let flow = Flow::new(connection, side);
+        let endpoint = self.endpoint_mut(flow).filter(|endpoint| !endpoint.closed);
+        let Some(endpoint) = endpoint else {
+            return Err(WriteError::Closed);
+        };
+        if endpoint.outgoing.shutdown != Shutdown::Open {
+            return Err(WriteError::Shutdown);
+        }
+        endpoint.outgoing.outbox.push(payload);
+        self.pump(schedule.now(), flow);
+        self.settle(schedule, flow);
+        Ok(())
+    }
+
+    /// Nothing more will be written on this side; what was written is still sent. Harmless when repeated or
+    /// when the connection is closed.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn shutdown<S: Schedule>(&mut self, schedule: &mut S, connection: ConnectionId, side: Side) {
+        let flow = Flow::new(connection, side);
+        let Some(endpoint) = self.endpoint_mut(flow) else {
+            return;
+        };
+        if endpoint.closed || endpoint.outgoing.shutdown != Shutdown::Open {
+            return;
+        }
+        endpoint.outgoing.shutdown = Shutdown::Wanted;
+        self.pump(schedule.now(), flow);
+        self.settle(schedule, flow);
+    }
+
+    /// Gives the connection up on this side; the peer hears of it when the reset arrives. Harmless when the
+    /// connection is closed.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn abort<S: Schedule>(&mut self, schedule: &mut S, connection: ConnectionId, side: Side) {
+        let flow = Flow::new(connection, side);
+        let endpoint = self.endpoint_mut(flow).filter(|endpoint| !endpoint.closed);
+        let Some(endpoint) = endpoint else { return };
+        endpoint.tcp.abort(schedule.now());
+        self.settle(schedule, flow);
+    }
+
+    /// Handles an event that a link or a connection of this network has scheduled.
+    ///
+    /// # Panics
+    /// If the target is no entity of this network.
+    pub fn handle<S: Schedule>(&mut self, schedule: &mut S, target: EntityId, _token: u32) {
+        let index = target.index().checked_sub(self.first_entity);
+        let index = index.expect("an event for an entity before the network's") as usize;
+        match index.checked_sub(self.links.len()) {
+            None => self.arrival(schedule, index),
+            // Below 2^24, as every entity.
+            Some(flow) => self.timer(schedule, Flow(flow as u32)),
+        }
+    }
+
+    /// A frame reaches the far end of a link.
+    fn arrival<S: Schedule>(&mut self, schedule: &mut S, index: usize) {
+        let link = &mut self.links[index];
+        let packet = link
+            .pop_arrival(schedule.now())
+            .expect("a link's event comes with an arrival");
+        // Before the packet goes on: what it causes may be offered to this very link.
+        if let Some(next) = link.next_arrival() {
+            schedule_arrival(schedule, self.first_entity, index, next);
+        }
+        let packet = Packet {
+            hop: packet.hop.next(),
+            ..packet
+        };
+        if let Some(next) = self.itineraries.link(packet.hop) {
+            let _ = transmit(schedule, self.first_entity, &mut self.links, next, packet);
+            return;
+        }
+        let flow = packet.flow.peer();
+        // Segments can outlive their connection; a host without it ignores them.
+        let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
+            return;
+        };
+        endpoint.tcp.on_segment(schedule.now(), &packet.segment);
+        self.settle(schedule, flow);
+    }
+
+    /// A side's timer event.
+    fn timer<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
+        let entity = self.entity(flow);
+        let Some(endpoint) = self.endpoint_mut(flow) else {
+            return;
+        };
+        if endpoint.fire(schedule.now()) {
+            self.settle(schedule, flow);
+        } else {
+            endpoint.arm(schedule, entity);
+        }
+    }
+
+    /// Takes everything out of one side's TCP after it was given something: events, segments, the deadline.
+    fn settle<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
+        let now = schedule.now();
+        let mut ended = false;
+        while let Some(event) = self
+            .endpoint_mut(flow)
+            .and_then(|endpoint| endpoint.tcp.poll_event())
+        {
+            ended |= self.event(now, flow, event);
+        }
+        let entity = self.entity(flow);
+        let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
+            return;
+        };
+        let first_link = self
+            .itineraries
+            .link(endpoint.first_hop)
+            .expect("a route has a link");
+        while let Some(segment) = endpoint.tcp.poll_segment(now) {
+            let packet = Packet {
+                flow,
+                hop: endpoint.first_hop,
+                segment,
+            };
+            let offer = transmit(schedule, self.first_entity, &mut self.links, first_link, packet);
+            if offer == Offer::DroppedFull && endpoint.own_device {
+                endpoint.tcp.on_local_drop(now);
+            }
+        }
+        endpoint.arm(schedule, entity);
+        if ended {
+            self.release_if_over(schedule, flow);
+        }
+    }
+
+    /// Passes on what TCP tells one side. Returns whether that ends the connection for it.
+    fn event(&mut self, now: Instant, flow: Flow, event: Event) -> bool {
+        let what = match event {
+            Event::Established if flow.0 & 1 == 0 => What::Opened,
+            Event::Established => What::Accepted,
+            Event::Received(bytes) => {
+                self.receive(flow, bytes);
+                return false;
+            }
+            Event::SendSpace => {
+                self.pump(now, flow);
+                return false;
+            }
+            Event::PeerFinished => What::PeerFinished,
+            Event::Closed => What::Closed(CloseReason::Finished),
+            Event::Failed(_) => What::Closed(CloseReason::Failed),
+        };
+        let ended = matches!(what, What::Closed(_));
+        if let Some(endpoint) = self.endpoint_mut(flow) {
+            endpoint.closed |= ended;
+        }
+        self.notices.push_back(flow.notice(what));
+        ended
+    }
+
+    /// Takes `bytes` bytes that arrived at `flow` in order out of the sender's pipe.
+    fn receive(&mut self, flow: Flow, mut bytes: u64) {
+        let Slot::Open(sender) = &mut self.slots[flow.peer().0 as usize] else {
+            unreachable!("both sides of a connection are released together")
+        };
+        while let Some(piece) = sender.arrived(bytes) {
+            bytes -= piece.len();
+            self.notices.push_back(flow.notice(What::Received(piece)));
+        }
+        assert!(bytes == 0, "TCP delivered {bytes} bytes that nobody wrote");
+    }
+
+    fn pump(&mut self, now: Instant, flow: Flow) {
+        let moved = self.endpoint_mut(flow).map_or(0, |endpoint| endpoint.pump(now));
+        if moved > 0 {
+            self.notices.push_back(flow.notice(What::Sent(moved)));
+        }
+    }
+
+    /// Releases a connection once nobody needs it. A closed side stays as long as the other is open, to answer
+    /// what that repeats; an acceptor that no segment has ever reached is no connection.
+    fn release_if_over<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
+        let both = [flow, flow.peer()];
+        let over = |endpoint: &mut Endpoint| endpoint.closed || endpoint.tcp.stats().segments_received == 0;
+        if !both.iter().all(|&flow| self.endpoint_mut(flow).is_some_and(over)) {
+            return;
+        }
+        for flow in both {
+            if let Some(endpoint) = self.endpoint_mut(flow) {
+                endpoint.disarm(schedule);
+                let stats = *endpoint.tcp.stats();
+                self.slots[flow.0 as usize] = Slot::Closed(Box::new(stats));
+            }
+        }
+    }
+}
+
+/// Offers a packet to a link and schedules its arrival if it is the link's next.
+#[inline]
+fn transmit<S: Schedule>(
+    schedule: &mut S,
+    first_entity: u32,
+    links: &mut [Link<Packet>],
+    link: LinkId,
+    packet: Packet,
+) -> Offer {
+    let index = link.0 as usize;
+    let offer = links[index].offer(schedule.now(), packet, packet.segment.frame_bytes());
+    if let Offer::Accepted { schedule: Some(at) } = offer {
+        schedule_arrival(schedule, first_entity, index, at);
+    }
+    offer
+}
+
+#[inline]
+fn schedule_arrival<S: Schedule>(schedule: &mut S, first_entity: u32, index: usize, at: Instant) {
+    // `Network::new` refuses more links than there are entities.
+    let entity = EntityId::new(first_entity + index as u32);
+    schedule.schedule(at, Class::Arrival, entity, entity, 0);
+}

@@ -1,0 +1,5 @@
+//! The network with real TCP on it, driven by a hand-written event queue.
+
+mod refusals;
+mod support;
+mod traffic;

@@ -1,0 +1,143 @@
+//! How large the congestion window may be: the window itself and the controllers that move it.
+//!
+//! Controllers count whole segments, as Linux does. A controller decides how the window grows and how far it
+//! falls; *when* it falls is decided by loss recovery ([`crate::send`]).
+
+pub(crate) mod cubic;
+mod hystart;
+pub(crate) mod reno;
+
+use longhaul_core::time::{Instant, Span};
+
+use crate::config::{Config, Controller};
+use cubic::Cubic;
+
+/// The congestion window, in segments.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    /// Segments that may be in flight.
+    pub(crate) cwnd: u32,
+    /// Below this the window doubles every round trip; `u32::MAX` before the first reduction.
+    pub(crate) ssthresh: u32,
+    /// Segments acknowledged since the window last grew by one.
+    pub(crate) credit: u32,
+}
+
+impl Window {
+    pub(crate) fn new(initial: u32) -> Window {
+        Window {
+            cwnd: initial,
+            ssthresh: u32::MAX,
+            credit: 0,
+        }
+    }
+
+    pub(crate) fn in_slow_start(&self) -> bool {
+        self.cwnd < self.ssthresh
+    }
+
+    /// Grows by what was acknowledged, not beyond the threshold; returns what is left for congestion avoidance.
+    fn slow_start(&mut self, acked: u32) -> u32 {
+        let grown = self.cwnd.saturating_add(acked).min(self.ssthresh);
+        let left = acked - (grown - self.cwnd);
+        self.cwnd = grown;
+        left
+    }
+
+    /// Grows by one segment for every `per_segment` acknowledged (`tcp_cong_avoid_ai`).
+    fn additive_increase(&mut self, per_segment: u32, acked: u32) {
+        // Credit gathered at a slower pace counts once, gently.
+        if self.credit >= per_segment {
+            self.credit = 0;
+            self.cwnd = self.cwnd.saturating_add(1);
+        }
+        self.credit += acked;
+        if self.credit >= per_segment {
+            self.cwnd = self.cwnd.saturating_add(self.credit / per_segment);
+            self.credit %= per_segment;
+        }
+    }
+
+    /// The threshold that a restart after a pause keeps (`tcp_current_ssthresh`).
+    pub(crate) fn remembered_ssthresh(&self) -> u32 {
+        self.ssthresh.max((self.cwnd >> 1).saturating_add(self.cwnd >> 2))
+    }
+}
+
+/// What an ACK tells a controller about the path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PathSample {
+    pub(crate) now: Instant,
+    /// RTT of the latest packet that this ACK delivered.
+    pub(crate) rtt: Span,
+    /// Everything below is acknowledged.
+    pub(crate) una: u64,
+    /// Everything below was sent.
+    pub(crate) nxt: u64,
+    /// `sk_pacing_rate`, bytes per second.
+    pub(crate) pacing_rate: u64,
+}
+
+/// A controller with its state. An enum and not a trait object: it is called for every ACK.
+#[derive(Clone, Debug)]
+pub(crate) enum Congestion {
+    Reno,
+    Cubic(Box<Cubic>),
+}
+
+impl Congestion {
+    pub(crate) fn new(config: &Config) -> Congestion {
+        match config.controller {
+            Controller::Reno => Congestion::Reno,
+            Controller::Cubic => Congestion::Cubic(Box::new(Cubic::new(config.hystart))),
+        }
+    }
+
+    /// The handshake is over and the window has its initial size.
+    pub(crate) fn on_start(&mut self, now: Instant, nxt: u64) {
+        match self {
+            Congestion::Reno => {}
+            Congestion::Cubic(cubic) => cubic.reset(now, nxt),
+        }
+    }
+
+    /// A window was lost: the new slow-start threshold.
+    pub(crate) fn ssthresh(&mut self, window: &Window) -> u32 {
+        match self {
+            Congestion::Reno => reno::ssthresh(window),
+            Congestion::Cubic(cubic) => cubic.ssthresh(window),
+        }
+    }
+
+    /// `acked` segments were delivered outside recovery, and the window was what limited the sender.
+    pub(crate) fn grow(&mut self, window: &mut Window, now: Instant, acked: u32) {
+        match self {
+            Congestion::Reno => reno::grow(window, acked),
+            Congestion::Cubic(cubic) => cubic.grow(window, now, acked),
+        }
+    }
+
+    /// An ACK brought an RTT.
+    pub(crate) fn on_path_sample(&mut self, window: &mut Window, sample: &PathSample) {
+        match self {
+            Congestion::Reno => {}
+            Congestion::Cubic(cubic) => cubic.on_path_sample(window, sample),
+        }
+    }
+
+    /// A retransmission timeout: what was learnt no longer holds.
+    pub(crate) fn on_timeout(&mut self, now: Instant, nxt: u64) {
+        match self {
+            Congestion::Reno => {}
+            Congestion::Cubic(cubic) => cubic.reset(now, nxt),
+        }
+    }
+
+    /// Data leaves after a time with nothing in flight; the last data left at `last_sent`.
+    pub(crate) fn on_transmit_start(&mut self, now: Instant, last_sent: Instant) {
+        match self {
+            Congestion::Reno => {}
+            Congestion::Cubic(cubic) => cubic.on_transmit_start(now, last_sent),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What travels between two endpoints.
+
+use longhaul_core::time::Instant;
+
+/// Ethernet (14), IPv4 (20) and TCP (20) headers and the timestamp option (12) of one packet, in bytes.
+pub const HEADER_BYTES: u32 = 66;
+/// A SYN carries all its options: MSS, SACK permitted, timestamps, window scale.
+pub const SYN_BYTES: u32 = 74;
+/// SACK blocks that fit beside timestamps (RFC 2018).
+pub const MAX_SACK_BLOCKS: usize = 3;
+
+/// Control bits of a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// No bit set.
+    pub const NONE: Flags = Flags(0);
+    /// Opens a connection.
+    pub const SYN: Flags = Flags(1);
+    /// The `ack` field counts.
+    pub const ACK: Flags = Flags(2);
+    /// The last byte of this segment is the last byte of the stream.
+    pub const FIN: Flags = Flags(4);
+    /// The connection is gone.
+    pub const RST: Flags = Flags(8);
+
+    /// Whether all bits of `other` are set.
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both sets of bits.
+    pub const fn and(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+}
+
+/// A range of the stream that arrived out of order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SackBlock {
+    /// First byte.
+    pub start: u64,
+    /// Byte after the last one.
+    pub end: u64,
+}
+
+/// A segment: it names a range of the stream and carries no payload.
+///
+/// Sequence numbers are 64-bit offsets in the stream. The first byte after the SYN has number 0 (a SYN takes
+/// none), a FIN takes the number after the last byte. A simulated stream never reaches 2^63 bytes, so there is
+/// no arithmetic modulo 2^32 anywhere.
+///
+/// With segmentation offload (see [`Config`](crate::Config)) one value stands for a burst of `packets` packets
+/// that share the fate of one queue entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Segment {
+    /// Number of the first byte.
+    pub seq: u64,
+    /// Next byte expected from the peer, if [`Flags::ACK`] is set.
+    pub ack: u64,
+    /// Bytes that the peer may send beyond `ack`.
+    pub window: u64,
+    /// The sender's clock when it sent this.
+    pub ts_val: Instant,
+    /// The `ts_val` that this answers.
+    pub ts_ecr: Instant,
+    sack_start: [u64; MAX_SACK_BLOCKS],
+    sack_len: [u32; MAX_SACK_BLOCKS],
+    /// Payload in bytes.
+    pub len: u32,
+    /// Packets on the wire; 1 without segmentation offload.
+    pub packets: u16,
+    /// Control bits.
+    pub flags: Flags,
+    sack_count: u8,
+}
+
+impl Segment {
+    /// A segment with no payload and no blocks.
+    pub fn control(flags: Flags, seq: u64, now: Instant) -> Segment {
+        Segment {
+            seq,
+            ack: 0,
+            window: 0,
+            ts_val: now,
+            ts_ecr: Instant::ZERO,
+            sack_start: [0; MAX_SACK_BLOCKS],
+            sack_len: [0; MAX_SACK_BLOCKS],
+            len: 0,
+            packets: 1,
+            flags,
+            sack_count: 0,
+        }
+    }
+
+    /// Number after the last byte, and after the FIN if there is one.
+    pub fn end(&self) -> u64 {
+        self.seq
+            .saturating_add(u64::from(self.len) + u64::from(self.flags.has(Flags::FIN)))
+    }
+
+    /// Bytes on the wire as `netem` counts a rate: whole Ethernet frames without preamble and checksum.
+    pub fn frame_bytes(&self) -> u32 {
+        if self.flags.has(Flags::SYN) {
+            return SYN_BYTES;
+        }
+        let sack = if self.sack_count == 0 {
+            0
+        } else {
+            4 + 8 * u32::from(self.sack_count)
+        };
+        self.len + u32::from(self.packets) * (HEADER_BYTES + sack)
+    }
+
+    /// Appends a block. One longer than 4 GiB is cut short: it cannot come from a window of at most 1 GiB.
+    ///
+    /// # Panics
+    /// If the block is empty or there are [`MAX_SACK_BLOCKS`] already.
+    pub fn push_sack(&mut self, block: SackBlock) {
+        assert!(block.start < block.end, "an empty SACK block");
+        let slot = usize::from(self.sack_count);
+        self.sack_start[slot] = block.start;
+        self.sack_len[slot] = u32::try_from(block.end - block.start).unwrap_or(u32::MAX);
+        self.sack_count += 1;
+    }
+
+    /// The blocks, in the order in which they were pushed.
+    pub fn sack_blocks(&self) -> impl Iterator<Item = SackBlock> + '_ {
+        let count = usize::from(self.sack_count);
+        self.sack_start[..count]
+            .iter()
+            .zip(&self.sack_len[..count])
+            .map(|(&start, &len)| SackBlock {
+                start,
+                end: start.saturating_add(u64::from(len)),
+            })
+    }
+
+    /// Whether there is at least one SACK block.
+    pub fn has_sack(&self) -> bool {
+        self.sack_count > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_stays_small() {
+        assert!(std::mem::size_of::<Segment>() <= 88);
+    }
+
+    #[test]
+    fn frames_have_their_size_on_a_real_wire() {
+        let mut ack = Segment::control(Flags::ACK, 0, Instant::ZERO);
+        assert_eq!(ack.frame_bytes(), 66);
+        ack.push_sack(SackBlock { start: 10, end: 20 });
+        assert_eq!(ack.frame_bytes(), 66 + 12);
+        ack.push_sack(SackBlock { start: 30, end: 40 });
+        assert_eq!(ack.frame_bytes(), 66 + 20);
+        let full = Segment {
+            len: 1448,
+            ..Segment::control(Flags::ACK, 0, Instant::ZERO)
+        };
+        assert_eq!(full.frame_bytes(), 1514);
+        let burst = Segment {
+            len: 2900,
+            packets: 3,
+            ..full
+        };
+        assert_eq!(burst.frame_bytes(), 2900 + 3 * 66);
+        assert_eq!(Segment::control(Flags::SYN, 0, Instant::ZERO).frame_bytes(), 74);
+    }
+
+    #[test]
+    fn blocks_come_back_in_order() {
+        let mut ack = Segment::control(Flags::ACK, 0, Instant::ZERO);
+        let blocks = [SackBlock { start: 30, end: 40 }, SackBlock { start: 10, end: 20 }];
+        for block in blocks {
+            ack.push_sack(block);
+        }
+        assert!(ack.sack_blocks().eq(blocks));
+    }
+}

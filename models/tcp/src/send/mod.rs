@@ -1,0 +1,357 @@
+//! The sending half: what may leave, and when.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`scoreboard`] | the packets that are out, and what is known of each |
+//! | [`rack`] | which of them are lost |
+//! | [`ack`] | what an ACK does, in the order of `tcp_ack` |
+//! | [`recovery`] | the states Open … Loss and the window while it shrinks (PRR) |
+//! | [`timers`] | retransmission timeout, loss probe and reordering timer |
+//! | [`transmit`] | the next segment: retransmissions first, then new data |
+//! | [`burst`] | how many packets leave together under segmentation offload |
+//!
+//! Linux sends from within the call that gave the reason to send. Here the caller draws segments one by one, so
+//! a reason opens a [`Turn`], and the turn ends when nothing more may leave.
+
+mod ack;
+pub(crate) mod burst;
+mod rack;
+mod recovery;
+mod scoreboard;
+mod timers;
+mod transmit;
+
+use longhaul_core::time::{Instant, Span};
+
+use crate::config::Config;
+use crate::congestion::{Congestion, Window};
+use crate::rtt::RttEstimator;
+use crate::segment::Segment;
+use crate::stats::Stats;
+use rack::Rack;
+use recovery::{Phase, Reduction};
+use scoreboard::Scoreboard;
+use timers::Timer;
+pub(crate) use transmit::Outgoing;
+
+/// What may leave next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    /// Nothing.
+    Idle,
+    /// The oldest packet, whatever the window says, and then nothing.
+    Oldest,
+    /// One packet to provoke an ACK, and then nothing.
+    Probe,
+    /// One packet of new data, whatever the window says, and then nothing.
+    One,
+    /// What is lost, then new data.
+    Lost,
+    /// New data.
+    New,
+}
+
+/// How well the window has been used (`tcp_cwnd_validate`): a window that nothing has tested must not grow.
+#[derive(Clone, Copy, Debug)]
+struct Usage {
+    /// Whether the window stopped the sender since `round_end` was set.
+    limited: bool,
+    /// Most packets outstanding since then, while it did not.
+    most: u32,
+    round_end: u64,
+    /// Most packets outstanding since the window was last used fully.
+    idle_most: u32,
+    /// When it was last used fully.
+    full_at: Instant,
+}
+
+/// A loss probe that is not yet answered.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    /// Everything below had been sent.
+    high: u64,
+    /// Whether it repeated a packet.
+    repeated: bool,
+}
+
+/// The sending half of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    mss: u32,
+    initial_window: u32,
+    send_buffer: u64,
+    offload: bool,
+    /// Bytes that the application wrote.
+    written: u64,
+    /// The application is done: a FIN follows the last byte.
+    finishing: bool,
+    /// The application found the buffer full and wants to hear of space.
+    starved: bool,
+    /// Oldest unacknowledged number, next number to send, and the end of the peer's window.
+    una: u64,
+    nxt: u64,
+    window_end: u64,
+    board: Scoreboard,
+    rack: Rack,
+    rtt: RttEstimator,
+    window: Window,
+    congestion: Congestion,
+    phase: Phase,
+    reduction: Reduction,
+    usage: Usage,
+    probe: Option<Probe>,
+    timer: Option<Timer>,
+    /// Timeouts since the last progress, and when the first of them was.
+    timeouts: u32,
+    first_timeout: Instant,
+    turn: Turn,
+    /// Packets of new data that left in this turn.
+    turn_packets: u32,
+    last_sent: Instant,
+    /// What the last polled segment was, should the local queue refuse it.
+    last: Option<Outgoing>,
+    retransmits: u64,
+    rtos: u64,
+    fast_recoveries: u64,
+    loss_probes: u64,
+    local_drops: u64,
+    delivered: u64,
+}
+
+impl Sender {
+    pub(crate) fn new(config: &Config) -> Sender {
+        Sender {
+            mss: config.mss,
+            initial_window: config.initial_window_segments,
+            send_buffer: config.send_buffer,
+            offload: config.segmentation_offload,
+            written: 0,
+            finishing: false,
+            starved: false,
+            una: 0,
+            nxt: 0,
+            window_end: 0,
+            board: Scoreboard::new(config.mss),
+            rack: Rack::new(),
+            rtt: RttEstimator::new(),
+            window: Window::new(config.initial_window_segments),
+            congestion: Congestion::new(config),
+            phase: Phase::Open,
+            reduction: Reduction::default(),
+            usage: Usage {
+                limited: false,
+                most: 0,
+                round_end: 0,
+                idle_most: 0,
+                full_at: Instant::ZERO,
+            },
+            probe: None,
+            timer: None,
+            timeouts: 0,
+            first_timeout: Instant::ZERO,
+            turn: Turn::Idle,
+            turn_packets: 0,
+            last_sent: Instant::ZERO,
+            last: None,
+            retransmits: 0,
+            rtos: 0,
+            fast_recoveries: 0,
+            loss_probes: 0,
+            local_drops: 0,
+            delivered: 0,
+        }
+    }
+
+    /// The handshake is over. `rtt` is its sample, if it gave one; `handshake_retransmits` counts SYN or SYN-ACK
+    /// sent again.
+    pub(crate) fn on_established(
+        &mut self,
+        now: Instant,
+        rtt: Option<Span>,
+        window: u64,
+        handshake_retransmits: u32,
+    ) {
+        if let Some(rtt) = rtt {
+            self.rtt.sample(rtt, 0, 0);
+            self.rtt.sample_minimum(now, rtt);
+        }
+        // RFC 5681 section 3.1; Linux forgives the first.
+        if handshake_retransmits > 1 {
+            self.window.cwnd = 1;
+        }
+        self.window_end = window;
+        self.last_sent = now;
+        self.usage.full_at = now;
+        self.congestion.on_start(now, 0);
+        self.turn = Turn::New;
+    }
+
+    /// Takes as many of `bytes` as fit into the buffer.
+    pub(crate) fn write(&mut self, now: Instant, bytes: u64) -> u64 {
+        if self.finishing {
+            return 0;
+        }
+        self.restart_after_idle(now);
+        let taken = bytes.min(self.free_space());
+        self.starved |= taken < bytes;
+        self.written += taken;
+        self.start_turn(Turn::New);
+        taken
+    }
+
+    /// A FIN follows what is written.
+    pub(crate) fn finish(&mut self) {
+        if !self.finishing {
+            self.finishing = true;
+            self.start_turn(Turn::New);
+        }
+    }
+
+    pub(crate) fn free_space(&self) -> u64 {
+        self.send_buffer - (self.written - self.una.min(self.written))
+    }
+
+    /// Whether the application should hear of space: it ran out of it, and a third of the buffer is free
+    /// (`sk_stream_write_space`).
+    pub(crate) fn take_space_notice(&mut self) -> bool {
+        let free = self.free_space();
+        let notice = self.starved && free >= (self.send_buffer - free) / 2;
+        self.starved &= !notice;
+        notice
+    }
+
+    /// Whether everything, FIN included, is acknowledged.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finishing && self.una > self.written
+    }
+
+    /// The next number to send, for segments without payload.
+    pub(crate) fn next(&self) -> u64 {
+        self.nxt
+    }
+
+    pub(crate) fn rtt(&self) -> &RttEstimator {
+        &self.rtt
+    }
+
+    /// When the sender wants [`Sender::on_timer`].
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.timer.map(|timer| timer.at)
+    }
+
+    /// Copies the sender's part of the counters.
+    pub(crate) fn report(&self, stats: &mut Stats) {
+        stats.rtos = self.rtos;
+        stats.fast_recoveries = self.fast_recoveries;
+        stats.loss_probes = self.loss_probes;
+        stats.local_drops = self.local_drops;
+        stats.bytes_acked = self.una.min(self.written);
+        stats.delivered = self.delivered;
+        stats.srtt = self.rtt.srtt().unwrap_or(Span::ZERO);
+        stats.min_rtt = self.rtt.min_rtt();
+        stats.cwnd_segments = self.window.cwnd;
+        stats.ssthresh = self.window.ssthresh;
+    }
+
+    /// Packets of data or FIN sent again.
+    pub(crate) fn retransmits(&self) -> u64 {
+        self.retransmits
+    }
+
+    /// A reason to send. A turn that may send more is not cut short by one that may send less.
+    fn start_turn(&mut self, turn: Turn) {
+        let rank = |turn| match turn {
+            Turn::Idle => 0,
+            Turn::Oldest | Turn::Probe | Turn::One => 1,
+            Turn::New => 2,
+            Turn::Lost => 3,
+        };
+        if rank(turn) >= rank(self.turn) {
+            self.turn = turn;
+        }
+    }
+
+    fn in_flight(&self) -> u32 {
+        self.board.in_flight()
+    }
+
+    fn srtt(&self) -> Span {
+        self.rtt.srtt().unwrap_or(Span::ZERO)
+    }
+
+    /// `sk_pacing_rate` in bytes per second: not a pace here, but the size of bursts and HyStart's allowance
+    /// derive from it.
+    fn pacing_rate(&self) -> u64 {
+        let percent = if self.window.cwnd < self.window.ssthresh / 2 {
+            200
+        } else {
+            120
+        };
+        let packets = self.window.cwnd.max(self.board.outstanding());
+        let bytes = u128::from(self.mss) * u128::from(packets) * percent / 100;
+        let rate = (bytes * 1_000_000_000).checked_div(u128::from(self.srtt().as_ns()));
+        rate.map_or(u64::MAX, |rate| u64::try_from(rate).unwrap_or(u64::MAX))
+    }
+
+    /// Whether the window is what limits the sender, so that it may grow (`tcp_is_cwnd_limited`).
+    fn is_window_limited(&self) -> bool {
+        self.usage.limited
+            || (self.window.in_slow_start() && u64::from(self.window.cwnd) < 2 * u64::from(self.usage.most))
+    }
+
+    /// Notes at the end of a turn how well the window was used (`tcp_cwnd_validate`).
+    fn note_usage(&mut self, now: Instant, limited: bool) {
+        let outstanding = self.board.outstanding();
+        let usage = &mut self.usage;
+        if self.una >= usage.round_end || limited || (!usage.limited && outstanding > usage.most) {
+            usage.limited = limited;
+            usage.most = outstanding;
+            usage.round_end = self.nxt;
+        }
+        if self.is_window_limited() {
+            self.usage.idle_most = 0;
+            self.usage.full_at = now;
+            return;
+        }
+        self.usage.idle_most = self.usage.idle_most.max(outstanding);
+        let unused_for = now.saturating_since(self.usage.full_at);
+        if unused_for >= self.rtt.rto() && self.phase == Phase::Open && !self.starved {
+            let used = self.usage.idle_most.max(self.initial_window);
+            if used < self.window.cwnd {
+                self.window.ssthresh = self.window.remembered_ssthresh();
+                self.window.cwnd = (self.window.cwnd + used) / 2;
+            }
+            self.usage.idle_most = 0;
+            self.usage.full_at = now;
+        }
+    }
+
+    /// A pause longer than the timeout halves the window once per timeout, down to the initial one (RFC 2861,
+    /// `tcp_cwnd_restart`).
+    fn restart_after_idle(&mut self, now: Instant) {
+        let rto = self.rtt.rto();
+        let mut idle = now.saturating_since(self.last_sent);
+        if self.board.outstanding() > 0 || self.nxt < self.written || idle <= rto {
+            return;
+        }
+        let floor = self.initial_window.min(self.window.cwnd);
+        self.window.ssthresh = self.window.remembered_ssthresh();
+        while idle > rto && self.window.cwnd > floor {
+            idle -= rto;
+            self.window.cwnd /= 2;
+        }
+        self.window.cwnd = self.window.cwnd.max(floor);
+        self.usage.full_at = now;
+        self.usage.idle_most = 0;
+    }
+
+    /// The peer's window as this segment tells it; its right edge never moves back.
+    fn note_window(&mut self, segment: &Segment) -> bool {
+        let end = segment
+            .ack
+            .saturating_add(segment.window.min(Config::LARGEST_WINDOW));
+        let grows = end > self.window_end;
+        self.window_end = self.window_end.max(end);
+        grows
+    }
+}

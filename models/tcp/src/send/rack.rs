@@ -1,0 +1,172 @@
+//! Which packets are lost: RACK (RFC 8985), by the time of their last transmission.
+//!
+//! A packet is lost when one sent later was delivered and the reordering window has passed since. Originals
+//! leave in the order of their numbers and retransmissions in the order of a queue; each is walked once, from
+//! the oldest that is still open, so an ACK costs what it decides.
+
+use std::collections::VecDeque;
+
+use longhaul_core::time::{Instant, Span};
+
+use super::scoreboard::{Mark, Packet, Scoreboard};
+
+/// Without reordering so far, this many packets held above a hole end all patience (`tcp_reordering`).
+const DUPLICATE_THRESHOLD: u32 = 3;
+/// Largest degree of reordering that is believed (`tcp_max_reordering`).
+const MAX_REORDERING: u64 = 300;
+
+/// State of the detector.
+#[derive(Clone, Debug)]
+pub(super) struct Rack {
+    /// Number of the transmission and end of the latest-sent packet that was delivered.
+    latest: (u64, u64),
+    /// Its RTT.
+    rtt: Span,
+    /// Whether anything was delivered since the last detection.
+    advanced: bool,
+    /// Whether an original arrived after a later one.
+    reordering_seen: bool,
+    /// Packets by which they were apart; the duplicate threshold otherwise.
+    reordering: u32,
+    /// The first original that is neither delivered nor taken for lost, or an earlier number.
+    oldest_original: u64,
+    /// Packet and transmission of each retransmission, in the order sent. May hold packets delivered since.
+    retransmissions: VecDeque<(u64, u64)>,
+}
+
+impl Rack {
+    pub(super) fn new() -> Rack {
+        Rack {
+            latest: (0, 0),
+            rtt: Span::ZERO,
+            advanced: false,
+            reordering_seen: false,
+            reordering: DUPLICATE_THRESHOLD,
+            oldest_original: 0,
+            retransmissions: VecDeque::new(),
+        }
+    }
+
+    /// Whether the degree of reordering is still the default.
+    pub(super) fn expects_order(&self) -> bool {
+        self.reordering <= DUPLICATE_THRESHOLD
+    }
+
+    /// `packet`, which ends at `end`, was delivered.
+    pub(super) fn on_delivered(&mut self, now: Instant, packet: &Packet, end: u64, min_rtt: Span) {
+        let rtt = now.saturating_since(packet.sent_at);
+        // Faster than ever: the first copy arrived, and says nothing of the time of the second.
+        if packet.mark.has(Mark::AMBIGUOUS) && rtt < min_rtt {
+            return;
+        }
+        self.advanced = true;
+        if (packet.order, end) >= self.latest {
+            self.latest = (packet.order, end);
+            self.rtt = rtt;
+        }
+    }
+
+    /// An original at `low` arrived after one that ended at `high`.
+    pub(super) fn on_reordering(&mut self, low: u64, high: u64, mss: u32) {
+        self.reordering_seen = true;
+        let distance = high
+            .saturating_sub(low)
+            .div_ceil(u64::from(mss))
+            .min(MAX_REORDERING);
+        self.reordering = self.reordering.max(distance as u32);
+    }
+
+    /// Packets `number..number + count` were sent again in the transmission with number `order`.
+    pub(super) fn on_retransmitted(&mut self, number: u64, count: u32, order: u64) {
+        for number in number..number + u64::from(count) {
+            self.retransmissions.push_back((number, order));
+        }
+    }
+
+    /// How long after a later delivery a packet may still arrive.
+    pub(super) fn window(&self, in_recovery: bool, sacked_out: u32, min_rtt: Span, srtt: Span) -> Span {
+        if !self.reordering_seen && (in_recovery || sacked_out >= self.reordering) {
+            return Span::ZERO;
+        }
+        (min_rtt / 4).min(srtt)
+    }
+
+    /// Marks what is lost, if anything was delivered since the last time or `timer` says that the window of a
+    /// packet has passed. Returns how long the first packet that is still in doubt has left.
+    pub(super) fn detect(
+        &mut self,
+        board: &mut Scoreboard,
+        now: Instant,
+        window: Span,
+        timer: bool,
+    ) -> Option<Span> {
+        if !self.advanced && !timer {
+            return None;
+        }
+        self.advanced = false;
+        let original = self.detect_originals(board, now, window);
+        let retransmission = self.detect_retransmissions(board, now, window);
+        match (original, retransmission) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn detect_originals(&mut self, board: &mut Scoreboard, now: Instant, window: Span) -> Option<Span> {
+        let numbers = board.numbers();
+        self.oldest_original = self.oldest_original.max(numbers.start);
+        while self.oldest_original < numbers.end {
+            let number = self.oldest_original;
+            let packet = *board.packet(number)?;
+            let mark = packet.mark;
+            let open = !mark.has(Mark::SACKED) && !mark.has(Mark::LOST) && !mark.has(Mark::AMBIGUOUS);
+            if open {
+                if (packet.order, board.end_of(number)) >= self.latest {
+                    return None;
+                }
+                if let Some(left) = self.time_left(packet.sent_at, now, window) {
+                    return Some(left);
+                }
+                board.mark_lost(number);
+            }
+            self.oldest_original += 1;
+        }
+        None
+    }
+
+    fn detect_retransmissions(&mut self, board: &mut Scoreboard, now: Instant, window: Span) -> Option<Span> {
+        while let Some(&(number, order)) = self.retransmissions.front() {
+            // Delivered, or sent yet again: then a later entry stands for it.
+            let current = |packet: &&Packet| !packet.mark.has(Mark::SACKED) && packet.order == order;
+            if let Some(&packet) = board.packet(number).filter(current) {
+                if (order, board.end_of(number)) >= self.latest {
+                    return None;
+                }
+                if let Some(left) = self.time_left(packet.sent_at, now, window) {
+                    return Some(left);
+                }
+                board.mark_lost(number);
+            }
+            self.retransmissions.pop_front();
+        }
+        None
+    }
+
+    /// What is left of the window of a packet sent at `sent_at`; `None` if it has passed.
+    fn time_left(&self, sent_at: Instant, now: Instant, window: Span) -> Option<Span> {
+        let due = sent_at.saturating_add(self.rtt).saturating_add(window);
+        (due > now).then(|| due - now)
+    }
+
+    /// A retransmission timeout: everything is lost but what was sent less than an RTT ago. The oldest packet
+    /// is lost in any case.
+    pub(super) fn mark_all_lost(&mut self, board: &mut Scoreboard, now: Instant) {
+        for number in board.numbers() {
+            let packet = *board.packet(number).expect("the range is that of the packets");
+            let oldest = number == board.numbers().start;
+            if oldest || self.time_left(packet.sent_at, now, Span::ZERO).is_none() {
+                board.mark_lost(number);
+            }
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! The next segment to leave: `tcp_xmit_retransmit_queue`, then `tcp_write_xmit`.
+
+use longhaul_core::time::Instant;
+
+use super::burst::{self, Deferral, MAX_BURST_BYTES, Wait};
+use super::recovery::Phase;
+use super::scoreboard::Mark;
+use super::{Probe, Sender, Turn};
+
+/// A segment that the sender wants on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Outgoing {
+    /// First byte.
+    pub(crate) seq: u64,
+    /// Payload in bytes.
+    pub(crate) len: u32,
+    /// Packets.
+    pub(crate) packets: u32,
+    /// Whether it carries the FIN.
+    pub(crate) fin: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    New,
+    /// One packet of new data on timeout, or to provoke an ACK.
+    One,
+    /// Packets from this number on, because they are lost.
+    Lost(u64),
+    /// The oldest packet, on timeout.
+    Oldest(u64),
+    /// The newest packet, to provoke an ACK.
+    Probe,
+}
+
+/// Whether new data may leave, and how much.
+enum Permit {
+    /// So many packets.
+    Packets(u32),
+    /// None, because the congestion window is full or a fuller burst is worth waiting for.
+    WindowLimited,
+    /// None, for another reason.
+    No,
+}
+
+impl Sender {
+    /// The next segment, if one may leave now. Draw until there is none.
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Outgoing> {
+        self.last = match self.turn {
+            Turn::Idle => None,
+            Turn::Oldest => {
+                self.turn = Turn::Idle;
+                self.resend_oldest(now)
+            }
+            Turn::Probe => {
+                self.turn = Turn::Idle;
+                self.send_probe(now)
+            }
+            Turn::One => {
+                self.turn = Turn::Idle;
+                self.send_one(now)
+            }
+            Turn::Lost => self.resend_lost(now).or_else(|| {
+                self.turn = Turn::New;
+                self.send_new(now)
+            }),
+            Turn::New => self.send_new(now),
+        };
+        self.last
+    }
+
+    /// The segment that was polled last carried nothing of the sender's.
+    pub(crate) fn forget_polled(&mut self) {
+        self.last = None;
+    }
+
+    /// The queue of the sender's own device refused the segment that was polled last: as in Linux, what it
+    /// carried counts as not sent, the window is reduced once per round trip (`tcp_enter_cwr`), and nothing more
+    /// leaves until an ACK or a timer gives another reason.
+    pub(crate) fn on_local_drop(&mut self, now: Instant) {
+        self.local_drops += 1;
+        let Some(refused) = self.last.take() else {
+            self.enter_reduced();
+            return;
+        };
+        self.turn = Turn::Idle;
+        match refused.kind {
+            Kind::New => {
+                self.nxt = self.board.take_back(refused.packets);
+                self.turn_packets -= refused.packets;
+                self.enter_reduced();
+                self.end_turn(now, false);
+                if self.board.outstanding() == 0 {
+                    // No ACK will come to try again.
+                    self.set_full_timeout(now);
+                }
+            }
+            Kind::One => {
+                self.nxt = self.board.take_back(refused.packets);
+                self.enter_reduced();
+                if self.board.outstanding() == 0 {
+                    self.retry_later(now);
+                } else {
+                    self.probe = None;
+                    self.wait_for_timeout(now);
+                }
+            }
+            Kind::Lost(number) => {
+                self.board.retransmission_failed(number, refused.packets);
+                self.reduction.sent = self.reduction.sent.saturating_sub(refused.packets);
+                self.enter_reduced();
+            }
+            Kind::Oldest(number) => {
+                self.board.retransmission_failed(number, refused.packets);
+                self.enter_reduced();
+                self.retry_later(now);
+            }
+            Kind::Probe => {
+                self.probe = None;
+                self.enter_reduced();
+            }
+        }
+    }
+
+    /// The sender's own queue holds the segment that was polled last until `until`.
+    pub(crate) fn on_local_queue(&mut self, until: Instant) {
+        let Some(last) = self.last else { return };
+        let number = match last.kind {
+            Kind::Lost(number) | Kind::Oldest(number) => number,
+            Kind::New | Kind::One | Kind::Probe => self.board.numbers().end - u64::from(last.packets),
+        };
+        self.board.mark_queued(number, last.packets, until);
+    }
+
+    /// Whether the last copy of this packet is still in the sender's own queue: then another would be a waste.
+    fn is_queued(&self, number: u64, now: Instant) -> bool {
+        self.board
+            .packet(number)
+            .is_some_and(|packet| packet.leaves_at > now)
+    }
+
+    /// The next lost packets that the window admits.
+    fn resend_lost(&mut self, now: Instant) -> Option<Outgoing> {
+        let room = self
+            .window
+            .cwnd
+            .checked_sub(self.in_flight())
+            .filter(|&room| room > 0)?;
+        let number = self
+            .board
+            .next_lost()
+            .filter(|&number| !self.is_queued(number, now))?;
+        let limit = if self.offload {
+            room.min(self.burst_limit())
+        } else {
+            1
+        };
+        let count = self.board.lost_run(number, limit);
+        let outgoing = self.resend(now, number, count, Kind::Lost(number));
+        if self.is_reducing() {
+            self.reduction.sent += count;
+        }
+        let is_oldest = number == self.board.numbers().start;
+        if is_oldest && !self.waits_for_reordering() {
+            self.set_full_timeout(now);
+        }
+        Some(outgoing)
+    }
+
+    fn resend_oldest(&mut self, now: Instant) -> Option<Outgoing> {
+        let number = self.board.numbers().start;
+        self.board
+            .packet(number)
+            .filter(|packet| packet.leaves_at <= now)?;
+        Some(self.resend(now, number, 1, Kind::Oldest(number)))
+    }
+
+    fn resend(&mut self, now: Instant, number: u64, count: u32, kind: Kind) -> Outgoing {
+        let outgoing = self.describe(number, count, kind);
+        let order = self.board.mark_retransmitted(number, count, now);
+        self.rack.on_retransmitted(number, count, order);
+        self.retransmits += u64::from(count);
+        outgoing
+    }
+
+    /// The segment that carries packets `number..number + count` again.
+    fn describe(&self, number: u64, count: u32, kind: Kind) -> Outgoing {
+        let last = number + u64::from(count) - 1;
+        let packet = |number| {
+            self.board
+                .packet(number)
+                .expect("only outstanding packets are sent again")
+        };
+        let seq = packet(number).seq;
+        let fin = packet(last).mark.has(Mark::FIN);
+        let len = self.board.end_of(last) - seq - u64::from(fin);
+        let len = u32::try_from(len).expect("a burst is smaller than 4 GiB");
+        Outgoing {
+            seq,
+            len,
+            packets: count,
+            fin,
+            kind,
+        }
+    }
+
+    /// One packet of new data if there is any, else the newest packet again (`tcp_send_loss_probe`).
+    fn send_probe(&mut self, now: Instant) -> Option<Outgoing> {
+        if self.board.outstanding() == 0 {
+            return None;
+        }
+        let outgoing = if let Some(outgoing) = self.send_one(now) {
+            outgoing
+        } else {
+            let newest = self.board.numbers().end - 1;
+            if self.is_queued(newest, now) {
+                self.wait_for_timeout(now);
+                return None;
+            }
+            let outgoing = self.describe(newest, 1, Kind::Probe);
+            let order = self.board.mark_probed(now);
+            self.rack.on_retransmitted(newest, 1, order);
+            self.retransmits += 1;
+            outgoing
+        };
+        self.loss_probes += 1;
+        self.probe = Some(Probe {
+            high: self.nxt,
+            repeated: outgoing.kind == Kind::Probe,
+        });
+        self.set_full_timeout(now);
+        Some(outgoing)
+    }
+
+    /// One packet of new data, if there is any and the peer's window admits it.
+    fn send_one(&mut self, now: Instant) -> Option<Outgoing> {
+        let end = self.end_of_stream().min(self.nxt + u64::from(self.mss));
+        if self.nxt == end || end > self.window_end {
+            return None;
+        }
+        let outgoing = Outgoing {
+            kind: Kind::One,
+            ..self.send_range(now, end)
+        };
+        // It is not part of a turn, so no probe is scheduled.
+        self.note_sent();
+        Some(outgoing)
+    }
+
+    /// End of what the application wants sent; a FIN counts one.
+    fn end_of_stream(&self) -> u64 {
+        self.written + u64::from(self.finishing)
+    }
+
+    fn send_new(&mut self, now: Instant) -> Option<Outgoing> {
+        match self.permit(now) {
+            Permit::Packets(packets) => {
+                let end = self.nxt + u64::from(packets) * u64::from(self.mss);
+                // The FIN rides on the last byte, also where that fills a packet.
+                let last = if end >= self.written {
+                    self.end_of_stream()
+                } else {
+                    end
+                };
+                Some(self.send_range(now, last.min(self.window_end)))
+            }
+            Permit::WindowLimited => {
+                self.end_turn(now, true);
+                None
+            }
+            Permit::No => {
+                self.end_turn(now, false);
+                None
+            }
+        }
+    }
+
+    fn permit(&self, now: Instant) -> Permit {
+        let mss = u64::from(self.mss);
+        let end = self.end_of_stream();
+        if self.nxt >= end {
+            return Permit::No;
+        }
+        // The window does not hold back a last packet with a FIN.
+        let last_packet = self.finishing && self.written - self.nxt.min(self.written) <= mss;
+        let room = self.window.cwnd.saturating_sub(self.in_flight());
+        if room == 0 && !last_packet {
+            return Permit::WindowLimited;
+        }
+        if end.min(self.nxt + mss) > self.window_end {
+            return Permit::No;
+        }
+        let waiting = self.waiting();
+        if !self.offload || waiting <= mss {
+            return Permit::Packets(1);
+        }
+        let limit = self.burst_limit();
+        let deferral = Deferral {
+            now,
+            last_sent: self.last_sent,
+            oldest_sent: self
+                .board
+                .packet(self.board.numbers().start)
+                .map(|packet| packet.sent_at),
+            srtt: self.srtt(),
+            congestion_room: u64::from(room) * mss,
+            offered_room: self.window_end - self.nxt,
+            window: (self.window_end - self.una).min(u64::from(self.window.cwnd) * mss),
+            full: u64::from(limit) * mss,
+            waiting,
+            open_ended: self.nxt + waiting == self.written && !self.finishing,
+        };
+        // In recovery packets leave as PRR doses them.
+        let wait = if self.phase >= Phase::Recovery {
+            None
+        } else {
+            deferral.decide()
+        };
+        match wait {
+            Some(Wait::Congestion) => return Permit::WindowLimited,
+            Some(Wait::Other) => return Permit::No,
+            None => {}
+        }
+        // At most half a window at once, so that two bursts are in flight.
+        let quota = room.min((self.window.cwnd / 2).max(1)).min(limit);
+        let offered = (self.window_end - self.nxt) / mss;
+        let packets = u64::from(quota).min(waiting.div_ceil(mss)).min(offered.max(1));
+        Permit::Packets(packets as u32)
+    }
+
+    /// Bytes in the piece of the send queue that the next burst comes from. The application's bytes wait in
+    /// pieces of the largest burst, and no burst spans two of them.
+    fn waiting(&self) -> u64 {
+        let mss = u64::from(self.mss);
+        let piece = (MAX_BURST_BYTES / mss).max(1) * mss;
+        let end_of_piece = (self.nxt / piece + 1) * piece;
+        end_of_piece.min(self.written) - self.nxt.min(self.written)
+    }
+
+    fn burst_limit(&self) -> u32 {
+        burst::limit(self.mss, self.pacing_rate(), self.rtt.min_rtt())
+    }
+
+    /// Sends everything from the next number up to `end`, which counts a FIN.
+    fn send_range(&mut self, now: Instant, end: u64) -> Outgoing {
+        let mss = u64::from(self.mss);
+        let was_empty = self.board.outstanding() == 0;
+        if self.in_flight() == 0 {
+            self.congestion.on_transmit_start(now, self.last_sent);
+        }
+        let seq = self.nxt;
+        let fin = end > self.written;
+        let payload_end = end.min(self.written);
+        let mut packets = 0;
+        while self.nxt < end {
+            let payload = payload_end.min(self.nxt + mss);
+            let packet_end = if payload == payload_end { end } else { payload };
+            self.board
+                .push(self.nxt, packet_end, now, packets == 0, packet_end > self.written);
+            self.nxt = packet_end;
+            packets += 1;
+        }
+        self.turn_packets += packets;
+        self.last_sent = now;
+        self.on_data_sent(now, was_empty);
+        Outgoing {
+            seq,
+            len: (payload_end - seq) as u32,
+            packets,
+            fin,
+            kind: Kind::New,
+        }
+    }
+
+    /// Nothing more may leave in this turn.
+    fn end_turn(&mut self, now: Instant, waits_for_window: bool) {
+        self.turn = Turn::Idle;
+        let limited = waits_for_window || self.in_flight() >= self.window.cwnd;
+        if self.turn_packets > 0 || limited {
+            self.note_usage(now, limited);
+        }
+        if self.turn_packets > 0 {
+            self.note_sent();
+            self.schedule_probe_after_data(now);
+        }
+    }
+
+    /// Counts the turn's packets towards a reduction that is under way.
+    fn note_sent(&mut self) {
+        if self.is_reducing() {
+            self.reduction.sent += self.turn_packets;
+        }
+        self.turn_packets = 0;
+    }
+}

@@ -1,0 +1,11 @@
+//! Behaviour of whole connections over a simulated link.
+
+mod acknowledging;
+mod any_network;
+mod beginning_and_end;
+mod harness;
+mod losing;
+mod mean_window;
+mod speed;
+mod truth;
+mod windows;

@@ -1,0 +1,260 @@
+//! Against a real kernel: `transfers.csv` holds transfers that Linux 6.1 made through `tc netem`.
+//!
+//! ```text
+//! cargo test --release -p longhaul-tcp --test it -- --ignored --nocapture truth
+//! ```
+//! reads `$LONGHAUL_SHARED/truth` (default `../../../shared/truth`) and skips with a note where that is absent.
+//! `TRUTH_VERBOSE=1` prints a line per configuration.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use longhaul_core::random::Streams;
+use longhaul_core::time::Span;
+use longhaul_core::units::Probability;
+use longhaul_tcp::{Config, Controller};
+
+use crate::harness::{Link, Loss, Network};
+
+/// Runs of each lossy or jittery configuration.
+const SEEDS: u32 = 21;
+
+/// One configuration and what the kernel needed.
+#[derive(Clone, Debug)]
+struct Case {
+    name: String,
+    rtt: Span,
+    rate_mbit: u64,
+    /// In 10^-4.
+    loss_permyriad: u64,
+    loss_model: String,
+    jitter: Span,
+    controller: Option<Controller>,
+    streams: u64,
+    bytes: u64,
+    limit: usize,
+    default_buffers: bool,
+    completion_s: Vec<f64>,
+    retransmits: Vec<f64>,
+}
+
+fn shared() -> PathBuf {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "where the measurements lie, not what the model does"
+    )]
+    let root = std::env::var_os("LONGHAUL_SHARED");
+    root.map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    )
+}
+
+fn is_set(name: &str) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "how much to print")]
+    std::env::var_os(name).is_some()
+}
+
+fn read_cases() -> Option<Vec<Case>> {
+    let path = shared().join("truth/transfers.csv");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("skipped: no {}", path.display());
+        return None;
+    };
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next()?.split(',').collect();
+    let mut cases: BTreeMap<u32, Case> = BTreeMap::new();
+    for line in lines {
+        let row: BTreeMap<&str, &str> = names.iter().copied().zip(line.split(',')).collect();
+        let number = |name: &str| row[name].parse::<f64>().expect("a number");
+        let config = number("config") as u32;
+        let case = cases.entry(config).or_insert_with(|| Case {
+            name: config.to_string(),
+            rtt: Span::from_us((number("rtt_ms") * 1e3) as u64),
+            rate_mbit: number("rate_mbit") as u64,
+            loss_permyriad: (number("loss_percent") * 100.0).round() as u64,
+            loss_model: row["loss_model"].to_owned(),
+            jitter: Span::from_us((number("jitter_ms") * 1e3) as u64),
+            controller: match row["controller"] {
+                "reno" => Some(Controller::Reno),
+                "cubic" => Some(Controller::Cubic),
+                _ => None,
+            },
+            streams: number("streams") as u64,
+            bytes: number("bytes") as u64,
+            limit: number("netem_limit") as usize,
+            default_buffers: row["buffers"] == "default",
+            completion_s: Vec::new(),
+            retransmits: Vec::new(),
+        });
+        case.completion_s.push(number("completion_s"));
+        case.retransmits.push(number("retransmits"));
+    }
+    Some(cases.into_values().collect())
+}
+
+impl Case {
+    fn loss(&self, streams: &Streams) -> Loss {
+        let mean = Probability::from_ratio(self.loss_permyriad, 10_000).expect("at most one");
+        let stream = streams.stream("forward", "loss");
+        match self.loss_model.as_str() {
+            _ if self.loss_permyriad == 0 => Loss::None,
+            "iid" => Loss::Independent(mean, stream),
+            _ => Loss::Bursts {
+                // Mean burst 4 packets: r = 1/4, p = m·r/(1 - m).
+                worse: Probability::from_ratio(self.loss_permyriad, 4 * (10_000 - self.loss_permyriad))
+                    .expect("at most one"),
+                better: Probability::from_ratio(1, 4).expect("at most one"),
+                bad: false,
+                stream,
+            },
+        }
+    }
+
+    fn run(&self, seed: u32, offload: bool) -> (f64, f64) {
+        let streams = Streams::new(7, seed);
+        let jitter = (self.jitter > Span::ZERO).then(|| (self.jitter, streams.stream("forward", "jitter")));
+        let link = Link {
+            limit: self.limit,
+            tells: true,
+            loss: self.loss(&streams),
+            jitter,
+            ..Link::new(Some(self.rate_mbit), self.rtt)
+        };
+        let (send_buffer, receive_buffer) = if self.default_buffers {
+            (4 << 20, 3 << 20)
+        } else {
+            (256 << 20, 128 << 20)
+        };
+        let config = Config {
+            controller: self
+                .controller
+                .expect("only controllers that are modelled are run"),
+            send_buffer,
+            receive_buffer,
+            segmentation_offload: offload,
+            ..Config::default()
+        };
+        let mut network = Network::new(link, config, config, self.streams, self.bytes);
+        network.run(Span::from_s(3600));
+        // A long burst of losses can outlast TCP's patience.
+        let completion = network
+            .completion()
+            .map_or(f64::INFINITY, |end| end.as_ns() as f64 / 1e9);
+        let retransmits: u64 = network
+            .pairs
+            .iter()
+            .map(|pair| pair[0].tcp.stats().retransmits)
+            .sum();
+        (completion, retransmits as f64)
+    }
+}
+
+fn quantile(values: &mut [f64], q: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let place = (values.len() - 1) as f64 * q;
+    let (low, high) = (place.floor() as usize, place.ceil() as usize);
+    values[low] + (values[high] - values[low]) * (place - place.floor())
+}
+
+/// Prints errors of completion time by class and returns the median of all and of the loss-free ones.
+fn compare(jitter: bool, offload: bool) -> Option<(f64, f64)> {
+    let cases = read_cases()?;
+    let mut classes: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for case in cases.iter().filter(|case| case.controller.is_some()) {
+        if (case.jitter > Span::ZERO) != jitter {
+            continue;
+        }
+        let seeds = if case.loss_permyriad == 0 && !jitter {
+            1
+        } else {
+            SEEDS
+        };
+        let (mut ours, mut resent): (Vec<f64>, Vec<f64>) =
+            (0..seeds).map(|seed| case.run(seed, offload)).unzip();
+        let ours = quantile(&mut ours, 0.5);
+        let theirs = quantile(&mut case.completion_s.clone(), 0.5);
+        let error = ours / theirs - 1.0;
+        if is_set("TRUTH_VERBOSE") {
+            println!(
+                "{:>4} {:>4} ms {:>4} Mbit/s loss {:>5.2} % {:8} jitter {:>6} us {:?} x{:<2} {:>9} B limit {:>5} {}: \
+                 linux {:9.4} ours {:9.4} error {:+7.1} %  resent {} / {}",
+                case.name,
+                case.rtt.as_ns() / 1_000_000,
+                case.rate_mbit,
+                case.loss_permyriad as f64 / 100.0,
+                case.loss_model,
+                case.jitter.as_ns() / 1000,
+                case.controller.expect("filtered"),
+                case.streams,
+                case.bytes,
+                case.limit,
+                if case.default_buffers { "default" } else { "big" },
+                theirs,
+                ours,
+                error * 100.0,
+                quantile(&mut case.retransmits.clone(), 0.5),
+                quantile(&mut resent, 0.5),
+            );
+        }
+        let loss = match case.loss_permyriad {
+            0 => "loss-free",
+            1..=10 => "loss to 0.1 %",
+            11..=100 => "loss to 1 %",
+            _ => "loss to 5 %",
+        };
+        let controller = format!("{:?}", case.controller.expect("filtered"));
+        for class in [
+            "all".to_owned(),
+            loss.to_owned(),
+            controller,
+            format!("{loss}, {}", size(case.bytes)),
+        ] {
+            classes.entry(class).or_default().push(error.abs());
+        }
+    }
+    println!("{:32} {:>5} {:>9} {:>9}", "class", "n", "median", "90th");
+    for (class, errors) in &mut classes {
+        let (median, high) = (quantile(errors, 0.5), quantile(errors, 0.9));
+        println!(
+            "{class:32} {:>5} {:>8.1} % {:>7.1} %",
+            errors.len(),
+            median * 100.0,
+            high * 100.0
+        );
+    }
+    let mut median = |class: &str| quantile(classes.get_mut(class).expect("a class"), 0.5);
+    Some((median("all"), median("loss-free")))
+}
+
+fn size(bytes: u64) -> &'static str {
+    match bytes {
+        0..1_000_000 => "0.1 MB",
+        1_000_000..10_000_000 => "1 MB",
+        _ => "10 MB and more",
+    }
+}
+
+#[test]
+#[ignore = "needs the measurements and a release build"]
+fn completion_times_without_jitter_are_those_of_linux() {
+    if let Some((all, loss_free)) = compare(false, true) {
+        assert!(all <= 0.08, "median error {all}");
+        assert!(
+            loss_free <= 0.05,
+            "median error of loss-free transfers {loss_free}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs the measurements and a release build"]
+fn completion_times_with_jitter_for_information() {
+    compare(true, true);
+}
+
+#[test]
+#[ignore = "needs the measurements and a release build"]
+fn completion_times_without_offload_for_information() {
+    compare(false, false);
+}

@@ -1,0 +1,339 @@
+//! The text of a finished run for a terminal, a pipe or a log.
+//!
+//! Everything here can be derived from `summary.json`. What is missing or unfinished is shown as `–` beside
+//! its state, never as 0. Names come from the scenario, so their control characters are made visible.
+
+mod tables;
+
+use std::path::Path;
+
+use longhaul_core::record::{Ended, Fidelity, PayloadRecord, Progress, RunRecord, Verdict};
+use longhaul_core::units::Probability;
+
+use crate::human;
+use crate::wrap::wrap;
+
+/// How to lay out text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Style {
+    /// Columns of the terminal. Below [`Style::NARROWEST`] tables are laid out for that width.
+    pub width: u16,
+    /// Whether to write ANSI colour sequences.
+    pub colour: bool,
+}
+
+impl Style {
+    /// The least width that tables are made for.
+    pub const NARROWEST: u16 = 40;
+    /// The width where there is no terminal to ask.
+    pub const PIPED: Style = Style {
+        width: 80,
+        colour: false,
+    };
+
+    /// For standard output: as wide as the terminal there, or 80 columns where there is none.
+    pub fn of_stdout(colour: bool) -> Style {
+        // The one thing here that asks the machine; it decides about line breaks and nothing else.
+        let width = comfy_table::Table::new().width();
+        Style {
+            width: width.unwrap_or(Style::PIPED.width),
+            colour,
+        }
+    }
+
+    /// Columns that are used: those of the terminal, but at least [`Style::NARROWEST`].
+    pub fn columns(self) -> u16 {
+        self.width.max(Style::NARROWEST)
+    }
+
+    fn paint(self, ink: Ink, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let code = match ink {
+            Ink::Heading => "1",
+            Ink::Good => "32",
+            Ink::Bad => "31",
+            Ink::Doubtful => "33",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// What a colour means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ink {
+    Heading,
+    Good,
+    Bad,
+    Doubtful,
+}
+
+/// The whole report: head, tables, verdict, digest, payload, reproduce command and, if it was written, the
+/// run directory.
+pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> String {
+    let mut page = Page::new(style);
+    page.head(record);
+    page.table(
+        "Migrations",
+        &tables::migrations(&record.migrations),
+        &tables::migration_notes(record),
+    );
+    page.table(
+        "Transfers",
+        &tables::transfers(&record.transfers),
+        &tables::transfer_notes(record),
+    );
+    page.table("Links", &tables::links(&record.links), &[]);
+    page.table(
+        "Assertions",
+        &tables::assertions(&record.assertions),
+        &tables::assertion_notes(record),
+    );
+    page.warnings(&record.warnings);
+    page.blank();
+    page.verdict(record);
+    page.labelled("digest", &record.digest);
+    page.labelled("payload", &payload_statement(&record.payload));
+    // Not wrapped: it is there to be copied.
+    page.line(&format!("reproduce: {}", human::printable(&record.reproduce)));
+    if let Some(directory) = directory {
+        page.line(&format!(
+            "run directory: {}",
+            human::printable(&directory.to_string_lossy())
+        ));
+    }
+    page.text
+}
+
+/// The short report: the verdict, and why if it is not a pass.
+pub fn verdict(record: &RunRecord, style: Style) -> String {
+    let mut page = Page::new(style);
+    page.verdict(record);
+    for note in tables::assertion_notes(record) {
+        page.note(&note);
+    }
+    page.text
+}
+
+/// A remark under a table or verdict; its first word decides the colour.
+struct Note {
+    /// `FAIL`, `failed`, …
+    status: &'static str,
+    text: String,
+}
+
+struct Page {
+    style: Style,
+    text: String,
+}
+
+impl Page {
+    fn new(style: Style) -> Page {
+        Page {
+            style,
+            text: String::new(),
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn blank(&mut self) {
+        self.line("");
+    }
+
+    fn wrapped(&mut self, text: &str, indent: usize) {
+        for line in wrap(text, usize::from(self.style.columns()), indent) {
+            self.line(&line);
+        }
+    }
+
+    fn labelled(&mut self, label: &str, text: &str) {
+        self.wrapped(&format!("{label}: {text}"), 2);
+    }
+
+    fn head(&mut self, record: &RunRecord) {
+        let Fidelity::Packet = record.fidelity;
+        let name = human::printable(&record.scenario);
+        let title = format!(
+            "{name}, seed {}, packet fidelity, model version {}",
+            record.seed, record.model_version
+        );
+        for line in wrap(&title, usize::from(self.style.columns()), 2) {
+            let line = self.style.paint(Ink::Heading, &line);
+            self.line(&line);
+        }
+        let at = human::span(record.simulated_ns);
+        let ended = match record.ended {
+            Ended::Done => format!("all work done after {at}"),
+            Ended::Horizon => format!("stopped at the horizon after {at}"),
+            Ended::EventBudget => format!("stopped by the event budget after {at}"),
+            Ended::Interrupted => format!("interrupted after {at}; what was finished is kept"),
+        };
+        self.wrapped(
+            &format!("{ended} (simulated); {} events", human::count(record.events)),
+            2,
+        );
+    }
+
+    fn table(&mut self, heading: &str, table: &crate::table::Table, notes: &[Note]) {
+        if table.rows.is_empty() {
+            return;
+        }
+        self.blank();
+        let heading = self.style.paint(Ink::Heading, heading);
+        self.line(&heading);
+        for line in table.render(self.style.columns()) {
+            let has_status = table.name_column > 0;
+            let line = if has_status {
+                self.with_status_painted(&line)
+            } else {
+                line
+            };
+            self.line(&line);
+        }
+        for note in notes {
+            self.note(note);
+        }
+    }
+
+    /// The line with its first word painted if that is a state or verdict.
+    fn with_status_painted(&self, line: &str) -> String {
+        let body = line.trim_start();
+        let status = body.split(' ').next().unwrap_or_default();
+        match tables::ink_of(status) {
+            Some(ink) if self.style.colour => {
+                let blanks = &line[..line.len() - body.len()];
+                format!(
+                    "{blanks}{}{}",
+                    self.style.paint(ink, status),
+                    &body[status.len()..]
+                )
+            }
+            _ => line.to_owned(),
+        }
+    }
+
+    fn note(&mut self, note: &Note) {
+        let text = format!("{} {}", note.status, note.text);
+        let lines = wrap(&text, usize::from(self.style.columns()) - 2, 2);
+        for (index, line) in lines.iter().enumerate() {
+            let line = match index {
+                0 => self.with_status_painted(line),
+                _ => line.clone(),
+            };
+            self.line(&format!("  {line}"));
+        }
+    }
+
+    fn warnings(&mut self, warnings: &[String]) {
+        if warnings.is_empty() {
+            return;
+        }
+        self.blank();
+        for warning in warnings {
+            self.note(&Note {
+                status: tables::WARNING,
+                text: human::printable(warning),
+            });
+        }
+    }
+
+    fn verdict(&mut self, record: &RunRecord) {
+        let text = format!(
+            "{}: {}",
+            tables::verdict_word(record.verdict),
+            verdict_reasons(record)
+        );
+        for (index, line) in wrap(&text, usize::from(self.style.columns()), 2)
+            .iter()
+            .enumerate()
+        {
+            let word = tables::verdict_word(record.verdict);
+            let line = match (index, line.strip_prefix(word)) {
+                (0, Some(rest)) => format!(
+                    "{}{rest}",
+                    self.style.paint(tables::verdict_ink(record.verdict), word)
+                ),
+                _ => line.clone(),
+            };
+            self.line(&line);
+        }
+    }
+}
+
+fn verdict_reasons(record: &RunRecord) -> String {
+    let mut reasons = Vec::new();
+    if record.payload.differing_pages > 0 {
+        let pages = human::count(record.payload.differing_pages);
+        reasons.push(format!("{pages} of the pages compared differ from the source"));
+    }
+    let progress = record.migrations.iter().map(|m| &m.progress).chain(record.transfers.iter().map(|t| &t.progress));
+    let unfinished = progress.filter(|progress| **progress != Progress::Completed).count();
+    if unfinished > 0 {
+        let all = record.migrations.len() + record.transfers.len();
+        reasons.push(format!("{unfinished} of {all} migrations and transfers did not complete"));
+    }
+    let total = record.assertions.len();
+    let count = |verdict: Verdict, critical: bool| {
+        let matching =
+            |a: &&longhaul_core::record::AssertionRecord| a.verdict == verdict && a.critical == critical;
+        record.assertions.iter().filter(matching).count()
+    };
+    if total == 0 {
+        reasons.push("no assertions".to_owned());
+    } else {
+        let held = count(Verdict::Pass, true) + count(Verdict::Pass, false);
+        reasons.push(format!("{held} of {total} assertions hold"));
+    }
+    for (verdict, word) in [(Verdict::Fail, "failed"), (Verdict::Inconclusive, "inconclusive")] {
+        for (critical, level) in [(true, "critical"), (false, "advisory")] {
+            match count(verdict, critical) {
+                0 => {}
+                number => reasons.push(format!("{number} {level} {word}")),
+            }
+        }
+    }
+    if record.ended == Ended::Interrupted {
+        reasons.push("the run was interrupted".to_owned());
+    }
+    reasons.join("; ")
+}
+
+/// How much of the memory was real, and what was done with it.
+fn payload_statement(payload: &PayloadRecord) -> String {
+    if payload.real_bytes == 0 && payload.synthetic_bytes == 0 {
+        return "no memory page was carried".to_owned();
+    }
+    let share = if payload.declared_share_parts == Probability::PARTS {
+        "all pages real".to_owned()
+    } else {
+        format!(
+            "{} of the pages real",
+            human::percentage(payload.declared_share_parts)
+        )
+    };
+    let real = human::bytes(payload.real_bytes);
+    let compared = match payload.compared_pages {
+        0 => "no page compared, since no migration completed".to_owned(),
+        pages => format!(
+            "{} pages compared, {} differ",
+            human::count(pages),
+            human::count(payload.differing_pages)
+        ),
+    };
+    let synthetic = match payload.synthetic_bytes {
+        0 => String::new(),
+        bytes => format!(
+            "; the other {} synthetic, at the ratios so measured",
+            human::bytes(bytes)
+        ),
+    };
+    format!("{share}: {real} generated, encoded, carried and decoded; {compared}{synthetic}")
+}
+
+#[cfg(test)]
+mod tests;

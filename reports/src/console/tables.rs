@@ -1,0 +1,238 @@
+//! The tables of a report and the remarks under them.
+
+use longhaul_core::record::{
+    AssertionRecord, LinkRecord, MigrationRecord, Progress, RunRecord, TransferRecord, Verdict,
+};
+use longhaul_core::time::Span;
+use longhaul_core::units::BitRate;
+
+use super::{Ink, Note};
+use crate::human::{self, MISSING, printable};
+use crate::table::Align::{Left, Right};
+use crate::table::Table;
+
+const COMPLETED: &str = "completed";
+const UNFINISHED: &str = "unfinished";
+const NOT_STARTED: &str = "waiting";
+const FAILED: &str = "failed";
+pub(super) const WARNING: &str = "warning:";
+
+pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Fail => "FAIL",
+        Verdict::Inconclusive => "INCONCLUSIVE",
+    }
+}
+
+pub(super) fn verdict_ink(verdict: Verdict) -> Ink {
+    match verdict {
+        Verdict::Pass => Ink::Good,
+        Verdict::Fail => Ink::Bad,
+        Verdict::Inconclusive => Ink::Doubtful,
+    }
+}
+
+/// The colour of a state or verdict word; `None` for any other word.
+pub(super) fn ink_of(status: &str) -> Option<Ink> {
+    match status {
+        COMPLETED | "PASS" => Some(Ink::Good),
+        FAILED | "FAIL" => Some(Ink::Bad),
+        UNFINISHED | NOT_STARTED | "INCONCLUSIVE" | WARNING => Some(Ink::Doubtful),
+        _ => None,
+    }
+}
+
+fn state(progress: &Progress) -> &'static str {
+    match progress {
+        Progress::NotStarted => NOT_STARTED,
+        Progress::Unfinished => UNFINISHED,
+        Progress::Completed => COMPLETED,
+        Progress::Failed(_) => FAILED,
+    }
+}
+
+fn or_missing(text: Option<String>) -> String {
+    text.unwrap_or_else(|| MISSING.to_owned())
+}
+
+/// A text that makes sense only once the work has begun.
+fn once_started(progress: &Progress, text: String) -> String {
+    match progress {
+        Progress::NotStarted => MISSING.to_owned(),
+        _ => text,
+    }
+}
+
+fn route(from: &str, to: &str) -> String {
+    format!("{} → {}", printable(from), printable(to))
+}
+
+pub(super) fn migrations(migrations: &[MigrationRecord]) -> Table {
+    let row = |m: &MigrationRecord| {
+        let raw = m.encoding.raw_bytes;
+        let wire = m.ram.transferred;
+        let carried = format!("{} → {}", human::bytes(raw), human::bytes(wire));
+        vec![
+            state(&m.progress).to_owned(),
+            printable(&m.name),
+            route(&m.from, &m.to),
+            or_missing(m.total_time_ns.map(human::span)),
+            or_missing(m.downtime_ns.map(human::span)),
+            once_started(&m.progress, human::count(m.ram.dirty_sync_count)),
+            once_started(&m.progress, carried),
+            once_started(&m.progress, human::factor(raw, wire)),
+            once_started(&m.progress, human::count(m.transport.retransmits)),
+        ]
+    };
+    Table {
+        columns: vec![
+            ("state", Left),
+            ("name", Left),
+            ("route", Left),
+            ("total time", Right),
+            ("downtime", Right),
+            ("rounds", Right),
+            ("raw → wire", Right),
+            ("ratio", Right),
+            ("retransmits", Right),
+        ],
+        name_column: 1,
+        rows: migrations.iter().map(row).collect(),
+    }
+}
+
+pub(super) fn transfers(transfers: &[TransferRecord]) -> Table {
+    let row = |t: &TransferRecord| {
+        let goodput = t
+            .completion_ns
+            .and_then(|ns| BitRate::of(t.size, Span::from_ns(ns)));
+        let size = match t.progress {
+            Progress::Completed => human::bytes(t.size),
+            _ => format!("{} of {}", human::bytes(t.received), human::bytes(t.size)),
+        };
+        vec![
+            state(&t.progress).to_owned(),
+            printable(&t.name),
+            route(&t.from, &t.to),
+            size,
+            or_missing(t.completion_ns.map(human::span)),
+            or_missing(goodput.map(|rate| human::rate(rate.as_bits_per_s()))),
+            once_started(&t.progress, human::count(t.retransmits)),
+        ]
+    };
+    Table {
+        columns: vec![
+            ("state", Left),
+            ("name", Left),
+            ("route", Left),
+            ("size", Right),
+            ("completion", Right),
+            ("goodput", Right),
+            ("retransmits", Right),
+        ],
+        name_column: 1,
+        rows: transfers.iter().map(row).collect(),
+    }
+}
+
+pub(super) fn links(links: &[LinkRecord]) -> Table {
+    let row = |link: &LinkRecord| {
+        let used = link.offered_packets > 0;
+        vec![
+            printable(&link.name).replace("->", " → "),
+            human::rate(link.rate_bits_per_s),
+            human::share(link.busy_ns, link.active_ns),
+            human::share(link.lost_packets, link.offered_packets),
+            or_missing(used.then(|| human::count(link.queue_dropped_packets))),
+            or_missing(used.then(|| human::span(link.queue_delay_max_ns))),
+        ]
+    };
+    Table {
+        columns: vec![
+            ("link", Left),
+            ("rate", Right),
+            ("utilisation", Right),
+            ("loss", Right),
+            ("queue drops", Right),
+            ("max queue delay", Right),
+        ],
+        name_column: 0,
+        rows: links.iter().map(row).collect(),
+    }
+}
+
+pub(super) fn assertions(assertions: &[AssertionRecord]) -> Table {
+    let row = |a: &AssertionRecord| {
+        let advisory = if a.critical { "" } else { " (advisory)" };
+        let bound = format!("{}{advisory}", printable(&a.bound));
+        vec![
+            verdict_word(a.verdict).to_owned(),
+            printable(&a.metric),
+            printable(&a.statistic),
+            printable(&a.scope),
+            or_missing(a.value.as_deref().map(printable)),
+            bound,
+        ]
+    };
+    Table {
+        columns: vec![
+            ("verdict", Left),
+            ("metric", Left),
+            ("statistic", Left),
+            ("scope", Left),
+            ("value", Right),
+            ("bound", Left),
+        ],
+        name_column: 1,
+        rows: assertions.iter().map(row).collect(),
+    }
+}
+
+fn level(assertion: &AssertionRecord) -> &'static str {
+    if assertion.critical {
+        "critical"
+    } else {
+        "advisory"
+    }
+}
+
+fn failure_notes<'a>(items: impl Iterator<Item = (&'a str, &'a Progress)>) -> Vec<Note> {
+    items
+        .filter_map(|(name, progress)| match progress {
+            Progress::Failed(reason) => Some(Note {
+                status: FAILED,
+                text: format!("{}: {}", printable(name), printable(reason)),
+            }),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Why migrations failed.
+pub(super) fn migration_notes(record: &RunRecord) -> Vec<Note> {
+    failure_notes(record.migrations.iter().map(|m| (m.name.as_str(), &m.progress)))
+}
+
+/// Why transfers failed.
+pub(super) fn transfer_notes(record: &RunRecord) -> Vec<Note> {
+    failure_notes(record.transfers.iter().map(|t| (t.name.as_str(), &t.progress)))
+}
+
+/// Why assertions do not hold.
+pub(super) fn assertion_notes(record: &RunRecord) -> Vec<Note> {
+    let failing = record.assertions.iter().filter(|a| a.verdict != Verdict::Pass);
+    failing
+        .map(|a| Note {
+            status: verdict_word(a.verdict),
+            text: format!(
+                "{}, {} of {} ({}): {}",
+                printable(&a.metric),
+                printable(&a.statistic),
+                printable(&a.scope),
+                level(a),
+                printable(&a.reason)
+            ),
+        })
+        .collect()
+}

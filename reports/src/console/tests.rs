@@ -1,0 +1,181 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixture;
+use crate::human::MISSING;
+
+fn plain(record: &RunRecord) -> String {
+    report(record, Some(Path::new("runs/two-regions")), Style::PIPED)
+}
+
+fn longest_line(text: &str) -> usize {
+    text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+}
+
+/// Cells of the first row that contains `name`.
+fn row<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let line = text.lines().find(|line| line.contains(name)).expect("a row");
+    line.split("  ")
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty())
+        .collect()
+}
+
+#[test]
+fn a_piped_report_fits_80_columns_and_has_no_escapes() {
+    let text = plain(&fixture::run());
+    assert!(longest_line(&text) <= 80, "{text}");
+    assert!(!text.contains('\u{1b}'));
+    assert!(text.lines().all(|line| line.trim_end() == line), "{text}");
+}
+
+#[test]
+fn a_wide_terminal_gets_each_table_in_one_block() {
+    let style = Style {
+        width: 140,
+        colour: false,
+    };
+    let text = report(&fixture::run(), None, style);
+    assert_eq!(text.matches("m1").count(), 1, "{text}");
+    assert_eq!(
+        row(&text, "m1"),
+        [
+            "completed",
+            "m1",
+            "frankfurt → new-york",
+            "4.12 s",
+            "212 ms",
+            "5",
+            "1.07 GB → 270 MB",
+            "3.98×",
+            "1,234"
+        ]
+    );
+}
+
+#[test]
+fn what_is_missing_is_a_dash_beside_its_state() {
+    let style = Style {
+        width: 140,
+        colour: false,
+    };
+    let mut record = fixture::run();
+    record.migrations[3].ram.transferred = 0;
+    let text = report(&record, None, style);
+    assert_eq!(
+        row(&text, "m2")[..5],
+        ["unfinished", "m2", "frankfurt → new-york", MISSING, MISSING]
+    );
+    assert_eq!(row(&text, "m4")[3..], [MISSING; 6]);
+    assert!(text.contains("failed m3: every stream died"), "{text}");
+}
+
+#[test]
+fn an_unused_link_has_no_loss_rather_than_a_loss_of_zero() {
+    let mut record = fixture::run();
+    let link = &mut record.links[0];
+    (link.offered_packets, link.busy_ns, link.active_ns) = (0, 0, 0);
+    let text = report(
+        &record,
+        None,
+        Style {
+            width: 140,
+            colour: false,
+        },
+    );
+    assert_eq!(row(&text, "1 Gbit/s")[2..], [MISSING; 4]);
+}
+
+#[test]
+fn the_payload_statement_says_what_was_real() {
+    let mut record = fixture::run();
+    assert_eq!(
+        payload_statement(&record.payload),
+        "1 % of the pages real: 10.7 MB generated, encoded, carried and decoded; 2,621 pages compared, 0 differ; \
+         the other 1.06 GB synthetic, at the ratios so measured"
+    );
+    record.payload.declared_share_parts = Probability::PARTS;
+    record.payload.synthetic_bytes = 0;
+    record.payload.compared_pages = 0;
+    assert_eq!(
+        payload_statement(&record.payload),
+        "all pages real: 10.7 MB generated, encoded, carried and decoded; no page compared, since no migration \
+         completed"
+    );
+    assert_eq!(
+        payload_statement(&PayloadRecord::default()),
+        "no memory page was carried"
+    );
+}
+
+#[test]
+fn the_verdict_counts_by_level_and_names_differing_pages() {
+    let mut record = fixture::run();
+    record.assertions.push(fixture::assertion(Verdict::Fail));
+    record.assertions[2].critical = false;
+    record.verdict = Verdict::Fail;
+    record.payload.differing_pages = 1;
+    let text = verdict(
+        &record,
+        Style {
+            width: 200,
+            colour: false,
+        },
+    );
+    assert_eq!(
+        text.lines().next().unwrap(),
+        "FAIL: 1 of the pages compared differ from the source; 3 of 5 migrations and transfers did not \
+         complete; 1 of 3 assertions hold; 1 advisory failed; 1 critical inconclusive"
+    );
+    assert!(text.contains("INCONCLUSIVE migration_total_time, p95 of all (critical): 2 samples"));
+}
+
+#[test]
+fn colour_adds_escapes_and_changes_nothing_else() {
+    let record = fixture::run();
+    let painted = report(
+        &record,
+        None,
+        Style {
+            width: 80,
+            colour: true,
+        },
+    );
+    let mut stripped = String::new();
+    for (index, piece) in painted.split("\u{1b}[").enumerate() {
+        stripped.push_str(if index == 0 {
+            piece
+        } else {
+            piece.split_once('m').unwrap().1
+        });
+    }
+    assert!(painted.contains("\u{1b}[32mcompleted\u{1b}[0m"));
+    assert_eq!(stripped, report(&record, None, Style::PIPED));
+}
+
+#[test]
+fn the_reproduce_command_stays_in_one_piece() {
+    let mut record = fixture::run();
+    record.reproduce = format!("longhaul run {}", "--set 'a=b c' ".repeat(20));
+    assert!(plain(&record).contains(&record.reproduce));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_name_can_drive_the_terminal_or_break_the_layout(
+        name in "[\\x00-\\x7f]{0,120}", reason in "[ -~\\x1b\\n]{0,200}", width in 0..160_u16,
+    ) {
+        let mut record = fixture::run();
+        record.migrations[0].name = name.clone();
+        record.migrations[2].progress = Progress::Failed(reason);
+        record.links[0].name = name.clone();
+        record.assertions[1].scope = name;
+        let text = report(&record, None, Style { width, colour: false });
+        prop_assert!(text.chars().all(|c| c == '\n' || !c.is_control()));
+        let room = usize::from(width.max(Style::NARROWEST));
+        for line in text.lines().filter(|line| !line.starts_with("reproduce:")) {
+            prop_assert!(line.chars().count() <= room, "{width}: {line:?}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The run directory: reserved before the long run, swapped in whole after it.
+//!
+//! A run writes into a temporary directory beside the target, so a bad path fails at once and not after an
+//! hour, and a reader never meets half a run. An older run of the same name is replaced; anything that no run
+//! wrote is not: a target is only replaced if its manifest names every file in it.
+
+mod replace;
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use longhaul_core::MODEL_VERSION;
+use longhaul_core::digest::Checkpoint;
+use longhaul_core::record::{Ended, EventRecord, RECORD_FORMAT, RunRecord, SampleRecord};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::csv::{self, TraceRow};
+use crate::json::{self, DigestFile};
+
+/// Name of the file that makes a directory a run directory.
+pub const MANIFEST: &str = "manifest.json";
+
+/// What `manifest.json` says in its field `tool`.
+const TOOL: &str = "longhaul";
+
+/// Content of `manifest.json`. Nothing in it but `argv` depends on where or when the run was made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// `longhaul`.
+    pub tool: String,
+    /// Version of the program.
+    pub tool_version: String,
+    /// [`MODEL_VERSION`].
+    pub model_version: u32,
+    /// [`RECORD_FORMAT`].
+    pub record_format: u32,
+    /// Scenario name.
+    pub scenario: String,
+    /// BLAKE3 of the canonical resolved scenario, hexadecimal.
+    pub scenario_hash: String,
+    /// Root seed.
+    pub seed: u64,
+    /// The command line as it was given.
+    pub argv: Vec<String>,
+    /// Why the run ended.
+    pub ended: Ended,
+    /// Every file but the manifest itself, in the order of writing.
+    pub files: Vec<ManifestFile>,
+}
+
+/// A file of a run directory.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ManifestFile {
+    /// Name within the directory.
+    pub name: String,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
+/// Everything that goes into a run directory.
+#[derive(Clone, Copy, Debug)]
+pub struct RunContents<'a> {
+    /// `summary.json`.
+    pub record: &'a RunRecord,
+    /// `scenario.resolved.ron`.
+    pub scenario: &'a str,
+    /// `series.csv`.
+    pub series: &'a [SampleRecord],
+    /// `events.csv`.
+    pub events: &'a [EventRecord],
+    /// With the record's digest, `digest.json`.
+    pub checkpoints: &'a [Checkpoint],
+    /// `trace.csv`, which is written only if a trace was asked for.
+    pub trace: Option<&'a [TraceRow]>,
+    /// The command line, for the manifest.
+    pub argv: &'a [String],
+}
+
+/// Why a run directory cannot be written. The target is as it was.
+#[derive(Debug, Error)]
+pub enum DirectoryError {
+    /// A path such as `/` or `..`.
+    #[error("{path} cannot name a run directory")]
+    Nameless {
+        /// As given.
+        path: PathBuf,
+    },
+    /// The target is there and is a file or something else.
+    #[error("{path} is not a directory")]
+    NotADirectory {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The target is a file system of its own and cannot be replaced by a rename.
+    #[error("{path} is a mount point; name a directory inside it")]
+    MountPoint {
+        /// The target.
+        path: PathBuf,
+    },
+    /// The target holds something that would be lost.
+    #[error("{path} holds {entry:?}, which no run of longhaul wrote; name another directory or move it away")]
+    Foreign {
+        /// The target.
+        path: PathBuf,
+        /// The first such entry in alphabetical order.
+        entry: String,
+    },
+    /// The operating system refused.
+    #[error("cannot write {path}: {source}")]
+    Unwritable {
+        /// What could not be written.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No space, or the quota is used up.
+    #[error("cannot write {path}: the disk is full")]
+    DiskFull {
+        /// What could not be written.
+        path: PathBuf,
+    },
+}
+
+impl DirectoryError {
+    fn of(path: &Path, source: io::Error) -> DirectoryError {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => DirectoryError::DiskFull { path },
+            _ => DirectoryError::Unwritable { path, source },
+        }
+    }
+}
+
+/// A run directory to be. Dropping it unwritten removes every trace of it.
+#[derive(Debug)]
+pub struct RunDirectory {
+    target: PathBuf,
+    partial: PathBuf,
+}
+
+impl RunDirectory {
+    /// Makes sure that `target` can be written, creating its parents and a temporary sibling.
+    ///
+    /// # Errors
+    /// If the path names no directory, is taken by something that is not a replaceable run directory, or the
+    /// operating system refuses.
+    pub fn reserve(target: &Path) -> Result<RunDirectory, DirectoryError> {
+        let target = replace::resolve(target)?;
+        replace::check_replaceable(&target)?;
+        if let Some(parent) = target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent).map_err(|source| DirectoryError::of(parent, source))?;
+        }
+        let partial = replace::create_sibling(&target, "partial")?;
+        Ok(RunDirectory { target, partial })
+    }
+
+    /// Where the run will be.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Writes all files and puts the directory in its place.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or the target has meanwhile been taken. The target is then untouched and
+    /// the temporary directory is gone.
+    pub fn write(self, contents: &RunContents<'_>) -> Result<(), DirectoryError> {
+        let record = contents.record;
+        let digest = DigestFile::new(&record.digest, contents.checkpoints);
+        let mut files = vec![
+            self.file("scenario.resolved.ron", |out| {
+                out.write_all(contents.scenario.as_bytes())
+            })?,
+            self.file("summary.json", |out| {
+                out.write_all(json::summary(record).as_bytes())
+            })?,
+            self.file("series.csv", |out| csv::write_series(out, contents.series))?,
+            self.file("events.csv", |out| csv::write_events(out, contents.events))?,
+            self.file("digest.json", |out| out.write_all(digest.text().as_bytes()))?,
+        ];
+        if let Some(trace) = contents.trace {
+            files.push(self.file("trace.csv", |out| csv::write_trace(out, trace))?);
+        }
+        let manifest = Manifest {
+            tool: TOOL.to_owned(),
+            tool_version: record.tool_version.clone(),
+            model_version: MODEL_VERSION,
+            record_format: RECORD_FORMAT,
+            scenario: record.scenario.clone(),
+            scenario_hash: record.scenario_hash.clone(),
+            seed: record.seed,
+            argv: contents.argv.to_vec(),
+            ended: record.ended,
+            files,
+        };
+        self.file(MANIFEST, |out| out.write_all(json::pretty(&manifest).as_bytes()))?;
+        replace::swap_in(&self.partial, &self.target)
+    }
+
+    fn file(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> Result<ManifestFile, DirectoryError> {
+        let path = self.partial.join(name);
+        let bytes = File::create(&path)
+            .and_then(|file| {
+                let mut out = BufWriter::new(file);
+                write(&mut out)?;
+                out.flush()?;
+                Ok(out.get_ref().metadata()?.len())
+            })
+            // The user knows the target; the temporary directory will be gone.
+            .map_err(|source| DirectoryError::of(&self.target.join(name), source))?;
+        Ok(ManifestFile {
+            name: name.to_owned(),
+            bytes,
+        })
+    }
+}
+
+impl Drop for RunDirectory {
+    fn drop(&mut self) {
+        // After a successful swap there is nothing left to remove; otherwise an error is already on its way.
+        let _ = fs::remove_dir_all(&self.partial);
+    }
+}
+
+#[cfg(test)]
+mod tests;

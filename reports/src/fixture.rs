@@ -1,0 +1,112 @@
+//! A finished run for tests: something of every kind in it.
+
+use longhaul_core::record::*;
+
+pub(crate) fn migration(name: &str, progress: Progress) -> MigrationRecord {
+    let done = progress == Progress::Completed;
+    MigrationRecord {
+        name: name.to_owned(),
+        vm: "db".to_owned(),
+        from: "frankfurt".to_owned(),
+        to: "new-york".to_owned(),
+        progress,
+        started_ns: Some(0),
+        total_time_ns: done.then_some(4_123_456_789),
+        downtime_ns: done.then_some(212_000_000),
+        setup_time_ns: Some(80_000_000),
+        expected_downtime_ns: None,
+        ram: RamRecord {
+            total: 1 << 30,
+            transferred: 270_000_000,
+            dirty_sync_count: 5,
+            ..RamRecord::default()
+        },
+        encoding: EncodingRecord {
+            raw_bytes: 1_073_741_824,
+            ..EncodingRecord::default()
+        },
+        transport: TransportRecord {
+            retransmits: 1234,
+            ..TransportRecord::default()
+        },
+    }
+}
+
+pub(crate) fn assertion(verdict: Verdict) -> AssertionRecord {
+    AssertionRecord {
+        metric: "migration_total_time".to_owned(),
+        statistic: "p95".to_owned(),
+        scope: "all".to_owned(),
+        bound: "≤ 300 s".to_owned(),
+        critical: true,
+        samples: 2,
+        value: (verdict != Verdict::Inconclusive).then(|| "4.123456789 s".to_owned()),
+        value_exact: (verdict != Verdict::Inconclusive).then_some(4_123_456_789),
+        verdict,
+        reason: "2 samples are too few for a 95th percentile, which wants at least 20".to_owned(),
+    }
+}
+
+pub(crate) fn run() -> RunRecord {
+    RunRecord {
+        format: RECORD_FORMAT,
+        tool_version: "0.1.0".to_owned(),
+        model_version: 1,
+        scenario: "two-regions".to_owned(),
+        scenario_hash: "ab".repeat(32),
+        seed: u64::MAX,
+        fidelity: Fidelity::Packet,
+        ended: Ended::Horizon,
+        verdict: Verdict::Inconclusive,
+        simulated_ns: 300_000_000_000,
+        events: 12_345_678,
+        digest: "00ff00ff00ff00ff".to_owned(),
+        payload: PayloadRecord {
+            declared_share_parts: 10_000_000_000,
+            real_bytes: 10_700_000,
+            synthetic_bytes: 1_060_000_000,
+            compared_pages: 2621,
+            differing_pages: 0,
+        },
+        migrations: vec![
+            migration("m1", Progress::Completed),
+            migration("m2", Progress::Unfinished),
+            migration("m3", Progress::Failed("every stream died".to_owned())),
+            migration("m4", Progress::NotStarted),
+        ],
+        transfers: vec![TransferRecord {
+            name: "backup".to_owned(),
+            from: "frankfurt".to_owned(),
+            to: "new-york".to_owned(),
+            progress: Progress::Completed,
+            size: 100_000_000,
+            received: 100_000_000,
+            completion_ns: Some(8_000_000_000),
+            first_stream_ns: Some(8_000_000_000),
+            handshake_ns: Some(80_000_000),
+            streams: 1,
+            segments: 70_000,
+            retransmits: 0,
+        }],
+        links: vec![LinkRecord {
+            name: "frankfurt->new-york".to_owned(),
+            rate_bits_per_s: 1_000_000_000,
+            delay_ns: 40_000_000,
+            offered_packets: 800_000,
+            offered_bytes: 1_200_000_000,
+            delivered_packets: 799_000,
+            delivered_bytes: 1_198_500_000,
+            lost_packets: 1_000,
+            queue_dropped_packets: 0,
+            busy_ns: 9_600_000_000,
+            active_ns: 12_800_000_000,
+            queue_delay_max_ns: 3_500_000,
+            queue_bytes_max: 437_500,
+        }],
+        assertions: vec![assertion(Verdict::Pass), assertion(Verdict::Inconclusive)],
+        warnings: vec![
+            "the queue of frankfurt->new-york is smaller than its bandwidth-delay product".to_owned(),
+        ],
+        reproduce: "longhaul run two-regions.ron --seed 18446744073709551615".to_owned(),
+    }
+}

@@ -1,0 +1,341 @@
+//! Doubts: what can run but probably does not show what its author wants to see.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use longhaul_core::time::Span;
+use longhaul_core::units::{BitRate, ByteSize};
+use longhaul_net::routing::Graph;
+
+use crate::decode::PAGE;
+use crate::diagnose::{Diagnostic, Sink, approximate};
+use crate::metric::Subject;
+use crate::path::locate;
+use crate::schema::{
+    Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, QueueLimit, Scenario, Scope, Start, Tcp,
+};
+use crate::syntax::Node;
+
+use super::routes::{graph, route};
+
+/// A frame that carries a full segment over Ethernet.
+const FULL_FRAME: u64 = 1514;
+
+/// Reports to `sink`, as warnings, what is doubtful about a scenario without mistakes, whose tree is `root`.
+/// `link_entries` has the index in the file of each of its links.
+pub fn lint(root: &Node, scenario: &Scenario, link_entries: &[usize], sink: &mut Sink) {
+    let graph = graph(scenario.regions.iter(), scenario.links.iter()).expect("a scenario without mistakes");
+    let mut lint = Lint {
+        root,
+        scenario,
+        link_entries,
+        graph,
+        sink,
+        carrying: BTreeSet::new(),
+    };
+    lint.migrations();
+    lint.transfers();
+    lint.links();
+    lint.regions_and_vms();
+    lint.assertions();
+    lint.transport();
+}
+
+struct Lint<'a> {
+    root: &'a Node,
+    scenario: &'a Scenario,
+    link_entries: &'a [usize],
+    graph: Graph,
+    sink: &'a mut Sink,
+    /// Indices of the links that some route uses.
+    carrying: BTreeSet<usize>,
+}
+
+/// What a route offers.
+struct Path {
+    rate: BitRate,
+    round_trip: Span,
+}
+
+impl Lint<'_> {
+    fn warn(&mut self, path: &str, message: String) {
+        self.sink
+            .push(Diagnostic::error(locate(self.root, path), path, message).warning());
+    }
+
+    /// Whether the file says something at this path.
+    fn written(&self, list: &str, index: usize, fields: &[&str]) -> bool {
+        let item = self.root.field(list).and_then(|list| list.items().get(index));
+        fields
+            .iter()
+            .fold(item, |node, field| node.and_then(|node| node.field(field)))
+            .is_some()
+    }
+
+    /// The route there and back. Notes that its links carry something.
+    fn path(&mut self, from: &str, to: &str) -> Path {
+        let there = route(&self.graph, from, to).expect("checked to be reachable");
+        let back = route(&self.graph, to, from).expect("checked to be reachable");
+        let index = |id: &longhaul_net::routing::LinkId| id.0 as usize;
+        self.carrying
+            .extend(there.links.iter().chain(&back.links).map(index));
+        let rates = there.links.iter().map(|id| self.scenario.links[index(id)].rate);
+        Path {
+            rate: rates.min().expect("a route between two regions has links"),
+            round_trip: there.latency.saturating_add(back.latency),
+        }
+    }
+
+    fn migrations(&mut self) {
+        let mut earliest_end = BTreeMap::new();
+        for (index, migration) in self.scenario.migrations.iter().enumerate() {
+            let vm = self
+                .scenario
+                .vms
+                .iter()
+                .find(|vm| vm.name == migration.vm)
+                .expect("a checked reference");
+            let path = self.path(&vm.region, &migration.to);
+            let transport = migration.transport;
+            let flight = in_flight(transport.streams, transport.tcp).min(transport.window.as_bytes());
+            self.fills(&format!("migrations[{index}].transport"), flight, &path);
+            self.converges(index, migration, &vm.memory, &path);
+            earliest_end.insert(
+                migration.name.as_str(),
+                (least_time(migration, &vm.memory, &path), migration),
+            );
+        }
+        for (index, migration) in self.scenario.migrations.iter().enumerate() {
+            let start = earliest_start(migration, &earliest_end);
+            let (least, _) = earliest_end[migration.name.as_str()];
+            self.ends_in_time(&format!("migrations[{index}]"), start, least);
+        }
+    }
+
+    fn transfers(&mut self) {
+        for (index, transfer) in self.scenario.transfers.iter().enumerate() {
+            let path = self.path(&transfer.from, &transfer.to);
+            let flight = in_flight(transfer.streams, transfer.tcp);
+            // A transfer that fits in what may be in flight is not held up by it.
+            if flight < transfer.size.as_bytes() {
+                self.fills(&format!("transfers[{index}].streams"), flight, &path);
+            }
+            let least = path.rate.time_for(transfer.size.as_bytes());
+            self.ends_in_time(&format!("transfers[{index}]"), transfer.at, least);
+        }
+    }
+
+    fn fills(&mut self, at: &str, flight: u64, path: &Path) {
+        if let Some(most) = BitRate::of(flight, path.round_trip)
+            && most < path.rate
+        {
+            let message = format!(
+                "cannot fill its path: {} in flight over a round trip of {} make {} Mbit/s at most, and the path carries {}",
+                ByteSize::from_bytes(flight),
+                path.round_trip,
+                most.as_bits_per_s() / 1_000_000,
+                path.rate
+            );
+            self.warn(at, message);
+        }
+    }
+
+    fn converges(&mut self, index: usize, migration: &Migration, memory: &Memory, path: &Path) {
+        let (Encoding::Raw, Memory::Generated { size, dirty, .. }) = (migration.encoding, memory) else {
+            return;
+        };
+        let pages = size.as_bytes() / PAGE;
+        let working_set = (u128::from(pages) * u128::from(dirty.working_set.as_parts())
+            / u128::from(longhaul_core::units::Probability::PARTS)) as u64;
+        let fits = path.rate.bytes_in(migration.downtime_limit) >= working_set.saturating_mul(PAGE);
+        // Writes to a page that is dirty already cost nothing, so this is a bound, reached by a large working set.
+        let dirtied = BitRate::from_bits_per_s(dirty.pages_per_s.saturating_mul(8 * PAGE));
+        if !fits && dirtied >= path.rate {
+            let message = format!(
+                "may never converge: the guest dirties up to {dirtied}, and the path carries {}",
+                path.rate
+            );
+            self.warn(&format!("migrations[{index}].encoding"), message);
+        }
+    }
+
+    fn ends_in_time(&mut self, at: &str, start: Span, least: Span) {
+        let end = start.saturating_add(least);
+        if end > self.scenario.horizon {
+            let (end, horizon) = (approximate(end), self.scenario.horizon);
+            self.warn(
+                at,
+                format!("cannot end before {end}, and the run ends at {horizon}"),
+            );
+        }
+    }
+
+    fn links(&mut self) {
+        for (index, link) in self.scenario.links.iter().enumerate() {
+            let at = format!("links[{}]", self.link_entries[index]);
+            // What holds for one direction of a symmetric entry mostly holds for the other; once is enough.
+            let back = index > 0 && self.link_entries[index - 1] == self.link_entries[index];
+            let carries = self.carrying.contains(&index);
+            if back && carries == self.carrying.contains(&(index - 1)) {
+                continue;
+            }
+            if carries {
+                self.parameters(&at, link);
+            } else {
+                self.warn(
+                    &at,
+                    format!("no route uses the link from `{}` to `{}`", link.from, link.to),
+                );
+            }
+        }
+    }
+
+    fn parameters(&mut self, at: &str, link: &Link) {
+        let queue = match link.queue {
+            QueueLimit::Bytes(size) => size.as_bytes(),
+            QueueLimit::Packets(packets) => u64::from(packets) * FULL_FRAME,
+        };
+        // One nanosecond less than the round trip, which may be odd and was cut in halves.
+        let round_trip = (link.delay * 2).saturating_sub(Span::from_ns(1));
+        let product = link.rate.bytes_in(round_trip);
+        if queue < product {
+            let message = format!(
+                "a queue of {} is shorter than what the link carries in a round trip, {} kB: a single connection \
+                 cannot keep it busy",
+                ByteSize::from_bytes(queue),
+                product / 1_000
+            );
+            self.warn(&format!("{at}.queue"), message);
+        }
+        let jitter = match link.jitter {
+            Jitter::None => Span::ZERO,
+            Jitter::Normal { mean, .. } => mean,
+            Jitter::Uniform { max } => max,
+        };
+        if jitter > link.delay {
+            let message = format!("a jitter of {jitter} on a propagation delay of {}", link.delay);
+            self.warn(&format!("{at}.jitter"), message);
+        }
+        if let Loss::GilbertElliott { mean, .. } = link.loss
+            && mean.as_parts() == 0
+        {
+            self.warn(
+                &format!("{at}.loss"),
+                "nothing is lost, so `burst` has no effect".to_owned(),
+            );
+        }
+    }
+
+    fn regions_and_vms(&mut self) {
+        let scenario = self.scenario;
+        for (index, region) in scenario.regions.iter().enumerate() {
+            let mut ends = self.carrying.iter().flat_map(|&link| {
+                let link = &scenario.links[link];
+                [&link.from, &link.to]
+            });
+            if !ends.any(|end| *end == region.name) && !scenario.vms.iter().any(|vm| vm.region == region.name)
+            {
+                self.warn(
+                    &format!("regions[{index}]"),
+                    format!("nothing happens in `{}`", region.name),
+                );
+            }
+        }
+        for (index, vm) in scenario.vms.iter().enumerate() {
+            if !scenario
+                .migrations
+                .iter()
+                .any(|migration| migration.vm == vm.name)
+            {
+                self.warn(&format!("vms[{index}]"), format!("`{}` never migrates", vm.name));
+            }
+            match &vm.memory {
+                Memory::Images { files, .. } if files.len() == 1 => {
+                    let message = "one image never changes, so `interval` has no effect".to_owned();
+                    self.warn(&format!("vms[{index}].memory.interval"), message);
+                }
+                Memory::Generated { dirty, .. } if dirty.pages_per_s == 0 => {
+                    for field in ["working_set", "bytes_per_write"] {
+                        if self.written("vms", index, &["memory", "dirty", field]) {
+                            let message = format!("the guest never writes, so `{field}` has no effect");
+                            self.warn(&format!("vms[{index}].memory.dirty.{field}"), message);
+                        }
+                    }
+                }
+                Memory::Images { .. } | Memory::Generated { .. } => {}
+            }
+        }
+    }
+
+    fn assertions(&mut self) {
+        for (index, assertion) in self.scenario.assertions.iter().enumerate() {
+            let samples = match (&assertion.scope, assertion.metric.subject()) {
+                (Scope::Only(_), _) => 1,
+                (Scope::All, Subject::Migration) => self.scenario.migrations.len(),
+                (Scope::All, Subject::Transfer) => self.scenario.transfers.len(),
+                (Scope::All, Subject::Link) => self.scenario.links.len(),
+            };
+            let needed = assertion.statistic.least_samples();
+            if samples < needed {
+                let message = format!("always inconclusive: wants {needed} samples, there are {samples}");
+                self.warn(&format!("assertions[{index}].statistic"), message);
+            }
+        }
+    }
+
+    /// Settings for all migrations that no migration takes.
+    fn transport(&mut self) {
+        let migrations = self.scenario.migrations.len();
+        for field in ["streams", "chunk", "window"] {
+            let overridden = |index| self.written("migrations", index, &["transport", field]);
+            let written = self
+                .root
+                .field("transport")
+                .and_then(|transport| transport.field(field));
+            if written.is_some() && (0..migrations).all(overridden) {
+                self.warn(
+                    &format!("transport.{field}"),
+                    "no migration takes this from here".to_owned(),
+                );
+            }
+        }
+    }
+}
+
+/// Bytes that so many connections may have in flight.
+fn in_flight(streams: u32, tcp: Tcp) -> u64 {
+    u64::from(streams) * tcp.send_buffer.min(tcp.receive_buffer).as_bytes()
+}
+
+/// The least time that the first pass of a migration takes: what no encoding can take away from its memory, at
+/// the rate of its path. The shares are those of the patterns' entropy, or of their pages that are not zero.
+fn least_time(migration: &Migration, memory: &Memory, path: &Path) -> Span {
+    let Memory::Generated { pattern, size, .. } = memory else {
+        return path.round_trip;
+    };
+    let percent = match (migration.encoding, pattern) {
+        (_, Pattern::Constant) | (Encoding::Raw, Pattern::Sinusoidal) => 100,
+        (Encoding::Raw, Pattern::RealWorld) => 69,
+        (Encoding::Hde { .. }, Pattern::RealWorld) => 24,
+        // Its runs are drawn at random: in a small memory there may be none.
+        (_, Pattern::Bursty) | (Encoding::Hde { .. }, Pattern::Sinusoidal) => 0,
+    };
+    path.rate
+        .time_for(size.as_bytes() / 100 * percent)
+        .saturating_add(path.round_trip)
+}
+
+/// The earliest start of a migration, if everything before it takes its least time.
+fn earliest_start(migration: &Migration, least: &BTreeMap<&str, (Span, &Migration)>) -> Span {
+    let mut start = Span::ZERO;
+    let mut here = migration;
+    loop {
+        match &here.start {
+            Start::At(at) => return start.saturating_add(*at),
+            Start::After { migration, pause } => {
+                let (time, before) = least[migration.as_str()];
+                start = start.saturating_add(*pause).saturating_add(time);
+                here = before;
+            }
+        }
+    }
+}

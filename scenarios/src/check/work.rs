@@ -1,0 +1,141 @@
+//! Migrations, transfers and assertions against the rest of the scenario.
+
+use std::collections::BTreeMap;
+
+use longhaul_core::time::Span;
+
+use crate::decode::Decoded;
+use crate::metric::Subject;
+use crate::schema::{Migration, Scope, Start};
+use crate::suggest;
+
+use super::Report;
+
+/// Where VMs are, who waits for whom, and what starts too late.
+pub fn migrations(decoded: &Decoded, report: &mut Report) {
+    let mut movers: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, migration) in &decoded.migrations.good {
+        let vm = decoded.vms.good.iter().find(|(_, vm)| vm.name == migration.vm);
+        if let Some(first) = movers.insert(&migration.vm, *index) {
+            let path = format!("migrations[{index}].vm");
+            let error = report.at(
+                &path,
+                format!("`{}` migrates twice; a run moves a VM once", migration.vm),
+            );
+            let first = crate::path::locate(report.root, &format!("migrations[{first}].vm"));
+            report.sink.push(error.related(first, "here first"));
+        }
+        if let Some((_, vm)) = vm
+            && vm.region == migration.to
+        {
+            let path = format!("migrations[{index}].to");
+            report.error(&path, format!("`{}` already runs in `{}`", vm.name, vm.region));
+        }
+        let (start, field) = match migration.start {
+            Start::At(at) => (at, "start"),
+            Start::After { pause, .. } => (pause, "start.pause"),
+        };
+        starts_in_time(decoded, start, &format!("migrations[{index}].{field}"), report);
+    }
+    cycles(&decoded.migrations.good, report);
+}
+
+/// Reports each circle of migrations that wait for each other once, at its first member in the file.
+fn cycles(migrations: &[(usize, Migration)], report: &mut Report) {
+    let before: BTreeMap<&str, &str> = migrations
+        .iter()
+        .filter_map(|(_, migration)| match &migration.start {
+            Start::After {
+                migration: before, ..
+            } => Some((migration.name.as_str(), before.as_str())),
+            Start::At(_) => None,
+        })
+        .collect();
+    let mut reported: Vec<&str> = Vec::new();
+    for (index, migration) in migrations {
+        let first = migration.name.as_str();
+        if reported.contains(&first) {
+            continue;
+        }
+        let mut circle = vec![first];
+        let mut here = before.get(first).copied();
+        // A chain that never comes back here has an end, or leads into a circle of others.
+        while let Some(next) = here.filter(|next| *next != first && circle.len() <= before.len()) {
+            circle.push(next);
+            here = before.get(next).copied();
+        }
+        if here == Some(first) {
+            let path = format!("migrations[{index}].start.migration");
+            circle.push(first);
+            let message = format!("these migrations wait for each other: {}", circle.join(" after "));
+            report.error(&path, message);
+            reported.extend(circle);
+        }
+    }
+}
+
+/// What starts too late.
+pub fn transfers(decoded: &Decoded, report: &mut Report) {
+    for (index, transfer) in &decoded.transfers.good {
+        starts_in_time(decoded, transfer.at, &format!("transfers[{index}].at"), report);
+    }
+}
+
+fn starts_in_time(decoded: &Decoded, start: Span, path: &str, report: &mut Report) {
+    if let Some(horizon) = decoded.horizon
+        && start >= horizon
+    {
+        report.error(path, format!("never starts: the run ends at {horizon}"));
+    }
+}
+
+/// Every assertion needs something that gives it samples.
+pub fn assertions(decoded: &Decoded, report: &mut Report) {
+    for (index, assertion) in &decoded.assertions.good {
+        let (what, names, complete): (_, Vec<String>, _) = match assertion.metric.subject() {
+            Subject::Migration => {
+                let names = decoded
+                    .migrations
+                    .good
+                    .iter()
+                    .map(|(_, migration)| migration.name.clone());
+                ("migration", names.collect(), decoded.migrations.complete)
+            }
+            Subject::Transfer => {
+                let names = decoded
+                    .transfers
+                    .good
+                    .iter()
+                    .map(|(_, transfer)| transfer.name.clone());
+                ("transfer", names.collect(), decoded.transfers.complete)
+            }
+            Subject::Link => {
+                let names = decoded
+                    .links
+                    .good
+                    .iter()
+                    .map(|(_, link)| format!("{}->{}", link.from, link.to));
+                ("link", names.collect(), decoded.links.complete)
+            }
+        };
+        if !complete {
+            continue;
+        }
+        if names.is_empty() {
+            let path = format!("assertions[{index}].metric");
+            report.error(
+                &path,
+                format!("nothing gives this metric a value: there is no {what}"),
+            );
+        } else if let Scope::Only(name) = &assertion.scope
+            && !names.contains(name)
+        {
+            let path = format!("assertions[{index}].scope");
+            let mut error = report.at(&path, format!("no {what} is named `{name}`"));
+            if !report.sink.is_full() {
+                error.help = suggest::help(name, names.iter().map(String::as_str));
+            }
+            report.sink.push(error);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! From the tree of a file to a [`Scenario`]: every field with its type, its range and its default.
+//!
+//! Decoding goes on after a mistake, so that all mistakes of a file are reported at once; [`crate::check`]
+//! then looks at what only shows between items. The defaults, all of them:
+//!
+//! | field | default |
+//! | --- | --- |
+//! | `seed` | 1 |
+//! | `sample_interval` | `"1 s"` |
+//! | `payload` | `Real` |
+//! | `vms`, `migrations`, `transfers`, `assertions` | `[]` |
+//! | `regions[].location` | unknown; the link is then not compared with light |
+//! | `links[].queue` | `Bdp(1.0)`: one bandwidth-delay product of the link's own round trip, at least 64 KiB |
+//! | `links[].loss`, `links[].jitter` | `None` |
+//! | `transport.streams` | 16 |
+//! | `transport.chunk` | `"256 KiB"` |
+//! | `transport.window` | `"256 MiB"` |
+//! | `transport.tcp.controller` | `Cubic` |
+//! | `transport.tcp.send_buffer` | `"4 MiB"` |
+//! | `transport.tcp.receive_buffer` | `"3 MiB"` |
+//! | `vms[].memory.dirty` | a guest that does not write: `(rate: "0 pages/s")` |
+//! | `vms[].memory.dirty.working_set` | `"100 %"` |
+//! | `vms[].memory.dirty.bytes_per_write` | `"64 B"` |
+//! | `migrations[].start` | `At("0 s")` |
+//! | `migrations[].start.pause` | `"0 s"` |
+//! | `migrations[].downtime_limit` | `"300 ms"`, QEMU's |
+//! | `migrations[].encoding` | `Hde(level: 1)` |
+//! | `migrations[].transport` | what `transport` says, field by field |
+//! | `transfers[].at` | `"0 s"` |
+//! | `transfers[].streams` | 1 |
+//! | `transfers[].tcp` | what `transport.tcp` says, field by field |
+//! | `assertions[].scope` | `All` |
+//! | `assertions[].level` | `Critical` |
+//!
+//! Whatever is not in this table must be given. `scenarios/README.md` describes every field.
+
+mod assertion;
+mod context;
+mod names;
+mod network;
+mod transport;
+mod value;
+mod work;
+
+use longhaul_core::time::Span;
+use longhaul_core::units::Probability;
+
+use crate::diagnose::Sink;
+use crate::schema::{
+    Assertion, Link, Migration, PayloadMode, Region, SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
+};
+use crate::syntax::Node;
+
+use context::{At, Context, Fields, Variant, list, no_content, variant};
+pub use names::Names;
+pub use value::print_millionths;
+pub use work::PAGE;
+
+/// Longest run: ten years.
+const LONGEST_HORIZON: Span = Span::from_s(10 * 365 * 24 * 3_600);
+/// Most regions, machines, migrations, transfers or assertions: far beyond what packet fidelity can carry, and
+/// few enough that every check stays quick.
+const MOST_ITEMS: usize = 1_000;
+/// Most entries of `links`.
+const MOST_LINKS: usize = 4_000;
+
+/// What could be read of a list. Each item comes with its index in the file.
+#[derive(Clone, Debug)]
+pub struct Items<T> {
+    /// The items without mistakes.
+    pub good: Vec<(usize, T)>,
+    /// Whether that is all of them.
+    pub complete: bool,
+}
+
+/// What could be read of a scenario; whatever has mistakes is absent.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// See [`Scenario::name`].
+    pub name: Option<String>,
+    /// See [`Scenario::question`].
+    pub question: Option<String>,
+    /// See [`Scenario::expect`].
+    pub expect: Option<String>,
+    /// See [`Scenario::seed`].
+    pub seed: Option<u64>,
+    /// See [`Scenario::horizon`].
+    pub horizon: Option<Span>,
+    /// See [`Scenario::sample_interval`].
+    pub sample_interval: Option<Span>,
+    /// See [`Scenario::payload`].
+    pub payload: Option<PayloadMode>,
+    /// See [`Scenario::regions`].
+    pub regions: Items<Region>,
+    /// See [`Scenario::links`]; both links of a symmetric entry have its index.
+    pub links: Items<Link>,
+    /// See [`Scenario::vms`].
+    pub vms: Items<Vm>,
+    /// See [`Scenario::migrations`].
+    pub migrations: Items<Migration>,
+    /// See [`Scenario::transfers`].
+    pub transfers: Items<Transfer>,
+    /// See [`Scenario::assertions`].
+    pub assertions: Items<Assertion>,
+}
+
+impl Decoded {
+    /// The scenario, if nothing is absent.
+    pub fn finish(self) -> Option<Scenario> {
+        fn all<T>(items: Items<T>) -> Option<Vec<T>> {
+            items
+                .complete
+                .then(|| items.good.into_iter().map(|(_, item)| item).collect())
+        }
+        Some(Scenario {
+            name: self.name?,
+            question: self.question?,
+            expect: self.expect?,
+            seed: self.seed?,
+            horizon: self.horizon?,
+            sample_interval: self.sample_interval?,
+            payload: self.payload?,
+            regions: all(self.regions)?,
+            links: all(self.links)?,
+            vms: all(self.vms)?,
+            migrations: all(self.migrations)?,
+            transfers: all(self.transfers)?,
+            assertions: all(self.assertions)?,
+        })
+    }
+}
+
+const FIELDS: [&str; 15] = [
+    "version",
+    "name",
+    "question",
+    "expect",
+    "seed",
+    "horizon",
+    "sample_interval",
+    "payload",
+    "regions",
+    "links",
+    "transport",
+    "vms",
+    "migrations",
+    "transfers",
+    "assertions",
+];
+
+/// Reads the tree of a file. Mistakes go to `sink`; `None` if the tree is no struct at all.
+pub fn decode(root: &Node, names: &Names, sink: &mut Sink) -> Option<Decoded> {
+    let cx = &mut Context { sink, names };
+    let at = At {
+        node: root,
+        path: String::new(),
+    };
+    let fields = Fields::of(cx, &at, "a scenario", Some("Scenario"), &FIELDS)?;
+    fields.required(cx, "version", version);
+    let base = fields.optional(cx, "transport", transport::DEFAULT, |cx, at| {
+        transport::transport(cx, at, transport::DEFAULT)
+    });
+    // With the default in place of a wrong transport the rest can still be checked; the mistake is noted.
+    let base: Transport = base.unwrap_or(transport::DEFAULT);
+    Some(Decoded {
+        name: fields.required(cx, "name", value::name),
+        question: fields.required(cx, "question", value::sentence),
+        expect: fields.required(cx, "expect", value::sentence),
+        seed: fields.optional(cx, "seed", 1, |cx, at| value::integer(cx, at, 0, u64::MAX)),
+        horizon: fields.required(cx, "horizon", |cx, at| {
+            value::quantity_within(cx, at, &Span::from_ns(1), &LONGEST_HORIZON)
+        }),
+        sample_interval: fields.optional(cx, "sample_interval", Span::from_s(1), work::positive_span),
+        payload: fields.optional(cx, "payload", PayloadMode::Real, payload),
+        regions: required_items(cx, &fields, "regions", network::region),
+        links: links(cx, &fields),
+        vms: items(cx, &fields, "vms", work::vm),
+        migrations: items(cx, &fields, "migrations", |cx, at| work::migration(cx, at, base)),
+        transfers: items(cx, &fields, "transfers", |cx, at| {
+            work::transfer(cx, at, base.tcp)
+        }),
+        assertions: items(cx, &fields, "assertions", assertion::assertion),
+    })
+}
+
+fn items<'n, T>(
+    cx: &mut Context,
+    fields: &Fields<'n>,
+    name: &str,
+    decode: impl FnMut(&mut Context, &At<'n>) -> Option<T>,
+) -> Items<T> {
+    let (good, complete) = match fields.get(name) {
+        Some(at) => list(cx, &at, MOST_ITEMS, decode),
+        None => (Vec::new(), true),
+    };
+    Items { good, complete }
+}
+
+fn required_items<'n, T>(
+    cx: &mut Context,
+    fields: &Fields<'n>,
+    name: &str,
+    decode: impl FnMut(&mut Context, &At<'n>) -> Option<T>,
+) -> Items<T> {
+    let read = fields.required(cx, name, |cx, at| Some(list(cx, at, MOST_ITEMS, decode)));
+    let (good, complete) = read.unwrap_or_default();
+    Items { good, complete }
+}
+
+fn links(cx: &mut Context, fields: &Fields) -> Items<Link> {
+    let read = fields.required(cx, "links", |cx, at| {
+        Some(list(cx, at, MOST_LINKS, network::link))
+    });
+    let (entries, complete) = read.unwrap_or_default();
+    let directed = |(index, links): (usize, Vec<Link>)| links.into_iter().map(move |link| (index, link));
+    Items {
+        good: entries.into_iter().flat_map(directed).collect(),
+        complete,
+    }
+}
+
+fn version(cx: &mut Context, at: &At) -> Option<u64> {
+    let version = value::integer(cx, at, 0, u64::MAX)?;
+    if version != u64::from(SCHEMA_VERSION) {
+        return cx.refuse(
+            at,
+            format!("version {version} of the language; this program reads {SCHEMA_VERSION}"),
+        );
+    }
+    Some(version)
+}
+
+fn payload(cx: &mut Context, at: &At) -> Option<PayloadMode> {
+    let variants = [
+        Variant {
+            name: "Real",
+            form: "Real",
+        },
+        Variant {
+            name: "Sampled",
+            form: "Sampled(share: \"1 %\")",
+        },
+    ];
+    let name = variant(cx, at, "a payload", &variants)?;
+    if name == "Real" {
+        return no_content(cx, at).map(|()| PayloadMode::Real);
+    }
+    let fields = Fields::of(cx, at, "a sampled payload", Some(name), &["share"])?;
+    let share = fields.required(cx, "share", |cx, at| {
+        let least = Probability::from_parts(1).expect("less than one");
+        value::quantity_within(cx, at, &least, &Probability::ONE)
+    })?;
+    Some(PayloadMode::Sampled { share })
+}

@@ -1,0 +1,97 @@
+//! Everything that bears a name, collected before anything else is decoded, so that a reference can be checked
+//! even if what it refers to has other mistakes.
+
+use std::collections::BTreeMap;
+
+use crate::diagnose::{Diagnostic, Place, Sink};
+use crate::suggest;
+use crate::syntax::Node;
+
+use super::context::{At, Context};
+use super::value;
+
+/// Names and where they are declared.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Regions.
+    pub regions: BTreeMap<String, Place>,
+    /// Virtual machines.
+    pub vms: BTreeMap<String, Place>,
+    /// Migrations.
+    pub migrations: BTreeMap<String, Place>,
+    /// Transfers.
+    pub transfers: BTreeMap<String, Place>,
+}
+
+impl Names {
+    /// The names in the lists of a scenario. Reports those that are given twice.
+    pub fn collect(root: &Node, sink: &mut Sink) -> Names {
+        let mut names = Names {
+            regions: declared(root, "regions", "region", &BTreeMap::new(), sink),
+            vms: declared(root, "vms", "vm", &BTreeMap::new(), sink),
+            migrations: declared(root, "migrations", "migration", &BTreeMap::new(), sink),
+            transfers: BTreeMap::new(),
+        };
+        names.transfers = declared(
+            root,
+            "transfers",
+            "transfer or migration",
+            &names.migrations,
+            sink,
+        );
+        names
+    }
+}
+
+fn declared(
+    root: &Node,
+    list: &str,
+    what: &str,
+    taken: &BTreeMap<String, Place>,
+    sink: &mut Sink,
+) -> BTreeMap<String, Place> {
+    let mut names = BTreeMap::new();
+    for (index, item) in root.field(list).map_or(&[][..], Node::items).iter().enumerate() {
+        let Some((node, name)) = item
+            .field("name")
+            .and_then(|node| Some((node, value::text_of(node)?)))
+        else {
+            continue;
+        };
+        match names.get(name).or_else(|| taken.get(name)) {
+            Some(&first) => {
+                let path = format!("{list}[{index}].name");
+                let error = Diagnostic::error(node.place, path, format!("another {what} is named `{name}`"));
+                sink.push(error.related(first, "here"));
+            }
+            None => {
+                names.insert(name.to_owned(), node.place);
+            }
+        }
+    }
+    names
+}
+
+/// A name that must be in `known`, such as that of a region (`what`).
+pub fn reference(
+    cx: &mut Context,
+    at: &At,
+    what: &str,
+    known: fn(&Names) -> &BTreeMap<String, Place>,
+) -> Option<String> {
+    let written = value::text(cx, at)?;
+    let known = known(cx.names);
+    if known.contains_key(&written) {
+        return Some(written);
+    }
+    let mut error = Diagnostic::error(
+        at.node.head(),
+        &*at.path,
+        format!("no {what} is named `{written}`"),
+    );
+    if !cx.sink.is_full() {
+        error.help = suggest::help(&written, known.keys().map(String::as_str));
+    }
+    cx.sink.push(error);
+    None
+}

@@ -1,0 +1,80 @@
+//! The scenarios that come with the program.
+
+use std::path::PathBuf;
+
+use crate::diagnose::Sink;
+use crate::source::Source;
+use crate::suggest;
+use crate::syntax::{self, Node};
+
+/// A scenario of the library.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// How it is called: its path in the library without the ending.
+    pub name: &'static str,
+    /// The text of its file.
+    pub text: &'static str,
+}
+
+macro_rules! entries {
+    ($($name:literal),* $(,)?) => {
+        &[$(Entry { name: $name, text: include_str!(concat!("../", $name, ".ron")) }),*]
+    };
+}
+
+/// Every scenario of the library, by name.
+const ENTRIES: &[Entry] = entries![
+    "aws_triangle",
+    "cross_region",
+    "smoke/bulk_cubic_loss",
+    "smoke/bulk_reno",
+    "smoke/burst_loss",
+    "smoke/four_patterns",
+    "smoke/migration_diverges",
+    "smoke/migration_real",
+    "smoke/migration_sampled",
+    "smoke/multi_hop",
+    "smoke/multi_stream",
+    "smoke/tiny_queue",
+];
+
+/// Every scenario of the library, by name.
+pub fn list() -> &'static [Entry] {
+    ENTRIES
+}
+
+/// The scenario of this name.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    ENTRIES.iter().find(|entry| entry.name == name)
+}
+
+/// The name that this one most resembles.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    suggest::nearest(name, ENTRIES.iter().map(|entry| entry.name))
+}
+
+impl Entry {
+    /// Its text under the name of its file in the project.
+    pub fn source(&self) -> Source {
+        Source {
+            name: format!("scenarios/{}.ron", self.name),
+            text: self.text.to_owned(),
+            base_dir: PathBuf::new(),
+        }
+    }
+
+    /// The question that it asks, as its file has it.
+    ///
+    /// # Panics
+    /// If the file has none; a test reads them all.
+    pub fn question(&self) -> String {
+        let tree = syntax::parse(self.text, 0, 0, &mut Sink::default());
+        let question = tree
+            .as_ref()
+            .and_then(|root| root.field("question"))
+            .and_then(Node::text);
+        question
+            .expect("every scenario of the library has a question")
+            .to_owned()
+    }
+}

@@ -1,0 +1,133 @@
+//! What a metric measures and in which unit.
+
+use crate::schema::{Metric, Statistic, Value};
+
+/// What gives one sample each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// Every migration.
+    Migration,
+    /// Every transfer.
+    Transfer,
+    /// Every directed link.
+    Link,
+}
+
+/// The kind of a metric's values; one for each variant of [`Value`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// A time.
+    Time,
+    /// A size.
+    Size,
+    /// A rate.
+    Rate,
+    /// A share in [0, 1].
+    Share,
+    /// A plain number.
+    Number,
+}
+
+/// Every metric by its name in a scenario.
+pub const METRICS: [(&str, Metric); 12] = [
+    ("MigrationTotalTime", Metric::MigrationTotalTime),
+    ("MigrationDowntime", Metric::MigrationDowntime),
+    ("MigrationTransferred", Metric::MigrationTransferred),
+    ("MigrationCompressionRatio", Metric::MigrationCompressionRatio),
+    ("MigrationDirtySyncCount", Metric::MigrationDirtySyncCount),
+    ("MigrationSuccess", Metric::MigrationSuccess),
+    ("TransferCompletionTime", Metric::TransferCompletionTime),
+    ("TransferGoodput", Metric::TransferGoodput),
+    ("LinkUtilisation", Metric::LinkUtilisation),
+    ("LinkLoss", Metric::LinkLoss),
+    ("LinkQueueDrops", Metric::LinkQueueDrops),
+    ("LinkQueueDelay", Metric::LinkQueueDelay),
+];
+
+/// Every statistic by its name in a scenario.
+pub const STATISTICS: [(&str, Statistic); 7] = [
+    ("Min", Statistic::Min),
+    ("Mean", Statistic::Mean),
+    ("Median", Statistic::Median),
+    ("P95", Statistic::P95),
+    ("P99", Statistic::P99),
+    ("Max", Statistic::Max),
+    ("Sum", Statistic::Sum),
+];
+
+impl Metric {
+    /// What gives one sample each.
+    pub fn subject(self) -> Subject {
+        match self {
+            Metric::MigrationTotalTime
+            | Metric::MigrationDowntime
+            | Metric::MigrationTransferred
+            | Metric::MigrationCompressionRatio
+            | Metric::MigrationDirtySyncCount
+            | Metric::MigrationSuccess => Subject::Migration,
+            Metric::TransferCompletionTime | Metric::TransferGoodput => Subject::Transfer,
+            Metric::LinkUtilisation | Metric::LinkLoss | Metric::LinkQueueDrops | Metric::LinkQueueDelay => {
+                Subject::Link
+            }
+        }
+    }
+
+    /// The kind of its values.
+    pub fn unit(self) -> Unit {
+        match self {
+            Metric::MigrationTotalTime
+            | Metric::MigrationDowntime
+            | Metric::TransferCompletionTime
+            | Metric::LinkQueueDelay => Unit::Time,
+            Metric::MigrationTransferred => Unit::Size,
+            Metric::TransferGoodput => Unit::Rate,
+            Metric::LinkUtilisation | Metric::LinkLoss | Metric::LinkQueueDrops => Unit::Share,
+            Metric::MigrationCompressionRatio
+            | Metric::MigrationDirtySyncCount
+            | Metric::MigrationSuccess => Unit::Number,
+        }
+    }
+}
+
+impl Statistic {
+    /// Samples without which it says nothing.
+    pub fn least_samples(self) -> usize {
+        match self {
+            Statistic::P95 => 20,
+            Statistic::P99 => 100,
+            Statistic::Min | Statistic::Mean | Statistic::Median | Statistic::Max | Statistic::Sum => 1,
+        }
+    }
+}
+
+impl Value {
+    /// Its kind.
+    pub fn unit(self) -> Unit {
+        match self {
+            Value::Time(_) => Unit::Time,
+            Value::Size(_) => Unit::Size,
+            Value::Rate(_) => Unit::Rate,
+            Value::Share(_) => Unit::Share,
+            Value::Number(_) => Unit::Number,
+        }
+    }
+}
+
+impl Unit {
+    /// How a bound in it is written, for messages.
+    pub fn example(self) -> &'static str {
+        match self {
+            Unit::Time => "a time such as \"300 s\"",
+            Unit::Size => "a size such as \"4 GiB\"",
+            Unit::Rate => "a rate such as \"1 Gbit/s\"",
+            Unit::Share => "a share such as \"0.1 %\"",
+            Unit::Number => "a plain number such as 3.9",
+        }
+    }
+}
+
+/// The name of a value in one of the tables above.
+pub fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
+    let entry = table.iter().find(|(_, known)| known == value);
+    entry.expect("every variant is in its table").0
+}

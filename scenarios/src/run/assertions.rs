@@ -1,0 +1,376 @@
+//! Assertions: from the records of a run to verdicts.
+//!
+//! Missing data is never a pass. A migration or transfer that has not finished has run for at least as long as
+//! it has been under way, so an upper bound that it has already exceeded fails; one that it has not exceeded
+//! yet is inconclusive.
+
+use longhaul_core::record::{
+    AssertionRecord, LinkRecord, MigrationRecord, Progress, RunRecord, TransferRecord, Verdict,
+};
+use longhaul_core::time::Span;
+use longhaul_core::units::{BitRate, ByteSize, Probability};
+
+use crate::schema::{Assertion, Bound, Level, Metric, Scope, Statistic, Value};
+
+/// One entity's contribution to an assertion, in the exact unit of the metric.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sample {
+    /// Measured.
+    Exact(u64),
+    /// Not finished: at least this much.
+    AtLeast(u64),
+    /// Nothing was measured.
+    Missing,
+}
+
+/// Judges all assertions of a scenario on the records of its run.
+pub fn judge_all(assertions: &[Assertion], run: &RunRecord) -> Vec<AssertionRecord> {
+    assertions
+        .iter()
+        .map(|assertion| judge(assertion, &samples(assertion, run)))
+        .collect()
+}
+
+/// The verdict of a run: any differing page or failed critical assertion fails it, any undecided critical
+/// assertion leaves it undecided. A run that asserts nothing passes if everything that it started completed.
+pub fn overall(run: &RunRecord) -> Verdict {
+    let critical = |verdict| run.assertions.iter().any(|a| a.critical && a.verdict == verdict);
+    let completed = run
+        .migrations
+        .iter()
+        .map(|m| &m.progress)
+        .chain(run.transfers.iter().map(|t| &t.progress));
+    if run.payload.differing_pages > 0 || critical(Verdict::Fail) {
+        Verdict::Fail
+    } else if critical(Verdict::Inconclusive) {
+        Verdict::Inconclusive
+    } else if !run.assertions.iter().any(|a| a.critical)
+        && completed
+            .into_iter()
+            .any(|progress| *progress != Progress::Completed)
+    {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Pass
+    }
+}
+
+fn samples(assertion: &Assertion, run: &RunRecord) -> Vec<Sample> {
+    let in_scope = |name: &str| match &assertion.scope {
+        Scope::All => true,
+        Scope::Only(only) => only == name,
+    };
+    let metric = assertion.metric;
+    let migrations = run.migrations.iter().filter(|m| in_scope(&m.name));
+    let transfers = run.transfers.iter().filter(|t| in_scope(&t.name));
+    let links = run.links.iter().filter(|l| in_scope(&l.name));
+    match metric {
+        Metric::MigrationTotalTime
+        | Metric::MigrationDowntime
+        | Metric::MigrationTransferred
+        | Metric::MigrationCompressionRatio
+        | Metric::MigrationDirtySyncCount
+        | Metric::MigrationSuccess => migrations
+            .map(|m| of_migration(metric, m, run.simulated_ns))
+            .collect(),
+        Metric::TransferCompletionTime | Metric::TransferGoodput => {
+            transfers.map(|t| of_transfer(metric, t)).collect()
+        }
+        Metric::LinkUtilisation | Metric::LinkLoss | Metric::LinkQueueDrops | Metric::LinkQueueDelay => {
+            links.map(|l| of_link(metric, l)).collect()
+        }
+    }
+}
+
+fn of_migration(metric: Metric, migration: &MigrationRecord, end_ns: u64) -> Sample {
+    let done = migration.progress == Progress::Completed;
+    let finished = |value| {
+        if done {
+            Sample::Exact(value)
+        } else {
+            Sample::AtLeast(value)
+        }
+    };
+    match metric {
+        Metric::MigrationTotalTime => match (migration.total_time_ns, migration.started_ns) {
+            (Some(total), _) => Sample::Exact(total),
+            (None, Some(started)) => Sample::AtLeast(end_ns - started),
+            (None, None) => Sample::Missing,
+        },
+        Metric::MigrationDowntime => migration.downtime_ns.map_or(Sample::Missing, Sample::Exact),
+        Metric::MigrationTransferred if migration.started_ns.is_some() => finished(migration.ram.transferred),
+        Metric::MigrationDirtySyncCount if migration.started_ns.is_some() => {
+            finished(migration.ram.dirty_sync_count.saturating_mul(MILLIONTHS))
+        }
+        Metric::MigrationCompressionRatio => quotient(
+            migration.encoding.raw_bytes,
+            migration.ram.transferred,
+            MILLIONTHS,
+        ),
+        Metric::MigrationSuccess => Sample::Exact(if done { MILLIONTHS } else { 0 }),
+        _ => Sample::Missing,
+    }
+}
+
+fn of_transfer(metric: Metric, transfer: &TransferRecord) -> Sample {
+    match (metric, transfer.completion_ns) {
+        (Metric::TransferCompletionTime, Some(completion)) => Sample::Exact(completion),
+        (Metric::TransferGoodput, Some(completion)) => BitRate::of(transfer.size, Span::from_ns(completion))
+            .map_or(Sample::Missing, |rate| Sample::Exact(rate.as_bits_per_s())),
+        _ => Sample::Missing,
+    }
+}
+
+fn of_link(metric: Metric, link: &LinkRecord) -> Sample {
+    match metric {
+        Metric::LinkUtilisation => quotient(link.busy_ns, link.active_ns, Probability::PARTS),
+        Metric::LinkLoss => quotient(link.lost_packets, link.offered_packets, Probability::PARTS),
+        Metric::LinkQueueDrops => quotient(
+            link.queue_dropped_packets,
+            link.offered_packets,
+            Probability::PARTS,
+        ),
+        _ if link.offered_packets > 0 => Sample::Exact(link.queue_delay_max_ns),
+        _ => Sample::Missing,
+    }
+}
+
+/// Parts of a plain number.
+const MILLIONTHS: u64 = 1_000_000;
+
+/// `numerator / denominator` in `parts`, rounded to the nearest; missing for a zero denominator.
+fn quotient(numerator: u64, denominator: u64, parts: u64) -> Sample {
+    if denominator == 0 {
+        return Sample::Missing;
+    }
+    let scaled = u128::from(numerator) * u128::from(parts) + u128::from(denominator / 2);
+    Sample::Exact(u64::try_from(scaled / u128::from(denominator)).unwrap_or(u64::MAX))
+}
+
+fn judge(assertion: &Assertion, samples: &[Sample]) -> AssertionRecord {
+    let kind = bound_value(assertion.bound);
+    let known: Vec<u64> = samples
+        .iter()
+        .filter_map(|sample| match sample {
+            Sample::Exact(value) => Some(*value),
+            Sample::AtLeast(_) | Sample::Missing => None,
+        })
+        .collect();
+    let value = statistic(assertion.statistic, known.clone());
+    let (verdict, reason) = decide(assertion, samples, value, known.len());
+    AssertionRecord {
+        metric: format!("{:?}", assertion.metric),
+        statistic: format!("{:?}", assertion.statistic),
+        scope: match &assertion.scope {
+            Scope::All => "all".to_owned(),
+            Scope::Only(name) => name.clone(),
+        },
+        bound: match assertion.bound {
+            Bound::AtMost(bound) => format!("≤ {}", text(bound)),
+            Bound::AtLeast(bound) => format!("≥ {}", text(bound)),
+        },
+        critical: assertion.level == Level::Critical,
+        samples: known.len() as u64,
+        value: value.map(|value| text(with_unit(kind, value))),
+        value_exact: value,
+        verdict,
+        reason,
+    }
+}
+
+fn decide(assertion: &Assertion, samples: &[Sample], value: Option<u64>, known: usize) -> (Verdict, String) {
+    let bound = exact(bound_value(assertion.bound));
+    let needed = match assertion.statistic {
+        Statistic::P95 => 20,
+        Statistic::P99 => 100,
+        _ => 1,
+    };
+    // What is unfinished can only grow: one sample above the bound decides a maximum, and a sum, already.
+    let unfinished: Vec<u64> = samples
+        .iter()
+        .filter_map(|sample| {
+            if let Sample::AtLeast(least) = sample {
+                Some(*least)
+            } else {
+                None
+            }
+        })
+        .collect();
+    let grows = matches!(assertion.statistic, Statistic::Max | Statistic::Sum);
+    if let (Bound::AtMost(limit), true) = (assertion.bound, grows)
+        && let Some(least) = unfinished.iter().max().filter(|&&least| least > bound)
+    {
+        let least = text(with_unit(limit, *least));
+        return (Verdict::Fail, format!("one is unfinished and already at {least}"));
+    }
+    let missing = samples.len() - known;
+    if missing > 0 {
+        return (
+            Verdict::Inconclusive,
+            format!("{missing} of {} gave no value", samples.len()),
+        );
+    }
+    if known < needed {
+        return (Verdict::Inconclusive, format!("{known} samples, {needed} needed"));
+    }
+    let Some(value) = value else {
+        return (Verdict::Inconclusive, "no samples".to_owned());
+    };
+    let (holds, distance) = match assertion.bound {
+        Bound::AtMost(_) => (value <= bound, "above"),
+        Bound::AtLeast(_) => (value >= bound, "below"),
+    };
+    if holds {
+        (Verdict::Pass, format!("holds, n = {known}"))
+    } else {
+        let by = text(with_unit(bound_value(assertion.bound), value.abs_diff(bound)));
+        (Verdict::Fail, format!("{by} {distance} the bound, n = {known}"))
+    }
+}
+
+/// The statistic of the samples; quantiles are nearest-rank. `None` without samples.
+fn statistic(statistic: Statistic, mut samples: Vec<u64>) -> Option<u64> {
+    samples.sort_unstable();
+    let n = samples.len();
+    let rank = |percent: usize| {
+        samples
+            .get((percent * n).div_ceil(100).saturating_sub(1))
+            .copied()
+    };
+    let sum: u128 = samples.iter().copied().map(u128::from).sum();
+    match statistic {
+        Statistic::Min => samples.first().copied(),
+        Statistic::Max => samples.last().copied(),
+        Statistic::Median => rank(50),
+        Statistic::P95 => rank(95),
+        Statistic::P99 => rank(99),
+        Statistic::Sum => (n > 0).then(|| u64::try_from(sum).unwrap_or(u64::MAX)),
+        Statistic::Mean => {
+            let mean = (sum + n as u128 / 2).checked_div(n as u128)?;
+            u64::try_from(mean).ok()
+        }
+    }
+}
+
+fn bound_value(bound: Bound) -> Value {
+    match bound {
+        Bound::AtMost(value) | Bound::AtLeast(value) => value,
+    }
+}
+
+fn exact(value: Value) -> u64 {
+    match value {
+        Value::Time(span) => span.as_ns(),
+        Value::Size(size) => size.as_bytes(),
+        Value::Rate(rate) => rate.as_bits_per_s(),
+        Value::Share(share) => share.as_parts(),
+        Value::Number(millionths) => millionths,
+    }
+}
+
+/// `exact` in the unit of `kind`.
+fn with_unit(kind: Value, exact: u64) -> Value {
+    match kind {
+        Value::Time(_) => Value::Time(Span::from_ns(exact)),
+        Value::Size(_) => Value::Size(ByteSize::from_bytes(exact)),
+        Value::Rate(_) => Value::Rate(BitRate::from_bits_per_s(exact)),
+        Value::Share(_) => Value::Share(Probability::from_parts(exact).unwrap_or(Probability::ONE)),
+        Value::Number(_) => Value::Number(exact),
+    }
+}
+
+fn text(value: Value) -> String {
+    match value {
+        Value::Time(span) => span.to_string(),
+        Value::Size(size) => size.to_string(),
+        Value::Rate(rate) => rate.to_string(),
+        Value::Share(share) => share.to_string(),
+        Value::Number(millionths) => {
+            let (whole, part) = (millionths / MILLIONTHS, millionths % MILLIONTHS);
+            let text = format!("{whole}.{part:06}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_most(statistic: Statistic, seconds: u64) -> Assertion {
+        Assertion {
+            metric: Metric::MigrationTotalTime,
+            statistic,
+            scope: Scope::All,
+            bound: Bound::AtMost(Value::Time(Span::from_s(seconds))),
+            level: Level::Critical,
+        }
+    }
+
+    fn verdict(statistic: Statistic, seconds: u64, samples: &[Sample]) -> Verdict {
+        judge(&at_most(statistic, seconds), samples).verdict
+    }
+
+    const S: u64 = 1_000_000_000;
+
+    #[test]
+    fn quantiles_are_nearest_rank() {
+        let hundred: Vec<u64> = (1..=100).collect();
+        assert_eq!(statistic(Statistic::P95, hundred.clone()), Some(95));
+        assert_eq!(statistic(Statistic::Median, hundred.clone()), Some(50));
+        assert_eq!(statistic(Statistic::P99, hundred), Some(99));
+        assert_eq!(statistic(Statistic::Median, vec![7]), Some(7));
+        assert_eq!(statistic(Statistic::Max, vec![]), None);
+        assert_eq!(statistic(Statistic::Mean, vec![1, 2]), Some(2));
+    }
+
+    #[test]
+    fn the_bound_itself_passes() {
+        assert_eq!(verdict(Statistic::Max, 3, &[Sample::Exact(3 * S)]), Verdict::Pass);
+        assert_eq!(
+            verdict(Statistic::Max, 3, &[Sample::Exact(3 * S + 1)]),
+            Verdict::Fail
+        );
+    }
+
+    #[test]
+    fn missing_data_is_never_a_pass() {
+        assert_eq!(verdict(Statistic::Max, 3, &[]), Verdict::Inconclusive);
+        assert_eq!(
+            verdict(Statistic::Max, 3, &[Sample::Exact(S), Sample::Missing]),
+            Verdict::Inconclusive
+        );
+        assert_eq!(
+            verdict(Statistic::P95, 3, &[Sample::Exact(S); 19]),
+            Verdict::Inconclusive
+        );
+        assert_eq!(verdict(Statistic::P95, 3, &[Sample::Exact(S); 20]), Verdict::Pass);
+    }
+
+    #[test]
+    fn what_is_unfinished_fails_once_it_exceeds_the_bound() {
+        assert_eq!(
+            verdict(Statistic::Max, 3, &[Sample::AtLeast(4 * S)]),
+            Verdict::Fail
+        );
+        assert_eq!(
+            verdict(Statistic::Max, 3, &[Sample::AtLeast(2 * S)]),
+            Verdict::Inconclusive
+        );
+        assert_eq!(
+            verdict(Statistic::Median, 3, &[Sample::AtLeast(4 * S)]),
+            Verdict::Inconclusive
+        );
+    }
+
+    #[test]
+    fn a_failure_says_by_how_much() {
+        let record = judge(&at_most(Statistic::Max, 3), &[Sample::Exact(4 * S)]);
+        assert_eq!(record.value.as_deref(), Some("4 s"));
+        assert!(
+            record.reason.starts_with("1 s above the bound"),
+            "{}",
+            record.reason
+        );
+    }
+}

@@ -1,0 +1,309 @@
+//! From a resolved scenario to the world that it describes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use longhaul_amst::SenderOptions;
+use longhaul_bulk as bulk;
+use longhaul_core::machine::PeerId;
+use longhaul_core::random::Streams;
+use longhaul_core::schedule::{Class, EntityId, Schedule};
+use longhaul_core::time::Instant;
+use longhaul_engine::Engine;
+use longhaul_hde::EncoderOptions;
+use longhaul_memory::generated::{DirtyOptions, GeneratedMemory, GeneratedOptions};
+use longhaul_memory::images::{Image, ImageSeries};
+use longhaul_memory::{GuestMemory, pattern};
+use longhaul_migration as migration;
+use longhaul_net::network::{Network, NetworkLink};
+use longhaul_net::routing::RegionId;
+use longhaul_net::{jitter, link, loss};
+use longhaul_tcp as tcp;
+use thiserror::Error;
+
+use super::endpoint::{Endpoint, Protocol, Workload};
+use super::guest::Guest;
+use super::sample::Sampler;
+use super::scene::{SAMPLE, SCENE, Scene};
+use super::workload::{MigrationRun, TransferRun};
+use crate::schema::{
+    Controller, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, PayloadMode, QueueLimit, Scenario,
+    Start, Tcp, Vm,
+};
+
+/// Why a scenario that passed its check cannot be built.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    /// A memory image cannot be read.
+    #[error("cannot read the memory image {path}: {error}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The memory of a VM is impossible.
+    #[error("the memory of {vm}: {reason}")]
+    Memory {
+        /// The VM.
+        vm: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The network is impossible.
+    #[error("the network: {0}")]
+    Network(#[from] longhaul_net::network::NetworkError),
+    /// A migration is impossible.
+    #[error("{migration}: {reason}")]
+    Migration {
+        /// The migration.
+        migration: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Builds the world and schedules what starts by itself. `base_dir` is where image files are looked for.
+pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Result<Scene, BuildError> {
+    let streams = Streams::new(scenario.seed, 0);
+    let mut builder = Builder {
+        scenario,
+        streams,
+        endpoints: Vec::new(),
+    };
+    let migrations = (0..scenario.migrations.len())
+        .map(|i| builder.migration(i, base_dir))
+        .collect::<Result<Vec<_>, _>>()?;
+    let transfers: Vec<TransferRun> = (0..scenario.transfers.len())
+        .map(|i| builder.transfer(i))
+        .collect();
+    let endpoints = builder.endpoints;
+    // The scene is entity 0, then come the endpoints.
+    let first_network_entity = 1 + endpoints.len() as u32;
+    let names: Vec<String> = scenario
+        .regions
+        .iter()
+        .map(|region| region.name.clone())
+        .collect();
+    let links: Vec<NetworkLink> = scenario.links.iter().map(|l| network_link(scenario, l)).collect();
+    let network = Network::new(first_network_entity, &streams, &names, &links)?;
+
+    for (run, migration) in migrations.iter().zip(&scenario.migrations) {
+        if let Start::At(at) = migration.start {
+            Scene::schedule_start(engine, Instant::ZERO + at, run.source);
+        }
+    }
+    for (run, transfer) in transfers.iter().zip(&scenario.transfers) {
+        Scene::schedule_start(engine, Instant::ZERO + transfer.at, run.sender);
+    }
+    engine.schedule(Instant::ZERO, Class::Observe, SCENE, SCENE, SAMPLE);
+    let sampler = Sampler::new(scenario.sample_interval);
+    Ok(Scene::new(network, endpoints, migrations, transfers, sampler))
+}
+
+struct Builder<'a> {
+    scenario: &'a Scenario,
+    streams: Streams,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Builder<'_> {
+    /// The number of the next machine plus `ahead`.
+    fn peer(&self, ahead: usize) -> PeerId {
+        PeerId((self.endpoints.len() + ahead) as u32)
+    }
+
+    fn add(&mut self, machine: Protocol, region: &str, workload: Workload, tcp: Tcp) -> PeerId {
+        let peer = self.peer(0);
+        let region = region_id(self.scenario, region);
+        let entity = EntityId::new(1 + peer.0);
+        self.endpoints
+            .push(Endpoint::new(machine, region, workload, tcp_config(tcp), entity));
+        peer
+    }
+
+    fn migration(&mut self, index: usize, base_dir: &Path) -> Result<MigrationRun, BuildError> {
+        let scenario = self.scenario;
+        let spec = &scenario.migrations[index];
+        let vm = scenario
+            .vms
+            .iter()
+            .find(|vm| vm.name == spec.vm)
+            .expect("a VM of the scenario");
+        let guest = self.guest(vm, base_dir)?;
+        let pages = guest.pages();
+        let random = self.streams.stream(&vm.name, "real extents");
+        let (workload, tcp) = (Workload::Migration(index), spec.transport.tcp);
+        let options = source_options(scenario, spec, self.peer(1));
+        let source =
+            migration::Source::new(options, guest, random).map_err(|error| BuildError::Migration {
+                migration: spec.name.clone(),
+                reason: error.to_string(),
+            })?;
+        let destination = migration::Destination::new(migration::DestinationOptions {
+            pages,
+            window_bytes: spec.transport.window.as_bytes(),
+            keep_pages: false,
+        });
+        let source = self.add(
+            Protocol::MigrationSource(Box::new(source)),
+            &vm.region,
+            workload,
+            tcp,
+        );
+        let destination = self.add(
+            Protocol::MigrationDestination(Box::new(destination)),
+            &spec.to,
+            workload,
+            tcp,
+        );
+        let after = match &spec.start {
+            Start::At(_) => None,
+            Start::After { migration, pause } => {
+                let before = scenario.migrations.iter().position(|m| m.name == *migration);
+                Some((before.expect("a migration of the scenario"), *pause))
+            }
+        };
+        Ok(MigrationRun::new(&spec.name, source, destination, after))
+    }
+
+    fn transfer(&mut self, index: usize) -> TransferRun {
+        let spec = &self.scenario.transfers[index];
+        let (workload, tcp) = (Workload::Transfer(index), spec.tcp);
+        let sender = bulk::Sender::new(bulk::SenderOptions {
+            peer: self.peer(1),
+            bytes: spec.size.as_bytes(),
+            streams: spec.streams,
+        });
+        let sender = self.add(Protocol::BulkSender(sender), &spec.from, workload, tcp);
+        let receiver = self.add(
+            Protocol::BulkReceiver(bulk::Receiver::default()),
+            &spec.to,
+            workload,
+            tcp,
+        );
+        TransferRun::new(&spec.name, sender, receiver)
+    }
+
+    fn guest(&self, vm: &Vm, base_dir: &Path) -> Result<Guest, BuildError> {
+        let refuse = |reason: String| BuildError::Memory {
+            vm: vm.name.clone(),
+            reason,
+        };
+        match &vm.memory {
+            Memory::Generated { pattern, size, dirty } => {
+                let options = GeneratedOptions {
+                    pattern: match pattern {
+                        Pattern::RealWorld => pattern::Pattern::RealWorld,
+                        Pattern::Constant => pattern::Pattern::Constant,
+                        Pattern::Bursty => pattern::Pattern::Bursty,
+                        Pattern::Sinusoidal => pattern::Pattern::Sinusoidal,
+                    },
+                    size: *size,
+                    dirty: DirtyOptions {
+                        pages_per_s: dirty.pages_per_s,
+                        working_set: dirty.working_set,
+                        bytes_per_write: dirty.bytes_per_write,
+                    },
+                };
+                GeneratedMemory::new(&options, &self.streams, &vm.name)
+                    .map(Guest::Generated)
+                    .map_err(|error| refuse(error.to_string()))
+            }
+            Memory::Images { files, interval } => {
+                let images = files
+                    .iter()
+                    .map(|file| read_image(&base_dir.join(file)))
+                    .collect::<Result<Vec<_>, _>>()?;
+                ImageSeries::new(&images, *interval)
+                    .map(Guest::Recorded)
+                    .map_err(|error| refuse(error.to_string()))
+            }
+        }
+    }
+}
+
+/// Largest image file: 64 GiB, more than fits in the memory of most computers.
+const LARGEST_IMAGE: u64 = 64 << 30;
+
+fn read_image(path: &Path) -> Result<Image, BuildError> {
+    let name = path.display().to_string();
+    let unreadable = |error| BuildError::Unreadable {
+        path: name.clone(),
+        error,
+    };
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    if length > LARGEST_IMAGE {
+        return Err(unreadable(std::io::Error::other("larger than 64 GiB")));
+    }
+    let content: Arc<[u8]> = std::fs::read(path).map_err(unreadable)?.into();
+    Ok(Image { name, content })
+}
+
+fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) -> migration::SourceOptions {
+    migration::SourceOptions {
+        destination,
+        downtime_limit: spec.downtime_limit,
+        encoding: match spec.encoding {
+            Encoding::Raw => EncoderOptions::raw(),
+            // The check keeps the level within 1 to 19.
+            Encoding::Hde { level } => EncoderOptions::hde(level as i32),
+        },
+        payload: match scenario.payload {
+            PayloadMode::Real => migration::PayloadMode::Real,
+            PayloadMode::Sampled { share } => migration::PayloadMode::Sampled { share },
+        },
+        transport: SenderOptions {
+            streams: spec.transport.streams,
+            // The check keeps the chunk within 16 MiB.
+            chunk_bytes: spec.transport.chunk.as_bytes() as u32,
+            window_bytes: spec.transport.window.as_bytes(),
+        },
+    }
+}
+
+/// # Panics
+/// If the scenario has no such region: the check found it.
+fn region_id(scenario: &Scenario, name: &str) -> RegionId {
+    let index = scenario.regions.iter().position(|region| region.name == name);
+    RegionId(index.expect("a region of the scenario") as u32)
+}
+
+fn network_link(scenario: &Scenario, spec: &Link) -> NetworkLink {
+    NetworkLink {
+        from: region_id(scenario, &spec.from),
+        to: region_id(scenario, &spec.to),
+        spec: link::LinkSpec {
+            rate: spec.rate,
+            delay: spec.delay,
+            queue: match spec.queue {
+                QueueLimit::Packets(packets) => link::QueueLimit::Packets(packets),
+                QueueLimit::Bytes(bytes) => link::QueueLimit::Bytes(bytes.as_bytes()),
+            },
+            loss: match spec.loss {
+                Loss::None => loss::Loss::None,
+                Loss::Independent { mean } => loss::Loss::Independent(mean),
+                Loss::GilbertElliott { mean, burst_packets } => {
+                    loss::Loss::GilbertElliott { mean, burst_packets }
+                }
+            },
+            jitter: match spec.jitter {
+                Jitter::None => jitter::Jitter::None,
+                Jitter::Normal { mean, sd } => jitter::Jitter::Normal { mean, sd },
+                Jitter::Uniform { max } => jitter::Jitter::Uniform { max },
+            },
+        },
+    }
+}
+
+fn tcp_config(settings: Tcp) -> tcp::Config {
+    tcp::Config {
+        controller: match settings.controller {
+            Controller::Reno => tcp::Controller::Reno,
+            Controller::Cubic => tcp::Controller::Cubic,
+        },
+        send_buffer: settings.send_buffer.as_bytes(),
+        receive_buffer: settings.receive_buffer.as_bytes(),
+        ..tcp::Config::default()
+    }
+}

@@ -1,0 +1,154 @@
+//! The machines of a scenario behind one type, with the driver's table of their streams.
+//!
+//! The simulator is one of three drivers (see [`longhaul_core::machine`]): it carries bytes between machines
+//! over the packet network and wakes them in virtual time. It never looks inside.
+
+use std::collections::BTreeMap;
+
+use longhaul_bulk as bulk;
+use longhaul_core::machine::{Input, Machine, Output, StreamId};
+use longhaul_core::schedule::{EntityId, TimerId};
+use longhaul_core::time::Instant;
+use longhaul_migration as migration;
+use longhaul_net::notice::{ConnectionId, Side};
+use longhaul_net::routing::RegionId;
+use longhaul_tcp as tcp;
+use serde::Serialize;
+
+use super::guest::Guest;
+
+/// One endpoint of the scenario.
+pub struct Endpoint {
+    /// The machine.
+    pub machine: Protocol,
+    /// Where it runs.
+    pub region: RegionId,
+    /// Which migration or transfer it belongs to.
+    pub workload: Workload,
+    /// Settings of the connections that it opens.
+    pub tcp: tcp::Config,
+    /// Its entity in the event queue.
+    pub entity: EntityId,
+    /// The wake that it asked for last.
+    pub wake: Option<(Instant, TimerId)>,
+    /// Where its streams run.
+    pub streams: BTreeMap<StreamId, (ConnectionId, Side)>,
+    accepted: u32,
+}
+
+/// What an endpoint works for, by index in the scenario.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Workload {
+    /// A live migration.
+    Migration(usize),
+    /// A bulk transfer.
+    Transfer(usize),
+}
+
+/// Every kind of machine that a scenario can hold.
+pub enum Protocol {
+    /// The source of a live migration.
+    MigrationSource(Box<migration::Source<Guest>>),
+    /// Its destination.
+    MigrationDestination(Box<migration::Destination>),
+    /// The sender of a bulk transfer.
+    BulkSender(bulk::Sender),
+    /// Its receiver.
+    BulkReceiver(bulk::Receiver),
+}
+
+/// What a machine reports.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Event {
+    /// From the source of a live migration.
+    MigrationSource(migration::SourceEvent),
+    /// From its destination.
+    MigrationDestination(migration::DestinationEvent),
+    /// From the sender of a bulk transfer.
+    BulkSender(bulk::SenderEvent),
+    /// From its receiver.
+    BulkReceiver(bulk::ReceiverEvent),
+}
+
+/// Start: the only command that a scenario gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StartCommand;
+
+impl Endpoint {
+    /// An endpoint that has not started.
+    pub fn new(
+        machine: Protocol,
+        region: RegionId,
+        workload: Workload,
+        tcp: tcp::Config,
+        entity: EntityId,
+    ) -> Endpoint {
+        Endpoint {
+            machine,
+            region,
+            workload,
+            tcp,
+            entity,
+            wake: None,
+            streams: BTreeMap::new(),
+            accepted: 0,
+        }
+    }
+
+    /// Numbers a stream that a peer opened.
+    pub fn accept(&mut self, connection: ConnectionId) -> StreamId {
+        let stream = StreamId(StreamId::FIRST_ACCEPTED + self.accepted);
+        self.accepted += 1;
+        self.streams.insert(stream, (connection, Side::Acceptor));
+        stream
+    }
+}
+
+impl Protocol {
+    /// One door in.
+    pub fn handle(&mut self, now: Instant, input: Input<StartCommand>) {
+        match self {
+            Protocol::MigrationSource(m) => m.handle(now, with_command(input, migration::Command::Start)),
+            Protocol::MigrationDestination(m) => m.handle(now, with_command(input, ())),
+            Protocol::BulkSender(m) => m.handle(now, with_command(input, bulk::Command::Start)),
+            Protocol::BulkReceiver(m) => m.handle(now, with_command(input, bulk::Command::Start)),
+        }
+    }
+
+    /// One door out.
+    pub fn poll(&mut self) -> Output<Event> {
+        match self {
+            Protocol::MigrationSource(m) => map_event(m.poll(), Event::MigrationSource),
+            Protocol::MigrationDestination(m) => map_event(m.poll(), Event::MigrationDestination),
+            Protocol::BulkSender(m) => map_event(m.poll(), Event::BulkSender),
+            Protocol::BulkReceiver(m) => map_event(m.poll(), Event::BulkReceiver),
+        }
+    }
+}
+
+fn with_command<C>(input: Input<StartCommand>, start: C) -> Input<C> {
+    match input {
+        Input::Command(StartCommand) => Input::Command(start),
+        Input::Start => Input::Start,
+        Input::Wake => Input::Wake,
+        Input::Opened { stream } => Input::Opened { stream },
+        Input::Accepted { stream } => Input::Accepted { stream },
+        Input::Received { stream, payload } => Input::Received { stream, payload },
+        Input::Sent { stream, bytes } => Input::Sent { stream, bytes },
+        Input::Closed { stream, reason } => Input::Closed { stream, reason },
+        Input::Datagram { from, payload } => Input::Datagram { from, payload },
+    }
+}
+
+fn map_event<E>(output: Output<E>, wrap: impl FnOnce(E) -> Event) -> Output<Event> {
+    match output {
+        Output::Event(event) => Output::Event(wrap(event)),
+        Output::Open { stream, peer } => Output::Open { stream, peer },
+        Output::Send { stream, payload } => Output::Send { stream, payload },
+        Output::Close { stream } => Output::Close { stream },
+        Output::Datagram { to, payload } => Output::Datagram { to, payload },
+        Output::WakeAt { at, why } => Output::WakeAt { at, why },
+        Output::Idle => Output::Idle,
+    }
+}

@@ -1,0 +1,320 @@
+//! The simulated world: the packet network, the machines on it, and the hand-over between them.
+//!
+//! An event reaches either the scene itself (a start, a sample), a machine (a wake) or the network (a packet, a
+//! timer). Whatever it sets off is carried to the end before the next event: notices of the network become
+//! inputs of machines, outputs of machines become calls of the network, until both are silent.
+
+use longhaul_core::digest::Digest;
+use longhaul_core::machine::{CloseReason, Input, Output, PeerId, StreamId};
+use longhaul_core::record::EventRecord;
+use longhaul_core::schedule::{Class, EntityId, Schedule};
+use longhaul_core::time::{Instant, Span};
+use longhaul_engine::{Engine, Event as EngineEvent, World};
+use longhaul_net::network::Network;
+use longhaul_net::notice::{ConnectionId, Notice, Side, What};
+
+use super::endpoint::{Endpoint, Event, StartCommand, Workload};
+use super::sample::Sampler;
+use super::workload::{MigrationRun, TransferRun};
+
+/// The scene itself among the entities; the machines follow, then the network.
+pub const SCENE: EntityId = EntityId::new(0);
+/// Tokens of the scene: a sample is due; every higher token starts the endpoint `token - FIRST_START`.
+pub const SAMPLE: u32 = 0;
+/// See [`SAMPLE`].
+pub const FIRST_START: u32 = 1;
+
+/// Which machine and stream each end of a connection belongs to.
+#[derive(Clone, Copy)]
+struct Attachment {
+    opener: (PeerId, StreamId),
+    acceptor: (PeerId, Option<StreamId>),
+}
+
+/// The simulated world.
+pub struct Scene {
+    /// Links and connections.
+    pub network: Network,
+    /// Machines; the index is the [`PeerId`].
+    pub endpoints: Vec<Endpoint>,
+    /// Migrations in the order of the scenario.
+    pub migrations: Vec<MigrationRun>,
+    /// Transfers in the order of the scenario.
+    pub transfers: Vec<TransferRun>,
+    /// Everything worth telling, in order.
+    pub events: Vec<EventRecord>,
+    /// The time series.
+    pub sampler: Sampler,
+    attachments: Vec<Attachment>,
+    outstanding: usize,
+    /// Adds a word to the digest at this event: the canary of the determinism check.
+    pub perturb_at: Option<u64>,
+}
+
+impl Scene {
+    /// A scene in which nothing has started.
+    pub fn new(
+        network: Network,
+        endpoints: Vec<Endpoint>,
+        migrations: Vec<MigrationRun>,
+        transfers: Vec<TransferRun>,
+        sampler: Sampler,
+    ) -> Scene {
+        let outstanding = migrations.len() + transfers.len();
+        Scene {
+            network,
+            endpoints,
+            migrations,
+            transfers,
+            events: Vec::new(),
+            sampler,
+            attachments: Vec::new(),
+            outstanding,
+            perturb_at: None,
+        }
+    }
+
+    /// Migrations and transfers that have neither completed nor failed.
+    pub fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    /// Schedules the start of an endpoint's workload.
+    pub fn schedule_start(engine: &mut Engine, at: Instant, endpoint: PeerId) {
+        engine.schedule(at, Class::World, SCENE, SCENE, FIRST_START + endpoint.0);
+    }
+
+    fn sample(&mut self, engine: &mut Engine) {
+        let now = engine.now();
+        self.sampler.sample(
+            now,
+            &self.network,
+            &self.endpoints,
+            &self.migrations,
+            &self.transfers,
+        );
+        // The last sample is the first one after everything has ended.
+        if self.outstanding > 0 {
+            let next = now.saturating_add(self.sampler.interval());
+            engine.schedule(next, Class::Observe, SCENE, SCENE, SAMPLE);
+        }
+    }
+
+    /// Hands one input to a machine and carries out what it answers.
+    fn deliver(&mut self, engine: &mut Engine, peer: PeerId, input: Input<StartCommand>) {
+        let now = engine.now();
+        self.endpoints[peer.0 as usize].machine.handle(now, input);
+        loop {
+            let endpoint = &mut self.endpoints[peer.0 as usize];
+            match endpoint.machine.poll() {
+                Output::Open { stream, peer: to } => self.open(engine, peer, stream, to),
+                Output::Send { stream, payload } => {
+                    if let Some(&(connection, side)) = endpoint.streams.get(&stream) {
+                        // A stream that has just ended drops what is written; its machine hears of the end next.
+                        let _ = self.network.write(engine, connection, side, payload);
+                    }
+                }
+                Output::Close { stream } => {
+                    if let Some(&(connection, side)) = endpoint.streams.get(&stream) {
+                        self.network.shutdown(engine, connection, side);
+                    }
+                }
+                Output::Datagram { .. } => unreachable!("no machine of this version sends datagrams"),
+                Output::Event(event) => self.record(engine, peer, &event),
+                Output::WakeAt { at, .. } => return arm(engine, endpoint, at.max(now)),
+                Output::Idle => return disarm(engine, endpoint),
+            }
+        }
+    }
+
+    fn open(&mut self, engine: &mut Engine, opener: PeerId, stream: StreamId, to: PeerId) {
+        let acceptor = self.endpoints[to.0 as usize].region;
+        let endpoint = &mut self.endpoints[opener.0 as usize];
+        let connection = self
+            .network
+            .open(engine, endpoint.region, acceptor, endpoint.tcp)
+            .expect("the scenario's check found a route both ways");
+        endpoint.streams.insert(stream, (connection, Side::Opener));
+        assert_eq!(
+            connection.0 as usize,
+            self.attachments.len(),
+            "connections are numbered in the order of opening"
+        );
+        self.attachments.push(Attachment {
+            opener: (opener, stream),
+            acceptor: (to, None),
+        });
+    }
+
+    /// Carries notices of the network to the machines until there are none.
+    fn drain(&mut self, engine: &mut Engine) {
+        while let Some(notice) = self.network.poll_notice() {
+            self.notify(engine, notice);
+        }
+    }
+
+    fn notify(&mut self, engine: &mut Engine, notice: Notice) {
+        let Notice {
+            connection,
+            side,
+            what,
+        } = notice;
+        if what == What::Accepted {
+            let attachment = &mut self.attachments[connection.0 as usize];
+            let stream = self.endpoints[attachment.acceptor.0.0 as usize].accept(connection);
+            attachment.acceptor.1 = Some(stream);
+        }
+        let (peer, stream) = self.attached(connection, side);
+        let input = match what {
+            What::Opened => Input::Opened { stream },
+            What::Accepted => Input::Accepted { stream },
+            What::Received(payload) => Input::Received { stream, payload },
+            What::Sent(bytes) => Input::Sent { stream, bytes },
+            What::PeerFinished => Input::Closed {
+                stream,
+                reason: CloseReason::Finished,
+            },
+            What::Closed(CloseReason::Failed) => Input::Closed {
+                stream,
+                reason: CloseReason::Failed,
+            },
+            // Both directions are done and both machines know it.
+            What::Closed(CloseReason::Finished) => return,
+        };
+        self.deliver(engine, peer, input);
+    }
+
+    fn attached(&self, connection: ConnectionId, side: Side) -> (PeerId, StreamId) {
+        let attachment = &self.attachments[connection.0 as usize];
+        match side {
+            Side::Opener => attachment.opener,
+            Side::Acceptor => {
+                let (peer, stream) = attachment.acceptor;
+                (
+                    peer,
+                    stream.expect("a connection is accepted before anything else happens on it"),
+                )
+            }
+        }
+    }
+
+    /// Writes down what a machine reports, moves its workload on, and starts what waited for it.
+    fn record(&mut self, engine: &mut Engine, peer: PeerId, event: &Event) {
+        let now = engine.now();
+        let (kind, detail) = kind_and_detail(event);
+        engine.mix(digest_of(&detail));
+        let workload = self.endpoints[peer.0 as usize].workload;
+        let (entity, ended) = match workload {
+            Workload::Migration(index) => {
+                let run = &mut self.migrations[index];
+                (run.name.clone(), run.observe(now, event))
+            }
+            Workload::Transfer(index) => {
+                let run = &mut self.transfers[index];
+                (run.name.clone(), run.observe(now, event))
+            }
+        };
+        self.events.push(EventRecord {
+            at_ns: now.as_ns(),
+            entity,
+            kind,
+            detail,
+            during_event: engine.executed(),
+        });
+        if ended {
+            self.outstanding -= 1;
+            if let Workload::Migration(index) = workload {
+                self.start_dependents(engine, now, index);
+            }
+        }
+    }
+
+    /// Starts the migrations that wait for this one. One that failed releases nobody.
+    fn start_dependents(&mut self, engine: &mut Engine, now: Instant, ended: usize) {
+        if !self.migrations[ended].completed() {
+            return;
+        }
+        let due: Vec<(PeerId, Span)> = self
+            .migrations
+            .iter()
+            .filter_map(|run| {
+                run.after
+                    .filter(|(before, _)| *before == ended)
+                    .map(|(_, pause)| (run.source, pause))
+            })
+            .collect();
+        for (source, pause) in due {
+            Scene::schedule_start(engine, now.saturating_add(pause), source);
+        }
+    }
+
+    fn start(&mut self, engine: &mut Engine, peer: PeerId) {
+        let now = engine.now();
+        match self.endpoints[peer.0 as usize].workload {
+            Workload::Migration(index) => self.migrations[index].start(now),
+            Workload::Transfer(index) => self.transfers[index].start(now),
+        }
+        self.deliver(engine, peer, Input::Command(StartCommand));
+    }
+}
+
+impl World for Scene {
+    fn handle(&mut self, event: &EngineEvent, engine: &mut Engine) {
+        if self.perturb_at == Some(engine.executed()) {
+            engine.mix(1);
+        }
+        let target = event.target.index() as usize;
+        if event.target == SCENE {
+            match event.token {
+                SAMPLE => self.sample(engine),
+                token => self.start(engine, PeerId(token - FIRST_START)),
+            }
+        } else if target <= self.endpoints.len() {
+            self.endpoints[target - 1].wake = None;
+            self.deliver(engine, PeerId(event.target.index() - 1), Input::Wake);
+        } else {
+            self.network.handle(engine, event.target, event.token);
+        }
+        self.drain(engine);
+    }
+
+    fn check(&self) {
+        self.network.check();
+    }
+}
+
+/// Replaces the wake of an endpoint, unless it is the one already armed.
+fn arm(engine: &mut Engine, endpoint: &mut Endpoint, at: Instant) {
+    if endpoint.wake.is_some_and(|(armed, _)| armed == at) {
+        return;
+    }
+    disarm(engine, endpoint);
+    let timer = engine.schedule_timer(at, Class::Wake, endpoint.entity, endpoint.entity, 0);
+    endpoint.wake = Some((at, timer));
+}
+
+fn disarm(engine: &mut Engine, endpoint: &mut Endpoint) {
+    if let Some((_, timer)) = endpoint.wake.take() {
+        engine.cancel(timer);
+    }
+}
+
+/// A word that stands for a text in the run's digest.
+fn digest_of(text: &str) -> u64 {
+    let mut digest = Digest::new();
+    digest.mix_bytes(text.as_bytes());
+    digest.value()
+}
+
+/// The variant's name, and its fields as JSON.
+fn kind_and_detail(event: &Event) -> (String, String) {
+    let value = serde_json::to_value(event).expect("events of machines have a JSON form");
+    match value {
+        serde_json::Value::String(kind) => (kind, String::new()),
+        serde_json::Value::Object(map) => match map.into_iter().next() {
+            Some((kind, detail)) => (kind, detail.to_string()),
+            None => unreachable!("an enum variant has a name"),
+        },
+        other => (String::new(), other.to_string()),
+    }
+}

@@ -1,0 +1,199 @@
+//! From the world at the end of a run to its records.
+
+use longhaul_core::MODEL_VERSION;
+use longhaul_core::record::{
+    EncodingRecord, Ended, Fidelity, LinkRecord, MigrationRecord, PayloadRecord, RECORD_FORMAT, RamRecord,
+    RunRecord, TransferRecord, TransportRecord, Verdict,
+};
+use longhaul_core::schedule::Schedule;
+use longhaul_core::time::Instant;
+use longhaul_core::units::Probability;
+use longhaul_engine::Engine;
+use longhaul_memory::PAGE_SIZE;
+use longhaul_net::routing::LinkId;
+
+use super::RunOptions;
+use super::assertions;
+use super::endpoint::{Endpoint, Protocol};
+use super::scene::Scene;
+use crate::Loaded;
+use crate::schema::PayloadMode;
+
+/// Draws up the record of a run.
+pub fn summarise(
+    loaded: &Loaded,
+    options: &RunOptions,
+    engine: &Engine,
+    scene: &mut Scene,
+    ended: Ended,
+) -> RunRecord {
+    let scenario = &loaded.scenario;
+    let migrations: Vec<MigrationRecord> = (0..scene.migrations.len())
+        .map(|i| migration(loaded, scene, i))
+        .collect();
+    let declared = match scenario.payload {
+        PayloadMode::Real => Probability::ONE,
+        PayloadMode::Sampled { share } => share,
+    };
+    let mut payload = PayloadRecord {
+        declared_share_parts: declared.as_parts(),
+        ..PayloadRecord::default()
+    };
+    for (record, run) in migrations.iter().zip(&scene.migrations) {
+        payload.real_bytes += record.encoding.real_raw_bytes;
+        payload.synthetic_bytes += record.encoding.raw_bytes - record.encoding.real_raw_bytes;
+        payload.compared_pages += run.compared.0;
+        payload.differing_pages += run.compared.1;
+    }
+    let now = engine.now();
+    let mut record = RunRecord {
+        format: RECORD_FORMAT,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        model_version: MODEL_VERSION,
+        scenario: scenario.name.clone(),
+        scenario_hash: loaded.hash.clone(),
+        seed: scenario.seed,
+        fidelity: Fidelity::Packet,
+        ended,
+        verdict: Verdict::Inconclusive,
+        simulated_ns: now.as_ns(),
+        events: engine.executed(),
+        digest: format!("{:016x}", engine.position().digest),
+        payload,
+        migrations,
+        transfers: (0..scene.transfers.len())
+            .map(|i| transfer(loaded, scene, i))
+            .collect(),
+        links: (0..scenario.links.len())
+            .map(|i| link(loaded, scene, i, now))
+            .collect(),
+        assertions: Vec::new(),
+        warnings: loaded
+            .warnings
+            .items()
+            .iter()
+            .map(|doubt| format!("{}: {}", doubt.path, doubt.message))
+            .collect(),
+        reproduce: options.reproduce.clone(),
+    };
+    record.assertions = assertions::judge_all(&scenario.assertions, &record);
+    record.verdict = assertions::overall(&record);
+    record
+}
+
+fn since(start: Option<Instant>, end: Option<Instant>) -> Option<u64> {
+    Some((end? - start?).as_ns())
+}
+
+fn migration(loaded: &Loaded, scene: &Scene, index: usize) -> MigrationRecord {
+    let (spec, run) = (&loaded.scenario.migrations[index], &scene.migrations[index]);
+    let endpoint = &scene.endpoints[run.source.0 as usize];
+    let Protocol::MigrationSource(source) = &endpoint.machine else {
+        unreachable!("a migration starts from its source")
+    };
+    let statistics = source.statistics();
+    let (ram, copy, encoder) = (statistics.ram, statistics.copy, statistics.encoder);
+    let (segments, retransmits) = segments(scene, endpoint);
+    let vm = loaded
+        .scenario
+        .vms
+        .iter()
+        .find(|vm| vm.name == spec.vm)
+        .expect("a VM of the scenario");
+    MigrationRecord {
+        name: run.name.clone(),
+        vm: spec.vm.clone(),
+        from: vm.region.clone(),
+        to: spec.to.clone(),
+        progress: run.progress().clone(),
+        started_ns: run.started.map(Instant::as_ns),
+        total_time_ns: since(run.started, run.resumed),
+        downtime_ns: since(run.paused, run.resumed),
+        setup_time_ns: since(run.started, run.set_up),
+        expected_downtime_ns: run.set_up.map(|_| statistics.expected_downtime.as_ns()),
+        ram: RamRecord {
+            total: ram.total,
+            transferred: ram.transferred,
+            remaining: ram.remaining,
+            duplicate: ram.duplicate,
+            normal: ram.normal,
+            dirty_sync_count: ram.dirty_sync_count,
+            dirty_pages_rate: ram.dirty_pages_rate,
+        },
+        encoding: EncodingRecord {
+            raw_bytes: copy.pages() * PAGE_SIZE as u64,
+            encoded_bytes: copy.real_frame_bytes + copy.synthetic_frame_bytes,
+            real_raw_bytes: copy.real_pages * PAGE_SIZE as u64,
+            real_encoded_bytes: copy.real_frame_bytes,
+            zero_pages: encoder.pages.zero,
+            duplicate_pages: encoder.pages.duplicate,
+            delta_pages: encoder.pages.delta,
+            literal_pages: encoder.pages.literal,
+        },
+        transport: TransportRecord {
+            streams: spec.transport.streams,
+            chunks: statistics.transport.chunks,
+            requeued_chunks: statistics.transport.retransmitted_chunks,
+            segments,
+            retransmits,
+        },
+    }
+}
+
+fn transfer(loaded: &Loaded, scene: &Scene, index: usize) -> TransferRecord {
+    let (spec, run) = (&loaded.scenario.transfers[index], &scene.transfers[index]);
+    let Protocol::BulkReceiver(receiver) = &scene.endpoints[run.receiver.0 as usize].machine else {
+        unreachable!("a transfer's receiver is a bulk receiver")
+    };
+    let (segments, retransmits) = segments(scene, &scene.endpoints[run.sender.0 as usize]);
+    // Until all streams are connected the slowest handshake is not known.
+    let connected = run.connected.filter(|_| run.connections == spec.streams);
+    TransferRecord {
+        name: run.name.clone(),
+        from: spec.from.clone(),
+        to: spec.to.clone(),
+        progress: run.progress().clone(),
+        size: spec.size.as_bytes(),
+        received: receiver.received(),
+        completion_ns: since(run.started, run.finished),
+        first_stream_ns: since(run.started, run.first_stream),
+        handshake_ns: since(run.started, connected),
+        streams: spec.streams,
+        segments,
+        retransmits,
+    }
+}
+
+fn link(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> LinkRecord {
+    let spec = &loaded.scenario.links[index];
+    let link = scene.network.link(LinkId(index as u32));
+    let stats = link.stats();
+    LinkRecord {
+        name: format!("{}->{}", spec.from, spec.to),
+        rate_bits_per_s: spec.rate.as_bits_per_s(),
+        delay_ns: spec.delay.as_ns(),
+        offered_packets: stats.offered.packets,
+        offered_bytes: stats.offered.bytes,
+        delivered_packets: stats.delivered.packets,
+        delivered_bytes: stats.delivered.bytes,
+        lost_packets: stats.lost_by_law.packets,
+        queue_dropped_packets: stats.dropped_full.packets,
+        busy_ns: link.busy_time(now).as_ns(),
+        active_ns: stats.first_start.map_or(0, |first| {
+            link.last_end().min(now).saturating_since(first).as_ns()
+        }),
+        queue_delay_max_ns: stats.longest_wait.as_ns(),
+        queue_bytes_max: stats.max_queue_bytes,
+    }
+}
+
+/// TCP segments that an endpoint's connections have sent, and how many of them again.
+fn segments(scene: &Scene, endpoint: &Endpoint) -> (u64, u64) {
+    endpoint
+        .streams
+        .values()
+        .fold((0, 0), |(segments, retransmits), &(connection, side)| {
+            let stats = scene.network.tcp_stats(connection, side);
+            (segments + stats.segments_sent, retransmits + stats.retransmits)
+        })
+}

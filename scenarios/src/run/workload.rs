@@ -1,0 +1,186 @@
+//! How far each migration and transfer of the scenario has got.
+
+use longhaul_bulk::SenderEvent;
+use longhaul_core::machine::PeerId;
+use longhaul_core::record::Progress;
+use longhaul_core::time::{Instant, Span};
+use longhaul_migration::{DestinationEvent, SourceEvent};
+
+use super::endpoint::Event;
+
+/// A live migration during the run.
+pub struct MigrationRun {
+    /// Name in the scenario.
+    pub name: String,
+    /// Its source machine.
+    pub source: PeerId,
+    /// Its destination machine.
+    pub destination: PeerId,
+    /// The migration that it waits for, and how long after it starts.
+    pub after: Option<(usize, Span)>,
+    /// When it started.
+    pub started: Option<Instant>,
+    /// When its streams were open.
+    pub set_up: Option<Instant>,
+    /// When the guest was paused.
+    pub paused: Option<Instant>,
+    /// When the guest ran at the destination.
+    pub resumed: Option<Instant>,
+    /// Pages compared at the destination, and those that differed.
+    pub compared: (u64, u64),
+    progress: Progress,
+}
+
+impl MigrationRun {
+    /// A migration that has not started.
+    pub fn new(
+        name: &str,
+        source: PeerId,
+        destination: PeerId,
+        after: Option<(usize, Span)>,
+    ) -> MigrationRun {
+        MigrationRun {
+            name: name.to_owned(),
+            source,
+            destination,
+            after,
+            started: None,
+            set_up: None,
+            paused: None,
+            resumed: None,
+            compared: (0, 0),
+            progress: Progress::NotStarted,
+        }
+    }
+
+    /// Notes the start.
+    pub fn start(&mut self, now: Instant) {
+        self.started = Some(now);
+        self.progress = Progress::Unfinished;
+    }
+
+    /// How far it got.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Whether it has started and not ended.
+    pub fn under_way(&self) -> bool {
+        self.progress == Progress::Unfinished
+    }
+
+    /// Whether it is done.
+    pub fn completed(&self) -> bool {
+        self.progress == Progress::Completed
+    }
+
+    /// Takes in what one of its machines reports; true if that ended it.
+    pub fn observe(&mut self, now: Instant, event: &Event) -> bool {
+        match event {
+            Event::MigrationSource(SourceEvent::SetupDone { .. }) => self.set_up = Some(now),
+            Event::MigrationSource(SourceEvent::GuestPaused { .. }) => self.paused = Some(now),
+            Event::MigrationSource(SourceEvent::Completed { .. }) => {
+                return self.end(Progress::Completed);
+            }
+            Event::MigrationSource(SourceEvent::Failed { reason }) => {
+                return self.end(Progress::Failed(format!("{reason:?}")));
+            }
+            Event::MigrationDestination(DestinationEvent::Resumed { verified_pages, .. }) => {
+                self.resumed = Some(now);
+                self.compared = (*verified_pages, 0);
+            }
+            Event::MigrationDestination(DestinationEvent::Failed { reason }) => {
+                return self.end(Progress::Failed(format!("{reason:?}")));
+            }
+            _ => {}
+        }
+        false
+    }
+
+    fn end(&mut self, progress: Progress) -> bool {
+        let first = self.under_way();
+        if first {
+            self.progress = progress;
+        }
+        first
+    }
+}
+
+/// A bulk transfer during the run.
+pub struct TransferRun {
+    /// Name in the scenario.
+    pub name: String,
+    /// Its sending machine.
+    pub sender: PeerId,
+    /// Its receiving machine.
+    pub receiver: PeerId,
+    /// When it started.
+    pub started: Option<Instant>,
+    /// When the last of its streams so far was ready.
+    pub connected: Option<Instant>,
+    /// How many of its streams are ready.
+    pub connections: u32,
+    /// When the first stream was finished.
+    pub first_stream: Option<Instant>,
+    /// When the last stream was finished.
+    pub finished: Option<Instant>,
+    progress: Progress,
+}
+
+impl TransferRun {
+    /// A transfer that has not started.
+    pub fn new(name: &str, sender: PeerId, receiver: PeerId) -> TransferRun {
+        TransferRun {
+            name: name.to_owned(),
+            sender,
+            receiver,
+            started: None,
+            connected: None,
+            connections: 0,
+            first_stream: None,
+            finished: None,
+            progress: Progress::NotStarted,
+        }
+    }
+
+    /// Notes the start.
+    pub fn start(&mut self, now: Instant) {
+        self.started = Some(now);
+        self.progress = Progress::Unfinished;
+    }
+
+    /// How far it got.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Whether it has started and not ended.
+    pub fn under_way(&self) -> bool {
+        self.progress == Progress::Unfinished
+    }
+
+    /// Takes in what one of its machines reports; true if that ended it.
+    pub fn observe(&mut self, now: Instant, event: &Event) -> bool {
+        match event {
+            Event::BulkSender(SenderEvent::Connected { .. }) => {
+                self.connected = Some(now);
+                self.connections += 1;
+            }
+            Event::BulkSender(SenderEvent::StreamFinished { .. }) => {
+                self.first_stream.get_or_insert(now);
+            }
+            Event::BulkSender(SenderEvent::Completed) => {
+                self.finished = Some(now);
+                self.progress = Progress::Completed;
+                return true;
+            }
+            Event::BulkSender(SenderEvent::Failed { stream }) => {
+                let first = self.under_way();
+                self.progress = Progress::Failed(format!("stream {} failed", stream.0));
+                return first;
+            }
+            _ => {}
+        }
+        false
+    }
+}

@@ -1,0 +1,267 @@
+//! The canonical text of a scenario: every default written out, every link directed, every queue in bytes or
+//! packets. It reads back as an equal scenario, and its hash is the scenario's identity.
+
+use std::fmt::{self, Write as _};
+
+use crate::decode::print_millionths;
+use crate::metric::{METRICS, STATISTICS, name_of};
+use crate::schema::{
+    Assertion, Bound, Controller, Encoding, Jitter, Level, Link, Loss, Memory, Migration, Pattern,
+    PayloadMode, QueueLimit, Region, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer, Transport, Value,
+    Vm,
+};
+
+/// The canonical text of a scenario.
+pub fn canonical(scenario: &Scenario) -> String {
+    let mut out = String::new();
+    write_scenario(&mut out, scenario).expect("writing to a string never fails");
+    out
+}
+
+/// BLAKE3 of a canonical text, in hexadecimal.
+pub fn hash(canonical: &str) -> String {
+    blake3::hash(canonical.as_bytes()).to_hex().to_string()
+}
+
+fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
+    let Scenario {
+        name,
+        question,
+        expect,
+        seed,
+        horizon,
+        sample_interval,
+        payload,
+        regions,
+        links,
+        vms,
+        migrations,
+        transfers,
+        assertions,
+    } = scenario;
+    writeln!(out, "Scenario(")?;
+    writeln!(out, "    version: {SCHEMA_VERSION},")?;
+    writeln!(out, "    name: {},", quoted(name))?;
+    writeln!(out, "    question: {},", quoted(question))?;
+    writeln!(out, "    expect: {},", quoted(expect))?;
+    writeln!(out, "    seed: {seed},")?;
+    writeln!(out, "    horizon: \"{horizon}\",")?;
+    writeln!(out, "    sample_interval: \"{sample_interval}\",")?;
+    match payload {
+        PayloadMode::Real => writeln!(out, "    payload: Real,")?,
+        PayloadMode::Sampled { share } => writeln!(out, "    payload: Sampled(share: \"{share}\"),")?,
+    }
+    write_list(out, "regions", regions, region)?;
+    write_list(out, "links", links, link)?;
+    write_list(out, "vms", vms, vm)?;
+    write_list(out, "migrations", migrations, migration)?;
+    write_list(out, "transfers", transfers, transfer)?;
+    write_list(out, "assertions", assertions, assertion)?;
+    writeln!(out, ")")
+}
+
+fn write_list<T>(out: &mut String, name: &str, items: &[T], item: impl Fn(&T) -> String) -> fmt::Result {
+    writeln!(out, "    {name}: [")?;
+    for value in items {
+        writeln!(out, "        {},", item(value))?;
+    }
+    writeln!(out, "    ],")
+}
+
+fn region(region: &Region) -> String {
+    let Region { name, location } = region;
+    let location = location.map_or(String::new(), |location| {
+        let lat = print_millionths(location.latitude_microdegrees.into());
+        let lon = print_millionths(location.longitude_microdegrees.into());
+        format!(", location: (lat: {lat}, lon: {lon})")
+    });
+    format!("(name: {}{location})", quoted(name))
+}
+
+fn link(link: &Link) -> String {
+    let Link {
+        from,
+        to,
+        rate,
+        delay,
+        queue,
+        loss,
+        jitter,
+    } = link;
+    let queue = match queue {
+        QueueLimit::Packets(packets) => format!("Packets({packets})"),
+        QueueLimit::Bytes(size) => format!("Bytes(\"{size}\")"),
+    };
+    let loss = match loss {
+        Loss::None => "None".to_owned(),
+        Loss::Independent { mean } => format!("Independent(mean: \"{mean}\")"),
+        Loss::GilbertElliott { mean, burst_packets } => {
+            format!("GilbertElliott(mean: \"{mean}\", burst: {burst_packets})")
+        }
+    };
+    let jitter = match jitter {
+        Jitter::None => "None".to_owned(),
+        Jitter::Normal { mean, sd } => format!("Normal(mean: \"{mean}\", sd: \"{sd}\")"),
+        Jitter::Uniform { max } => format!("Uniform(max: \"{max}\")"),
+    };
+    format!(
+        "(from: {}, to: {}, rate: \"{rate}\", delay: \"{delay}\", queue: {queue}, loss: {loss}, jitter: {jitter})",
+        quoted(from),
+        quoted(to)
+    )
+}
+
+fn vm(vm: &Vm) -> String {
+    let Vm { name, region, memory } = vm;
+    let memory = match memory {
+        Memory::Generated { pattern, size, dirty } => {
+            let pattern = match pattern {
+                Pattern::RealWorld => "RealWorld",
+                Pattern::Constant => "Constant",
+                Pattern::Bursty => "Bursty",
+                Pattern::Sinusoidal => "Sinusoidal",
+            };
+            format!(
+                "Generated(pattern: {pattern}, size: \"{size}\", dirty: (rate: \"{} pages/s\", working_set: \"{}\", \
+                 bytes_per_write: \"{}\"))",
+                dirty.pages_per_s, dirty.working_set, dirty.bytes_per_write
+            )
+        }
+        Memory::Images { files, interval } => {
+            let files: Vec<String> = files.iter().map(|file| quoted(file)).collect();
+            format!("Images(files: [{}], interval: \"{interval}\")", files.join(", "))
+        }
+    };
+    format!(
+        "(name: {}, region: {}, memory: {memory})",
+        quoted(name),
+        quoted(region)
+    )
+}
+
+fn migration(migration: &Migration) -> String {
+    let Migration {
+        name,
+        vm,
+        to,
+        start,
+        downtime_limit,
+        encoding,
+        transport,
+    } = migration;
+    let start = match start {
+        Start::At(at) => format!("At(\"{at}\")"),
+        Start::After { migration, pause } => {
+            format!("After(migration: {}, pause: \"{pause}\")", quoted(migration))
+        }
+    };
+    let encoding = match encoding {
+        Encoding::Raw => "Raw".to_owned(),
+        Encoding::Hde { level } => format!("Hde(level: {level})"),
+    };
+    let Transport {
+        streams,
+        chunk,
+        window,
+        tcp,
+    } = transport;
+    format!(
+        "(name: {}, vm: {}, to: {}, start: {start}, downtime_limit: \"{downtime_limit}\", encoding: {encoding}, \
+         transport: (streams: {streams}, chunk: \"{chunk}\", window: \"{window}\", tcp: {}))",
+        quoted(name),
+        quoted(vm),
+        quoted(to),
+        tcp_settings(*tcp)
+    )
+}
+
+fn tcp_settings(tcp: Tcp) -> String {
+    let Tcp {
+        controller,
+        send_buffer,
+        receive_buffer,
+    } = tcp;
+    let controller = match controller {
+        Controller::Reno => "Reno",
+        Controller::Cubic => "Cubic",
+    };
+    format!(
+        "(controller: {controller}, send_buffer: \"{send_buffer}\", receive_buffer: \"{receive_buffer}\")"
+    )
+}
+
+fn transfer(transfer: &Transfer) -> String {
+    let Transfer {
+        name,
+        from,
+        to,
+        size,
+        at,
+        streams,
+        tcp,
+    } = transfer;
+    format!(
+        "(name: {}, from: {}, to: {}, size: \"{size}\", at: \"{at}\", streams: {streams}, tcp: {})",
+        quoted(name),
+        quoted(from),
+        quoted(to),
+        tcp_settings(*tcp)
+    )
+}
+
+fn assertion(assertion: &Assertion) -> String {
+    let Assertion {
+        metric,
+        statistic,
+        scope,
+        bound,
+        level,
+    } = assertion;
+    let scope = match scope {
+        Scope::All => "All".to_owned(),
+        Scope::Only(name) => format!("Only({})", quoted(name)),
+    };
+    let value = |value: &Value| match value {
+        Value::Time(span) => format!("\"{span}\""),
+        Value::Size(size) => format!("\"{size}\""),
+        Value::Rate(rate) => format!("\"{rate}\""),
+        Value::Share(share) => format!("\"{share}\""),
+        Value::Number(millionths) => print_millionths(
+            i64::try_from(*millionths).expect("the decoder reads no more than i64::MAX millionths"),
+        ),
+    };
+    let bound = match bound {
+        Bound::AtMost(bound) => format!("AtMost({})", value(bound)),
+        Bound::AtLeast(bound) => format!("AtLeast({})", value(bound)),
+    };
+    let level = match level {
+        Level::Critical => "Critical",
+        Level::Advisory => "Advisory",
+    };
+    format!(
+        "(metric: {}, statistic: {}, scope: {scope}, bound: {bound}, level: {level})",
+        name_of(&METRICS, metric),
+        name_of(&STATISTICS, statistic)
+    )
+}
+
+/// A string as RON has it: quotes, backslashes and control characters escaped, everything else as it is.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(character);
+            }
+            '\n' => out.push_str("\\n"),
+            control if control.is_control() => {
+                out.push_str(&format!("\\u{{{:x}}}", u32::from(control)));
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}

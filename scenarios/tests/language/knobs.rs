@@ -1,0 +1,195 @@
+//! No field is idle: another value in any of them gives another scenario.
+
+use longhaul_scenarios::diagnose::Sink;
+use longhaul_scenarios::syntax::{Kind, Node, parse};
+
+use crate::{FULL, read, read_with};
+
+/// Values that fit one field or another.
+const CANDIDATES: &[&str] = &[
+    "11",
+    "2.5",
+    "-3.5",
+    "-74.5",
+    "\"13 ms\"",
+    "\"17 s\"",
+    "\"19 Mbit/s\"",
+    "\"23 MiB\"",
+    "\"29 KiB\"",
+    "\"31 B\"",
+    "\"37 %\"",
+    "\"41 pages/s\"",
+    "\"north\"",
+    "\"south\"",
+    "\"alpine\"",
+    "\"vm-d\"",
+    "\"vm-a\"",
+    "\"move-c\"",
+    "\"bulk\"",
+    "\"another\"",
+    "\"alpine->south\"",
+    "Real",
+    "None",
+    "All",
+    "Raw",
+    "Reno",
+    "Cubic",
+    "Sinusoidal",
+    "Critical",
+    "Advisory",
+    "Min",
+    "MigrationDowntime",
+    "MigrationDirtySyncCount",
+    "TransferCompletionTime",
+    "LinkQueueDrops",
+    "Packets(43)",
+    "Independent(mean: \"47 %\")",
+    "Uniform(max: \"53 us\")",
+    "Hde(level: 2)",
+    "Only(\"move-c\")",
+    "Only(\"bulk\")",
+];
+
+/// Paths and values of everything that has no parts.
+fn leaves(node: &Node, path: &str, out: &mut Vec<(String, String)>) {
+    match &node.kind {
+        Kind::List(items) | Kind::Tuple(_, items) => {
+            for (index, item) in items.iter().enumerate() {
+                leaves(item, &format!("{path}[{index}]"), out);
+            }
+        }
+        Kind::Struct(_, fields) => {
+            let point = if path.is_empty() { "" } else { "." };
+            for field in fields {
+                leaves(&field.value, &format!("{path}{point}{}", field.name.text), out);
+            }
+        }
+        Kind::Text(text) => out.push((path.to_owned(), text.clone())),
+        Kind::Number(text) | Kind::Word(text) => out.push((path.to_owned(), text.clone())),
+        Kind::Bool(_) => unreachable!("no field is a truth value"),
+    }
+}
+
+fn every_leaf_counts(text: &str) {
+    let before = read(text).unwrap_or_else(|errors| panic!("{errors}")).canonical;
+    let mut found = Vec::new();
+    leaves(&parse(text, 0, 0, &mut Sink::default()).unwrap(), "", &mut found);
+    for (path, value) in found.iter().filter(|(path, _)| path != "version") {
+        let others = CANDIDATES.iter().filter(|other| other.trim_matches('"') != value);
+        let mut accepted = others.filter_map(|other| {
+            let change = format!("{path}={other}");
+            let loaded = read_with(text, &[&change]).ok()?;
+            Some((change, loaded.canonical))
+        });
+        match accepted.next() {
+            Some((change, after)) => assert!(after != before, "{change} changes nothing"),
+            None if path.ends_with(".metric") => metric_counts(text, path.trim_end_matches(".metric")),
+            // A name that others refer to changes everywhere or nowhere.
+            None => {
+                let renamed = read(&text.replace(value.as_str(), "renamed"));
+                let after = renamed
+                    .unwrap_or_else(|errors| panic!("{path}: {errors}"))
+                    .canonical;
+                assert!(after != before, "{path} renamed changes nothing");
+            }
+        }
+    }
+}
+
+/// A metric whose unit no other metric has changes together with its bound; so two others are compared.
+fn metric_counts(text: &str, assertion: &str) {
+    let with = |metric: &str| {
+        let changes = [
+            format!("{assertion}.metric={metric}"),
+            format!("{assertion}.bound=AtMost(\"59 s\")"),
+            format!("{assertion}.scope=All"),
+        ];
+        let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
+        read_with(text, &changes)
+            .unwrap_or_else(|errors| panic!("{errors}"))
+            .canonical
+    };
+    assert!(with("MigrationDowntime") != with("LinkQueueDelay"));
+}
+
+#[test]
+fn every_field_of_the_language_changes_the_scenario() {
+    every_leaf_counts(FULL);
+}
+
+#[test]
+fn every_field_of_the_canonical_text_changes_the_scenario() {
+    every_leaf_counts(&read(FULL).unwrap().canonical);
+}
+
+#[test]
+fn the_full_scenario_has_every_field_and_every_variant() {
+    let canonical = read(FULL).unwrap().canonical;
+    for variant in [
+        "Sampled(",
+        "location: (lat",
+        "Packets(",
+        "Bytes(",
+        "loss: None",
+        "Independent(",
+        "GilbertElliott(",
+        "jitter: None",
+        "Normal(",
+        "Uniform(",
+        "Generated(",
+        "Images(",
+        "At(",
+        "After(",
+        "Raw",
+        "Hde(",
+        "Reno",
+        "Cubic",
+        "Only(",
+        "All",
+        "AtMost(",
+        "AtLeast(",
+        "Critical",
+        "Advisory",
+    ] {
+        assert!(canonical.contains(variant), "{variant}");
+    }
+    // What the canonical text has no more: the forms that it resolves.
+    for sugar in ["between:", "Bdp(", "\n    transport: ("] {
+        assert!(FULL.contains(sugar), "{sugar}");
+        assert!(!canonical.contains(sugar), "{sugar}");
+    }
+}
+
+#[test]
+fn the_seed_of_the_command_line_replaces_that_of_the_file() {
+    let loaded = longhaul_scenarios::load(&crate::source(FULL), &[], Some(99)).unwrap();
+    assert_eq!(loaded.scenario.seed, 99);
+    assert_ne!(loaded.hash, read(FULL).unwrap().hash);
+}
+
+#[test]
+fn the_reference_page_describes_every_field() {
+    let page = include_str!("../../README.md");
+    let mut found = Vec::new();
+    leaves(&parse(FULL, 0, 0, &mut Sink::default()).unwrap(), "", &mut found);
+    for (path, _) in found {
+        for field in path.split('.').map(|step| step.split('[').next().unwrap()) {
+            let described = [format!("`{field}`"), format!(".{field}`"), format!("{field}: ")];
+            assert!(described.iter().any(|form| page.contains(form)), "{field}");
+        }
+    }
+}
+
+#[test]
+fn the_example_of_the_reference_page_reads() {
+    let page = include_str!("../../README.md");
+    let example = page
+        .split("```ron\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let loaded = read(example).unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+}

@@ -1,0 +1,437 @@
+//! What users read: one exact message for every kind of mistake. Each group is one snapshot, in which every
+//! case opens with the change that makes the scenario wrong.
+
+use crate::read;
+
+/// A scenario without mistakes and without doubts.
+const BASE: &str = r#"Scenario(
+    version: 1,
+    name: "base",
+    question: "Does it read?",
+    expect: "It does.",
+    horizon: "10 min",
+    regions: [
+        (name: "north", location: (lat: 40.7128, lon: -74.006)),
+        (name: "south", location: (lat: 51.5074, lon: -0.1278)),
+    ],
+    links: [
+        (between: ("north", "south"), rtt: "80 ms", rate: "1 Gbit/s"),
+    ],
+    vms: [
+        (name: "vm0", region: "north", memory: Generated(pattern: RealWorld, size: "64 MiB", dirty: (rate: "100 pages/s"))),
+        (name: "vm1", region: "north", memory: Generated(pattern: RealWorld, size: "64 MiB")),
+    ],
+    migrations: [
+        (name: "m0", vm: "vm0", to: "south"),
+        (name: "m1", vm: "vm1", to: "south", start: After(migration: "m0")),
+    ],
+    assertions: [
+        (metric: MigrationTotalTime, statistic: Max, bound: AtMost("60 s")),
+    ],
+)
+"#;
+
+/// The messages about the base with each of the changes, `from` to `to`. Each change must give a mistake, or a
+/// doubt if `doubts`.
+fn messages(changes: &[(&str, &str)], doubts: bool) -> String {
+    let mut out = String::new();
+    for (from, to) in changes {
+        assert!(BASE.contains(from), "{from}");
+        let rendered = match read(&BASE.replacen(from, to, 1)) {
+            Err(errors) if !doubts => errors.render(false),
+            Ok(loaded) if doubts && !loaded.warnings.is_empty() => loaded.warnings.render(false),
+            Ok(loaded) => panic!("{from} → {to}: accepted, {}", loaded.warnings),
+            Err(errors) => panic!("{from} → {to}: {errors}"),
+        };
+        let first = rendered.lines().next().unwrap_or_default();
+        assert!(
+            first.contains(": test.ron:"),
+            "the first line says where: {first}"
+        );
+        out.push_str(&format!("======== {from}  →  {to}\n{rendered}\n"));
+    }
+    out
+}
+
+#[test]
+fn the_base_is_clean() {
+    let loaded = read(BASE).unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+}
+
+#[test]
+fn syntax() {
+    pinned!(messages(
+        &[
+            ("version: 1,", "version 1,"),
+            ("horizon: \"10 min\"", "horizon: 10 min"),
+            ("horizon: \"10 min\"", "horizon: 10min"),
+            ("name: \"base\"", "name: \"base"),
+            ("name: \"base\"", "name: \"ba\\qse\""),
+            ("name: \"base\"", "name: {\"base\": 1}"),
+            ("name: \"base\"", "name: 'b'"),
+            ("name: \"base\"", "name: b\"base\""),
+            ("name: \"base\"", "name: r#base"),
+            ("name: \"base\"", "name: r\"base"),
+            ("name: \"base\"", "name: base\""),
+            ("name: \"base\"", "name \"base\""),
+            ("name: \"base\"", "name: §"),
+            ("Scenario(", "#![enable(implicit_some)]\nScenario("),
+            ("Scenario(", "/* a /* b */ Scenario("),
+            ("    ],\n    links", "    ),\n    links"),
+            ("links: [", "links: "),
+            ("question:", "question: ,"),
+            ("(name: \"m0\", vm", "(name: \"m0\" vm"),
+            ("60 s\")),\n    ],\n)\n", "60 s\")),\n    ],\n"),
+            ("60 s\")),\n    ],\n)\n", "60 s\")),\n    ],\n) Scenario()"),
+        ],
+        false
+    ));
+}
+
+#[test]
+fn fields_and_types() {
+    pinned!(messages(
+        &[
+            ("Scenario(", "Scene("),
+            ("version: 1,", ""),
+            ("version: 1,", "version: 2,"),
+            ("horizon:", "horizn:"),
+            ("name: \"base\",", "name: \"base\", name: \"again\","),
+            ("name: \"base\"", "name: 7"),
+            ("name: \"base\"", "name: \"two words\""),
+            ("name: \"base\"", "name: \"\""),
+            ("question: \"Does it read?\"", "question: \" \""),
+            ("horizon: \"10 min\"", "horizon: 600"),
+            ("horizon: \"10 min\"", "horizon: \"10 mins\""),
+            ("horizon: \"10 min\"", "horizon: \"0 s\""),
+            ("horizon: \"10 min\"", "horizon: \"-1 s\""),
+            ("horizon: \"10 min\"", "horizon: true"),
+            ("horizon: \"10 min\",", "horizon: \"10 min\", seed: -1,"),
+            (
+                "horizon: \"10 min\",",
+                "horizon: \"10 min\", seed: 18446744073709551616,"
+            ),
+            (
+                "horizon: \"10 min\",",
+                "horizon: \"10 min\", sample_interval: \"0 s\","
+            ),
+            (
+                "horizon: \"10 min\",",
+                "horizon: \"10 min\", sample_interval: \"11 min\","
+            ),
+            (
+                "horizon: \"10 min\",",
+                "horizon: \"10 min\", sample_interval: \"1 us\","
+            ),
+            ("horizon: \"10 min\",", "horizon: \"10 min\", payload: Sample,"),
+            ("horizon: \"10 min\",", "horizon: \"10 min\", payload: Sampled,"),
+            ("horizon: \"10 min\",", "horizon: \"10 min\", payload: Real(1),"),
+            (
+                "horizon: \"10 min\",",
+                "horizon: \"10 min\", payload: Sampled(share: \"0 %\"),"
+            ),
+            (
+                "horizon: \"10 min\",",
+                "horizon: \"10 min\", payload: Sampled(share: \"0.001 %\"),"
+            ),
+            ("regions: [", "regions: Region["),
+            ("vms: [", "vms: (), was: ["),
+        ],
+        false
+    ));
+}
+
+#[test]
+fn network() {
+    let rate = "rate: \"1 Gbit/s\"";
+    pinned!(messages(
+        &[
+            ("lat: 40.7128", "lat: 140.7128"),
+            ("lat: 40.7128", "lat: \"40.7128\""),
+            ("lat: 40.7128", "lat: 40.71281234"),
+            ("name: \"south\", loc", "name: \"north\", loc"),
+            (
+                "between: (\"north\", \"south\")",
+                "between: (\"north\", \"north\")"
+            ),
+            (
+                "between: (\"north\", \"south\")",
+                "between: (\"north\", \"sout\")"
+            ),
+            ("between: (\"north\", \"south\")", "between: [\"north\"]"),
+            (
+                "between: (\"north\", \"south\")",
+                "between: (\"north\", \"south\"), from: \"north\""
+            ),
+            (
+                "between: (\"north\", \"south\")",
+                "from: \"north\", to: \"south\""
+            ),
+            (
+                "between: (\"north\", \"south\"), rtt: \"80 ms\"",
+                "from: \"north\", to: \"north\", delay: \"40 ms\""
+            ),
+            (
+                "between: (\"north\", \"south\"), rtt: \"80 ms\"",
+                "from: \"north\", to: \"south\", delay: \"40 ms\""
+            ),
+            ("rtt: \"80 ms\"", "rtt: \"20 ms\""),
+            ("rtt: \"80 ms\", ", ""),
+            (rate, "rate: \"0 bit/s\""),
+            (rate, "rate: \"1 GB/s\""),
+            (rate, "rate: \"1 Gbits/s\""),
+            (rate, "rate: \"1 Gbit/s\", loss: 0.1"),
+            (rate, "rate: \"1 Gbit/s\", loss: Independent(mean: 0.001)"),
+            (rate, "rate: \"1 Gbit/s\", loss: Independent(mean: \"100 %\")"),
+            (rate, "rate: \"1 Gbit/s\", loss: Independent(0.1)"),
+            (
+                rate,
+                "rate: \"1 Gbit/s\", loss: GilbertElliott(mean: \"90 %\", burst: 3)"
+            ),
+            (
+                rate,
+                "rate: \"1 Gbit/s\", loss: GilbertElliott(mean: \"1 %\", burst: 0)"
+            ),
+            (
+                rate,
+                "rate: \"1 Gbit/s\", loss: GilbertElliott(mean: \"1 %\", burst: 2.5)"
+            ),
+            (
+                rate,
+                "rate: \"1 Gbit/s\", jitter: Normal(mean: \"2 h\", sd: \"1 ms\")"
+            ),
+            (rate, "rate: \"1 Gbit/s\", queue: \"1 MiB\""),
+            (rate, "rate: \"1 Gbit/s\", queue: Bytes(\"1 KiB\")"),
+            (rate, "rate: \"1 Gbit/s\", queue: Packets(0)"),
+            (rate, "rate: \"1 Gbit/s\", queue: Bdp(0.0)"),
+            (rate, "rate: \"1 kbit/s\", queue: Bytes(\"1 GiB\")"),
+            (
+                "80 ms\", rate: \"1 Gbit/s\"),",
+                "80 ms\", rate: \"1 Gbit/s\"), (from: \"south\", to: \"north\", delay: \"50 ms\", rate: \"1 Gbit/s\"),"
+            ),
+            (
+                "(between: (\"north\", \"south\"), rtt: \"80 ms\", rate: \"1 Gbit/s\"),",
+                ""
+            ),
+        ],
+        false
+    ));
+}
+
+#[test]
+fn machines_and_work() {
+    let m0 = "(name: \"m0\", vm: \"vm0\", to: \"south\"),";
+    let size = "size: \"64 MiB\"";
+    pinned!(messages(
+        &[
+            ("region: \"north\"", "region: \"nort\""),
+            (size, "size: \"10 kB\""),
+            (size, "size: \"0 B\""),
+            (size, "size: \"2 TiB\""),
+            ("pattern: RealWorld", "pattern: RealWord"),
+            ("rate: \"100 pages/s\"", "rate: \"100\""),
+            ("rate: \"100 pages/s\"", "rate: \"0.5 pages/s\""),
+            (
+                "rate: \"100 pages/s\"",
+                "rate: \"100 pages/s\", working_set: \"0 %\""
+            ),
+            (
+                "rate: \"100 pages/s\"",
+                "rate: \"100 pages/s\", bytes_per_write: \"8 KiB\""
+            ),
+            (
+                "memory: Generated(pattern: RealWorld, size: \"64 MiB\")",
+                "memory: Images(files: [], interval: \"0 s\")"
+            ),
+            ("(name: \"vm1\"", "(name: \"vm0\""),
+            (m0, "(name: \"m0\", vm: \"vm9\", to: \"south\"),"),
+            (m0, "(name: \"m0\", vm: \"vm0\", to: \"north\"),"),
+            (m0, "(name: \"m0\", vm: \"vm0\", to: \"mars\"),"),
+            (m0, "(name: \"m0\", vm: \"vm1\", to: \"south\"),"),
+            (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", start: At(\"10 min\")),"
+            ),
+            (m0, "(name: \"m0\", vm: \"vm0\", to: \"south\", start: \"0 s\"),"),
+            (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", start: After(migration: \"m1\")),"
+            ),
+            (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", start: After(migration: \"m0\")),"
+            ),
+            (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", start: After(migration: \"m2\")),"
+            ),
+            (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", encoding: Hde(level: 20)),"
+            ),
+            (m0, "(name: \"m0\", vm: \"vm0\", to: \"south\", encoding: Raw()),"),
+            (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", downtime_limit: \"1 h\"),"
+            ),
+            (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", transport: (streams: 0)),"
+            ),
+            (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", transport: (window: \"100 KiB\")),"
+            ),
+            (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", transport: (tcp: (controller: Bbr))),"
+            ),
+            (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", transport: (tcp: (send_buffer: \"2 GiB\"))),"
+            ),
+            (
+                "assertions: [",
+                "transfers: [(name: \"t\", from: \"north\", to: \"north\", size: \"1 MB\")], assertions: ["
+            ),
+            (
+                "assertions: [",
+                "transfers: [(name: \"t\", from: \"north\", to: \"south\", size: \"3 B\", streams: 4)], assertions: ["
+            ),
+            (
+                "assertions: [",
+                "transfers: [(name: \"m0\", from: \"north\", to: \"south\", size: \"0 B\")], assertions: ["
+            ),
+        ],
+        false
+    ));
+}
+
+#[test]
+fn assertions() {
+    let bound = "bound: AtMost(\"60 s\")";
+    pinned!(messages(
+        &[
+            ("metric: MigrationTotalTime", "metric: MigrationTime"),
+            ("metric: MigrationTotalTime", "metric: \"MigrationTotalTime\""),
+            ("metric: MigrationTotalTime", "metric: TransferGoodput"),
+            ("metric: MigrationTotalTime", "metric: TransferCompletionTime"),
+            ("statistic: Max", "statistic: Maximum"),
+            (
+                "metric: MigrationTotalTime, statistic: Max, bound: AtMost(\"60 s\")",
+                "metric: LinkLoss, statistic: Sum, bound: AtMost(\"1 %\")"
+            ),
+            (bound, "bound: AtMost(60)"),
+            (bound, "bound: \"60 s\""),
+            (bound, "bound: AtMost(\"60 MB\")"),
+            (bound, "bound: AtMost(\"60 s\"), scope: Only(\"m7\")"),
+            (bound, "bound: AtMost(\"60 s\"), level: Fatal"),
+        ],
+        false
+    ));
+}
+
+#[test]
+fn doubts() {
+    let link = "rate: \"1 Gbit/s\"";
+    let dirty = "size: \"64 MiB\", dirty: (rate: \"100 pages/s\")";
+    pinned!(messages(
+        &[
+            (link, "rate: \"1 Gbit/s\", queue: Bytes(\"1 MB\")"),
+            (link, "rate: \"1 Gbit/s\", jitter: Uniform(max: \"50 ms\")"),
+            (
+                link,
+                "rate: \"1 Gbit/s\", loss: GilbertElliott(mean: \"0 %\", burst: 3)"
+            ),
+            (link, "rate: \"100 kbit/s\""),
+            ("regions: [", "regions: [(name: \"west\"),"),
+            (
+                dirty,
+                "size: \"64 MiB\", dirty: (rate: \"0 pages/s\", working_set: \"5 %\")"
+            ),
+            (
+                "vms: [",
+                "vms: [(name: \"idle\", region: \"north\", memory: Images(files: [\"a.img\"], interval: \"1 s\")),"
+            ),
+            ("vms: [", "transport: (streams: 1), vms: ["),
+            (
+                "to: \"south\"),",
+                "to: \"south\", transport: (window: \"1 MiB\")),"
+            ),
+            ("statistic: Max", "statistic: P95"),
+        ],
+        true
+    ));
+}
+
+#[test]
+fn doubts_about_what_several_settings_do_together() {
+    let changed = |changes: &[(&str, &str)]| {
+        let text = changes.iter().fold(BASE.to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replacen(from, to, 1)
+        });
+        read(&text)
+            .unwrap_or_else(|errors| panic!("{errors}"))
+            .warnings
+            .render(false)
+    };
+    let unused_link = changed(&[
+        ("regions: [", "regions: [(name: \"west\"),"),
+        (
+            "links: [",
+            "links: [(between: (\"north\", \"west\"), rtt: \"10 ms\", rate: \"1 Gbit/s\"),",
+        ),
+    ]);
+    let diverges = changed(&[
+        ("rate: \"100 pages/s\"", "rate: \"40000 pages/s\""),
+        ("to: \"south\"),", "to: \"south\", encoding: Raw),"),
+    ]);
+    let idle_default = changed(&[
+        ("vms: [", "transport: (streams: 32), vms: ["),
+        ("to: \"south\"),", "to: \"south\", transport: (streams: 8)),"),
+        (
+            "to: \"south\", start",
+            "to: \"south\", transport: (streams: 8), start",
+        ),
+    ]);
+    let starved_transfer = changed(&[(
+        "assertions: [",
+        "transfers: [(name: \"t\", from: \"north\", to: \"south\", size: \"100 GB\")], assertions: [",
+    )]);
+    pinned!([unused_link, diverges, idle_default, starved_transfer].join("\n========\n"));
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_reported_at_once() {
+    let mut text = BASE.to_owned();
+    for (from, to) in [
+        ("horizon:", "horizn:"),
+        ("rtt: \"80 ms\"", "rtt: 80"),
+        ("region: \"north\"", "region: \"nort\""),
+        ("vm: \"vm1\", to: \"south\"", "vm: \"vm1\", to: \"north\""),
+        ("After(migration: \"m0\")", "After(migration: \"m1\")"),
+        ("AtMost(\"60 s\")", "AtMost(60)"),
+    ] {
+        text = text.replacen(from, to, 1);
+    }
+    pinned!(read(&text).expect_err("six mistakes").render(false));
+}
+
+#[test]
+fn colours_change_nothing_but_the_looks() {
+    let errors = read(&BASE.replacen("rtt:", "rt:", 1)).expect_err("a mistake");
+    let mut plain = String::new();
+    let mut escape = false;
+    for character in errors.render(true).chars() {
+        match character {
+            '\u{1b}' => escape = true,
+            'm' if escape => escape = false,
+            _ if escape => {}
+            other => plain.push(other),
+        }
+    }
+    assert_eq!(plain, errors.render(false));
+    assert_ne!(errors.render(true), errors.render(false));
+}

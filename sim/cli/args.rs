@@ -1,0 +1,170 @@
+//! The command line.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{Parser, Subcommand};
+use longhaul_core::MODEL_VERSION;
+use longhaul_core::record::RECORD_FORMAT;
+use longhaul_scenarios::schema::SCHEMA_VERSION;
+
+use crate::output::Colour;
+
+/// Most events that one trace may hold; each takes about a hundred bytes.
+const LONGEST_TRACE: u64 = 10_000_000;
+
+const EXAMPLES: &str = "\
+Examples:
+  longhaul list                           the scenarios that come with the program
+  longhaul run cross_region               run one of them
+  longhaul run wan.ron --seed 7           run a file with another seed
+  longhaul run wan.ron --set 'links[0].rate=1 Gbit/s'
+  longhaul run wan.ron --json | jq .verdict
+  longhaul run wan.ron --verify           run twice and compare event by event
+  longhaul show cross_region > mine.ron   a scenario with every default written out
+  longhaul check mine.ron                 all mistakes and doubts, without running";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all ran, and no critical assertion failed
+  1  internal error: a bug, with the command that reproduces it
+  2  wrong command line, invalid scenario, or output that cannot be written
+  3  a critical assertion failed
+  4  inconclusive: too little data to tell
+  5  nondeterminism: two runs differed
+  130, 143  interrupted (SIGINT, SIGTERM); what was finished is kept";
+
+/// The versions that decide about results stand beside that of the program.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "{} (model version {MODEL_VERSION}, scenario language {SCHEMA_VERSION}, record format {RECORD_FORMAT})",
+        env!("CARGO_PKG_VERSION")
+    )
+});
+
+/// Simulates multi-region wide-area networks: the same scenario, seed and model version give the same bytes.
+#[derive(Parser, Debug)]
+#[command(name = "longhaul", version = VERSION.as_str(), after_help = EXAMPLES)]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// When to use colour; `auto` heeds the terminal, NO_COLOR and TERM=dumb.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Colour,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Run a scenario and write its run directory.
+    Run(RunArgs),
+    /// Look for mistakes and doubts in a scenario without running it.
+    Check(ScenarioArgs),
+    /// Print a scenario with every default written out.
+    Show(ScenarioArgs),
+    /// List the scenarios that come with the program.
+    List,
+    /// Run the scenario on standard input and print its digest: the second process of `run --verify`.
+    #[command(hide = true)]
+    Digest(DigestArgs),
+}
+
+/// Which scenario.
+#[derive(clap::Args, Debug)]
+pub struct ScenarioArgs {
+    /// Path of a scenario file, or the name of a scenario that `list` shows.
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: String,
+    /// Root of all random streams, instead of the scenario's own.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Change a field, such as `links[0].rate=1 Gbit/s`. May be given several times.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// How to run it.
+#[derive(clap::Args, Debug)]
+pub struct RunArgs {
+    /// Which scenario.
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// The run directory. An older run there is replaced; anything else is left alone.
+    #[arg(long, short, value_name = "DIR", help_heading = "Results")]
+    #[arg(long_help = "The run directory [default: runs/<scenario>-s<seed>-<start of the scenario's hash>]. \
+                       An older run there is replaced; anything else is left alone.")]
+    pub out: Option<PathBuf>,
+    /// Print summary.json and nothing else to standard output.
+    #[arg(long, help_heading = "Results")]
+    pub json: bool,
+    /// Keep the engine's events with their causes in trace.csv: the first million, or those of a window.
+    #[arg(long, value_name = "FROM..TO", num_args = 0..=1, require_equals = true, help_heading = "Results")]
+    #[arg(default_missing_value = "0..1000000", value_parser = window)]
+    pub trace: Option<Range<u64>>,
+    /// Stop after so many events.
+    #[arg(long, value_name = "N")]
+    pub events: Option<u64>,
+    /// Run again in a second process and compare; a difference is tracked down to its first event.
+    #[arg(long)]
+    pub verify: bool,
+    /// Perturb the second run of --verify at this event (counted from 0): proves that the alarm works.
+    #[arg(long, value_name = "N", requires = "verify", hide = true)]
+    pub inject_divergence: Option<u64>,
+    /// Print only the verdict, and why if it is not a pass. No progress.
+    #[arg(long, short, conflicts_with_all = ["verbose", "json"])]
+    pub quiet: bool,
+    /// Say on standard error what will run, and how fast it ran.
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// The second process of `run --verify`.
+#[derive(clap::Args, Debug)]
+pub struct DigestArgs {
+    /// What the paths of memory images are relative to.
+    #[arg(long)]
+    pub base_dir: Option<PathBuf>,
+    /// Stop after so many events.
+    #[arg(long)]
+    pub events: Option<u64>,
+    /// Record the events of this window.
+    #[arg(long, value_parser = window)]
+    pub window: Option<Range<u64>>,
+    /// Perturb the digest at this event.
+    #[arg(long)]
+    pub inject_divergence: Option<u64>,
+}
+
+/// A window of event indices: `FROM..TO`, the end excluded.
+fn window(text: &str) -> Result<Range<u64>, String> {
+    let (from, to) = text.split_once("..").ok_or("a window is written FROM..TO, such as 0..1000")?;
+    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
+    let window = number(from)?..number(to)?;
+    match window.end.checked_sub(window.start) {
+        None | Some(0) => Err("the window is empty".to_owned()),
+        Some(events) if events > LONGEST_TRACE => Err(format!("more than {LONGEST_TRACE} events")),
+        Some(_) => Ok(window),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_window_is_neither_empty_nor_endless() {
+        assert_eq!(window("3..5"), Ok(3..5));
+        for wrong in ["", "3", "5..3", "3..3", "a..b", "0..10000001", "-1..2"] {
+            assert!(window(wrong).is_err(), "{wrong}");
+        }
+    }
+}

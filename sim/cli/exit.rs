@@ -1,0 +1,108 @@
+//! Exit codes, and the failures that lead to them.
+
+use std::io;
+use std::process::ExitCode;
+
+use longhaul_core::record::Verdict;
+use longhaul_reports::directory::DirectoryError;
+use longhaul_scenarios::diagnose::Diagnostics;
+use longhaul_scenarios::run::BuildError;
+use longhaul_scenarios::source::ReadError;
+
+use crate::replica::ReplicaError;
+use crate::reproduce;
+
+/// How the program ends. The numbers are documented and never change their meaning; 6 to 9 are reserved for
+/// golden mismatch, untrustworthy replay, missing privilege and failed sweep points.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything asked for was done, and no critical assertion failed.
+    Passed = 0,
+    /// A bug in this program. The message ends with the command that reproduces it.
+    Internal = 1,
+    /// A wrong command line, an invalid scenario, or output that cannot be written.
+    Usage = 2,
+    /// A critical assertion failed.
+    AssertionFailed = 3,
+    /// No assertion failed, but one has too little data to tell.
+    Inconclusive = 4,
+    /// Two runs of the same scenario and seed differed.
+    Nondeterminism = 5,
+    /// Ended by SIGINT; what was finished is kept.
+    Interrupted = 130,
+    /// Ended by SIGTERM; what was finished is kept.
+    Terminated = 143,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+impl From<Verdict> for Exit {
+    fn from(verdict: Verdict) -> Exit {
+        match verdict {
+            Verdict::Pass => Exit::Passed,
+            Verdict::Fail => Exit::AssertionFailed,
+            Verdict::Inconclusive => Exit::Inconclusive,
+        }
+    }
+}
+
+/// Why a verb did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No text of a scenario.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A scenario with mistakes.
+    #[error(transparent)]
+    Scenario(#[from] Diagnostics),
+    /// A valid scenario that cannot be built here.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// No run directory.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// Standard input.
+    #[error("cannot read standard input: {0}")]
+    Input(io::Error),
+    /// Standard output.
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
+    /// The canary of `--verify` has no event to perturb.
+    #[error("there is no event {event} to perturb: the run has {events} events")]
+    NothingToPerturb {
+        /// As asked for.
+        event: u64,
+        /// Events of the run.
+        events: u64,
+    },
+    /// Signal handlers.
+    #[error("cannot watch for signals: {0}")]
+    Signals(io::Error),
+    /// The second process of `--verify`.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+}
+
+impl Failure {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Failure::Replica(_) | Failure::Signals(_) => Exit::Internal,
+            _ => Exit::Usage,
+        }
+    }
+
+    /// What to tell the user. Mistakes in a scenario are shown one by one with their lines.
+    pub fn message(&self, colour: bool) -> String {
+        match self {
+            Failure::Scenario(mistakes) => mistakes.render(colour),
+            bug if bug.exit() == Exit::Internal => format!("error: {bug}\n{}", reproduce::line()),
+            mistake => format!("error: {mistake}\n"),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! How far a run has got, on standard error: a bar on a terminal, else a line every ten seconds.
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "progress is shown in wall time; no result depends on it"
+)]
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use longhaul_core::time::{self, Span};
+use longhaul_reports::human;
+
+use crate::output;
+
+/// Without a terminal, time between two lines.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
+/// On a terminal, time between two pictures.
+const BETWEEN_PICTURES: Duration = Duration::from_millis(100);
+
+/// Watches one run.
+pub struct Progress {
+    display: Display,
+    horizon: Span,
+    started: Instant,
+    shown: Instant,
+}
+
+enum Display {
+    Off,
+    Lines,
+    Bar(ProgressBar),
+}
+
+impl Progress {
+    /// Starts to watch a run that ends at `horizon` at the latest; in silence if `quiet`.
+    pub fn new(horizon: Span, quiet: bool) -> Progress {
+        let display = if quiet {
+            Display::Off
+        } else if io::stderr().is_terminal() {
+            let style = ProgressStyle::with_template("[{bar:30}] {msg}").expect("a valid template");
+            Display::Bar(ProgressBar::new(horizon.as_ns()).with_style(style.progress_chars("=> ")))
+        } else {
+            Display::Lines
+        };
+        let started = Instant::now();
+        Progress {
+            display,
+            horizon,
+            started,
+            shown: started,
+        }
+    }
+
+    /// Shows where the run is, if it is time to.
+    pub fn show(&mut self, now: time::Instant, events: u64) {
+        let due = match self.display {
+            Display::Off => return,
+            Display::Lines => BETWEEN_LINES,
+            Display::Bar(_) => BETWEEN_PICTURES,
+        };
+        if self.shown.elapsed() < due {
+            return;
+        }
+        self.shown = Instant::now();
+        let text = format!(
+            "{} of {}, {}",
+            human::span(now.as_ns()),
+            human::span(self.horizon.as_ns()),
+            self.speed(now, events)
+        );
+        match &self.display {
+            Display::Bar(bar) => {
+                bar.set_position(now.as_ns());
+                bar.set_message(text);
+            }
+            _ => output::note(&format!("longhaul: {text}\n")),
+        }
+    }
+
+    /// Simulated per wall time, and events per second of wall time.
+    pub fn speed(&self, now: time::Instant, events: u64) -> String {
+        // At least a nanosecond, so that there is something to divide by.
+        let wall_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
+        let per_s = u128::from(events) * 1_000_000_000 / u128::from(wall_ns);
+        format!(
+            "{} real time, {} events/s",
+            human::factor(now.as_ns(), wall_ns),
+            human::count(u64::try_from(per_s).unwrap_or(u64::MAX))
+        )
+    }
+
+    /// Takes the bar off the screen.
+    pub fn clear(&self) {
+        if let Display::Bar(bar) = &self.display {
+            bar.finish_and_clear();
+        }
+    }
+}

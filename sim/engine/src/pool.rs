@@ -1,0 +1,121 @@
+//! Chunks of events, shared by all slots of the event queue.
+//!
+//! A slot's events lie in a list of chunks, all full but the last one. Slots fill and empty all the time and
+//! never all at once, so a shared pool needs little more memory than the events pending, where a vector per
+//! slot would keep what each slot once held.
+
+use crate::engine::Event;
+
+/// Events per chunk.
+pub(crate) const CHUNK: usize = 32;
+
+/// No chunk: before the first one of a list.
+const NONE: u32 = u32::MAX / CHUNK as u32;
+
+/// Aligned, and thereby of an odd number of cache lines, so that the first places of many chunks do not
+/// compete for the same few sets of the cache.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Chunk {
+    events: [Event; CHUNK],
+    /// The chunk before this one in its list.
+    before: u32,
+}
+
+/// A list of chunks, as the place for its next event counted through all chunks of the pool. At a multiple of
+/// [`CHUNK`] the last chunk is full; 0 is the empty list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List(u32);
+
+/// All chunks.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    chunks: Vec<Chunk>,
+    /// The last chunk of the list of free ones.
+    free: u32,
+}
+
+impl Pool {
+    pub(crate) const fn new() -> Pool {
+        Pool {
+            chunks: Vec::new(),
+            free: NONE,
+        }
+    }
+
+    /// Adds an event to a list.
+    #[inline]
+    pub(crate) fn push(&mut self, list: &mut List, event: Event) {
+        let mut place = list.0;
+        if place.is_multiple_of(CHUNK as u32) {
+            place = self.take_chunk(*list) * CHUNK as u32;
+        }
+        self.chunks[place as usize / CHUNK].events[place as usize % CHUNK] = event;
+        list.0 = place + 1;
+    }
+
+    /// A free chunk, linked to the end of a list.
+    #[inline]
+    fn take_chunk(&mut self, list: List) -> u32 {
+        let mut chunk = self.free;
+        if chunk == NONE {
+            chunk = self.grow();
+        } else {
+            self.free = self.chunks[chunk as usize].before;
+        }
+        self.chunks[chunk as usize].before = list.last();
+        chunk
+    }
+
+    #[cold]
+    fn grow(&mut self) -> u32 {
+        let chunk = self.chunks.len() as u32;
+        assert!(chunk < NONE - 1, "more than 2^32 events pending");
+        self.chunks.push(Chunk {
+            events: [Event::UNUSED; CHUNK],
+            before: NONE,
+        });
+        chunk
+    }
+
+    /// Whether a list has at most one chunk.
+    #[inline]
+    pub(crate) fn is_short(&self, list: List) -> bool {
+        list.last() == NONE || self.chunks[list.last() as usize].before == NONE
+    }
+
+    /// The events in the last chunk of a list; none if the list is empty.
+    #[inline]
+    pub(crate) fn last(&self, list: List) -> &[Event] {
+        match list.last() {
+            NONE => &[],
+            last => &self.chunks[last as usize].events[..(list.0 - 1) as usize % CHUNK + 1],
+        }
+    }
+
+    /// Gives the last chunk of a list back to the pool.
+    #[inline]
+    pub(crate) fn drop_last(&mut self, list: &mut List) {
+        let last = list.last();
+        let before = std::mem::replace(&mut self.chunks[last as usize].before, self.free);
+        self.free = last;
+        // All chunks but the last are full; after NONE comes the empty list.
+        list.0 = before.wrapping_add(1).wrapping_mul(CHUNK as u32);
+    }
+}
+
+impl List {
+    pub(crate) const EMPTY: List = List(0);
+
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The last chunk.
+    #[inline]
+    fn last(self) -> u32 {
+        // Nothing lies before place 0, the place of the empty list: it wraps to NONE.
+        self.0.wrapping_sub(1) / CHUNK as u32
+    }
+}

@@ -1,0 +1,142 @@
+//! The direction of dependencies and the licences of everything that is linked, over `cargo metadata`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+/// Who may depend on whom inside the workspace (normal dependencies). What is not listed is forbidden:
+/// models cannot see the engine, the engine cannot see a protocol, reports see only records.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("longhaul-core", &[]),
+    ("longhaul-engine", &["longhaul-core"]),
+    ("longhaul-tcp", &["longhaul-core"]),
+    ("longhaul-net", &["longhaul-core", "longhaul-tcp"]),
+    ("longhaul-hde", &[]),
+    ("longhaul-memory", &["longhaul-core"]),
+    ("longhaul-amst", &["longhaul-core"]),
+    ("longhaul-bulk", &["longhaul-core"]),
+    ("longhaul-migration", &["longhaul-core", "longhaul-amst", "longhaul-hde", "longhaul-memory"]),
+    ("longhaul-reports", &["longhaul-core"]),
+    (
+        "longhaul-scenarios",
+        &[
+            "longhaul-core",
+            "longhaul-engine",
+            "longhaul-amst",
+            "longhaul-bulk",
+            "longhaul-hde",
+            "longhaul-memory",
+            "longhaul-migration",
+            "longhaul-net",
+            "longhaul-tcp",
+        ],
+    ),
+    ("longhaul", &["longhaul-core", "longhaul-scenarios", "longhaul-reports"]),
+];
+
+/// Licences that a dependency may offer; one of those it offers must be here.
+const LICENCES: &[&str] = &[
+    "MIT",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "CC0-1.0",
+    "0BSD",
+    "Unicode-3.0",
+    "Unlicense",
+    "BSL-1.0",
+    "MIT-0",
+    "Apache-2.0 WITH LLVM-exception",
+];
+
+fn metadata() -> Metadata {
+    MetadataCommand::new()
+        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .other_options(["--locked".to_owned(), "--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata")
+}
+
+#[test]
+fn dependencies_point_in_the_direction_that_the_design_allows() {
+    let metadata = metadata();
+    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
+    let members: BTreeSet<String> =
+        metadata.workspace_packages().iter().map(|package| package.name.to_string()).collect();
+    for package in metadata.workspace_packages() {
+        let may = allowed.get(package.name.as_str()).unwrap_or_else(|| panic!("{} is not listed", package.name));
+        for dependency in &package.dependencies {
+            let inside = members.contains(&dependency.name);
+            if inside && dependency.kind == DependencyKind::Normal {
+                assert!(
+                    may.contains(&dependency.name.as_str()),
+                    "{} must not depend on {}",
+                    package.name,
+                    dependency.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_dependency_offers_a_licence_on_the_list() {
+    for package in &metadata().packages {
+        let licence = package.license.as_deref().unwrap_or("");
+        // SPDX: every AND part must offer one licence on the list.
+        let permitted = licence.replace('/', " OR ").split(" AND ").all(|part| {
+            part.trim_matches(['(', ')'])
+                .split(" OR ")
+                .any(|offer| LICENCES.contains(&offer.trim_matches(['(', ')', ' '])))
+        });
+        assert!(permitted, "{} {} is under {licence:?}", package.name, package.version);
+    }
+}
+
+#[test]
+fn pure_crates_do_not_reach_for_files_sockets_or_processes() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["sim/core/src", "sim/engine/src", "models"] {
+        for (path, text) in sources(&root.join(folder)) {
+            // Tests and benches of these crates may read data; what ships may not.
+            if path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs") {
+                continue;
+            }
+            let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for banned in ["std::fs", "std::net", "std::process", "std::thread", "std::env", "std::os"] {
+                assert!(!shipped.contains(banned), "{} uses {banned}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_source_file_says_what_it_is_for_and_stays_readable() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["sim", "models", "scenarios", "reports", "tests", "benches"] {
+        for (path, text) in sources(&root.join(folder)) {
+            assert!(text.starts_with("//!"), "{} has no header", path.display());
+            let lines = text.lines().count();
+            assert!(lines <= 700, "{} has {lines} lines: split it by subject", path.display());
+        }
+    }
+}
+
+/// All Rust sources below a folder, in the order of their paths.
+fn sources(folder: &std::path::Path) -> BTreeMap<std::path::PathBuf, String> {
+    let mut found = BTreeMap::new();
+    #[expect(clippy::disallowed_methods, reason = "the map sorts what the directory gives in any order")]
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for entry in entries {
+        let path = entry.expect("a directory entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).expect("a readable source file");
+            found.insert(path, text);
+        }
+    }
+    found
+}

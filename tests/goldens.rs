@@ -1,0 +1,97 @@
+//! Golden records of the smoke scenarios: small, readable, integers. They say what happens; that it is right is
+//! for `invariants` to say. Review changes with `cargo insta review`, and bump the model version.
+
+use std::fmt::Write;
+
+use longhaul_core::record::{Progress, RunRecord};
+
+use crate::common::{run, smoke_scenarios};
+
+#[test]
+fn every_smoke_scenario_gives_its_golden_records() {
+    for path in smoke_scenarios() {
+        let output = run(&path, &[]);
+        let name = path.file_stem().expect("a file name").to_string_lossy().into_owned();
+        insta::with_settings!({ snapshot_path => "goldens", prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(name, table(&output.record));
+        });
+    }
+}
+
+fn table(record: &RunRecord) -> String {
+    let mut text = format!(
+        "ended {:?} verdict {:?} at {} ns after {} events, digest {}\n",
+        record.ended, record.verdict, record.simulated_ns, record.events, record.digest
+    );
+    let or_dash = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+    for m in &record.migrations {
+        writeln!(
+            text,
+            "migration {} {:?} total_ns {} downtime_ns {} syncs {} transferred {} zero {} duplicate {} delta {} literal {} retransmits {}",
+            m.name,
+            short(&m.progress),
+            or_dash(m.total_time_ns),
+            or_dash(m.downtime_ns),
+            m.ram.dirty_sync_count,
+            m.ram.transferred,
+            m.encoding.zero_pages,
+            m.encoding.duplicate_pages,
+            m.encoding.delta_pages,
+            m.encoding.literal_pages,
+            m.transport.retransmits,
+        )
+        .expect("writing to a string");
+    }
+    for t in &record.transfers {
+        writeln!(
+            text,
+            "transfer {} {:?} completion_ns {} handshake_ns {} received {} segments {} retransmits {}",
+            t.name,
+            short(&t.progress),
+            or_dash(t.completion_ns),
+            or_dash(t.handshake_ns),
+            t.received,
+            t.segments,
+            t.retransmits,
+        )
+        .expect("writing to a string");
+    }
+    for l in &record.links {
+        writeln!(
+            text,
+            "link {} offered {} delivered {} lost {} dropped {} queue_bytes_max {} queue_delay_max_ns {}",
+            l.name,
+            l.offered_packets,
+            l.delivered_packets,
+            l.lost_packets,
+            l.queue_dropped_packets,
+            l.queue_bytes_max,
+            l.queue_delay_max_ns,
+        )
+        .expect("writing to a string");
+    }
+    for a in &record.assertions {
+        writeln!(
+            text,
+            "assertion {} {} {} {}: {} {:?}",
+            a.metric,
+            a.statistic,
+            a.scope,
+            a.bound,
+            a.value.as_deref().unwrap_or("-"),
+            a.verdict
+        )
+        .expect("writing to a string");
+    }
+    text
+}
+
+/// The variant, without a reason that may be reworded.
+fn short(progress: &Progress) -> &'static str {
+    match progress {
+        Progress::NotStarted => "not-started",
+        Progress::Unfinished => "unfinished",
+        Progress::Completed => "completed",
+        Progress::Failed(_) => "failed",
+    }
+}

@@ -1,0 +1,16 @@
+//! The one integration binary: what no single crate can test alone.
+//!
+//! | module | what it proves |
+//! | --- | --- |
+//! | `architecture` | dependencies point in the direction that the design allows; licences are on the list |
+//! | `goldens` | every smoke scenario still gives the records that were reviewed |
+//! | `determinism` | one digest per scenario, seed and model version, however it is run |
+//! | `invariants` | the right answers that goldens alone cannot know: closed forms, conservation, bounds |
+//! | `cli` | the program as a user meets it |
+
+mod architecture;
+mod cli;
+mod common;
+mod determinism;
+mod goldens;
+mod invariants;
