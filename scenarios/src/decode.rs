@@ -17,6 +17,7 @@
 //! | `transport.window` | `"256 MiB"` |
 //! | `transport.tcp.controller` | `Cubic` |
 //! | `transport.tcp.send_buffer` | `"4 MiB"` |
+//! | `transport.tcp.notsent_lowat` | `"128 KiB"` |
 //! | `transport.tcp.receive_buffer` | `"3 MiB"` |
 //! | `vms[].memory.dirty` | a guest that does not write: `(rate: "0 pages/s")` |
 //! | `vms[].memory.dirty.working_set` | `"100 %"` |

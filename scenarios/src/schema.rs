@@ -257,6 +257,8 @@ pub struct Tcp {
     pub controller: Controller,
     /// Send buffer: bytes written and not yet acknowledged.
     pub send_buffer: ByteSize,
+    /// Bytes written and not yet sent, at most (`TCP_NOTSENT_LOWAT`).
+    pub notsent_lowat: ByteSize,
     /// Receive buffer: the largest window that is offered.
     pub receive_buffer: ByteSize,
 }

@@ -179,6 +179,7 @@ fn tcp_settings(tcp: Tcp) -> String {
     let Tcp {
         controller,
         send_buffer,
+        notsent_lowat,
         receive_buffer,
     } = tcp;
     let controller = match controller {
@@ -186,7 +187,8 @@ fn tcp_settings(tcp: Tcp) -> String {
         Controller::Cubic => "Cubic",
     };
     format!(
-        "(controller: {controller}, send_buffer: \"{send_buffer}\", receive_buffer: \"{receive_buffer}\")"
+        "(controller: {controller}, send_buffer: \"{send_buffer}\", notsent_lowat: \"{notsent_lowat}\", \
+         receive_buffer: \"{receive_buffer}\")"
     )
 }
 

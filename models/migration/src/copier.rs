@@ -3,6 +3,9 @@
 //! The copier walks the dirty bitmap in page order and sorts the pages into groups that encode alike: by stratum,
 //! first or repeated copy, real or synthetic. A full group becomes a frame; at the end of a pass over the memory
 //! all groups do. A page is thus in one group at most, and the pages of a group ascend.
+//!
+//! A page is sent as it was when it was picked up, however long its group takes to fill: otherwise a page that the
+//! guest writes meanwhile would count as one of a stratum to which it no longer belongs.
 
 use std::collections::VecDeque;
 
@@ -12,7 +15,7 @@ use longhaul_memory::GuestMemory;
 use longhaul_memory::bitmap::DirtyBitmap;
 
 use crate::CopyStatistics;
-use crate::frames::FrameMaker;
+use crate::frames::{FrameMaker, Picked};
 use crate::measure::Kind;
 use crate::message::{RealPages, RealPagesHasher};
 use crate::sampling::Sampling;
@@ -23,7 +26,7 @@ pub(crate) struct Copier {
     /// The page from which to look for the next dirty one.
     cursor: u64,
     /// One list of pages per [`Group`].
-    groups: Vec<Vec<u64>>,
+    groups: Vec<Vec<Picked>>,
     grouped_pages: u64,
     /// At the end of a pass: the next group to make a frame of.
     flushing: Option<usize>,
@@ -131,8 +134,9 @@ impl Copier {
     }
 
     fn add(&mut self, page: u64, memory: &impl GuestMemory) {
+        let version = memory.version(page);
         let kind = Kind {
-            stratum: memory.stratum(page, memory.version(page)),
+            stratum: memory.stratum(page, version),
             again: self.maker.was_sent(page),
         };
         let group = Group {
@@ -140,7 +144,7 @@ impl Copier {
             synthetic: !self.sampling.is_real(page),
         };
         let pages = &mut self.groups[group.index()];
-        pages.push(page);
+        pages.push(Picked { page, version });
         self.grouped_pages += 1;
         if pages.len() >= self.maker.pages_per_frame(kind) {
             self.flush(group, memory);

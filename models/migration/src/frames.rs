@@ -17,6 +17,13 @@ type Page = [u8; PAGE_SIZE];
 
 static ZERO_PAGE: Page = [0; PAGE_SIZE];
 
+/// A page as it was when it was picked up for sending. If the guest writes it after that, it is dirty again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Picked {
+    pub page: u64,
+    pub version: u32,
+}
+
 /// Makes the frames of one migration, and remembers what the destination has through them.
 pub(crate) struct FrameMaker {
     encoder: Encoder,
@@ -77,12 +84,12 @@ impl FrameMaker {
     pub fn real(
         &mut self,
         kind: Kind,
-        pages: &[u64],
+        pages: &[Picked],
         memory: &impl GuestMemory,
         mut out: impl FnMut(u64, PayloadBuffer),
     ) {
         // There are more only as long as their stratum looks all zero, which these pages may disprove.
-        let zero = pages.len() > PAGES_PER_FRAME && pages.iter().all(|page| is_zero_now(*page, memory));
+        let zero = pages.len() > PAGES_PER_FRAME && pages.iter().all(|picked| is_zero_page(*picked, memory));
         let pages_per_frame = if zero {
             ZERO_PAGES_PER_FRAME
         } else {
@@ -91,9 +98,9 @@ impl FrameMaker {
         for part in pages.chunks(pages_per_frame) {
             self.read(kind, part, zero, memory);
             let frame = self.encode(kind, part);
-            for &page in part {
-                self.sent.set(page);
-                self.sent_versions[page as usize] = memory.version(page);
+            for picked in part {
+                self.sent.set(picked.page);
+                self.sent_versions[picked.page as usize] = picked.version;
             }
             let mut content = PayloadBuffer::default();
             content.push(frame.into());
@@ -102,7 +109,7 @@ impl FrameMaker {
     }
 
     /// Makes one frame of synthetic pages, which must ascend.
-    pub fn synthetic(&mut self, kind: Kind, pages: &[u64]) -> PayloadBuffer {
+    pub fn synthetic(&mut self, kind: Kind, pages: &[Picked]) -> PayloadBuffer {
         let count = pages.len() as u64;
         let estimate = self.measurements.estimate(kind, count);
         let header = encode_synthetic_header(&runs(pages), self.statistics.frames, estimate.body_bytes);
@@ -110,8 +117,8 @@ impl FrameMaker {
         self.statistics.synthetic_pages += count;
         self.statistics.synthetic_frame_bytes += header.len() as u64 + estimate.body_bytes;
         self.statistics.zero_pages += estimate.zero_pages;
-        for &page in pages {
-            self.sent.set(page);
+        for picked in pages {
+            self.sent.set(picked.page);
         }
         let mut content = PayloadBuffer::default();
         content.push(header.into());
@@ -120,14 +127,14 @@ impl FrameMaker {
     }
 
     /// Fills `contents` and `baselines`; pages known to be zero need neither.
-    fn read(&mut self, kind: Kind, pages: &[u64], zero: bool, memory: &impl GuestMemory) {
+    fn read(&mut self, kind: Kind, pages: &[Picked], zero: bool, memory: &impl GuestMemory) {
         self.contents.clear();
         self.baselines.clear();
         if zero {
             return;
         }
-        for &page in pages {
-            memory.read(page, memory.version(page), added(&mut self.contents));
+        for &Picked { page, version } in pages {
+            memory.read(page, version, added(&mut self.contents));
             if kind.again && self.uses_baselines {
                 memory.read(
                     page,
@@ -138,12 +145,12 @@ impl FrameMaker {
         }
     }
 
-    fn encode(&mut self, kind: Kind, pages: &[u64]) -> Bytes {
+    fn encode(&mut self, kind: Kind, pages: &[Picked]) -> Bytes {
         let inputs: Vec<PageInput<'_>> = pages
             .iter()
             .enumerate()
-            .map(|(position, &number)| PageInput {
-                number,
+            .map(|(position, picked)| PageInput {
+                number: picked.page,
                 content: self.contents.get(position).unwrap_or(&ZERO_PAGE),
                 baseline: self.baselines.get(position),
             })
@@ -163,9 +170,9 @@ impl FrameMaker {
     }
 }
 
-fn is_zero_now(page: u64, memory: &impl GuestMemory) -> bool {
+fn is_zero_page(picked: Picked, memory: &impl GuestMemory) -> bool {
     let mut content = ZERO_PAGE;
-    memory.read(page, memory.version(page), &mut content);
+    memory.read(picked.page, picked.version, &mut content);
     is_zero(&content)
 }
 
@@ -174,10 +181,10 @@ fn added(pages: &mut Vec<Page>) -> &mut Page {
     pages.last_mut().expect("just added")
 }
 
-/// Ascending page numbers as runs.
-fn runs(pages: &[u64]) -> Vec<PageRun> {
+/// Ascending pages as runs.
+fn runs(pages: &[Picked]) -> Vec<PageRun> {
     let mut runs: Vec<PageRun> = Vec::new();
-    for &page in pages {
+    for &Picked { page, .. } in pages {
         match runs.last_mut() {
             Some(run) if run.end() == page => run.count += 1,
             _ => runs.push(PageRun {

@@ -13,8 +13,9 @@
 //!   what it carries within the downtime limit (`migration_update_counters`). Like QEMU's, it compares bytes on
 //!   the wire with bytes of memory, so pages that compress well make it cautious.
 //! - When what remains is at most the threshold, the bitmap is synchronised exactly; if it still is, the guest is
-//!   paused, the bitmap synchronised for the last time and the rest sent (`migration_iteration_run`). QEMU also
-//!   ends when nothing is known to be dirty, whatever the threshold; here the exact synchronisation decides.
+//!   paused, the bitmap synchronised for the last time and the rest sent (`migration_iteration_run`). QEMU wants
+//!   less than the threshold, or nothing known to be dirty; here at most the threshold will do, and the exact
+//!   synchronisation decides in either case.
 //! - What remains includes bytes that the streams have not taken over. QEMU's writes block, so at that point it
 //!   has none.
 //! - [`Statistics`] carry QEMU's names.

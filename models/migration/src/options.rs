@@ -82,3 +82,45 @@ impl SourceOptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> SourceOptions {
+        SourceOptions {
+            destination: PeerId(1),
+            downtime_limit: Span::from_ms(300),
+            encoding: EncoderOptions::hde(1),
+            payload: PayloadMode::Real,
+            transport: SenderOptions {
+                streams: 1,
+                chunk_bytes: 1 << 16,
+                window_bytes: 1 << 20,
+            },
+        }
+    }
+
+    #[test]
+    fn options_out_of_range_are_refused() {
+        assert_eq!(options().check(), Ok(()));
+        let mut wrong = options();
+        wrong.transport.streams = 0;
+        assert!(matches!(wrong.check(), Err(OptionsError::Transport(_))));
+        for level in [0, 20] {
+            let mut wrong = options();
+            wrong.encoding.level = Some(level);
+            assert_eq!(wrong.check(), Err(OptionsError::Level(level)));
+        }
+    }
+
+    #[test]
+    fn the_window_must_hold_a_frame_with_the_headers_of_its_chunks() {
+        let mut narrow = options();
+        let chunks = LONGEST_FRAME_BYTES.div_ceil(1 << 16);
+        narrow.transport.window_bytes = LONGEST_FRAME_BYTES + chunks * 44;
+        assert_eq!(narrow.check(), Ok(()));
+        narrow.transport.window_bytes -= 1;
+        assert_eq!(narrow.check(), Err(OptionsError::Window));
+    }
+}

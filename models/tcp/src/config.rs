@@ -32,6 +32,10 @@ pub struct Config {
     pub initial_window_segments: u32,
     /// Bytes written and not yet acknowledged, at most; at least one segment.
     pub send_buffer: u64,
+    /// Bytes written and not yet sent, at most (`tcp_notsent_lowat`, `TCP_NOTSENT_LOWAT`); at least one segment.
+    /// `u64::MAX`, as in Linux's default, leaves the send buffer as the only limit. An application that decides
+    /// late what to send on which connection wants it low: what is in the buffer can no longer be redirected.
+    pub notsent_lowat: u64,
     /// Largest offered window in bytes, from one segment to [`Config::LARGEST_WINDOW`].
     pub receive_buffer: u64,
     /// Congestion controller.
@@ -57,6 +61,8 @@ pub enum ConfigError {
     InitialWindow,
     /// `send_buffer` is smaller than one segment.
     SendBuffer,
+    /// `notsent_lowat` is smaller than one segment.
+    NotsentLowat,
     /// `receive_buffer` is smaller than one segment or larger than [`Config::LARGEST_WINDOW`].
     ReceiveBuffer,
 }
@@ -81,6 +87,8 @@ impl Config {
             Err(ConfigError::InitialWindow)
         } else if self.send_buffer < segment {
             Err(ConfigError::SendBuffer)
+        } else if self.notsent_lowat < segment {
+            Err(ConfigError::NotsentLowat)
         } else if !(segment..=Config::LARGEST_WINDOW).contains(&self.receive_buffer) {
             Err(ConfigError::ReceiveBuffer)
         } else {
@@ -95,6 +103,7 @@ impl Default for Config {
             mss: 1448,
             initial_window_segments: 10,
             send_buffer: 4 << 20,
+            notsent_lowat: u64::MAX,
             receive_buffer: 3 << 20,
             controller: Controller::Cubic,
             hystart: true,
@@ -113,6 +122,7 @@ impl std::fmt::Display for ConfigError {
                 write!(f, "initial_window_segments must lie in {low}..={high}")
             }
             ConfigError::SendBuffer => write!(f, "send_buffer must hold one segment"),
+            ConfigError::NotsentLowat => write!(f, "notsent_lowat must hold one segment"),
             ConfigError::ReceiveBuffer => {
                 write!(
                     f,

@@ -10,7 +10,8 @@ use super::value;
 /// What a scenario that says nothing gets.
 ///
 /// The buffers are what Linux grows a connection to by default: `tcp_wmem` ends at 4 MiB, and half of the
-/// 6 MiB at which `tcp_rmem` ends is offered as a window.
+/// 6 MiB at which `tcp_rmem` ends is offered as a window. Little waits unsent in each connection, so that a
+/// fast one takes more and the last pages of a migration do not queue behind megabytes.
 pub const DEFAULT: Transport = Transport {
     streams: 16,
     chunk: ByteSize::from_kib(256),
@@ -18,6 +19,7 @@ pub const DEFAULT: Transport = Transport {
     tcp: Tcp {
         controller: Controller::Cubic,
         send_buffer: ByteSize::from_mib(4),
+        notsent_lowat: ByteSize::from_kib(128),
         receive_buffer: ByteSize::from_mib(3),
     },
 };
@@ -78,15 +80,17 @@ pub fn tcp(cx: &mut Context, at: &At, base: Tcp) -> Option<Tcp> {
         at,
         "tcp",
         None,
-        &["controller", "send_buffer", "receive_buffer"],
+        &["controller", "send_buffer", "notsent_lowat", "receive_buffer"],
     )?;
     let buffer = |cx: &mut Context, at: &At| value::quantity_within(cx, at, &BUFFER.0, &BUFFER.1);
     let controller = fields.optional(cx, "controller", base.controller, controller);
     let send_buffer = fields.optional(cx, "send_buffer", base.send_buffer, buffer);
+    let notsent_lowat = fields.optional(cx, "notsent_lowat", base.notsent_lowat, buffer);
     let receive_buffer = fields.optional(cx, "receive_buffer", base.receive_buffer, buffer);
     Some(Tcp {
         controller: controller?,
         send_buffer: send_buffer?,
+        notsent_lowat: notsent_lowat?,
         receive_buffer: receive_buffer?,
     })
 }

@@ -303,6 +303,7 @@ fn tcp_config(settings: Tcp) -> tcp::Config {
             Controller::Cubic => tcp::Controller::Cubic,
         },
         send_buffer: settings.send_buffer.as_bytes(),
+        notsent_lowat: settings.notsent_lowat.as_bytes(),
         receive_buffer: settings.receive_buffer.as_bytes(),
         ..tcp::Config::default()
     }

@@ -21,7 +21,7 @@ use longhaul_core::schedule::{EntityId, EventId};
 use longhaul_core::time::Instant;
 
 use crate::engine::Event;
-use crate::pool::{List, Pool};
+use crate::pool::{CHUNK, List, Pool};
 
 /// Bits per digit.
 const DIGIT: u32 = 6;
@@ -31,7 +31,6 @@ const SLOTS: usize = 1 << DIGIT;
 const LEVELS: usize = 64_usize.div_ceil(DIGIT as usize);
 /// How far from the next event the front is searched before an event goes to the late heap.
 const REACH: usize = 64;
-const ENOUGH: usize = 0;
 /// How many events are sorted by counting.
 const FEW: usize = 16;
 
@@ -39,9 +38,8 @@ const FEW: usize = 16;
 /// before the limit of a [`pop`](EventQueue::pop) that found nothing.
 #[derive(Debug)]
 pub struct EventQueue {
-    /// The earliest events, sorted, from `head` on.
+    /// The earliest events, last one first.
     front: Vec<Event>,
-    head: usize,
     /// Events that belong far inside the front. Rare: it bounds the cost of many events inserted into a front
     /// that is already long, such as thousands of events of one instant that schedule more for that instant.
     late: BinaryHeap<Reverse<Event>>,
@@ -69,7 +67,6 @@ impl EventQueue {
     pub fn new() -> EventQueue {
         EventQueue {
             front: Vec::new(),
-            head: 0,
             late: BinaryHeap::new(),
             origin: 0,
             width: 0,
@@ -104,20 +101,18 @@ impl EventQueue {
         if !self.late.is_empty() {
             self.promote_late();
         }
-        if self.head == self.front.len() && !self.refill(limit.as_ns()) {
+        if self.front.is_empty() && !self.refill(limit.as_ns()) {
             return None;
         }
-        let event = self.front[self.head];
-        if event.at > limit {
+        if self.front.last()?.at > limit {
             return None;
         }
-        self.head += 1;
-        Some(event)
+        self.front.pop()
     }
 
     /// Keeps only the events for which `keep` holds; linear in the number of events.
     pub fn retain(&mut self, mut keep: impl FnMut(&Event) -> bool) {
-        self.front.drain(..self.head); self.head = 0; self.front.retain(&mut keep);
+        self.front.retain(&mut keep);
         self.late.retain(|Reverse(event)| keep(event));
         let mut kept = Vec::new();
         for (level, slots) in self.wheel.iter_mut().enumerate() {
@@ -142,19 +137,16 @@ impl EventQueue {
     /// Inserts into the front.
     #[inline]
     fn insert(&mut self, event: Event) {
-        let ceiling = self.front.len().min(self.head + REACH);
-        let mut at = self.head;
-        while at < ceiling && self.front[at].precedes(&event) {
-            at += 1;
+        let len = self.front.len();
+        let floor = len.saturating_sub(REACH);
+        let mut at = len;
+        while at > floor && self.front[at - 1].precedes(&event) {
+            at -= 1;
         }
-        if at == self.head + REACH {
+        if len - at == REACH {
             self.insert_late(event.at, event.id, event.target, event.token);
-        } else if self.head == 0 {
-            self.front.insert(at, event);
         } else {
-            self.front.copy_within(self.head..at, self.head - 1);
-            self.head -= 1;
-            self.front[at - 1] = event;
+            self.front.insert(at, event);
         }
     }
 
@@ -171,16 +163,11 @@ impl EventQueue {
     /// Moves the first of the late events into the front if it is the next event.
     #[cold]
     fn promote_late(&mut self) {
-        if let Some(&Reverse(late)) = self.late.peek()
-            && self.front.get(self.head).is_none_or(|first| late.precedes(first))
+        if let Some(Reverse(late)) = self.late.peek()
+            && self.front.last().is_none_or(|first| late.precedes(first))
         {
+            self.front.push(*late);
             self.late.pop();
-            if self.head == 0 {
-                self.front.insert(0, late);
-            } else {
-                self.head -= 1;
-                self.front[self.head] = late;
-            }
         }
     }
 
@@ -188,8 +175,6 @@ impl EventQueue {
     /// starts by `limit`.
     #[inline(never)]
     fn refill(&mut self, limit: u64) -> bool {
-        self.front.clear();
-        self.head = 0;
         while self.levels != 0 {
             let level = self.levels.trailing_zeros() as usize;
             let slot = self.slots[level].trailing_zeros() as usize;
@@ -200,44 +185,20 @@ impl EventQueue {
             }
             self.origin = start;
             self.width = 0;
-            let list = self.wheel[level][slot];
+            self.slots[level] &= !(1 << slot);
+            if self.slots[level] == 0 {
+                self.levels &= !(1 << level);
+            }
+            let list = std::mem::replace(&mut self.wheel[level][slot], List::EMPTY);
             // The events of a slot of level 0 have the same time and cannot be spread.
             if level == 0 || self.pool.is_short(list) {
-                self.gather(level, slot);
+                self.width = 1 << shift;
+                self.sort_to_front(list);
                 return true;
             }
-            self.clear(level, slot);
             self.spread(list, level - 1);
         }
         false
-    }
-
-    fn gather(&mut self, level: usize, first: usize) {
-        let shift = level as u32 * DIGIT;
-        let mut slot = first;
-        loop {
-            let list = self.wheel[level][slot];
-            self.clear(level, slot);
-            self.sort_to_front(list);
-            if self.slots[level] == 0 || self.front.len() > ENOUGH {
-                break;
-            }
-            let next = self.slots[level].trailing_zeros() as usize;
-            if !self.pool.is_short(self.wheel[level][next]) {
-                break;
-            }
-            slot = next;
-        }
-        self.width = ((slot - first + 1) as u64) << shift;
-    }
-
-    #[inline]
-    fn clear(&mut self, level: usize, slot: usize) {
-        self.wheel[level][slot] = List::EMPTY;
-        self.slots[level] &= !(1 << slot);
-        if self.slots[level] == 0 {
-            self.levels &= !(1 << level);
-        }
     }
 
     /// Distributes the events of a slot, the origin being its start, over the level below. Those of the first
@@ -259,19 +220,17 @@ impl EventQueue {
         self.levels |= 1 << below;
     }
 
-    /// Sorts the events of a slot to the end of the front.
+    /// Sorts the events of a slot into the empty front.
     #[inline]
     fn sort_to_front(&mut self, mut list: List) {
-        let base = self.front.len();
         let events = self.pool.last(list);
         if events.len() <= FEW && self.pool.is_short(list) {
-            // The place of an event is the number of events before it. Counting them has no branch to
+            // The place of an event is the number of events after it. Counting them has no branch to
             // mispredict, which for few events matters more than the number of comparisons.
             self.front.extend_from_slice(events);
-            let front = &mut self.front[base..];
             for event in events {
-                let before = events.iter().filter(|other| other.precedes(event)).count();
-                front[before] = *event;
+                let after = events.iter().filter(|other| event.precedes(other)).count();
+                self.front[after] = *event;
             }
             self.pool.drop_last(&mut list);
             return;
@@ -280,7 +239,7 @@ impl EventQueue {
             self.front.extend_from_slice(self.pool.last(list));
             self.pool.drop_last(&mut list);
         }
-        self.front[base..].sort_unstable_by_key(Event::key);
+        self.front.sort_unstable_by_key(|event| Reverse(event.key()));
     }
 }
 

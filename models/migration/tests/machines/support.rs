@@ -241,12 +241,12 @@ impl World {
             self.now = at;
             if wake.is_some() {
                 self.wake = None;
-                self.to_source(Input::Wake);
+                self.give_source(Input::Wake);
                 continue;
             }
             match self.events.pop_first().expect("peeked").1 {
-                Event::ToSource(input) => self.to_source(input),
-                Event::ToDestination(input) => self.to_destination(input),
+                Event::ToSource(input) => self.give_source(input),
+                Event::ToDestination(input) => self.give_destination(input),
                 Event::Free => {
                     self.busy = false;
                     self.transmit();
@@ -256,7 +256,7 @@ impl World {
         }
     }
 
-    fn to_source(&mut self, input: Input<Command>) {
+    fn give_source(&mut self, input: Input<Command>) {
         if let Input::Received { stream, .. } = &input
             && self.sockets[stream.0 as usize].dead
         {
@@ -306,7 +306,7 @@ impl World {
         }
     }
 
-    fn to_destination(&mut self, input: Input<()>) {
+    fn give_destination(&mut self, input: Input<()>) {
         if let Input::Received { stream, .. } = &input
             && self.sockets[opened(*stream).0 as usize].dead
         {

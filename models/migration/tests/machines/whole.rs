@@ -1,5 +1,6 @@
 //! Whole migrations over a link of fixed rate and delay.
 
+use longhaul_amst::SenderOptions;
 use longhaul_core::machine::{Machine, Output};
 use longhaul_core::tape::{Recorder, feed};
 use longhaul_core::time::{Instant, Span};
@@ -162,7 +163,7 @@ fn a_sample_predicts_the_whole() {
             pattern,
             mib: 64,
             dirty_pages_per_s: 4_000,
-            rate: BitRate::from_bits_per_s(400_000_000),
+            rate: BitRate::from_bits_per_s(150_000_000),
             ..Setup::default()
         };
         let sample = Setup {
@@ -180,6 +181,7 @@ fn a_sample_predicts_the_whole() {
                 "{pattern:?} {name}: {a} and {b}"
             );
         };
+        println!("{pattern:?} {} {} {} {} | {:?} {:?} {} {}", whole.ram.transferred, part.ram.transferred, whole.ram.dirty_sync_count, part.ram.dirty_sync_count, whole.total_time, part.total_time, whole.ram.duplicate, part.ram.duplicate);
         close("bytes", whole.ram.transferred, part.ram.transferred, 4);
         close("time", whole.total_time.as_ns(), part.total_time.as_ns(), 4);
         close("zero pages", whole.ram.duplicate, part.ram.duplicate, 4);
@@ -200,6 +202,24 @@ fn a_share_of_nothing_still_measures_every_stratum() {
         let compared = world.compare_pages();
         assert!((1..=12 * 64).contains(&compared), "{pattern:?}: {compared}");
         assert!(world.statistics().copy.synthetic_pages > 3_000);
+    }
+}
+
+#[test]
+fn the_narrowest_window_and_odd_chunks_carry_a_guest() {
+    let transport = SenderOptions {
+        streams: 3,
+        chunk_bytes: 5_003,
+        window_bytes: 266_000,
+    };
+    for pattern in PATTERNS {
+        let setup = Setup {
+            pattern,
+            transport,
+            mib: 4,
+            ..Setup::default()
+        };
+        assert_eq!(setup.run().compare_pages(), 4 * 256);
     }
 }
 

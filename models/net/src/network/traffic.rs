@@ -169,7 +169,22 @@ impl Network {
 
     /// Takes everything out of one side's TCP after it was given something: events, segments, the deadline.
     fn settle<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
-        let now = schedule.now();
+        let mut ended = self.pass_on_events(schedule.now(), flow);
+        // What has been sent makes room for what the application has waiting.
+        while self.send(schedule, flow) {
+            ended |= self.pass_on_events(schedule.now(), flow);
+        }
+        let entity = self.entity(flow);
+        if let Some(endpoint) = self.endpoint_mut(flow) {
+            endpoint.arm(schedule, entity);
+        }
+        if ended {
+            self.release_if_over(schedule, flow);
+        }
+    }
+
+    /// Passes on everything that one side's TCP tells. Returns whether that ends the connection for it.
+    fn pass_on_events(&mut self, now: Instant, flow: Flow) -> bool {
         let mut ended = false;
         while let Some(event) = self
             .endpoint_mut(flow)
@@ -177,15 +192,22 @@ impl Network {
         {
             ended |= self.event(now, flow, event);
         }
-        let entity = self.entity(flow);
+        ended
+    }
+
+    /// Puts everything that one side's TCP wants to send on the first link. Returns whether there was any.
+    fn send<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) -> bool {
+        let now = schedule.now();
         let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
-            return;
+            return false;
         };
         let first_link = self
             .itineraries
             .link(endpoint.first_hop)
             .expect("a route has a link");
+        let mut sent = false;
         while let Some(segment) = endpoint.tcp.poll_segment(now) {
+            sent = true;
             let packet = Packet {
                 flow,
                 hop: endpoint.first_hop,
@@ -196,10 +218,7 @@ impl Network {
                 endpoint.tcp.on_local_drop(now);
             }
         }
-        endpoint.arm(schedule, entity);
-        if ended {
-            self.release_if_over(schedule, flow);
-        }
+        sent
     }
 
     /// Passes on what TCP tells one side. Returns whether that ends the connection for it.

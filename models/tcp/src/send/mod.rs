@@ -80,6 +80,7 @@ pub(crate) struct Sender {
     mss: u32,
     initial_window: u32,
     send_buffer: u64,
+    notsent_lowat: u64,
     offload: bool,
     /// Bytes that the application wrote.
     written: u64,
@@ -124,6 +125,7 @@ impl Sender {
             mss: config.mss,
             initial_window: config.initial_window_segments,
             send_buffer: config.send_buffer,
+            notsent_lowat: config.notsent_lowat,
             offload: config.segmentation_offload,
             written: 0,
             finishing: false,
@@ -208,14 +210,21 @@ impl Sender {
     }
 
     pub(crate) fn free_space(&self) -> u64 {
-        self.send_buffer - (self.written - self.una.min(self.written))
+        let buffer = self.send_buffer - (self.written - self.una.min(self.written));
+        buffer.min(self.notsent_lowat.saturating_sub(self.unsent()))
     }
 
-    /// Whether the application should hear of space: it ran out of it, and a third of the buffer is free
-    /// (`sk_stream_write_space`).
+    /// Bytes written and not yet sent.
+    fn unsent(&self) -> u64 {
+        self.written - self.nxt.min(self.written)
+    }
+
+    /// Whether the application should hear of space: it ran out of it, a third of the buffer is free
+    /// (`sk_stream_write_space`) and less than half of what may wait unsent does (`__sk_stream_memory_free`).
     pub(crate) fn take_space_notice(&mut self) -> bool {
-        let free = self.free_space();
-        let notice = self.starved && free >= (self.send_buffer - free) / 2;
+        let queued = self.written - self.una.min(self.written);
+        let free = self.send_buffer - queued;
+        let notice = self.starved && free >= queued / 2 && self.unsent() < self.notsent_lowat.div_ceil(2);
         self.starved &= !notice;
         notice
     }

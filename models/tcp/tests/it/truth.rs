@@ -172,9 +172,11 @@ fn compare(jitter: bool, offload: bool) -> Option<(f64, f64)> {
         };
         let (mut ours, mut resent): (Vec<f64>, Vec<f64>) =
             (0..seeds).map(|seed| case.run(seed, offload)).unzip();
+        let raw = ours.clone();
         let ours = quantile(&mut ours, 0.5);
         let theirs = quantile(&mut case.completion_s.clone(), 0.5);
         let error = ours / theirs - 1.0;
+        if is_set("TRUTH_RAW") { println!("RAW {} {:?} {:?}", case.name, raw, case.completion_s); }
         if is_set("TRUTH_VERBOSE") {
             println!(
                 "{:>4} {:>4} ms {:>4} Mbit/s loss {:>5.2} % {:8} jitter {:>6} us {:?} x{:<2} {:>9} B limit {:>5} {}: \
