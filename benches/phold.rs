@@ -136,6 +136,7 @@ impl Clock for Engine {
     fn now(&self) -> Instant {
         Schedule::now(self)
     }
+    #[inline]
     fn send(&mut self, at: Instant, from: EntityId, to: EntityId, token: u32) {
         self.schedule(at, Class::Arrival, from, to, token);
     }
@@ -197,6 +198,7 @@ impl Clock for HeapLoop {
     fn now(&self) -> Instant {
         self.books.now
     }
+    #[inline]
     fn send(&mut self, at: Instant, from: EntityId, to: EntityId, token: u32) {
         let id = self.books.issue(from);
         self.heap.push(Reverse(Event {
@@ -262,6 +264,7 @@ impl Clock for ClosureClock {
     fn now(&self) -> Instant {
         self.books.now
     }
+    #[inline]
     fn send(&mut self, at: Instant, from: EntityId, to: EntityId, token: u32) {
         let event = Event {
             at,
@@ -356,7 +359,9 @@ fn main() {
     }
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let events = if quick { 1_000_000 } else { 10_000_000 };
-    println!("PHOLD: {PROCESSES} processes, {EVENTS_PER_PROCESS} events each, 0.9 remote, exponential(1 s) + 0.1 s");
+    println!(
+        "PHOLD: {PROCESSES} processes, {EVENTS_PER_PROCESS} events each, 0.9 remote, exponential(1 s) + 0.1 s"
+    );
     println!("median of {ROUNDS} interleaved rounds of {events} events, one core\n");
 
     let mut samples: [Vec<Sample>; VARIANTS.len()] = [const { Vec::new() }; VARIANTS.len()];

@@ -119,7 +119,10 @@ fn main() {
         let mut stream = Streams::new(1, 0).stream(name, "increments");
         let increments: Vec<u64> = (0..INCREMENTS).map(|_| law(&mut stream)).collect();
         println!("\n{name}");
-        println!("{:>12} {:>14} {:>14} {:>8}", "pending", "radix wheel", "binary heap", "ratio");
+        println!(
+            "{:>12} {:>14} {:>14} {:>8}",
+            "pending", "radix wheel", "binary heap", "ratio"
+        );
         for pending in SIZES {
             let (mut wheel, mut heap) = ([0.0; ROUNDS], [0.0; ROUNDS]);
             for round in 0..ROUNDS {

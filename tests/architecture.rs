@@ -15,7 +15,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-memory", &["longhaul-core"]),
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
-    ("longhaul-migration", &["longhaul-core", "longhaul-amst", "longhaul-hde", "longhaul-memory"]),
+    (
+        "longhaul-migration",
+        &[
+            "longhaul-core",
+            "longhaul-amst",
+            "longhaul-hde",
+            "longhaul-memory",
+        ],
+    ),
     ("longhaul-reports", &["longhaul-core"]),
     (
         "longhaul-scenarios",
@@ -31,7 +39,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-tcp",
         ],
     ),
-    ("longhaul", &["longhaul-core", "longhaul-scenarios", "longhaul-reports"]),
+    (
+        "longhaul",
+        &["longhaul-core", "longhaul-scenarios", "longhaul-reports"],
+    ),
 ];
 
 /// Licences that a dependency may offer; one of those it offers must be here.
@@ -63,10 +74,15 @@ fn metadata() -> Metadata {
 fn dependencies_point_in_the_direction_that_the_design_allows() {
     let metadata = metadata();
     let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
-    let members: BTreeSet<String> =
-        metadata.workspace_packages().iter().map(|package| package.name.to_string()).collect();
+    let members: BTreeSet<String> = metadata
+        .workspace_packages()
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
     for package in metadata.workspace_packages() {
-        let may = allowed.get(package.name.as_str()).unwrap_or_else(|| panic!("{} is not listed", package.name));
+        let may = allowed
+            .get(package.name.as_str())
+            .unwrap_or_else(|| panic!("{} is not listed", package.name));
         for dependency in &package.dependencies {
             let inside = members.contains(&dependency.name);
             if inside && dependency.kind == DependencyKind::Normal {
@@ -91,7 +107,11 @@ fn every_dependency_offers_a_licence_on_the_list() {
                 .split(" OR ")
                 .any(|offer| LICENCES.contains(&offer.trim_matches(['(', ')', ' '])))
         });
-        assert!(permitted, "{} {} is under {licence:?}", package.name, package.version);
+        assert!(
+            permitted,
+            "{} {} is under {licence:?}",
+            package.name, package.version
+        );
     }
 }
 
@@ -105,7 +125,14 @@ fn pure_crates_do_not_reach_for_files_sockets_or_processes() {
                 continue;
             }
             let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
-            for banned in ["std::fs", "std::net", "std::process", "std::thread", "std::env", "std::os"] {
+            for banned in [
+                "std::fs",
+                "std::net",
+                "std::process",
+                "std::thread",
+                "std::env",
+                "std::os",
+            ] {
                 assert!(!shipped.contains(banned), "{} uses {banned}", path.display());
             }
         }
@@ -119,7 +146,11 @@ fn every_source_file_says_what_it_is_for_and_stays_readable() {
         for (path, text) in sources(&root.join(folder)) {
             assert!(text.starts_with("//!"), "{} has no header", path.display());
             let lines = text.lines().count();
-            assert!(lines <= 700, "{} has {lines} lines: split it by subject", path.display());
+            assert!(
+                lines <= 700,
+                "{} has {lines} lines: split it by subject",
+                path.display()
+            );
         }
     }
 }
@@ -127,7 +158,10 @@ fn every_source_file_says_what_it_is_for_and_stays_readable() {
 /// All Rust sources below a folder, in the order of their paths.
 fn sources(folder: &std::path::Path) -> BTreeMap<std::path::PathBuf, String> {
     let mut found = BTreeMap::new();
-    #[expect(clippy::disallowed_methods, reason = "the map sorts what the directory gives in any order")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the map sorts what the directory gives in any order"
+    )]
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries {
         let path = entry.expect("a directory entry").path();

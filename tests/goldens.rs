@@ -11,7 +11,11 @@ use crate::common::{run, smoke_scenarios};
 fn every_smoke_scenario_gives_its_golden_records() {
     for path in smoke_scenarios() {
         let output = run(&path, &[]);
-        let name = path.file_stem().expect("a file name").to_string_lossy().into_owned();
+        let name = path
+            .file_stem()
+            .expect("a file name")
+            .to_string_lossy()
+            .into_owned();
         insta::with_settings!({ snapshot_path => "goldens", prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(name, table(&output.record));
         });

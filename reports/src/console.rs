@@ -267,15 +267,20 @@ impl Page {
 
 fn verdict_reasons(record: &RunRecord) -> String {
     let mut reasons = Vec::new();
-    if record.payload.differing_pages > 0 {
-        let pages = human::count(record.payload.differing_pages);
-        reasons.push(format!("{pages} of the pages compared differ from the source"));
-    }
-    let progress = record.migrations.iter().map(|m| &m.progress).chain(record.transfers.iter().map(|t| &t.progress));
-    let unfinished = progress.filter(|progress| **progress != Progress::Completed).count();
+
+    let progress = record
+        .migrations
+        .iter()
+        .map(|m| &m.progress)
+        .chain(record.transfers.iter().map(|t| &t.progress));
+    let unfinished = progress
+        .filter(|progress| **progress != Progress::Completed)
+        .count();
     if unfinished > 0 {
         let all = record.migrations.len() + record.transfers.len();
-        reasons.push(format!("{unfinished} of {all} migrations and transfers did not complete"));
+        reasons.push(format!(
+            "{unfinished} of {all} migrations and transfers did not complete"
+        ));
     }
     let total = record.assertions.len();
     let count = |verdict: Verdict, critical: bool| {
@@ -317,13 +322,9 @@ fn payload_statement(payload: &PayloadRecord) -> String {
         )
     };
     let real = human::bytes(payload.real_bytes);
-    let compared = match payload.compared_pages {
+    let compared = match payload.verified_pages {
         0 => "no page compared, since no migration completed".to_owned(),
-        pages => format!(
-            "{} pages compared, {} differ",
-            human::count(pages),
-            human::count(payload.differing_pages)
-        ),
+        pages => format!("{} pages compared at the end, all equal", human::count(pages)),
     };
     let synthetic = match payload.synthetic_bytes {
         0 => String::new(),

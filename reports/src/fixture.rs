@@ -15,6 +15,7 @@ pub(crate) fn migration(name: &str, progress: Progress) -> MigrationRecord {
         downtime_ns: done.then_some(212_000_000),
         setup_time_ns: Some(80_000_000),
         expected_downtime_ns: None,
+        verified_pages: 655,
         ram: RamRecord {
             total: 1 << 30,
             transferred: 270_000_000,
@@ -34,8 +35,8 @@ pub(crate) fn migration(name: &str, progress: Progress) -> MigrationRecord {
 
 pub(crate) fn assertion(verdict: Verdict) -> AssertionRecord {
     AssertionRecord {
-        metric: "migration_total_time".to_owned(),
-        statistic: "p95".to_owned(),
+        metric: "MigrationTotalTime".to_owned(),
+        statistic: "P95".to_owned(),
         scope: "all".to_owned(),
         bound: "≤ 300 s".to_owned(),
         critical: true,
@@ -65,8 +66,7 @@ pub(crate) fn run() -> RunRecord {
             declared_share_parts: 10_000_000_000,
             real_bytes: 10_700_000,
             synthetic_bytes: 1_060_000_000,
-            compared_pages: 2621,
-            differing_pages: 0,
+            verified_pages: 2621,
         },
         migrations: vec![
             migration("m1", Progress::Completed),

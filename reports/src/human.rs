@@ -8,7 +8,7 @@ use longhaul_core::units::Probability;
 /// What stands where there is no value. Never a zero: "no downtime" and "never paused" are different things.
 pub const MISSING: &str = "–";
 
-/// A time in nanoseconds: `4.12 s`, `850 ms`, `121 µs`, `12 min 34 s`, `3 h 05 min`.
+/// A time in nanoseconds: `4.12 s`, `850 ms`, `121 µs`, `30 min`, `12 min 34 s`, `3 h 05 min`.
 pub fn span(ns: u64) -> String {
     const SECOND: u64 = 1_000_000_000;
     if ns < 600 * SECOND {
@@ -16,6 +16,9 @@ pub fn span(ns: u64) -> String {
     }
     let seconds = ns / SECOND + u64::from(ns % SECOND >= SECOND / 2);
     if seconds < 7_200 {
+        if ns.is_multiple_of(60 * SECOND) {
+            return format!("{} min", seconds / 60);
+        }
         return format!("{} min {:02} s", seconds / 60, seconds % 60);
     }
     let minutes = seconds / 60 + u64::from(seconds % 60 >= 30);
@@ -176,6 +179,8 @@ mod tests {
             (4_500_000_000, "4.5 s"),
             (59_960_000_000, "60.0 s"),
             (300_000_000_000, "300 s"),
+            (1_800_000_000_000, "30 min"),
+            (1_800_000_000_001, "30 min 00 s"),
             (754_000_000_000, "12 min 34 s"),
             (11_100_000_000_000, "3 h 05 min"),
         ] {

@@ -10,7 +10,8 @@
 //! | [`wrap`] | text in lines of a width |
 //!
 //! Reports see only records (`longhaul_core::record`), so everything here can be made again later without
-//! simulating. Nothing depends on the clock, the environment or the machine.
+//! simulating. Nothing depends on the clock, the environment or the machine; only line breaks on a terminal
+//! depend on its width.
 
 pub mod console;
 pub mod csv;

@@ -113,8 +113,11 @@ impl Texts {
     }
 }
 
-/// Longer lines are shown in part.
+/// Longer lines of a text are shown in part, in bytes.
 const LONG_LINE: usize = 240;
+
+/// Longer lines of a message are cut, in characters.
+const LONGEST_MESSAGE: usize = 500;
 
 impl Text {
     fn line_of(&self, at: u32) -> usize {
@@ -243,12 +246,14 @@ impl Diagnostics {
         let separator = if item.path.is_empty() { "" } else { ": " };
         let position = self.texts.position(item.place);
         let title = format!("{position}: {}{separator}{}", item.path, item.message);
-        let mut group = level.primary_title(title).element(self.snippet(item.place, None));
+        let mut group = level
+            .primary_title(shortened(title))
+            .element(self.snippet(item.place, None));
         if let Some((place, how)) = &item.related {
             group = group.element(self.snippet(*place, Some(how)));
         }
         match &item.help {
-            Some(help) => group.element(Level::HELP.message(help.clone())),
+            Some(help) => group.element(Level::HELP.message(shortened(help.clone()))),
             None => group,
         }
     }
@@ -277,6 +282,15 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+/// A line of a message. It may quote the file, which may hold anything of any length.
+fn shortened(mut line: String) -> String {
+    if let Some((end, _)) = line.char_indices().nth(LONGEST_MESSAGE) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
 
 /// A time as a message names it: rounded up to three or four digits.
 pub fn approximate(span: Span) -> Span {

@@ -94,8 +94,10 @@ pub struct RunArgs {
     pub scenario: ScenarioArgs,
     /// The run directory. An older run there is replaced; anything else is left alone.
     #[arg(long, short, value_name = "DIR", help_heading = "Results")]
-    #[arg(long_help = "The run directory [default: runs/<scenario>-s<seed>-<start of the scenario's hash>]. \
-                       An older run there is replaced; anything else is left alone.")]
+    #[arg(
+        long_help = "The run directory [default: runs/<scenario>-s<seed>-<start of the scenario's hash>]. \
+                       An older run there is replaced; anything else is left alone."
+    )]
     pub out: Option<PathBuf>,
     /// Print summary.json and nothing else to standard output.
     #[arg(long, help_heading = "Results")]
@@ -140,7 +142,9 @@ pub struct DigestArgs {
 
 /// A window of event indices: `FROM..TO`, the end excluded.
 fn window(text: &str) -> Result<Range<u64>, String> {
-    let (from, to) = text.split_once("..").ok_or("a window is written FROM..TO, such as 0..1000")?;
+    let (from, to) = text
+        .split_once("..")
+        .ok_or("a window is written FROM..TO, such as 0..1000")?;
     let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
     let window = number(from)?..number(to)?;
     match window.end.checked_sub(window.start) {

@@ -2,9 +2,9 @@
 
 use std::io::Read;
 
+use longhaul_scenarios::load;
 use longhaul_scenarios::run::{RunOptions, Simulation};
 use longhaul_scenarios::source::{LARGEST_FILE, Source};
-use longhaul_scenarios::load;
 
 use crate::args::DigestArgs;
 use crate::exit::{Exit, Failure};
@@ -17,7 +17,10 @@ const BATCH: u64 = 1 << 16;
 /// Runs the resolved scenario on standard input and prints its [`Fingerprint`].
 pub fn digest(args: &DigestArgs) -> Result<Exit, Failure> {
     let mut text = String::new();
-    std::io::stdin().take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(Failure::Input)?;
+    std::io::stdin()
+        .take(LARGEST_FILE + 1)
+        .read_to_string(&mut text)
+        .map_err(Failure::Input)?;
     let source = Source {
         name: "standard input".to_owned(),
         text,

@@ -83,7 +83,9 @@ impl Progress {
     /// Simulated per wall time, and events per second of wall time.
     pub fn speed(&self, now: time::Instant, events: u64) -> String {
         // At least a nanosecond, so that there is something to divide by.
-        let wall_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
+        let wall_ns = u64::try_from(self.started.elapsed().as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(1);
         let per_s = u128::from(events) * 1_000_000_000 / u128::from(wall_ns);
         format!(
             "{} real time, {} events/s",

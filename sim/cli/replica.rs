@@ -130,7 +130,11 @@ pub enum Outcome {
 ///
 /// # Errors
 /// If that process cannot be run or does not do its work.
-pub fn run(loaded: &Loaded, options: &ReplicaOptions, interrupt: &Interrupt) -> Result<Outcome, ReplicaError> {
+pub fn run(
+    loaded: &Loaded,
+    options: &ReplicaOptions,
+    interrupt: &Interrupt,
+) -> Result<Outcome, ReplicaError> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("digest");
     if !loaded.base_dir.as_os_str().is_empty() {
@@ -153,7 +157,9 @@ pub fn run(loaded: &Loaded, options: &ReplicaOptions, interrupt: &Interrupt) -> 
     }
     let stdout = child.stdout.take().expect("standard output is piped");
     let Some(printed) = wait(&mut child, stdout, interrupt)? else {
-        return Ok(Outcome::Interrupted(interrupt.requested().unwrap_or(Exit::Interrupted)));
+        return Ok(Outcome::Interrupted(
+            interrupt.requested().unwrap_or(Exit::Interrupted),
+        ));
     };
     let status = child.wait()?;
     if !status.success() {

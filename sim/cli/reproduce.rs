@@ -15,7 +15,10 @@ pub fn command(args: &RunArgs, seed: u64) -> String {
     let scenario = &args.scenario.scenario;
     // A file called `-x` would be taken for an option.
     let prefix = if scenario.starts_with('-') { "./" } else { "" };
-    let mut command = format!("longhaul run {} --seed {seed}", quoted(&format!("{prefix}{scenario}")));
+    let mut command = format!(
+        "longhaul run {} --seed {seed}",
+        quoted(&format!("{prefix}{scenario}"))
+    );
     for change in &args.scenario.set {
         command.push_str(&format!(" --set {}", quoted(change)));
     }
@@ -33,7 +36,9 @@ pub fn remember(command: &str) {
 
 /// The line that ends a message about a bug; empty before there is a run to reproduce.
 pub fn line() -> String {
-    COMMAND.get().map_or(String::new(), |command| format!("reproduce: {command}\n"))
+    COMMAND
+        .get()
+        .map_or(String::new(), |command| format!("reproduce: {command}\n"))
 }
 
 /// Runs the program; a panic in it is reported as the bug that it is, with the command that reproduces it.
@@ -64,7 +69,16 @@ mod tests {
 
     #[test]
     fn a_shell_reads_every_word_back() {
-        for word in ["plain-1.ron", "", "a b", "it's", "$HOME `id` \\ \"x\" *", "links[0].delay=80 ms", "zwei\nZeilen", "é"] {
+        for word in [
+            "plain-1.ron",
+            "",
+            "a b",
+            "it's",
+            "$HOME `id` \\ \"x\" *",
+            "links[0].delay=80 ms",
+            "zwei\nZeilen",
+            "é",
+        ] {
             let script = format!("printf %s {}", quoted(word));
             let output = Command::new("sh").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word, "{script}");

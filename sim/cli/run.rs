@@ -44,12 +44,21 @@ pub fn run(args: &RunArgs, colour: Colour) -> Result<Exit, Failure> {
     let simulation = Simulation::build(&loaded, options)?;
     let interrupt = Interrupt::install().map_err(Failure::Signals)?;
     if args.verbose {
-        output::note(&format!("longhaul: {command}\nlonghaul: scenario {}, results in {}\n", loaded.hash, target.display()));
+        output::note(&format!(
+            "longhaul: {command}\nlonghaul: scenario {}, results in {}\n",
+            loaded.hash,
+            target.display()
+        ));
     }
 
     let finished = simulate(simulation, args, &interrupt);
     let written = write(directory, &finished, &loaded, args);
-    report(&finished, written.is_ok().then_some(target.as_path()), args, colour)?;
+    report(
+        &finished,
+        written.is_ok().then_some(target.as_path()),
+        args,
+        colour,
+    )?;
     written?;
 
     let record = &finished.record;
@@ -74,7 +83,10 @@ pub fn run(args: &RunArgs, colour: Colour) -> Result<Exit, Failure> {
 /// `runs/<scenario>-s<seed>-<start of the hash>`: runs of different scenarios or seeds never meet.
 fn default_directory(loaded: &Loaded) -> PathBuf {
     let hash = &loaded.hash[..8];
-    Path::new("runs").join(format!("{}-s{}-{hash}", loaded.scenario.name, loaded.scenario.seed))
+    Path::new("runs").join(format!(
+        "{}-s{}-{hash}",
+        loaded.scenario.name, loaded.scenario.seed
+    ))
 }
 
 /// Runs to the end, or to the first signal.
@@ -96,9 +108,19 @@ fn simulate(mut simulation: Simulation, args: &RunArgs, interrupt: &Interrupt) -
     simulation.finish(interrupted)
 }
 
-fn write(directory: RunDirectory, finished: &RunOutput, loaded: &Loaded, args: &RunArgs) -> Result<(), Failure> {
-    let trace: Option<Vec<TraceRow>> = args.trace.as_ref().map(|_| finished.trace.iter().map(trace_row).collect());
-    let argv: Vec<String> = std::env::args_os().map(|word| OsStr::to_string_lossy(&word).into_owned()).collect();
+fn write(
+    directory: RunDirectory,
+    finished: &RunOutput,
+    loaded: &Loaded,
+    args: &RunArgs,
+) -> Result<(), Failure> {
+    let trace: Option<Vec<TraceRow>> = args
+        .trace
+        .as_ref()
+        .map(|_| finished.trace.iter().map(trace_row).collect());
+    let argv: Vec<String> = std::env::args_os()
+        .map(|word| OsStr::to_string_lossy(&word).into_owned())
+        .collect();
     directory.write(&RunContents {
         record: &finished.record,
         scenario: &loaded.canonical,
@@ -124,7 +146,12 @@ fn trace_row(event: &TraceRecord) -> TraceRow {
 }
 
 /// What goes to standard output.
-fn report(finished: &RunOutput, directory: Option<&Path>, args: &RunArgs, colour: Colour) -> Result<(), Failure> {
+fn report(
+    finished: &RunOutput,
+    directory: Option<&Path>,
+    args: &RunArgs,
+    colour: Colour,
+) -> Result<(), Failure> {
     let style = Style::of_stdout(output::colour_of_stdout(colour));
     output::print(&if args.json {
         json::summary(&finished.record)

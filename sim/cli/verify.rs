@@ -39,7 +39,10 @@ impl Verification<'_> {
         let Some(window) = first_divergence(&self.first.checkpoints, &second.checkpoints) else {
             let events = self.first.checkpoints.last().map_or(0, |end| end.events);
             if let Some(event) = self.inject_divergence {
-                assert!(event >= events, "the injected divergence at event {event} of {events} went unnoticed");
+                assert!(
+                    event >= events,
+                    "the injected divergence at event {event} of {events} went unnoticed"
+                );
                 return Err(Failure::NothingToPerturb { event, events });
             }
             output::note(&format!(
@@ -82,7 +85,10 @@ fn message(window: &Range<u64>, first_event: Option<&Divergence>, reproduce: &st
     );
     match first_event {
         Some(divergence) => {
-            text.push_str(&format!("the first event that differs is number {} (counted from 0)\n", divergence.index));
+            text.push_str(&format!(
+                "the first event that differs is number {} (counted from 0)\n",
+                divergence.index
+            ));
             for (run, event) in [("first", divergence.left), ("second", divergence.right)] {
                 let event = event.map_or("had already ended".to_owned(), |event| event.to_string());
                 text.push_str(&format!("  {run} run: {event}\n"));

@@ -78,8 +78,16 @@ impl Sender {
     /// # Panics
     /// Without streams, or with more streams than bytes.
     pub fn new(options: SenderOptions) -> Sender {
-        assert!(options.streams > 0 && u64::from(options.streams) <= options.bytes, "a stream without a share");
-        Sender { options, finished: 0, failed: false, outputs: VecDeque::new() }
+        assert!(
+            options.streams > 0 && u64::from(options.streams) <= options.bytes,
+            "a stream without a share"
+        );
+        Sender {
+            options,
+            finished: 0,
+            failed: false,
+            outputs: VecDeque::new(),
+        }
     }
 
     /// The share of a stream: the first ones carry the remainder.
@@ -97,7 +105,10 @@ impl Machine for Sender {
         match input {
             Input::Command(Command::Start) => {
                 let peer = self.options.peer;
-                let opens = (0..self.options.streams).map(|stream| Output::Open { stream: StreamId(stream), peer });
+                let opens = (0..self.options.streams).map(|stream| Output::Open {
+                    stream: StreamId(stream),
+                    peer,
+                });
                 self.outputs.extend(opens);
             }
             Input::Opened { stream } => {
@@ -108,17 +119,25 @@ impl Machine for Sender {
                     Output::Close { stream },
                 ]);
             }
-            Input::Closed { stream, reason: CloseReason::Finished } => {
+            Input::Closed {
+                stream,
+                reason: CloseReason::Finished,
+            } => {
                 self.finished += 1;
-                self.outputs.push_back(Output::Event(SenderEvent::StreamFinished { stream }));
+                self.outputs
+                    .push_back(Output::Event(SenderEvent::StreamFinished { stream }));
                 if self.finished == self.options.streams {
                     self.outputs.push_back(Output::Event(SenderEvent::Completed));
                 }
             }
-            Input::Closed { stream, reason: CloseReason::Failed } => {
+            Input::Closed {
+                stream,
+                reason: CloseReason::Failed,
+            } => {
                 if !self.failed {
                     self.failed = true;
-                    self.outputs.push_back(Output::Event(SenderEvent::Failed { stream }));
+                    self.outputs
+                        .push_back(Output::Event(SenderEvent::Failed { stream }));
                 }
             }
             Input::Start
@@ -189,7 +208,11 @@ mod tests {
 
     #[test]
     fn the_shares_add_up_and_completion_waits_for_the_last_close() {
-        let mut sender = Sender::new(SenderOptions { peer: PeerId(1), bytes: 10, streams: 3 });
+        let mut sender = Sender::new(SenderOptions {
+            peer: PeerId(1),
+            bytes: 10,
+            streams: 3,
+        });
         assert_eq!(drain(&mut sender, Input::Command(Command::Start)).len(), 3);
         let mut sent = 0;
         for stream in (0..3).map(StreamId) {
@@ -200,7 +223,10 @@ mod tests {
             }
         }
         assert_eq!(sent, 10);
-        let closed = |stream| Input::Closed { stream: StreamId(stream), reason: CloseReason::Finished };
+        let closed = |stream| Input::Closed {
+            stream: StreamId(stream),
+            reason: CloseReason::Finished,
+        };
         assert_eq!(drain(&mut sender, closed(2)).len(), 1);
         assert_eq!(drain(&mut sender, closed(0)).len(), 1);
         let last = drain(&mut sender, closed(1));
@@ -212,8 +238,20 @@ mod tests {
         let mut receiver = Receiver::default();
         let stream = StreamId(StreamId::FIRST_ACCEPTED);
         drain(&mut receiver, Input::Accepted { stream });
-        drain(&mut receiver, Input::Received { stream, payload: Payload::Synthetic(7) });
-        let outputs = drain(&mut receiver, Input::Closed { stream, reason: CloseReason::Finished });
+        drain(
+            &mut receiver,
+            Input::Received {
+                stream,
+                payload: Payload::Synthetic(7),
+            },
+        );
+        let outputs = drain(
+            &mut receiver,
+            Input::Closed {
+                stream,
+                reason: CloseReason::Finished,
+            },
+        );
         assert_eq!(receiver.received(), 7);
         assert_eq!(outputs.last(), Some(&Output::Close { stream }));
     }

@@ -3,6 +3,7 @@
 use longhaul_core::time::{Instant, Span};
 
 use crate::config::Config;
+use crate::event::{Event, Failure};
 use crate::receive::{Path, Receiver};
 use crate::rtt::{INITIAL_RTO, MAX_RTO};
 use crate::segment::{Flags, Segment};
@@ -14,34 +15,6 @@ use crate::timer::{expiry, span_in_jiffies};
 const SYN_RETRIES: u32 = 6;
 /// The same for the SYN-ACK of a passive open (`tcp_synack_retries`): about one minute.
 const SYN_ACK_RETRIES: u32 = 5;
-
-/// What the application hears of, in this order if several happen at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// The handshake is over.
-    Established,
-    /// So many more bytes of the peer's stream arrived in order.
-    Received(u64),
-    /// A write had found the send buffer full, and a third of it is free again.
-    SendSpace,
-    /// The peer will send no more; everything it sent has been reported.
-    PeerFinished,
-    /// Both directions are finished and everything is acknowledged.
-    Closed,
-    /// The connection is gone; bytes may be lost.
-    Failed(Failure),
-}
-
-/// Why a connection failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Failure {
-    /// The peer sent RST.
-    Reset,
-    /// The peer did not answer for too long.
-    TimedOut,
-    /// [`Connection::abort`] was called.
-    Aborted,
-}
 
 /// Where the connection stands. What follows the handshake is told by the two directions themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,7 +64,6 @@ pub struct Connection {
     pending: Pending,
     reported_peer_finished: bool,
     reported_closed: bool,
-    stats: Stats,
 }
 
 impl Connection {
@@ -132,18 +104,12 @@ impl Connection {
             pending: Pending::default(),
             reported_peer_finished: false,
             reported_closed: false,
-            stats: Stats {
-                min_rtt: Span::MAX,
-                cwnd_segments: config.initial_window_segments,
-                ssthresh: u32::MAX,
-                ..Stats::default()
-            },
         }
     }
 
     /// A segment arrived.
     pub fn on_segment(&mut self, now: Instant, segment: &Segment) {
-        self.stats.segments_received += u64::from(segment.packets);
+        self.sender.stats_mut().segments_received += u64::from(segment.packets);
         let flags = segment.flags;
         match self.state {
             State::Failed => {}
@@ -283,6 +249,7 @@ impl Connection {
             return;
         }
         self.handshake.retries += 1;
+        self.sender.stats_mut().retransmits += 1;
         self.handshake.timeout = self.handshake.timeout.saturating_mul(2).min(MAX_RTO);
         self.start_handshake(now, flags);
     }
@@ -325,10 +292,11 @@ impl Connection {
     /// the handshake is over waits for it. Nothing is taken after [`Connection::shutdown`] or a failure.
     pub fn write(&mut self, now: Instant, bytes: u64) -> u64 {
         if self.state == State::Failed {
-            0
-        } else {
-            self.sender.write(now, bytes)
+            return 0;
         }
+        let taken = self.sender.write(now, bytes);
+        self.update_stats();
+        taken
     }
 
     /// Bytes that a write would be given at most.
@@ -365,8 +333,7 @@ impl Connection {
             segment.seq = self.sender.next();
             segment
         };
-        self.stats.segments_sent += u64::from(segment.packets);
-        self.update_stats();
+        self.sender.stats_mut().segments_sent += u64::from(segment.packets);
         Some(segment)
     }
 
@@ -420,12 +387,11 @@ impl Connection {
 
     /// Counters so far.
     pub fn stats(&self) -> &Stats {
-        &self.stats
+        self.sender.stats()
     }
 
     fn update_stats(&mut self) {
-        self.sender.report(&mut self.stats);
-        self.stats.retransmits = self.sender.retransmits() + u64::from(self.handshake.retries);
-        self.stats.bytes_received = self.receiver.bytes();
+        self.sender.update_stats();
+        self.sender.stats_mut().bytes_received = self.receiver.bytes();
     }
 }

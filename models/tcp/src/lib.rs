@@ -51,7 +51,7 @@
 //! | Reno, CUBIC, HyStart | `congestion` | RFC 5681, 9438, `tcp_cubic.c` |
 //! | delayed, quick and thinned ACKs | `delayed_ack` | `tcp_output.c`, `tcp_input.c` |
 //! | bursts of segmentation offload | `send::burst` | `tcp_tso_autosize`, `tcp_tso_should_defer` |
-//! | drops by the sender's own queue | [`Connection::on_local_drop`] | `tcp_enter_cwr` |
+//! | what the sender's own queue refuses or still holds | [`Connection::on_local_drop`], [`Connection::on_local_queue`] | `tcp_enter_cwr`, `skb_still_in_host_queue` |
 //!
 //! # What is not
 //!
@@ -65,6 +65,7 @@
 
 pub mod config;
 pub mod connection;
+pub mod event;
 pub mod segment;
 pub mod stats;
 
@@ -77,6 +78,7 @@ mod send;
 mod timer;
 
 pub use config::{Config, ConfigError, Controller};
-pub use connection::{Connection, Event, Failure};
+pub use connection::Connection;
+pub use event::{Event, Failure};
 pub use segment::{Flags, SackBlock, Segment};
 pub use stats::Stats;

@@ -101,9 +101,12 @@ impl Receiver {
             // A peer that moves its end of stream is broken; the first word counts.
             self.fin.get_or_insert(payload_end);
         }
-        let packet = u64::from(segment.len)
-            .div_ceil(u64::from(segment.packets.max(1)))
-            .max(1);
+        // Divisions are dear, and most segments are one packet.
+        let packet = match segment.packets {
+            0 | 1 => u64::from(segment.len),
+            packets => u64::from(segment.len).div_ceil(u64::from(packets)),
+        }
+        .max(1);
         let mut start = segment.seq;
         loop {
             let mut end = payload_end.min(start + packet);

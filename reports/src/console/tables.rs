@@ -4,7 +4,7 @@ use longhaul_core::record::{
     AssertionRecord, LinkRecord, MigrationRecord, Progress, RunRecord, TransferRecord, Verdict,
 };
 use longhaul_core::time::Span;
-use longhaul_core::units::BitRate;
+use longhaul_core::units::{BitRate, Probability};
 
 use super::{Ink, Note};
 use crate::human::{self, MISSING, printable};
@@ -82,6 +82,7 @@ pub(super) fn migrations(migrations: &[MigrationRecord]) -> Table {
             once_started(&m.progress, human::count(m.ram.dirty_sync_count)),
             once_started(&m.progress, carried),
             once_started(&m.progress, human::factor(raw, wire)),
+            once_started(&m.progress, human::count(m.verified_pages)),
             once_started(&m.progress, human::count(m.transport.retransmits)),
         ]
     };
@@ -95,6 +96,7 @@ pub(super) fn migrations(migrations: &[MigrationRecord]) -> Table {
             ("rounds", Right),
             ("raw → wire", Right),
             ("ratio", Right),
+            ("verified pages", Right),
             ("retransmits", Right),
         ],
         name_column: 1,
@@ -155,7 +157,7 @@ pub(super) fn links(links: &[LinkRecord]) -> Table {
             ("utilisation", Right),
             ("loss", Right),
             ("queue drops", Right),
-            ("max queue delay", Right),
+            ("max wait", Right),
         ],
         name_column: 0,
         rows: links.iter().map(row).collect(),
@@ -165,22 +167,17 @@ pub(super) fn links(links: &[LinkRecord]) -> Table {
 pub(super) fn assertions(assertions: &[AssertionRecord]) -> Table {
     let row = |a: &AssertionRecord| {
         let advisory = if a.critical { "" } else { " (advisory)" };
-        let bound = format!("{}{advisory}", printable(&a.bound));
         vec![
             verdict_word(a.verdict).to_owned(),
-            printable(&a.metric),
-            printable(&a.statistic),
-            printable(&a.scope),
-            or_missing(a.value.as_deref().map(printable)),
-            bound,
+            what(a),
+            or_missing(value(a)),
+            format!("{}{advisory}", printable(&a.bound)),
         ]
     };
     Table {
         columns: vec![
             ("verdict", Left),
-            ("metric", Left),
-            ("statistic", Left),
-            ("scope", Left),
+            ("assertion", Left),
             ("value", Right),
             ("bound", Left),
         ],
@@ -189,12 +186,26 @@ pub(super) fn assertions(assertions: &[AssertionRecord]) -> Table {
     }
 }
 
-fn level(assertion: &AssertionRecord) -> &'static str {
-    if assertion.critical {
-        "critical"
-    } else {
-        "advisory"
-    }
+/// Statistic, metric and scope: `Max MigrationDowntime`, `Min LinkUtilisation of fra->nyc`.
+fn what(assertion: &AssertionRecord) -> String {
+    let whole = format!("{} {}", assertion.statistic, assertion.metric);
+    printable(&match assertion.scope.as_str() {
+        "all" => whole,
+        one => format!("{whole} of {one}"),
+    })
+}
+
+/// The value, rounded for the eye. Its unit says what the exact number counts; a plain number stays as it is.
+fn value(assertion: &AssertionRecord) -> Option<String> {
+    let text = assertion.value.as_deref()?;
+    let unit = text.rsplit_once(' ').map_or("", |(_, unit)| unit);
+    Some(match (unit, assertion.value_exact) {
+        ("ns" | "us" | "ms" | "s" | "min" | "h", Some(ns)) => human::span(ns),
+        (_, Some(bits_per_s)) if unit.ends_with("bit/s") => human::rate(bits_per_s),
+        ("%", Some(parts)) => human::share(parts, Probability::PARTS),
+        (_, Some(bytes)) if unit.ends_with('B') => human::bytes(bytes),
+        _ => printable(text),
+    })
 }
 
 fn failure_notes<'a>(items: impl Iterator<Item = (&'a str, &'a Progress)>) -> Vec<Note> {
@@ -226,11 +237,9 @@ pub(super) fn assertion_notes(record: &RunRecord) -> Vec<Note> {
         .map(|a| Note {
             status: verdict_word(a.verdict),
             text: format!(
-                "{}, {} of {} ({}): {}",
-                printable(&a.metric),
-                printable(&a.statistic),
-                printable(&a.scope),
-                level(a),
+                "{}{}: {}",
+                what(a),
+                if a.critical { "" } else { " (advisory)" },
                 printable(&a.reason)
             ),
         })

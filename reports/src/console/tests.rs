@@ -1,3 +1,5 @@
+//! What a terminal shows, at 80 columns and narrower, with and without colour.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -48,6 +50,7 @@ fn a_wide_terminal_gets_each_table_in_one_block() {
             "5",
             "1.07 GB → 270 MB",
             "3.98×",
+            "655",
             "1,234"
         ]
     );
@@ -66,7 +69,7 @@ fn what_is_missing_is_a_dash_beside_its_state() {
         row(&text, "m2")[..5],
         ["unfinished", "m2", "frankfurt → new-york", MISSING, MISSING]
     );
-    assert_eq!(row(&text, "m4")[3..], [MISSING; 6]);
+    assert_eq!(row(&text, "m4")[3..], [MISSING; 7]);
     assert!(text.contains("failed m3: every stream died"), "{text}");
 }
 
@@ -91,12 +94,12 @@ fn the_payload_statement_says_what_was_real() {
     let mut record = fixture::run();
     assert_eq!(
         payload_statement(&record.payload),
-        "1 % of the pages real: 10.7 MB generated, encoded, carried and decoded; 2,621 pages compared, 0 differ; \
+        "1 % of the pages real: 10.7 MB generated, encoded, carried and decoded; 2,621 pages compared at the end, all equal; \
          the other 1.06 GB synthetic, at the ratios so measured"
     );
     record.payload.declared_share_parts = Probability::PARTS;
     record.payload.synthetic_bytes = 0;
-    record.payload.compared_pages = 0;
+    record.payload.verified_pages = 0;
     assert_eq!(
         payload_statement(&record.payload),
         "all pages real: 10.7 MB generated, encoded, carried and decoded; no page compared, since no migration \
@@ -109,12 +112,12 @@ fn the_payload_statement_says_what_was_real() {
 }
 
 #[test]
-fn the_verdict_counts_by_level_and_names_differing_pages() {
+fn the_verdict_counts_by_level() {
     let mut record = fixture::run();
     record.assertions.push(fixture::assertion(Verdict::Fail));
     record.assertions[2].critical = false;
     record.verdict = Verdict::Fail;
-    record.payload.differing_pages = 1;
+
     let text = verdict(
         &record,
         Style {
@@ -124,10 +127,10 @@ fn the_verdict_counts_by_level_and_names_differing_pages() {
     );
     assert_eq!(
         text.lines().next().unwrap(),
-        "FAIL: 1 of the pages compared differ from the source; 3 of 5 migrations and transfers did not \
+        "FAIL: 3 of 5 migrations and transfers did not \
          complete; 1 of 3 assertions hold; 1 advisory failed; 1 critical inconclusive"
     );
-    assert!(text.contains("INCONCLUSIVE migration_total_time, p95 of all (critical): 2 samples"));
+    assert!(text.contains("INCONCLUSIVE P95 MigrationTotalTime: 2 samples"));
 }
 
 #[test]
@@ -178,4 +181,37 @@ proptest! {
             prop_assert!(line.chars().count() <= room, "{width}: {line:?}");
         }
     }
+}
+
+#[test]
+fn assertion_values_are_rounded_for_the_eye_by_their_unit() {
+    for (text, exact, shown) in [
+        ("30026404089 ns", 30_026_404_089, "30.0 s"),
+        ("63429751 bit/s", 63_429_751, "63.4 Mbit/s"),
+        ("269113 kB", 269_113_000, "269 MB"),
+        ("6.2957540657 %", 62_957_540_657, "6.30 %"),
+        ("3.966947", 3_966_947, "3.966947"),
+    ] {
+        let mut record = fixture::run();
+        record.assertions[0].value = Some(text.to_owned());
+        record.assertions[0].value_exact = Some(exact);
+        assert_eq!(
+            row(&plain(&record), "PASS"),
+            ["PASS", "P95 MigrationTotalTime", shown, "≤ 300 s"]
+        );
+    }
+}
+
+#[test]
+fn an_assertion_of_one_link_says_which_and_what_is_advisory_says_so() {
+    let mut record = fixture::run();
+    record.assertions[0].scope = "fra->nyc".to_owned();
+    record.assertions[0].critical = false;
+    let cells = [
+        "PASS",
+        "P95 MigrationTotalTime of fra->nyc",
+        "4.12 s",
+        "≤ 300 s (advisory)",
+    ];
+    assert_eq!(row(&plain(&record), "PASS"), cells);
 }

@@ -1,3 +1,5 @@
+//! A run directory is written whole or not at all, and nothing of anybody else is touched.
+
 use std::os::unix::fs::symlink;
 
 use longhaul_core::time::Instant;

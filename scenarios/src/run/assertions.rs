@@ -31,23 +31,22 @@ pub fn judge_all(assertions: &[Assertion], run: &RunRecord) -> Vec<AssertionReco
         .collect()
 }
 
-/// The verdict of a run: any differing page or failed critical assertion fails it, any undecided critical
-/// assertion leaves it undecided. A run that asserts nothing passes if everything that it started completed.
+/// The verdict of a run: any failed critical assertion fails it, any undecided one leaves it undecided. A run that asserts nothing passes if everything that it started completed.
 pub fn overall(run: &RunRecord) -> Verdict {
     let critical = |verdict| run.assertions.iter().any(|a| a.critical && a.verdict == verdict);
-    let completed = run
+    let progress = run
         .migrations
         .iter()
         .map(|m| &m.progress)
         .chain(run.transfers.iter().map(|t| &t.progress));
-    if run.payload.differing_pages > 0 || critical(Verdict::Fail) {
+    let asserts_nothing = !run.assertions.iter().any(|a| a.critical);
+    if critical(Verdict::Fail) {
         Verdict::Fail
-    } else if critical(Verdict::Inconclusive) {
-        Verdict::Inconclusive
-    } else if !run.assertions.iter().any(|a| a.critical)
-        && completed
-            .into_iter()
-            .any(|progress| *progress != Progress::Completed)
+    } else if critical(Verdict::Inconclusive)
+        || asserts_nothing
+            && progress
+                .into_iter()
+                .any(|progress| *progress != Progress::Completed)
     {
         Verdict::Inconclusive
     } else {
@@ -180,11 +179,7 @@ fn judge(assertion: &Assertion, samples: &[Sample]) -> AssertionRecord {
 
 fn decide(assertion: &Assertion, samples: &[Sample], value: Option<u64>, known: usize) -> (Verdict, String) {
     let bound = exact(bound_value(assertion.bound));
-    let needed = match assertion.statistic {
-        Statistic::P95 => 20,
-        Statistic::P99 => 100,
-        _ => 1,
-    };
+    let needed = assertion.statistic.least_samples();
     // What is unfinished can only grow: one sample above the bound decides a maximum, and a sum, already.
     let unfinished: Vec<u64> = samples
         .iter()
@@ -200,8 +195,11 @@ fn decide(assertion: &Assertion, samples: &[Sample], value: Option<u64>, known: 
     if let (Bound::AtMost(limit), true) = (assertion.bound, grows)
         && let Some(least) = unfinished.iter().max().filter(|&&least| least > bound)
     {
-        let least = text(with_unit(limit, *least));
-        return (Verdict::Fail, format!("one is unfinished and already at {least}"));
+        let by = excess(*least, exact(limit));
+        return (
+            Verdict::Fail,
+            format!("one is unfinished and already {by} above the bound"),
+        );
     }
     let missing = samples.len() - known;
     if missing > 0 {
@@ -223,8 +221,20 @@ fn decide(assertion: &Assertion, samples: &[Sample], value: Option<u64>, known: 
     if holds {
         (Verdict::Pass, format!("holds, n = {known}"))
     } else {
-        let by = text(with_unit(bound_value(assertion.bound), value.abs_diff(bound)));
-        (Verdict::Fail, format!("{by} {distance} the bound, n = {known}"))
+        (
+            Verdict::Fail,
+            format!("{} {distance} the bound, n = {known}", excess(value, bound)),
+        )
+    }
+}
+
+/// How far a value is from a bound, relative to the bound, where that means something.
+fn excess(value: u64, bound: u64) -> String {
+    let tenths = u128::from(value.abs_diff(bound)) * 1000;
+    match tenths.checked_div(u128::from(bound)) {
+        Some(tenths) if tenths > 0 => format!("{}.{} %", tenths / 10, tenths % 10),
+        Some(_) => "less than 0.1 %".to_owned(),
+        None => "just".to_owned(),
     }
 }
 
@@ -368,7 +378,7 @@ mod tests {
         let record = judge(&at_most(Statistic::Max, 3), &[Sample::Exact(4 * S)]);
         assert_eq!(record.value.as_deref(), Some("4 s"));
         assert!(
-            record.reason.starts_with("1 s above the bound"),
+            record.reason.starts_with("33.3 % above the bound"),
             "{}",
             record.reason
         );

@@ -151,7 +151,7 @@ impl Builder<'_> {
             workload,
             tcp,
         );
-        let destination = self.add(
+        self.add(
             Protocol::MigrationDestination(Box::new(destination)),
             &spec.to,
             workload,
@@ -164,7 +164,7 @@ impl Builder<'_> {
                 Some((before.expect("a migration of the scenario"), *pause))
             }
         };
-        Ok(MigrationRun::new(&spec.name, source, destination, after))
+        Ok(MigrationRun::new(&spec.name, source, after))
     }
 
     fn transfer(&mut self, index: usize) -> TransferRun {
@@ -207,7 +207,7 @@ impl Builder<'_> {
                     },
                 };
                 GeneratedMemory::new(&options, &self.streams, &vm.name)
-                    .map(Guest::Generated)
+                    .map(|memory| Guest::Generated(Box::new(memory)))
                     .map_err(|error| refuse(error.to_string()))
             }
             Memory::Images { files, interval } => {
@@ -247,7 +247,7 @@ fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) ->
         encoding: match spec.encoding {
             Encoding::Raw => EncoderOptions::raw(),
             // The check keeps the level within 1 to 19.
-            Encoding::Hde { level } => EncoderOptions::hde(level as i32),
+            Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
         },
         payload: match scenario.payload {
             PayloadMode::Real => migration::PayloadMode::Real,

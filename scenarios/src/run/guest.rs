@@ -10,7 +10,7 @@ use longhaul_memory::{GuestMemory, PAGE_SIZE, Stratum};
 /// of millions of pages.
 pub enum Guest {
     /// Generated from the seed.
-    Generated(GeneratedMemory),
+    Generated(Box<GeneratedMemory>),
     /// Recorded images.
     Recorded(ImageSeries),
 }

@@ -39,11 +39,10 @@ pub fn summarise(
         declared_share_parts: declared.as_parts(),
         ..PayloadRecord::default()
     };
-    for (record, run) in migrations.iter().zip(&scene.migrations) {
+    for record in &migrations {
         payload.real_bytes += record.encoding.real_raw_bytes;
         payload.synthetic_bytes += record.encoding.raw_bytes - record.encoding.real_raw_bytes;
-        payload.compared_pages += run.compared.0;
-        payload.differing_pages += run.compared.1;
+        payload.verified_pages += record.verified_pages;
     }
     let now = engine.now();
     let mut record = RunRecord {
@@ -111,6 +110,7 @@ fn migration(loaded: &Loaded, scene: &Scene, index: usize) -> MigrationRecord {
         downtime_ns: since(run.paused, run.resumed),
         setup_time_ns: since(run.started, run.set_up),
         expected_downtime_ns: run.set_up.map(|_| statistics.expected_downtime.as_ns()),
+        verified_pages: run.verified_pages,
         ram: RamRecord {
             total: ram.total,
             transferred: ram.transferred,

@@ -14,8 +14,7 @@ pub struct MigrationRun {
     pub name: String,
     /// Its source machine.
     pub source: PeerId,
-    /// Its destination machine.
-    pub destination: PeerId,
+
     /// The migration that it waits for, and how long after it starts.
     pub after: Option<(usize, Span)>,
     /// When it started.
@@ -26,29 +25,23 @@ pub struct MigrationRun {
     pub paused: Option<Instant>,
     /// When the guest ran at the destination.
     pub resumed: Option<Instant>,
-    /// Pages compared at the destination, and those that differed.
-    pub compared: (u64, u64),
+    /// Pages whose content the destination compared with the guest's, all of them equal: it refuses others.
+    pub verified_pages: u64,
     progress: Progress,
 }
 
 impl MigrationRun {
     /// A migration that has not started.
-    pub fn new(
-        name: &str,
-        source: PeerId,
-        destination: PeerId,
-        after: Option<(usize, Span)>,
-    ) -> MigrationRun {
+    pub fn new(name: &str, source: PeerId, after: Option<(usize, Span)>) -> MigrationRun {
         MigrationRun {
             name: name.to_owned(),
             source,
-            destination,
             after,
             started: None,
             set_up: None,
             paused: None,
             resumed: None,
-            compared: (0, 0),
+            verified_pages: 0,
             progress: Progress::NotStarted,
         }
     }
@@ -87,7 +80,7 @@ impl MigrationRun {
             }
             Event::MigrationDestination(DestinationEvent::Resumed { verified_pages, .. }) => {
                 self.resumed = Some(now);
-                self.compared = (*verified_pages, 0);
+                self.verified_pages = *verified_pages;
             }
             Event::MigrationDestination(DestinationEvent::Failed { reason }) => {
                 return self.end(Progress::Failed(format!("{reason:?}")));

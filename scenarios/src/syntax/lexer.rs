@@ -302,11 +302,10 @@ impl<'a> Lexer<'a> {
     /// A character literal, or an apostrophe.
     fn character(&mut self) -> Token {
         let start = self.at;
-        let line = self.rest().split('\n').next().unwrap_or_default();
-        let closing = line
-            .char_indices()
+        let near = self.rest().char_indices().take(14);
+        let closing = near
+            .take_while(|(_, character)| *character != '\n')
             .skip(2)
-            .take(12)
             .find(|(_, character)| *character == '\'');
         self.at += closing.map_or(1, |(at, _)| at + 1);
         self.refuse(

@@ -252,6 +252,9 @@ impl Parser<'_, '_> {
                 Err(Failed::Item) => self.skip_item(),
                 Err(Failed::Text) => return Err(Failed::Text),
             }
+            if self.sink.is_full() {
+                return Err(Failed::Text);
+            }
             match &self.current.0 {
                 Token::Comma => {
                     self.advance();
@@ -268,9 +271,6 @@ impl Parser<'_, '_> {
                         let help =
                             quantity.then_some("a quantity is a string with its unit, such as \"80 ms\"");
                         self.report_with_help(self.current.1, &message, help);
-                    }
-                    if self.sink.is_full() {
-                        return Err(Failed::Text);
                     }
                     self.skip_item();
                     if self.current.0 == Token::Comma {
@@ -291,7 +291,8 @@ impl Parser<'_, '_> {
     /// Goes to the comma or bracket that ends the item.
     fn skip_item(&mut self) {
         let mut depth = 0u32;
-        loop {
+        // Once mistakes are only counted there is no point in finding more.
+        while !self.sink.is_full() {
             match self.current.0 {
                 Token::Open | Token::OpenList => depth += 1,
                 Token::Close | Token::CloseList if depth == 0 => return,

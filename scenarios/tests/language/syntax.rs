@@ -116,6 +116,8 @@ fn nesting_values_and_messages_have_limits() {
     assert!(tree(&format!("[{}]", "1,".repeat(MOST_VALUES as usize))).is_none());
     let errors = read(&"{ ] a: ".repeat(100_000)).expect_err("refused");
     assert!(errors.items().len() <= MOST_DIAGNOSTICS && errors.render(false).len() < 100_000);
+    let errors = read(&format!("({}: {}", "a".repeat(100_000), "1b".repeat(100_000))).expect_err("refused");
+    assert!(errors.render(false).len() < 2_000);
 }
 
 #[test]

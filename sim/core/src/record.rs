@@ -90,10 +90,9 @@ pub struct PayloadRecord {
     pub real_bytes: u64,
     /// Memory bytes that were represented by a length.
     pub synthetic_bytes: u64,
-    /// Pages compared with the source's memory at the end.
-    pub compared_pages: u64,
-    /// Of these, pages that differed. Anything but zero is a bug and fails the run.
-    pub differing_pages: u64,
+    /// Pages compared with the source's memory at the end, all of them equal: a destination refuses others,
+    /// and its migration fails.
+    pub verified_pages: u64,
 }
 
 /// How far something got.
@@ -132,6 +131,8 @@ pub struct MigrationRecord {
     pub setup_time_ns: Option<u64>,
     /// The last prediction of the downtime before the guest was paused.
     pub expected_downtime_ns: Option<u64>,
+    /// Real pages that the destination compared with the guest's memory before it ran, all of them equal.
+    pub verified_pages: u64,
     /// Memory statistics.
     pub ram: RamRecord,
     /// What the encoder did.

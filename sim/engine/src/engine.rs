@@ -160,7 +160,9 @@ impl Engine {
             // The loop over events has one end to watch, the next checkpoint or that of the budget.
             let due_in = self.checkpoints.due_in(self.executed);
             let slice = due_in.min(left);
-            let executed = self.run_slice(world, budget.until, slice);
+            let before = self.executed;
+            self.run_slice(world, budget.until, slice);
+            let executed = self.executed - before;
             left -= executed;
             if executed == due_in {
                 self.checkpoints.keep(self.position());
@@ -184,24 +186,38 @@ impl Engine {
         stopped
     }
 
-    /// Executes at most `most` events, all by `until`, and returns how many.
-    fn run_slice<W: World + ?Sized>(&mut self, world: &mut W, until: Instant, most: u64) -> u64 {
-        let mut executed = 0;
+    /// Executes at most `most` events, all by `until`.
+    fn run_slice<W: World + ?Sized>(&mut self, world: &mut W, until: Instant, most: u64) {
+        let goal = self.executed + most;
         // Without the look at `pending`, discarding cancelled timers could move the queue beyond the clock.
-        while executed < most && self.pending > 0 {
-            let Some(mut event) = self.queue.pop(until) else {
+        while self.executed < goal && self.pending > 0 {
+            let Some(Event {
+                at,
+                id,
+                target,
+                token,
+            }) = self.queue.pop(until)
+            else {
                 break;
             };
-            if event.token & TIMER != 0 {
-                match self.timers.remove(event.token ^ TIMER) {
-                    Some(token) => event.token = token,
+            let token = if token & TIMER == 0 {
+                token
+            } else {
+                match self.timers.remove(token ^ TIMER) {
+                    Some(token) => token,
                     None => continue,
                 }
-            }
-            self.execute(world, &event);
-            executed += 1;
+            };
+            self.execute(
+                world,
+                &Event {
+                    at,
+                    id,
+                    target,
+                    token,
+                },
+            );
         }
-        executed
     }
 
     #[inline]
@@ -224,7 +240,7 @@ impl Engine {
             .mix(u64::from(event.target.index()) << 32 | u64::from(event.token));
         world.handle(event, self);
         if self.trace.is_some() {
-            self.trace_executed(event);
+            self.trace_executed(event.at, event.id, event.target, event.token);
         }
         self.executed += 1;
     }
@@ -235,7 +251,11 @@ impl Engine {
         if at < self.now {
             self.refuse_the_past(at, target);
         }
-        assert!(token < TIMER, "a token of 2^31 or more for entity {}", target.index());
+        assert!(
+            token < TIMER,
+            "a token of 2^31 or more for entity {}",
+            target.index()
+        );
         let index = source.index() as usize;
         if index >= self.counters.len() {
             self.know(source);
@@ -277,9 +297,15 @@ impl Engine {
     }
 
     #[cold]
-    fn trace_executed(&mut self, event: &Event) {
+    fn trace_executed(&mut self, at: Instant, id: EventId, target: EntityId, token: u32) {
         if let Some(trace) = &mut self.trace {
-            trace.executed(event, self.executed, self.digest.value());
+            let event = Event {
+                at,
+                id,
+                target,
+                token,
+            };
+            trace.executed(&event, self.executed, self.digest.value());
         }
     }
 

@@ -7,15 +7,12 @@
 use crate::engine::Event;
 
 /// Events per chunk.
-pub(crate) const CHUNK: usize = 32;
+pub(crate) const CHUNK: usize = 64;
 
 /// No chunk: before the first one of a list.
 const NONE: u32 = u32::MAX / CHUNK as u32;
 
-/// Aligned, and thereby of an odd number of cache lines, so that the first places of many chunks do not
-/// compete for the same few sets of the cache.
 #[derive(Clone, Debug)]
-#[repr(align(64))]
 struct Chunk {
     events: [Event; CHUNK],
     /// The chunk before this one in its list.
@@ -78,10 +75,10 @@ impl Pool {
         chunk
     }
 
-    /// Whether a list has at most one chunk.
+    /// Whether a list holds at most `few` events, a number no greater than [`CHUNK`].
     #[inline]
-    pub(crate) fn is_short(&self, list: List) -> bool {
-        list.last() == NONE || self.chunks[list.last() as usize].before == NONE
+    pub(crate) fn has_at_most(&self, list: List, few: usize) -> bool {
+        list.is_empty() || self.last(list).len() <= few && self.chunks[list.last() as usize].before == NONE
     }
 
     /// The events in the last chunk of a list; none if the list is empty.

@@ -181,7 +181,6 @@ fn a_sample_predicts_the_whole() {
                 "{pattern:?} {name}: {a} and {b}"
             );
         };
-        println!("{pattern:?} {} {} {} {} | {:?} {:?} {} {}", whole.ram.transferred, part.ram.transferred, whole.ram.dirty_sync_count, part.ram.dirty_sync_count, whole.total_time, part.total_time, whole.ram.duplicate, part.ram.duplicate);
         close("bytes", whole.ram.transferred, part.ram.transferred, 4);
         close("time", whole.total_time.as_ns(), part.total_time.as_ns(), 4);
         close("zero pages", whole.ram.duplicate, part.ram.duplicate, 4);

@@ -83,7 +83,7 @@ impl HyStart {
         }
         self.last_ack = sample.now;
         // The half holds for senders that do not pace; time that a burst waits at its sender is allowed for.
-        let threshold = (min_rtt + burst_allowance(sample.pacing_rate)) / 2;
+        let threshold = (min_rtt + burst_allowance(sample.pace.rate())) / 2;
         sample.now.saturating_since(self.round_start) > threshold
     }
 
@@ -108,6 +108,7 @@ fn burst_allowance(pacing_rate: u64) -> Span {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Pace;
     use super::*;
 
     const RTT: Span = Span::from_ms(80);
@@ -119,7 +120,11 @@ mod tests {
             rtt,
             una,
             nxt: 2 * una + 1,
-            pacing_rate: u64::MAX,
+            pace: Pace {
+                window: u64::MAX,
+                early: true,
+                srtt: RTT,
+            },
         }
     }
 

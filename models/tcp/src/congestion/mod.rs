@@ -51,7 +51,7 @@ impl Window {
             self.credit = 0;
             self.cwnd = self.cwnd.saturating_add(1);
         }
-        self.credit += acked;
+        self.credit = self.credit.saturating_add(acked);
         if self.credit >= per_segment {
             self.cwnd = self.cwnd.saturating_add(self.credit / per_segment);
             self.credit %= per_segment;
@@ -74,8 +74,29 @@ pub(crate) struct PathSample {
     pub(crate) una: u64,
     /// Everything below was sent.
     pub(crate) nxt: u64,
-    /// `sk_pacing_rate`, bytes per second.
-    pub(crate) pacing_rate: u64,
+    /// The pace of the window.
+    pub(crate) pace: Pace,
+}
+
+/// What `sk_pacing_rate` derives from. CUBIC and Reno do not pace, but other decisions look at the rate; it costs
+/// a division, so it is worked out only where it is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// The congestion window or what is outstanding, if that is more, in bytes.
+    pub(crate) window: u64,
+    /// The window is below half the threshold of slow start.
+    pub(crate) early: bool,
+    pub(crate) srtt: Span,
+}
+
+impl Pace {
+    /// Bytes per second: twice the window per round trip early in slow start, else 1.2 times.
+    pub(crate) fn rate(&self) -> u64 {
+        let percent = if self.early { 200 } else { 120 };
+        let per_round = self.window.saturating_mul(percent) / 100;
+        let scaled = per_round.saturating_mul(1_000_000_000);
+        scaled.checked_div(self.srtt.as_ns()).unwrap_or(u64::MAX)
+    }
 }
 
 /// A controller with its state. An enum and not a trait object: it is called for every ACK.

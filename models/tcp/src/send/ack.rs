@@ -2,8 +2,8 @@
 
 use longhaul_core::time::Instant;
 
+use super::packet::Delivery;
 use super::recovery::Phase;
-use super::scoreboard::Delivery;
 use super::{Sender, Turn};
 use crate::congestion::PathSample;
 use crate::segment::{MAX_SACK_BLOCKS, SackBlock, Segment};
@@ -68,7 +68,7 @@ impl Sender {
             self.restart_timer(now);
         }
         let delivered = findings.delivery.packets;
-        self.delivered += u64::from(delivered);
+        self.stats.delivered += u64::from(delivered);
         self.adapt_window(now, &findings, self.board.losses() > losses);
         self.start_turn(if resend { Turn::Lost } else { Turn::New });
     }
@@ -130,7 +130,7 @@ impl Sender {
                 rtt: latest,
                 una: self.una,
                 nxt: self.nxt,
-                pacing_rate: self.pacing_rate(),
+                pace: self.pace(),
             };
             self.congestion.on_path_sample(&mut self.window, &path);
         }

@@ -2,19 +2,22 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`scoreboard`] | the packets that are out, and what is known of each |
+//! | [`packet`], [`scoreboard`] | the packets that are out, and what is known of each |
 //! | [`rack`] | which of them are lost |
 //! | [`ack`] | what an ACK does, in the order of `tcp_ack` |
 //! | [`recovery`] | the states Open … Loss and the window while it shrinks (PRR) |
 //! | [`timers`] | retransmission timeout, loss probe and reordering timer |
 //! | [`transmit`] | the next segment: retransmissions first, then new data |
 //! | [`burst`] | how many packets leave together under segmentation offload |
+//! | [`local_queue`] | what the sender hears of its own device's queue |
 //!
 //! Linux sends from within the call that gave the reason to send. Here the caller draws segments one by one, so
 //! a reason opens a [`Turn`], and the turn ends when nothing more may leave.
 
 mod ack;
 pub(crate) mod burst;
+mod local_queue;
+mod packet;
 mod rack;
 mod recovery;
 mod scoreboard;
@@ -24,7 +27,7 @@ mod transmit;
 use longhaul_core::time::{Instant, Span};
 
 use crate::config::Config;
-use crate::congestion::{Congestion, Window};
+use crate::congestion::{Congestion, Pace, Window};
 use crate::rtt::RttEstimator;
 use crate::segment::Segment;
 use crate::stats::Stats;
@@ -111,12 +114,7 @@ pub(crate) struct Sender {
     last_sent: Instant,
     /// What the last polled segment was, should the local queue refuse it.
     last: Option<Outgoing>,
-    retransmits: u64,
-    rtos: u64,
-    fast_recoveries: u64,
-    loss_probes: u64,
-    local_drops: u64,
-    delivered: u64,
+    stats: Stats,
 }
 
 impl Sender {
@@ -155,12 +153,12 @@ impl Sender {
             turn_packets: 0,
             last_sent: Instant::ZERO,
             last: None,
-            retransmits: 0,
-            rtos: 0,
-            fast_recoveries: 0,
-            loss_probes: 0,
-            local_drops: 0,
-            delivered: 0,
+            stats: Stats {
+                min_rtt: Span::MAX,
+                cwnd_segments: config.initial_window_segments,
+                ssthresh: u32::MAX,
+                ..Stats::default()
+            },
         }
     }
 
@@ -248,23 +246,24 @@ impl Sender {
         self.timer.map(|timer| timer.at)
     }
 
-    /// Copies the sender's part of the counters.
-    pub(crate) fn report(&self, stats: &mut Stats) {
-        stats.rtos = self.rtos;
-        stats.fast_recoveries = self.fast_recoveries;
-        stats.loss_probes = self.loss_probes;
-        stats.local_drops = self.local_drops;
-        stats.bytes_acked = self.una.min(self.written);
-        stats.delivered = self.delivered;
-        stats.srtt = self.rtt.srtt().unwrap_or(Span::ZERO);
-        stats.min_rtt = self.rtt.min_rtt();
-        stats.cwnd_segments = self.window.cwnd;
-        stats.ssthresh = self.window.ssthresh;
+    /// The counters of the connection; [`Sender::update_stats`] brings those up to date that are states and not
+    /// counts.
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
     }
 
-    /// Packets of data or FIN sent again.
-    pub(crate) fn retransmits(&self) -> u64 {
-        self.retransmits
+    /// For what the sender does not count itself.
+    pub(crate) fn stats_mut(&mut self) -> &mut Stats {
+        &mut self.stats
+    }
+
+    /// After anything that may have moved an estimate or the window.
+    pub(crate) fn update_stats(&mut self) {
+        self.stats.bytes_acked = self.una.min(self.written);
+        self.stats.srtt = self.srtt();
+        self.stats.min_rtt = self.rtt.min_rtt();
+        self.stats.cwnd_segments = self.window.cwnd;
+        self.stats.ssthresh = self.window.ssthresh;
     }
 
     /// A reason to send. A turn that may send more is not cut short by one that may send less.
@@ -288,18 +287,13 @@ impl Sender {
         self.rtt.srtt().unwrap_or(Span::ZERO)
     }
 
-    /// `sk_pacing_rate` in bytes per second: not a pace here, but the size of bursts and HyStart's allowance
-    /// derive from it.
-    fn pacing_rate(&self) -> u64 {
-        let percent = if self.window.cwnd < self.window.ssthresh / 2 {
-            200
-        } else {
-            120
-        };
-        let packets = self.window.cwnd.max(self.board.outstanding());
-        let bytes = u128::from(self.mss) * u128::from(packets) * percent / 100;
-        let rate = (bytes * 1_000_000_000).checked_div(u128::from(self.srtt().as_ns()));
-        rate.map_or(u64::MAX, |rate| u64::try_from(rate).unwrap_or(u64::MAX))
+    /// The pace of the window, from which the size of bursts and HyStart's allowance derive.
+    fn pace(&self) -> Pace {
+        Pace {
+            window: u64::from(self.mss) * u64::from(self.window.cwnd.max(self.board.outstanding())),
+            early: self.window.cwnd < self.window.ssthresh / 2,
+            srtt: self.srtt(),
+        }
     }
 
     /// Whether the window is what limits the sender, so that it may grow (`tcp_is_cwnd_limited`).

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 
 use longhaul_core::time::{Instant, Span};
 
-use super::scoreboard::{Mark, Packet, Scoreboard};
+use super::packet::{Mark, Packet};
+use super::scoreboard::Scoreboard;
 
 /// Without reordering so far, this many packets held above a hole end all patience (`tcp_reordering`).
 const DUPLICATE_THRESHOLD: u32 = 3;

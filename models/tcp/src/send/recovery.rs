@@ -6,7 +6,7 @@ use longhaul_core::time::Instant;
 
 use super::Sender;
 use super::ack::Findings;
-use super::scoreboard::Mark;
+use super::packet::Mark;
 
 /// What the sender believes of the network (`icsk_ca_state`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -71,7 +71,7 @@ impl Sender {
             self.start_reduction();
         }
         self.phase = Phase::Recovery;
-        self.fast_recoveries += 1;
+        self.stats.fast_recoveries += 1;
     }
 
     /// A retransmission timeout (`tcp_enter_loss`).

@@ -11,74 +11,10 @@ use std::collections::VecDeque;
 
 use longhaul_core::time::{Instant, Span};
 
+use super::packet::{Delivery, Mark, Packet};
 use super::rack::Rack;
 use crate::ranges::RangeSet;
 use crate::segment::SackBlock;
-
-/// State bits of a packet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Mark(u8);
-
-impl Mark {
-    /// The peer holds it.
-    pub(super) const SACKED: Mark = Mark(1);
-    /// Taken for lost.
-    pub(super) const LOST: Mark = Mark(2);
-    /// A retransmission is in flight.
-    pub(super) const RETRANSMITTED: Mark = Mark(4);
-    /// It was sent more than once, so an ACK does not say which copy arrived.
-    pub(super) const AMBIGUOUS: Mark = Mark(8);
-    /// A burst begins here; retransmissions keep to the bursts of the first transmission.
-    pub(super) const BURST_START: Mark = Mark(16);
-    /// Carries the FIN.
-    pub(super) const FIN: Mark = Mark(32);
-
-    pub(super) fn has(self, mark: Mark) -> bool {
-        self.0 & mark.0 != 0
-    }
-
-    fn set(&mut self, mark: Mark) {
-        self.0 |= mark.0;
-    }
-
-    fn clear(&mut self, mark: Mark) {
-        self.0 &= !mark.0;
-    }
-}
-
-/// One packet. It ends where the next one begins.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Packet {
-    pub(super) seq: u64,
-    /// Last transmission.
-    pub(super) sent_at: Instant,
-    /// Number of that transmission: tells what was sent first at one instant. The packets of a burst share it.
-    pub(super) order: u64,
-    /// Until when the sender's own queue holds it; in the past unless somebody said otherwise.
-    pub(super) leaves_at: Instant,
-    pub(super) mark: Mark,
-}
-
-/// What one ACK delivered.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Delivery {
-    /// Packets that had not been delivered before.
-    pub(super) packets: u32,
-    /// Of these, by SACK.
-    pub(super) sacked: u32,
-    /// Packets below the new cumulative acknowledgement, delivered before or not.
-    pub(super) acked: u32,
-    /// Bytes newly acknowledged in order, a FIN included.
-    pub(super) acked_bytes: u64,
-    /// First and last transmission times among packets acknowledged in order and never retransmitted.
-    pub(super) acked_sent_at: Option<(Instant, Instant)>,
-    /// The same for packets newly held by SACK.
-    pub(super) sacked_sent_at: Option<(Instant, Instant)>,
-    /// Whether a packet acknowledged in order had been retransmitted.
-    pub(super) ambiguous: bool,
-    /// The lowest packet, never retransmitted, that arrived after a higher one.
-    pub(super) reordered: Option<u64>,
-}
 
 /// The packets between the cumulative acknowledgement and the next new byte.
 #[derive(Clone, Debug)]
@@ -227,10 +163,9 @@ impl Scoreboard {
                     self.retransmitted_out -= 1;
                 }
             } else if !mark.has(Mark::SACKED) {
-                note_sent_at(&mut delivery.acked_sent_at, packet.sent_at);
+                Delivery::note(&mut delivery.acked_sent_at, packet.sent_at);
                 if packet.seq < highest_held {
-                    delivery.reordered =
-                        Some(delivery.reordered.map_or(packet.seq, |low| low.min(packet.seq)));
+                    delivery.note_reordered(packet.seq);
                 }
             }
             if mark.has(Mark::LOST) {
@@ -285,9 +220,9 @@ impl Scoreboard {
         }
         packet.mark.set(Mark::SACKED);
         if !mark.has(Mark::AMBIGUOUS) {
-            note_sent_at(&mut delivery.sacked_sent_at, packet.sent_at);
+            Delivery::note(&mut delivery.sacked_sent_at, packet.sent_at);
             if below_held {
-                delivery.reordered = Some(delivery.reordered.map_or(packet.seq, |low| low.min(packet.seq)));
+                delivery.note_reordered(packet.seq);
             }
         }
         self.sacked_out += 1;
@@ -417,8 +352,4 @@ impl Scoreboard {
         }
         self.order
     }
-}
-
-fn note_sent_at(range: &mut Option<(Instant, Instant)>, sent_at: Instant) {
-    *range = Some(range.map_or((sent_at, sent_at), |(first, _)| (first, sent_at)));
 }

@@ -161,7 +161,7 @@ impl Sender {
         self.probe = None;
         self.enter_loss(now);
         self.timeouts += 1;
-        self.rtos += 1;
+        self.stats.rtos += 1;
         self.rtt.back_off();
         self.set_full_timeout(now);
         self.turn = Turn::Oldest;

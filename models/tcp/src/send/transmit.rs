@@ -3,8 +3,8 @@
 use longhaul_core::time::Instant;
 
 use super::burst::{self, Deferral, MAX_BURST_BYTES, Wait};
+use super::packet::Mark;
 use super::recovery::Phase;
-use super::scoreboard::Mark;
 use super::{Probe, Sender, Turn};
 
 /// A segment that the sender wants on the wire.
@@ -18,11 +18,11 @@ pub(crate) struct Outgoing {
     pub(crate) packets: u32,
     /// Whether it carries the FIN.
     pub(crate) fin: bool,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+pub(super) enum Kind {
     New,
     /// One packet of new data on timeout, or to provoke an ACK.
     One,
@@ -75,71 +75,6 @@ impl Sender {
         self.last = None;
     }
 
-    /// The queue of the sender's own device refused the segment that was polled last: as in Linux, what it
-    /// carried counts as not sent, the window is reduced once per round trip (`tcp_enter_cwr`), and nothing more
-    /// leaves until an ACK or a timer gives another reason.
-    pub(crate) fn on_local_drop(&mut self, now: Instant) {
-        self.local_drops += 1;
-        let Some(refused) = self.last.take() else {
-            self.enter_reduced();
-            return;
-        };
-        self.turn = Turn::Idle;
-        match refused.kind {
-            Kind::New => {
-                self.nxt = self.board.take_back(refused.packets);
-                self.turn_packets -= refused.packets;
-                self.enter_reduced();
-                self.end_turn(now, false);
-                if self.board.outstanding() == 0 {
-                    // No ACK will come to try again.
-                    self.set_full_timeout(now);
-                }
-            }
-            Kind::One => {
-                self.nxt = self.board.take_back(refused.packets);
-                self.enter_reduced();
-                if self.board.outstanding() == 0 {
-                    self.retry_later(now);
-                } else {
-                    self.probe = None;
-                    self.wait_for_timeout(now);
-                }
-            }
-            Kind::Lost(number) => {
-                self.board.retransmission_failed(number, refused.packets);
-                self.reduction.sent = self.reduction.sent.saturating_sub(refused.packets);
-                self.enter_reduced();
-            }
-            Kind::Oldest(number) => {
-                self.board.retransmission_failed(number, refused.packets);
-                self.enter_reduced();
-                self.retry_later(now);
-            }
-            Kind::Probe => {
-                self.probe = None;
-                self.enter_reduced();
-            }
-        }
-    }
-
-    /// The sender's own queue holds the segment that was polled last until `until`.
-    pub(crate) fn on_local_queue(&mut self, until: Instant) {
-        let Some(last) = self.last else { return };
-        let number = match last.kind {
-            Kind::Lost(number) | Kind::Oldest(number) => number,
-            Kind::New | Kind::One | Kind::Probe => self.board.numbers().end - u64::from(last.packets),
-        };
-        self.board.mark_queued(number, last.packets, until);
-    }
-
-    /// Whether the last copy of this packet is still in the sender's own queue: then another would be a waste.
-    fn is_queued(&self, number: u64, now: Instant) -> bool {
-        self.board
-            .packet(number)
-            .is_some_and(|packet| packet.leaves_at > now)
-    }
-
     /// The next lost packets that the window admits.
     fn resend_lost(&mut self, now: Instant) -> Option<Outgoing> {
         let room = self
@@ -180,7 +115,7 @@ impl Sender {
         let outgoing = self.describe(number, count, kind);
         let order = self.board.mark_retransmitted(number, count, now);
         self.rack.on_retransmitted(number, count, order);
-        self.retransmits += u64::from(count);
+        self.stats.retransmits += u64::from(count);
         outgoing
     }
 
@@ -221,10 +156,10 @@ impl Sender {
             let outgoing = self.describe(newest, 1, Kind::Probe);
             let order = self.board.mark_probed(now);
             self.rack.on_retransmitted(newest, 1, order);
-            self.retransmits += 1;
+            self.stats.retransmits += 1;
             outgoing
         };
-        self.loss_probes += 1;
+        self.stats.loss_probes += 1;
         self.probe = Some(Probe {
             high: self.nxt,
             repeated: outgoing.kind == Kind::Probe,
@@ -291,8 +226,18 @@ impl Sender {
         if end.min(self.nxt + mss) > self.window_end {
             return Permit::No;
         }
+        if self.offload {
+            self.permit_burst(now, room)
+        } else {
+            Permit::Packets(1)
+        }
+    }
+
+    /// How many packets may leave together when `room` fit into the congestion window.
+    fn permit_burst(&self, now: Instant, room: u32) -> Permit {
+        let mss = u64::from(self.mss);
         let waiting = self.waiting();
-        if !self.offload || waiting <= mss {
+        if waiting <= mss {
             return Permit::Packets(1);
         }
         let limit = self.burst_limit();
@@ -339,7 +284,7 @@ impl Sender {
     }
 
     fn burst_limit(&self) -> u32 {
-        burst::limit(self.mss, self.pacing_rate(), self.rtt.min_rtt())
+        burst::limit(self.mss, self.pace().rate(), self.rtt.min_rtt())
     }
 
     /// Sends everything from the next number up to `end`, which counts a FIN.
@@ -374,7 +319,7 @@ impl Sender {
     }
 
     /// Nothing more may leave in this turn.
-    fn end_turn(&mut self, now: Instant, waits_for_window: bool) {
+    pub(super) fn end_turn(&mut self, now: Instant, waits_for_window: bool) {
         self.turn = Turn::Idle;
         let limited = waits_for_window || self.in_flight() >= self.window.cwnd;
         if self.turn_packets > 0 || limited {

@@ -37,7 +37,7 @@ impl Loss {
         match self {
             Loss::None => false,
             Loss::These(numbers) => numbers.contains(&number),
-            Loss::Every(period) => number > 0 && number % *period == 0,
+            Loss::Every(period) => number > 0 && number.is_multiple_of(*period),
             Loss::From(first) => number >= *first,
             Loss::Independent(probability, stream) => stream.chance(*probability),
             Loss::Bursts {
@@ -369,7 +369,7 @@ impl Network {
         let mut delay = self.link.delay;
         if let Some((deviation, stream)) = &mut self.link.jitter {
             let shift = (stream.normal() * deviation.as_ns() as f64) as i64;
-            delay = Span::from_ns((delay.as_ns() as i64 + shift).max(0) as u64);
+            delay = Span::from_ns(delay.as_ns().saturating_add_signed(shift));
         }
         let start = (self.now + delay).max(self.last_departure);
         let bytes = u64::from(segment.frame_bytes());

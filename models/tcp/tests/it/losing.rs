@@ -160,7 +160,9 @@ fn a_burst_is_lost_and_repaired_as_a_whole() {
         .expect("a loss")
         .segment;
     assert_eq!((lost.packets, lost.len), (2, 2 * 1448));
-    let repairs = (network.data()).filter(|sighting| (lost.seq..lost.end()).contains(&sighting.segment.seq)).skip(1);
+    let repairs = (network.data())
+        .filter(|sighting| (lost.seq..lost.end()).contains(&sighting.segment.seq))
+        .skip(1);
     assert_eq!(repairs.map(|sighting| sighting.segment.packets).sum::<u16>(), 2);
     assert_eq!(network.client().tcp.stats().retransmits, 2);
 }

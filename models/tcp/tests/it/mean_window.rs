@@ -34,7 +34,6 @@ fn mean_window(controller: Controller, packets_per_loss: u64, rounds: u64) -> f6
 fn reno_sustains_the_window_of_its_response_function() {
     for (packets_per_loss, published) in [(100, 12.0), (1_000, 38.0), (10_000, 120.0)] {
         let window = mean_window(Controller::Reno, packets_per_loss, 6_000);
-        println!("{packets_per_loss} {window} {published}");
         let error = window / published - 1.0;
         assert!(
             error.abs() < 0.2,
@@ -47,7 +46,6 @@ fn reno_sustains_the_window_of_its_response_function() {
 fn cubic_sustains_the_window_of_its_response_function() {
     for (packets_per_loss, published) in [(100, 12.0), (1_000, 38.0), (10_000, 187.0)] {
         let window = mean_window(Controller::Cubic, packets_per_loss, 6_000);
-        println!("{packets_per_loss} {window} {published}");
         let error = window / published - 1.0;
         assert!(
             error.abs() < 0.2,

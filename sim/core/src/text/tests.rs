@@ -1,3 +1,5 @@
+//! The text forms: closed examples, and properties over the whole range.
+
 use std::fmt::{Debug, Display};
 
 use proptest::prelude::*;

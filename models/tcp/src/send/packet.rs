@@ -1,0 +1,80 @@
+//! One packet on the scoreboard, and what an ACK says of packets.
+
+use longhaul_core::time::Instant;
+
+/// State bits of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Mark(u8);
+
+impl Mark {
+    /// The peer holds it.
+    pub(super) const SACKED: Mark = Mark(1);
+    /// Taken for lost.
+    pub(super) const LOST: Mark = Mark(2);
+    /// A retransmission is in flight.
+    pub(super) const RETRANSMITTED: Mark = Mark(4);
+    /// It was sent more than once, so an ACK does not say which copy arrived.
+    pub(super) const AMBIGUOUS: Mark = Mark(8);
+    /// A burst begins here; retransmissions keep to the bursts of the first transmission.
+    pub(super) const BURST_START: Mark = Mark(16);
+    /// Carries the FIN.
+    pub(super) const FIN: Mark = Mark(32);
+
+    pub(super) fn has(self, mark: Mark) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    pub(super) fn set(&mut self, mark: Mark) {
+        self.0 |= mark.0;
+    }
+
+    pub(super) fn clear(&mut self, mark: Mark) {
+        self.0 &= !mark.0;
+    }
+}
+
+/// One packet. It ends where the next one begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet {
+    pub(super) seq: u64,
+    /// Last transmission.
+    pub(super) sent_at: Instant,
+    /// Number of that transmission: tells what was sent first at one instant. The packets of a burst share it.
+    pub(super) order: u64,
+    /// Until when the sender's own queue holds it; in the past unless somebody said otherwise.
+    pub(super) leaves_at: Instant,
+    pub(super) mark: Mark,
+}
+
+/// What one ACK delivered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Delivery {
+    /// Packets that had not been delivered before.
+    pub(super) packets: u32,
+    /// Of these, by SACK.
+    pub(super) sacked: u32,
+    /// Packets below the new cumulative acknowledgement, delivered before or not.
+    pub(super) acked: u32,
+    /// Bytes newly acknowledged in order, a FIN included.
+    pub(super) acked_bytes: u64,
+    /// First and last transmission times among packets acknowledged in order and never retransmitted.
+    pub(super) acked_sent_at: Option<(Instant, Instant)>,
+    /// The same for packets newly held by SACK.
+    pub(super) sacked_sent_at: Option<(Instant, Instant)>,
+    /// Whether a packet acknowledged in order had been retransmitted.
+    pub(super) ambiguous: bool,
+    /// The lowest packet, never retransmitted, that arrived after a higher one.
+    pub(super) reordered: Option<u64>,
+}
+
+impl Delivery {
+    /// Widens a pair of transmission times by one more.
+    pub(super) fn note(range: &mut Option<(Instant, Instant)>, sent_at: Instant) {
+        *range = Some(range.map_or((sent_at, sent_at), |(first, _)| (first, sent_at)));
+    }
+
+    /// The packet at `seq` arrived after a higher one.
+    pub(super) fn note_reordered(&mut self, seq: u64) {
+        self.reordered = Some(self.reordered.map_or(seq, |low| low.min(seq)));
+    }
+}
