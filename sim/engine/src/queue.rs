@@ -207,18 +207,8 @@ impl EventQueue {
     /// Distributes the events of a slot, the origin being its start, over the level below. Those of the first
     /// slot there belong further down, but that slot is looked at next.
     #[inline]
-    fn spread(&mut self, mut list: List, below: usize) {
-        let mut used = 0;
-        let slots = &mut self.wheel[below];
-        while !list.is_empty() {
-            for i in 0..self.pool.last(list).len() {
-                let event = self.pool.last(list)[i];
-                let slot = digit(event.at.as_ns(), below);
-                used |= 1 << slot;
-                self.pool.push(&mut slots[slot], event);
-            }
-            self.pool.drop_last(&mut list);
-        }
+    fn spread(&mut self, list: List, below: usize) {
+        let used = self.pool.distribute(list, &mut self.wheel[below], |at| digit(at.as_ns(), below));
         self.slots[below] = used;
         self.levels |= 1 << below;
     }
