@@ -6,6 +6,7 @@
 //! | `goldens` | every smoke scenario still gives the records that were reviewed |
 //! | `determinism` | one digest per scenario, seed and model version, however it is run |
 //! | `invariants` | the right answers that goldens alone cannot know: closed forms, conservation, bounds |
+//! | `recorded` | a real guest's memory, moved while it changes |
 //! | `cli` | the program as a user meets it |
 
 mod architecture;
@@ -14,3 +15,4 @@ mod common;
 mod determinism;
 mod goldens;
 mod invariants;
+mod recorded;
