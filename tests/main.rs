@@ -6,6 +6,7 @@
 //! | `goldens` | every smoke scenario still gives the records that were reviewed |
 //! | `determinism` | one digest per scenario, seed and model version, however it is run |
 //! | `invariants` | the right answers that goldens alone cannot know: closed forms, conservation, bounds |
+//! | `knobs` | every field of a scenario does something |
 //! | `recorded` | a real guest's memory, moved while it changes |
 //! | `cli` | the program as a user meets it |
 
@@ -15,4 +16,5 @@ mod common;
 mod determinism;
 mod goldens;
 mod invariants;
+mod knobs;
 mod recorded;

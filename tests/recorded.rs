@@ -14,7 +14,10 @@ use crate::common::{root, run};
 /// Bytes of one image.
 const IMAGE_BYTES: usize = 256 << 20;
 
-#[expect(clippy::disallowed_methods, reason = "where test data lies is up to the machine")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where test data lies is up to the machine"
+)]
 fn data_folder() -> PathBuf {
     std::env::var_os("LONGHAUL_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from)
 }
@@ -25,7 +28,9 @@ fn unpack(path: &Path, prefix: &[u8]) -> Vec<u8> {
     let mut decoder = zstd::Decoder::with_ref_prefix(BufReader::new(file), prefix).expect("a zstd context");
     decoder.window_log_max(28).expect("a window of one image");
     let mut image = vec![0; IMAGE_BYTES];
-    decoder.read_exact(&mut image).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    decoder
+        .read_exact(&mut image)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     image
 }
 
@@ -33,7 +38,10 @@ fn unpack(path: &Path, prefix: &[u8]) -> Vec<u8> {
 fn a_real_guest_arrives_bit_by_bit_while_its_memory_changes() {
     let packed = data_folder().join("vm-memory");
     if !packed.join("mem.0.zst").exists() {
-        println!("skipped: no recorded memory in {} (set LONGHAUL_DATA)", packed.display());
+        println!(
+            "skipped: no recorded memory in {} (set LONGHAUL_DATA)",
+            packed.display()
+        );
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");

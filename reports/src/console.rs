@@ -166,6 +166,8 @@ impl Page {
             let line = self.style.paint(Ink::Heading, &line);
             self.line(&line);
         }
+        self.labelled("question", &human::printable(&record.question));
+        self.labelled("expected", &human::printable(&record.expect));
         let at = human::span(record.simulated_ns);
         let ended = match record.ended {
             Ended::Done => format!("all work done after {at}"),

@@ -54,6 +54,8 @@ pub(crate) fn run() -> RunRecord {
         tool_version: "0.1.0".to_owned(),
         model_version: 1,
         scenario: "two-regions".to_owned(),
+        question: "How long?".to_owned(),
+        expect: "Not long.".to_owned(),
         scenario_hash: "ab".repeat(32),
         seed: u64::MAX,
         fidelity: Fidelity::Packet,

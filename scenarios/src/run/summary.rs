@@ -50,6 +50,8 @@ pub fn summarise(
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         model_version: MODEL_VERSION,
         scenario: scenario.name.clone(),
+        question: scenario.question.clone(),
+        expect: scenario.expect.clone(),
         scenario_hash: loaded.hash.clone(),
         seed: scenario.seed,
         fidelity: Fidelity::Packet,

@@ -18,6 +18,10 @@ pub struct RunRecord {
     pub model_version: u32,
     /// Scenario name.
     pub scenario: String,
+    /// What the scenario asks.
+    pub question: String,
+    /// The answer that its author expects.
+    pub expect: String,
     /// BLAKE3 of the canonical resolved scenario, hexadecimal.
     pub scenario_hash: String,
     /// Root seed.

@@ -2,56 +2,49 @@
 //!
 //! A slot's events lie in a list of chunks, all full but the last one. Slots fill and empty all the time and
 //! never all at once, so a shared pool needs little more memory than the events pending, where a vector per
-//! slot would keep what each slot once held.
+//! slot would keep what each slot once held. It is faster too: the chunks in use stay in the cache.
 
 use longhaul_core::time::Instant;
 
 use crate::engine::Event;
 
 /// Events per chunk.
-pub(crate) const CHUNK: usize = 64;
-
-/// No chunk: before the first one of a list.
-const NONE: u32 = u32::MAX / CHUNK as u32;
+const CHUNK: usize = 64;
 
 /// A list of chunks, as the place after its last event. At a multiple of [`CHUNK`] the last chunk is full; 0
 /// is the empty list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct List(u32);
 
+impl List {
+    /// No events.
+    pub(crate) const EMPTY: List = List(0);
+
+    /// The last chunk; the list is not empty.
+    #[inline]
+    fn last_chunk(self) -> usize {
+        (self.0 as usize - 1) / CHUNK
+    }
+}
+
 /// All chunks.
 #[derive(Debug)]
 pub(crate) struct Pool {
     /// The places of all chunks, one chunk after the other.
     events: Vec<Event>,
-    /// Per chunk, the chunk before it in its list or among the free ones.
-    before: Vec<u32>,
-    /// The last of the free chunks.
-    free: u32,
-}
-
-impl List {
-    pub(crate) const EMPTY: List = List(0);
-
-    #[inline]
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The last chunk.
-    #[inline]
-    fn last(self) -> u32 {
-        // Nothing lies before place 0, the place of the empty list: it wraps to NONE.
-        self.0.wrapping_sub(1) / CHUNK as u32
-    }
+    /// Per chunk, the list that it was added to: the chunks before it.
+    before: Vec<List>,
+    /// The free chunks.
+    free: List,
 }
 
 impl Pool {
+    /// A pool without chunks.
     pub(crate) const fn new() -> Pool {
         Pool {
             events: Vec::new(),
             before: Vec::new(),
-            free: NONE,
+            free: List::EMPTY,
         }
     }
 
@@ -60,72 +53,95 @@ impl Pool {
     pub(crate) fn push(&mut self, list: &mut List, event: Event) {
         let mut place = list.0;
         if place.is_multiple_of(CHUNK as u32) {
-            place = self.take_chunk(*list) * CHUNK as u32;
+            place = self.take_chunk(*list);
         }
         self.events[place as usize] = event;
         list.0 = place + 1;
     }
 
-    /// A free chunk, linked to the end of a list.
+    /// Adds a free chunk to a list. Returns its first place.
     #[inline]
     fn take_chunk(&mut self, list: List) -> u32 {
-        let mut chunk = self.free;
-        if chunk == NONE {
-            chunk = self.grow();
-        } else {
-            self.free = self.before[chunk as usize];
+        if self.free.0 == 0 {
+            self.grow();
         }
-        self.before[chunk as usize] = list.last();
-        chunk
+        let chunk = self.free.last_chunk();
+        self.free = std::mem::replace(&mut self.before[chunk], list);
+        (chunk * CHUNK) as u32
     }
 
     #[cold]
-    fn grow(&mut self) -> u32 {
-        let chunk = self.before.len() as u32;
-        assert!(chunk < NONE - 1, "more than 2^32 events pending");
-        self.events.resize(self.events.len() + CHUNK, Event::UNUSED);
-        self.before.push(NONE);
-        chunk
+    fn grow(&mut self) {
+        let end = u32::try_from(self.events.len() + CHUNK).expect("fewer than 2^32 events pending");
+        self.events.resize(end as usize, Event::UNUSED);
+        self.before.push(self.free);
+        self.free = List(end);
     }
 
-    /// Whether a list holds at most `few` events, a number no greater than [`CHUNK`].
+    /// The events of a list by chunks, last chunk first.
     #[inline]
-    pub(crate) fn has_at_most(&self, list: List, few: usize) -> bool {
-        let last = self.last(list);
-        last.len() <= few && (last.is_empty() || self.before[list.last() as usize] == NONE)
+    pub(crate) fn chunks(&self, mut list: List) -> impl Iterator<Item = &[Event]> {
+        std::iter::from_fn(move || {
+            let end = list.0.checked_sub(1)? as usize + 1;
+            let chunk = list.last_chunk();
+            list = self.before[chunk];
+            Some(&self.events[chunk * CHUNK..end])
+        })
     }
 
-    /// The events in the last chunk of a list; none if the list is empty.
+    /// The events of a list that is not empty, if there are at most `most`, a number less than that of a chunk.
     #[inline]
-    pub(crate) fn last(&self, list: List) -> &[Event] {
-        let end = list.0 as usize;
-        &self.events[end.saturating_sub(1) / CHUNK * CHUNK..end]
+    pub(crate) fn few(&self, list: List, most: usize) -> Option<&[Event]> {
+        let chunk = list.last_chunk();
+        let events = &self.events[chunk * CHUNK..list.0 as usize];
+        (events.len() <= most && self.before[chunk].0 == 0).then_some(events)
     }
 
-    /// Gives the last chunk of a list back to the pool.
+    /// Whether a list holds at most `most` events.
     #[inline]
-    pub(crate) fn drop_last(&mut self, list: &mut List) {
-        let last = list.last();
-        let before = std::mem::replace(&mut self.before[last as usize], self.free);
-        self.free = last;
-        // All chunks but the last are full; after NONE comes the empty list.
-        list.0 = before.wrapping_add(1).wrapping_mul(CHUNK as u32);
+    pub(crate) fn has_at_most(&self, list: List, most: usize) -> bool {
+        let mut count = 0;
+        self.chunks(list).all(|events| {
+            count += events.len();
+            count <= most
+        })
+    }
+
+    /// Gives the last chunk of a list back.
+    #[inline]
+    fn drop_last_chunk(&mut self, list: &mut List) {
+        let chunk = list.last_chunk();
+        *list = std::mem::replace(&mut self.before[chunk], self.free);
+        self.free = List(((chunk + 1) * CHUNK) as u32);
+    }
+
+    /// Gives all chunks of a list back.
+    #[inline]
+    pub(crate) fn clear(&mut self, mut list: List) {
+        while list.0 != 0 {
+            self.drop_last_chunk(&mut list);
+        }
     }
 
     /// Moves the events of a list to other lists, each to the one whose index `of` gives. Returns the indices
     /// used, as a bitmap.
     #[inline]
-    pub(crate) fn distribute(&mut self, mut list: List, lists: &mut [List; 64], of: impl Fn(Instant) -> usize) -> u64 {
+    pub(crate) fn distribute<const N: usize>(
+        &mut self,
+        mut list: List,
+        lists: &mut [List; N],
+        of: impl Fn(Instant) -> usize,
+    ) -> u64 {
         let mut used = 0;
-        while !list.is_empty() {
-            let end = list.0 as usize;
-            for place in (end - 1) / CHUNK * CHUNK..end {
+        while list.0 != 0 {
+            for place in list.last_chunk() * CHUNK..list.0 as usize {
                 let event = self.events[place];
                 let index = of(event.at);
                 used |= 1 << index;
                 self.push(&mut lists[index], event);
             }
-            self.drop_last(&mut list);
+            // As soon as it is empty, so that the lists can have it while it is in the cache.
+            self.drop_last_chunk(&mut list);
         }
         used
     }

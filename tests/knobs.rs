@@ -1,0 +1,107 @@
+//! No dead knobs: every field that describes the world changes what happens in it. That every field changes the
+//! resolved scenario is tested beside the language; here the run's digest has to move.
+//!
+//! Not in the list: `version`, `name`, `question` and `expect`, which are words about the scenario; `location`, which
+//! only the check uses (a link faster than light is an error); `horizon` beyond the end of the work; assertions,
+//! which judge a run and must not change it (tested below).
+
+use crate::common::{run, run_text};
+
+/// Small, and tight everywhere: queues overflow, buffers and windows bind, memory is written while it is copied.
+const TIGHT: &str = r#"Scenario(
+    version: 1, name: "tight", question: "q", expect: "e", seed: 3, horizon: "30 s", sample_interval: "100 ms",
+    payload: Sampled(share: "30 %"),
+    regions: [(name: "a"), (name: "b"), (name: "c")],
+    links: [
+        (from: "a", to: "b", delay: "10 ms", rate: "80 Mbit/s", queue: Packets(60),
+            loss: GilbertElliott(mean: "0.2 %", burst: 3), jitter: Normal(mean: "200 us", sd: "100 us")),
+        (from: "b", to: "a", delay: "11 ms", rate: "70 Mbit/s", queue: Bytes("100 kB"),
+            loss: Independent(mean: "0.1 %"), jitter: Uniform(max: "1 ms")),
+        (between: ("b", "c"), rtt: "8 ms", rate: "60 Mbit/s", queue: Bdp(1.2)),
+    ],
+    vms: [
+        (name: "first", region: "a", memory: Generated(pattern: RealWorld, size: "8 MiB",
+            dirty: (rate: "2000 pages/s", working_set: "30 %", bytes_per_write: "100 B"))),
+        (name: "second", region: "b", memory: Generated(pattern: Bursty, size: "4 MiB")),
+    ],
+    migrations: [
+        (name: "m1", vm: "first", to: "b", start: At("1 s"), downtime_limit: "100 ms", encoding: Hde(level: 1),
+            transport: (streams: 3, chunk: "16 KiB", window: "512 KiB",
+                tcp: (controller: Cubic, send_buffer: "128 KiB", notsent_lowat: "16 KiB", receive_buffer: "1 MiB"))),
+        (name: "m2", vm: "second", to: "c", start: After(migration: "m1", pause: "50 ms")),
+    ],
+    transfers: [
+        (name: "t1", from: "a", to: "c", size: "4 MB", at: "10 ms", streams: 2,
+            tcp: (controller: Reno, send_buffer: "4 MiB", receive_buffer: "64 KiB")),
+    ],
+    assertions: [(metric: MigrationTotalTime, statistic: Max, bound: AtMost("20 s"))],
+)"#;
+
+const CHANGES: &[&str] = &[
+    "seed=4",
+    "sample_interval=90 ms",
+    r#"payload=Sampled(share: "60 %")"#,
+    "payload=Real",
+    "links[0].delay=10.5 ms",
+    "links[0].rate=81 Mbit/s",
+    "links[0].queue=Packets(50)",
+    r#"links[0].loss.mean="0.3 %""#,
+    "links[0].loss.burst=4",
+    r#"links[0].jitter.mean="210 us""#,
+    r#"links[0].jitter.sd="110 us""#,
+    r#"links[1].loss.mean="2 %""#,
+    r#"links[1].jitter.max="2 ms""#,
+    r#"links[1].delay="12 ms""#,
+    r#"links[1].rate="60 Mbit/s""#,
+    "links[2].rtt=9 ms",
+    "links[2].rate=50 Mbit/s",
+    "links[2].queue=Bdp(1.1)",
+    "vms[first].memory.pattern=Sinusoidal",
+    "vms[first].memory.size=9 MiB",
+    "vms[first].memory.dirty.rate=2100 pages/s",
+    "vms[first].memory.dirty.working_set=40 %",
+    "vms[first].memory.dirty.bytes_per_write=200 B",
+    "migrations[m1].start=At(\"1.1 s\")",
+    "migrations[m1].downtime_limit=20 ms",
+    "migrations[m1].encoding=Raw",
+    "migrations[m1].encoding=Hde(level: 9)",
+    "migrations[m1].to=c",
+    "migrations[m1].transport.streams=4",
+    "migrations[m1].transport.chunk=20 KiB",
+    "migrations[m1].transport.window=400 KiB",
+    "migrations[m1].transport.tcp.controller=Reno",
+    "migrations[m1].transport.tcp.send_buffer=32 KiB",
+    "migrations[m1].transport.tcp.notsent_lowat=32 KiB",
+    "migrations[m1].transport.tcp.receive_buffer=16 KiB",
+    "migrations[m2].start.pause=60 ms",
+    "transfers[t1].from=b",
+    "transfers[t1].size=4.1 MB",
+    "transfers[t1].at=20 ms",
+    "transfers[t1].streams=3",
+    "transfers[t1].tcp.controller=Cubic",
+    "transfers[t1].tcp.send_buffer=48 KiB",
+    "transfers[t1].tcp.receive_buffer=72 KiB",
+];
+
+#[test]
+fn every_field_that_describes_the_world_moves_the_digest() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("tight.ron");
+    std::fs::write(&path, TIGHT).expect("a written scenario");
+    let before = run(&path, &[]).record.digest;
+    let idle: Vec<&&str> = CHANGES
+        .iter()
+        .filter(|change| run(&path, &[change]).record.digest == before)
+        .collect();
+    assert!(idle.is_empty(), "these change nothing: {idle:?}");
+}
+
+#[test]
+fn an_assertion_judges_a_run_and_does_not_change_it() {
+    let (with, without) = (
+        run_text(TIGHT).record,
+        run_text(&TIGHT.replace("20 s", "1 ms")).record,
+    );
+    assert_eq!(with.digest, without.digest);
+    assert_ne!(with.verdict, without.verdict);
+}
