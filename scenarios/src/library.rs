@@ -26,6 +26,7 @@ macro_rules! entries {
 const ENTRIES: &[Entry] = entries![
     "aws_triangle",
     "cross_region",
+    "first",
     "smoke/bulk_cubic_loss",
     "smoke/bulk_reno",
     "smoke/burst_loss",

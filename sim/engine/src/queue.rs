@@ -267,7 +267,9 @@ impl EventQueue {
             while let Some(event) = self.run.pop_if(|next| next.at.as_ns() <= end) {
                 self.front.push(event);
             }
-            self.pool.chunks(list).for_each(|events| self.front.extend_from_slice(events));
+            self.pool
+                .chunks(list)
+                .for_each(|events| self.front.extend_from_slice(events));
             self.front.sort_unstable_by_key(|event| Reverse(event.key()));
         }
         self.pool.clear(list);
