@@ -67,6 +67,7 @@ fn a_real_guest_arrives_bit_by_bit_while_its_memory_changes() {
     assert_eq!(migration.progress, Progress::Completed);
     // The destination has compared every page with the last image, and found them equal.
     assert_eq!(migration.verified_pages, (IMAGE_BYTES / 4096) as u64);
+    assert_eq!(record.inputs.len(), 3);
     // Two images' worth of changes came during the copy. Pages that the copy had passed travelled again, most of them
     // as differences; the others are in the dirty bitmap too, as in QEMU, but do not differ any more.
     assert!(migration.ram.dirty_sync_count >= 3);

@@ -57,6 +57,7 @@ pub(crate) fn run() -> RunRecord {
         question: "How long?".to_owned(),
         expect: "Not long.".to_owned(),
         scenario_hash: "ab".repeat(32),
+        inputs: Vec::new(),
         seed: u64::MAX,
         fidelity: Fidelity::Packet,
         ended: Ended::Horizon,

@@ -7,6 +7,7 @@ use longhaul_amst::SenderOptions;
 use longhaul_bulk as bulk;
 use longhaul_core::machine::PeerId;
 use longhaul_core::random::Streams;
+use longhaul_core::record::InputRecord;
 use longhaul_core::schedule::{Class, EntityId, Schedule};
 use longhaul_core::time::Instant;
 use longhaul_engine::Engine;
@@ -24,7 +25,7 @@ use thiserror::Error;
 use super::endpoint::{Endpoint, Protocol, Workload};
 use super::guest::Guest;
 use super::sample::Sampler;
-use super::scene::{SAMPLE, SCENE, Scene};
+use super::scene::{SAMPLE, SCENE, Scene, digest_of};
 use super::workload::{MigrationRun, TransferRun};
 use crate::schema::{
     Controller, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, PayloadMode, QueueLimit, Scenario,
@@ -70,6 +71,7 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
         scenario,
         streams,
         endpoints: Vec::new(),
+        inputs: Vec::new(),
     };
     let migrations = (0..scenario.migrations.len())
         .map(|i| builder.migration(i, base_dir))
@@ -77,7 +79,10 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     let transfers: Vec<TransferRun> = (0..scenario.transfers.len())
         .map(|i| builder.transfer(i))
         .collect();
-    let endpoints = builder.endpoints;
+    let (endpoints, inputs) = (builder.endpoints, builder.inputs);
+    for input in &inputs {
+        engine.mix(digest_of(&input.blake3));
+    }
     // The scene is entity 0, then come the endpoints.
     let first_network_entity = 1 + endpoints.len() as u32;
     let names: Vec<String> = scenario
@@ -98,13 +103,16 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     }
     engine.schedule(Instant::ZERO, Class::Observe, SCENE, SCENE, SAMPLE);
     let sampler = Sampler::new(scenario.sample_interval);
-    Ok(Scene::new(network, endpoints, migrations, transfers, sampler))
+    let mut scene = Scene::new(network, endpoints, migrations, transfers, sampler);
+    scene.inputs = inputs;
+    Ok(scene)
 }
 
 struct Builder<'a> {
     scenario: &'a Scenario,
     streams: Streams,
     endpoints: Vec<Endpoint>,
+    inputs: Vec<InputRecord>,
 }
 
 impl Builder<'_> {
@@ -185,7 +193,7 @@ impl Builder<'_> {
         TransferRun::new(&spec.name, sender, receiver)
     }
 
-    fn guest(&self, vm: &Vm, base_dir: &Path) -> Result<Guest, BuildError> {
+    fn guest(&mut self, vm: &Vm, base_dir: &Path) -> Result<Guest, BuildError> {
         let refuse = |reason: String| BuildError::Memory {
             vm: vm.name.clone(),
             reason,
@@ -213,7 +221,7 @@ impl Builder<'_> {
             Memory::Images { files, interval } => {
                 let images = files
                     .iter()
-                    .map(|file| read_image(&base_dir.join(file)))
+                    .map(|file| self.image(base_dir, file))
                     .collect::<Result<Vec<_>, _>>()?;
                 ImageSeries::new(&images, *interval)
                     .map(Guest::Recorded)
@@ -221,24 +229,31 @@ impl Builder<'_> {
             }
         }
     }
+
+    /// Reads a memory image and notes what was read.
+    fn image(&mut self, base_dir: &Path, file: &str) -> Result<Image, BuildError> {
+        let path = base_dir.join(file);
+        let name = path.display().to_string();
+        let unreadable = |error| BuildError::Unreadable {
+            path: name.clone(),
+            error,
+        };
+        let bytes = std::fs::metadata(&path).map_err(unreadable)?.len();
+        if bytes > LARGEST_IMAGE {
+            return Err(unreadable(std::io::Error::other("larger than 64 GiB")));
+        }
+        let content: Arc<[u8]> = std::fs::read(&path).map_err(unreadable)?.into();
+        self.inputs.push(InputRecord {
+            file: file.to_owned(),
+            bytes: content.len() as u64,
+            blake3: blake3::hash(&content).to_hex().to_string(),
+        });
+        Ok(Image { name, content })
+    }
 }
 
 /// Largest image file: 64 GiB, more than fits in the memory of most computers.
 const LARGEST_IMAGE: u64 = 64 << 30;
-
-fn read_image(path: &Path) -> Result<Image, BuildError> {
-    let name = path.display().to_string();
-    let unreadable = |error| BuildError::Unreadable {
-        path: name.clone(),
-        error,
-    };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > LARGEST_IMAGE {
-        return Err(unreadable(std::io::Error::other("larger than 64 GiB")));
-    }
-    let content: Arc<[u8]> = std::fs::read(path).map_err(unreadable)?.into();
-    Ok(Image { name, content })
-}
 
 fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) -> migration::SourceOptions {
     migration::SourceOptions {

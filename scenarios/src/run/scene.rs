@@ -6,7 +6,7 @@
 
 use longhaul_core::digest::Digest;
 use longhaul_core::machine::{CloseReason, Input, Output, PeerId, StreamId};
-use longhaul_core::record::EventRecord;
+use longhaul_core::record::{EventRecord, InputRecord};
 use longhaul_core::schedule::{Class, EntityId, Schedule};
 use longhaul_core::time::{Instant, Span};
 use longhaul_engine::{Engine, Event as EngineEvent, World};
@@ -45,6 +45,8 @@ pub struct Scene {
     pub events: Vec<EventRecord>,
     /// The time series.
     pub sampler: Sampler,
+    /// Files that were read to build it.
+    pub inputs: Vec<InputRecord>,
     attachments: Vec<Attachment>,
     outstanding: usize,
     /// Adds a word to the digest at this event: the canary of the determinism check.
@@ -68,6 +70,7 @@ impl Scene {
             transfers,
             events: Vec::new(),
             sampler,
+            inputs: Vec::new(),
             attachments: Vec::new(),
             outstanding,
             perturb_at: None,
@@ -300,7 +303,7 @@ fn disarm(engine: &mut Engine, endpoint: &mut Endpoint) {
 }
 
 /// A word that stands for a text in the run's digest.
-fn digest_of(text: &str) -> u64 {
+pub fn digest_of(text: &str) -> u64 {
     let mut digest = Digest::new();
     digest.mix_bytes(text.as_bytes());
     digest.value()

@@ -53,6 +53,7 @@ pub fn summarise(
         question: scenario.question.clone(),
         expect: scenario.expect.clone(),
         scenario_hash: loaded.hash.clone(),
+        inputs: scene.inputs.clone(),
         seed: scenario.seed,
         fidelity: Fidelity::Packet,
         ended,

@@ -24,6 +24,8 @@ pub struct RunRecord {
     pub expect: String,
     /// BLAKE3 of the canonical resolved scenario, hexadecimal.
     pub scenario_hash: String,
+    /// Files that the scenario names and the run has read.
+    pub inputs: Vec<InputRecord>,
     /// Root seed.
     pub seed: u64,
     /// How the network was simulated.
@@ -52,6 +54,17 @@ pub struct RunRecord {
     pub warnings: Vec<String>,
     /// The command that reproduces the run.
     pub reproduce: String,
+}
+
+/// A file that a run has read. The scenario's hash covers its name; this covers its content.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InputRecord {
+    /// Its name in the scenario.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// BLAKE3 of its content, hexadecimal.
+    pub blake3: String,
 }
 
 /// How the network was simulated.

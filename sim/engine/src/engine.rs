@@ -425,3 +425,6 @@ impl Schedule for Engine {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

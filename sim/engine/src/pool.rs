@@ -145,4 +145,10 @@ impl Pool {
         }
         used
     }
+
+    /// How many events the pool has room for.
+    #[cfg(test)]
+    pub(crate) fn places(&self) -> usize {
+        self.events.len()
+    }
 }

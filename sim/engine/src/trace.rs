@@ -111,3 +111,91 @@ impl TraceSink for Recorder {
         self.causes.remove(&event);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use longhaul_core::schedule::{Class, Schedule};
+
+    use super::*;
+    use crate::engine::{Budget, Engine, World};
+
+    /// Event 0 schedules 1 and a timer 2; event 1 takes the timer back and schedules 3.
+    #[derive(Default)]
+    struct Chain(Option<longhaul_core::schedule::TimerId>);
+
+    impl World for Chain {
+        fn handle(&mut self, event: &Event, engine: &mut Engine) {
+            let (me, then) = (event.target, Instant::from_ns(event.at.as_ns() + 10));
+            match event.token {
+                0 => {
+                    engine.schedule(then, Class::Arrival, me, me, 1);
+                    self.0 = Some(engine.schedule_timer(then, Class::Timer, me, me, 2));
+                }
+                1 => {
+                    engine.cancel(self.0.take().expect("event 0 came first"));
+                    engine.schedule(then, Class::Wake, me, me, 3);
+                }
+                _ => engine.mix(u64::from(event.token)),
+            }
+        }
+    }
+
+    fn run(engine: &mut Engine) {
+        let me = EntityId::new(5);
+        engine.schedule(Instant::ZERO, Class::World, me, me, 0);
+        engine.run(&mut Chain::default(), Budget::until(Instant::MAX));
+    }
+
+    #[test]
+    fn a_recorder_names_the_cause_of_every_event_in_its_window() {
+        let mut engine = Engine::new();
+        engine.set_trace(Recorder::new(1..9));
+        run(&mut engine);
+        let recorder = engine.take_trace::<Recorder>().expect("the sink that was set");
+        let me = EntityId::new(5);
+        let told: Vec<_> = recorder
+            .records()
+            .iter()
+            .map(|record| (record.index, record.token, record.cause))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (1, 1, EventId::new(Class::World, me, 0)),
+                (2, 3, EventId::new(Class::Arrival, me, 1)),
+            ]
+        );
+        assert_eq!(
+            recorder.records()[1].digest,
+            engine.position().digest,
+            "with what the world mixed in"
+        );
+        assert!(recorder.causes.is_empty(), "nothing is pending");
+        assert!(engine.take_trace::<Recorder>().is_none());
+    }
+
+    #[test]
+    fn what_is_scheduled_outside_the_run_is_caused_by_the_setup() {
+        let mut engine = Engine::new();
+        engine.set_trace(Recorder::new(0..u64::MAX));
+        run(&mut engine);
+        engine.schedule(engine.now(), Class::World, EntityId::new(6), EntityId::new(6), 4);
+        engine.run(&mut Chain::default(), Budget::until(Instant::MAX));
+        let recorder = engine.take_trace::<Recorder>().expect("the sink that was set");
+        let first = recorder.records()[0];
+        let last = recorder.records()[3];
+        assert_eq!((first.token, first.cause), (0, EventId::SETUP));
+        assert_eq!((last.token, last.cause), (4, EventId::SETUP));
+        let start = "event 3 at 20 ns: World#6.0 for 6, token 4, caused by setup, digest ";
+        assert!(last.to_string().starts_with(start), "{last}");
+    }
+
+    #[test]
+    fn a_trace_changes_nothing() {
+        let (mut traced, mut plain) = (Engine::new(), Engine::new());
+        traced.set_trace(Recorder::new(0..2));
+        run(&mut traced);
+        run(&mut plain);
+        assert_eq!(traced.position(), plain.position());
+    }
+}

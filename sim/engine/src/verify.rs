@@ -57,3 +57,84 @@ pub fn compare_windows(left: &[TraceRecord], right: &[TraceRecord]) -> Option<Di
         (left != right).then_some(Divergence { index, left, right })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use longhaul_core::schedule::{EntityId, EventId};
+    use longhaul_core::time::Instant;
+
+    use super::*;
+
+    /// Checkpoints after these numbers of events, of a run that goes wrong in event number `wrong`.
+    fn list(events: &[u64], wrong: u64) -> Vec<Checkpoint> {
+        events
+            .iter()
+            .map(|&events| Checkpoint {
+                events,
+                at: Instant::from_ns(events),
+                digest: if events > wrong { !events } else { events },
+            })
+            .collect()
+    }
+
+    #[test]
+    fn equal_runs_do_not_diverge_whatever_their_distances() {
+        let fine = list(&[4, 8, 12, 16, 18], u64::MAX);
+        let coarse = list(&[8, 16, 18], u64::MAX);
+        assert_eq!(first_divergence(&fine, &fine), None);
+        assert_eq!(first_divergence(&fine, &coarse), None);
+        assert_eq!(first_divergence(&[], &[]), None);
+    }
+
+    #[test]
+    fn the_window_holds_the_first_event_that_differs() {
+        let sound = list(&[4, 8, 12, 16, 18], u64::MAX);
+        for wrong in 0..18 {
+            for events in [&[4, 8, 12, 16, 18][..], &[8, 16, 18], &[18]] {
+                let window = first_divergence(&sound, &list(events, wrong)).expect("they differ");
+                assert!(window.contains(&wrong), "{wrong} is not in {window:?}");
+                let common = events.iter().filter(|&&events| events <= wrong).max();
+                assert_eq!(
+                    window.start,
+                    common.copied().unwrap_or(0),
+                    "it starts at the last agreement"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_longer_run_differs_after_the_last_agreement() {
+        let short = list(&[4, 8, 9], u64::MAX);
+        let long = list(&[4, 8, 12, 13], u64::MAX);
+        assert_eq!(first_divergence(&short, &long), Some(8..13));
+        assert_eq!(first_divergence(&long, &[]), Some(0..13));
+    }
+
+    fn record(index: u64) -> TraceRecord {
+        TraceRecord {
+            index,
+            at: Instant::from_ns(index),
+            id: EventId::from_u64(index),
+            target: EntityId::new(0),
+            token: 0,
+            cause: EventId::SETUP,
+            digest: index,
+        }
+    }
+
+    #[test]
+    fn windows_are_compared_event_by_event() {
+        let left = [record(10), record(11), record(12)];
+        assert_eq!(compare_windows(&left, &left), None);
+        let mut right = left;
+        right[1].digest = 0;
+        let found = compare_windows(&left, &right).expect("a fact of the world differs");
+        assert_eq!(
+            (found.index, found.left, found.right),
+            (11, Some(left[1]), Some(right[1]))
+        );
+        let found = compare_windows(&left[..2], &left).expect("one run has ended");
+        assert_eq!((found.index, found.left, found.right), (12, None, Some(left[2])));
+    }
+}
