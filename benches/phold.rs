@@ -15,6 +15,9 @@ use longhaul_core::digest::Digest;
 use longhaul_core::schedule::{Class, EntityId, EventId, Schedule};
 use longhaul_core::time::{Instant, Span};
 use longhaul_engine::{Budget, Engine, Event, Stopped, World};
+use support::{Stopwatch, median};
+
+mod support;
 
 const PROCESSES: u32 = 1024;
 const EVENTS_PER_PROCESS: u32 = 16;
@@ -305,19 +308,10 @@ struct Sample {
 }
 
 /// Runs a variant in this process and prints the sample.
-#[expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "a benchmark measures wall time"
-)]
 fn child(variant: usize, events: u64) {
-    let start = std::time::Instant::now();
+    let stopwatch = Stopwatch::start();
     let digest = (VARIANTS[variant].run)(events);
-    let wall_ns = start.elapsed().as_nanos() as f64;
-    // Processor time where the system tells it: other work on the machine disturbs it less.
-    let processor_ns = std::fs::read_to_string("/proc/self/schedstat")
-        .ok()
-        .and_then(|stat| stat.split(' ').next()?.parse::<f64>().ok());
+    let ns_per_event = stopwatch.elapsed_ns() / events as f64;
     let peak_kib = std::fs::read_to_string("/proc/self/status")
         .ok()
         .and_then(|status| {
@@ -325,8 +319,7 @@ fn child(variant: usize, events: u64) {
             line.split_whitespace().nth(1)?.parse::<u64>().ok()
         })
         .unwrap_or(0);
-    let ns = processor_ns.unwrap_or(wall_ns);
-    println!("{} {peak_kib} {digest}", ns / events as f64);
+    println!("{ns_per_event} {peak_kib} {digest}");
 }
 
 /// Runs a variant in a child process.
@@ -381,14 +374,10 @@ fn main() {
         "{:<32} {:>10} {:>12} {:>8} {:>12}",
         "variant", "ns/event", "M events/s", "ratio", "peak MiB"
     );
-    let median = |samples: &[Sample]| {
-        let mut values: Vec<f64> = samples.iter().map(|sample| sample.ns_per_event).collect();
-        values.sort_by(f64::total_cmp);
-        values[ROUNDS / 2]
-    };
-    let reference = median(&samples[REFERENCE]);
+    let typical = |samples: &[Sample]| median(samples.iter().map(|sample| sample.ns_per_event).collect());
+    let reference = typical(&samples[REFERENCE]);
     for (variant, samples) in VARIANTS.iter().zip(&samples) {
-        let ns = median(samples);
+        let ns = typical(samples);
         let peak = samples.iter().map(|sample| sample.peak_kib).max().unwrap_or(0);
         let peak = if peak == 0 {
             "-".to_owned()

@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::hint::black_box;
 
 use longhaul_core::digest::Digest;
 use longhaul_core::random::{Stream, Streams};
@@ -13,6 +12,9 @@ use longhaul_core::schedule::{EntityId, EventId};
 use longhaul_core::time::Instant;
 use longhaul_engine::Event;
 use longhaul_engine::queue::EventQueue;
+use support::{Stopwatch, median};
+
+mod support;
 
 const SIZES: [usize; 5] = [100, 1_000, 10_000, 100_000, 1_000_000];
 const ROUNDS: usize = 5;
@@ -67,11 +69,6 @@ impl Queue for BinaryHeap<Reverse<Event>> {
 }
 
 /// Nanoseconds per operation, and the digest of the order in which the events came.
-#[expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "a benchmark measures wall time"
-)]
 fn hold<Q: Queue>(pending: usize, operations: usize, increments: &[u64]) -> (f64, u64) {
     let mut queue = Q::default();
     let mut increments = (0..).zip(increments.iter().cycle());
@@ -97,18 +94,10 @@ fn hold<Q: Queue>(pending: usize, operations: usize, increments: &[u64]) -> (f64
     };
     // Once round, so that the measured part sees the stationary distribution.
     operate(pending);
-    let start = std::time::Instant::now();
+    let stopwatch = Stopwatch::start();
     operate(operations);
-    let elapsed = start.elapsed();
-    (
-        elapsed.as_nanos() as f64 / operations as f64,
-        black_box(digest.value()),
-    )
-}
-
-fn median(mut values: [f64; ROUNDS]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[ROUNDS / 2]
+    let ns = stopwatch.elapsed_ns();
+    (ns / operations as f64, digest.value())
 }
 
 fn main() {
@@ -124,13 +113,14 @@ fn main() {
             "pending", "radix wheel", "binary heap", "ratio"
         );
         for pending in SIZES {
-            let (mut wheel, mut heap) = ([0.0; ROUNDS], [0.0; ROUNDS]);
-            for round in 0..ROUNDS {
+            let (mut wheel, mut heap) = (Vec::new(), Vec::new());
+            for _ in 0..ROUNDS {
                 let (wheel_ns, wheel_order) = hold::<EventQueue>(pending, operations, &increments);
                 let (heap_ns, heap_order) =
                     hold::<BinaryHeap<Reverse<Event>>>(pending, operations, &increments);
                 assert_eq!(wheel_order, heap_order, "the queues disagree about the order");
-                (wheel[round], heap[round]) = (wheel_ns, heap_ns);
+                wheel.push(wheel_ns);
+                heap.push(heap_ns);
             }
             let (wheel, heap) = (median(wheel), median(heap));
             println!("{pending:>12} {wheel:>14.1} {heap:>14.1} {:>8.2}", wheel / heap);

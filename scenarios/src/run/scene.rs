@@ -7,7 +7,7 @@
 use longhaul_core::digest::Digest;
 use longhaul_core::machine::{CloseReason, Input, Output, PeerId, StreamId};
 use longhaul_core::record::{EventRecord, InputRecord};
-use longhaul_core::schedule::{Class, EntityId, Schedule};
+use longhaul_core::schedule::{Class, EntityId, Schedule, TimerId};
 use longhaul_core::time::{Instant, Span};
 use longhaul_engine::{Engine, Event as EngineEvent, World};
 use longhaul_net::network::Network;
@@ -47,6 +47,7 @@ pub struct Scene {
     pub sampler: Sampler,
     /// Files that were read to build it.
     pub inputs: Vec<InputRecord>,
+    next_sample: Option<TimerId>,
     attachments: Vec<Attachment>,
     outstanding: usize,
     /// Adds a word to the digest at this event: the canary of the determinism check.
@@ -71,6 +72,7 @@ impl Scene {
             events: Vec::new(),
             sampler,
             inputs: Vec::new(),
+            next_sample: None,
             attachments: Vec::new(),
             outstanding,
             perturb_at: None,
@@ -96,11 +98,10 @@ impl Scene {
             &self.migrations,
             &self.transfers,
         );
-        // The last sample is the first one after everything has ended.
-        if self.outstanding > 0 {
+        self.next_sample = (self.outstanding > 0).then(|| {
             let next = now.saturating_add(self.sampler.interval());
-            engine.schedule(next, Class::Observe, SCENE, SCENE, SAMPLE);
-        }
+            engine.schedule_timer(next, Class::Observe, SCENE, SCENE, SAMPLE)
+        });
     }
 
     /// Hands one input to a machine and carries out what it answers.
@@ -226,6 +227,13 @@ impl Scene {
         });
         if ended {
             self.outstanding -= 1;
+            if self.outstanding == 0
+                && let Some(timer) = self.next_sample.take()
+            {
+                // The last sample shows the end, and nothing waits for it.
+                engine.cancel(timer);
+                self.sample(engine);
+            }
             if let Workload::Migration(index) = workload {
                 self.start_dependents(engine, now, index);
             }

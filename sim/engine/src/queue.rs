@@ -143,15 +143,11 @@ impl EventQueue {
     #[inline]
     fn insert(&mut self, event: Event) {
         let len = self.front.len();
-        let floor = len.saturating_sub(REACH);
-        let mut at = len;
-        while at > floor && self.front[at - 1].precedes(&event) {
-            at -= 1;
-        }
-        if len - at == REACH {
+        if len >= REACH && self.front[len - REACH].precedes(&event) {
             self.insert_late(event.at, event.id, event.target, event.token);
         } else {
-            self.front.insert(at, event);
+            self.front.push(event);
+            settle(&mut self.front);
         }
     }
 
@@ -177,8 +173,8 @@ impl EventQueue {
         }
     }
 
-    /// Fills the empty front with the first events of run and wheel. Returns whether there is one that can be
-    /// reached without looking beyond `limit`.
+    /// Fills the empty front with the first events of run and wheel, without moving the origin beyond `limit`.
+    /// Returns whether there are any.
     #[inline(never)]
     fn refill(&mut self, limit: u64) -> bool {
         loop {
@@ -186,9 +182,6 @@ impl EventQueue {
             if let Some(next) = self.run.last()
                 && first.is_none_or(|(_, _, start)| next.at.as_ns() < start)
             {
-                if next.at.as_ns() > limit {
-                    return false;
-                }
                 self.take_piece(first.map(|(_, _, start)| start));
                 return true;
             }
@@ -300,7 +293,7 @@ impl EventQueue {
             }
         }
         if usize::from(most) <= FEW {
-            insertion_sort(&mut self.run);
+            (1..self.run.len()).for_each(|next| settle(&mut self.run[..=next]));
         } else {
             self.run.sort_unstable_by_key(|event| Reverse(event.key()));
         }
@@ -331,18 +324,16 @@ fn digit(time: u64, level: usize) -> usize {
     (time >> (level as u32 * DIGIT)) as usize % SLOTS
 }
 
-/// Sorts events that are almost sorted, last one first.
+/// Moves the last event to its place among those before it, which are sorted, last one first.
 #[inline]
-fn insertion_sort(events: &mut [Event]) {
-    for next in 1..events.len() {
-        let event = events[next];
-        let mut at = next;
-        while at > 0 && events[at - 1].precedes(&event) {
-            events[at] = events[at - 1];
-            at -= 1;
-        }
-        events[at] = event;
+fn settle(events: &mut [Event]) {
+    let mut at = events.len() - 1;
+    let event = events[at];
+    while at > 0 && events[at - 1].precedes(&event) {
+        events[at] = events[at - 1];
+        at -= 1;
     }
+    events[at] = event;
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! The run loop: its order, its budgets, its timers, and that slices add up to the whole.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_core::time::Span;
@@ -223,8 +225,9 @@ impl Busy {
             digest.mix(n);
             (digest.value() >> 32) % n
         };
-        for _ in 0..draw(3) {
-            let at = event.at + Span::from_ns(draw(1 << draw(30)));
+        for _ in 0..1 + draw(2) {
+            let bits = draw(30);
+            let at = event.at + Span::from_ns(draw(1 << bits));
             let class = Class::from_number(draw(5) as u8).expect("a class below 5");
             let (source, target) = (
                 entity(draw(SOURCES.into()) as u32),

@@ -1,3 +1,5 @@
+//! The wheel against a binary heap, on every shape of delays.
+
 use std::collections::BinaryHeap;
 
 use longhaul_core::random::{Stream, Streams};
