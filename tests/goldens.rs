@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use longhaul_core::record::{Progress, RunRecord};
 
-use crate::common::{run, smoke_scenarios};
+use crate::common::{root, run, smoke_scenarios};
 
 #[test]
 fn every_smoke_scenario_gives_its_golden_records() {
@@ -20,6 +20,17 @@ fn every_smoke_scenario_gives_its_golden_records() {
             insta::assert_snapshot!(name, table(&output.record));
         });
     }
+}
+
+#[test]
+fn the_readme_shows_the_first_scenario_and_its_real_result() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let path = root().join("scenarios/first.ron");
+    let scenario = std::fs::read_to_string(&path).expect("the first scenario");
+    let body = scenario.split_once("Scenario(").expect("a scenario").1;
+    assert!(readme.contains(body.trim_end()), "the README shows another scenario than scenarios/first.ron");
+    let digest = run(&path, &[]).record.digest;
+    assert!(readme.contains(&format!("digest: {digest}")), "the README shows another result than {digest}");
 }
 
 fn table(record: &RunRecord) -> String {

@@ -3,53 +3,19 @@
 use std::any::Any;
 
 use longhaul_core::digest::{Checkpoint, Digest};
-use longhaul_core::schedule::{Class, EntityId, EventId, Schedule, TimerId};
+use longhaul_core::schedule::{EntityId, EventId};
 use longhaul_core::time::Instant;
 
 use crate::checkpoints::Checkpoints;
+use crate::event::Event;
 use crate::queue::EventQueue;
 use crate::timers::Timers;
 use crate::trace::TraceSink;
 
-/// The top bit of a queue entry's token: the rest is a slot of [`Timers`].
+mod schedule;
+
+/// The top bit of the token of an event in the queue: if set, the rest is a slot of [`Timers`].
 const TIMER: u32 = 1 << 31;
-
-/// Cancelled timers that the queue may hold before it is swept, however few other events are pending.
-const SWEEP_FLOOR: u64 = 1024;
-
-/// Something that happens. Ordered by time and identity, which no two events share.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Event {
-    /// When.
-    pub at: Instant,
-    /// Its identity, which says who scheduled it and of which class it is.
-    pub id: EventId,
-    /// For whom.
-    pub target: EntityId,
-    /// What about; below 2^31.
-    pub token: u32,
-}
-
-impl Event {
-    /// What an unused place of the queue holds: after every event that can be scheduled.
-    pub(crate) const UNUSED: Event = Event {
-        at: Instant::MAX,
-        id: EventId::SETUP,
-        target: EntityId::new(0),
-        token: 0,
-    };
-
-    /// Time and identity in one number: what decides the order of events.
-    #[inline]
-    pub(crate) fn key(&self) -> u128 {
-        u128::from(self.at.as_ns()) << 64 | u128::from(self.id.as_u64())
-    }
-
-    #[inline]
-    pub(crate) fn precedes(&self, other: &Event) -> bool {
-        self.key() < other.key()
-    }
-}
 
 /// What the events mean.
 pub trait World {
@@ -245,57 +211,6 @@ impl Engine {
         self.executed += 1;
     }
 
-    /// Issues the next event of `source`.
-    #[inline]
-    fn issue(&mut self, at: Instant, class: Class, source: EntityId, target: EntityId, token: u32) -> Event {
-        if at < self.now {
-            self.refuse_the_past(at, target);
-        }
-        assert!(
-            token < TIMER,
-            "a token of 2^31 or more for entity {}",
-            target.index()
-        );
-        let index = source.index() as usize;
-        if index >= self.counters.len() {
-            self.know(source);
-        }
-        let counter = &mut self.counters[index];
-        let id = EventId::new(class, source, *counter);
-        *counter += 1;
-        self.pending += 1;
-        if self.trace.is_some() {
-            self.trace_scheduled(at, id, target, token);
-        }
-        Event {
-            at,
-            id,
-            target,
-            token,
-        }
-    }
-
-    /// Starts a counter for `source`.
-    #[cold]
-    fn know(&mut self, source: EntityId) {
-        self.counters.resize(source.index() as usize + 1, 0);
-    }
-
-    // Out of line, and by value: an event whose address is taken on the way to the queue would have to pass
-    // through memory, which costs more than the rest of this path together.
-    #[cold]
-    fn trace_scheduled(&mut self, at: Instant, id: EventId, target: EntityId, token: u32) {
-        if let Some(trace) = &mut self.trace {
-            let event = Event {
-                at,
-                id,
-                target,
-                token,
-            };
-            trace.scheduled(&event, self.current, self.now);
-        }
-    }
-
     #[cold]
     fn trace_executed(&mut self, at: Instant, id: EventId, target: EntityId, token: u32) {
         if let Some(trace) = &mut self.trace {
@@ -307,31 +222,6 @@ impl Engine {
             };
             trace.executed(&event, self.executed, self.digest.value());
         }
-    }
-
-    #[cold]
-    fn refuse_the_past(&self, at: Instant, target: EntityId) -> ! {
-        panic!(
-            "an event for entity {} at {} ns when it is {} ns, while handling {}",
-            target.index(),
-            at.as_ns(),
-            self.now.as_ns(),
-            self.current
-        );
-    }
-
-    /// Frees the queue of cancelled timers.
-    #[cold]
-    fn sweep(&mut self) {
-        let timers = &mut self.timers;
-        self.queue.retain(|event| {
-            let slot = event.token ^ TIMER;
-            if event.token & TIMER == 0 || timers.is_pending(slot) {
-                return true;
-            }
-            timers.remove(slot);
-            false
-        });
     }
 
     /// Mixes a fact of the world into the digest, such as the contents of what was delivered.
@@ -376,53 +266,6 @@ impl Engine {
     pub fn take_trace<S: TraceSink>(&mut self) -> Option<Box<S>> {
         let sink: Box<dyn Any> = self.trace.take()?;
         Some(sink.downcast().expect("a trace sink of the type that was set"))
-    }
-}
-
-impl Schedule for Engine {
-    #[inline]
-    fn now(&self) -> Instant {
-        self.now
-    }
-
-    #[inline]
-    fn schedule(&mut self, at: Instant, class: Class, source: EntityId, target: EntityId, token: u32) {
-        let event = self.issue(at, class, source, target, token);
-        self.queue.push(event);
-    }
-
-    #[inline]
-    fn schedule_timer(
-        &mut self,
-        at: Instant,
-        class: Class,
-        source: EntityId,
-        target: EntityId,
-        token: u32,
-    ) -> TimerId {
-        let event = self.issue(at, class, source, target, token);
-        let timer = self.timers.add(event.id, token);
-        self.queue.push(Event {
-            token: TIMER | timer.slot,
-            ..event
-        });
-        timer
-    }
-
-    fn cancel(&mut self, timer: TimerId) -> bool {
-        let Some(id) = self.timers.cancel(timer) else {
-            return false;
-        };
-        self.pending -= 1;
-        if let Some(trace) = &mut self.trace {
-            trace.cancelled(id, self.current, self.now);
-        }
-        // What was cancelled takes no more room than what is pending: the sweep looks at less than twice as
-        // many entries as were cancelled since the last one.
-        if self.timers.cancelled() > self.pending.max(SWEEP_FLOOR) {
-            self.sweep();
-        }
-        true
     }
 }
 

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`engine`] | [`Engine`]: the clock, the run loop, the budget of a run |
+//! | [`event`] | [`Event`] |
 //! | [`queue`] | the event queue, a radix wheel |
 //! | [`timers`] | events that may be taken back |
 //! | [`checkpoints`] | the digest at regular distances, in bounded memory |
@@ -19,10 +20,12 @@
 pub mod check;
 pub mod checkpoints;
 pub mod engine;
+pub mod event;
 mod pool;
 pub mod queue;
 pub mod timers;
 pub mod trace;
 pub mod verify;
 
-pub use engine::{Budget, Engine, Event, Stopped, World};
+pub use engine::{Budget, Engine, Stopped, World};
+pub use event::Event;

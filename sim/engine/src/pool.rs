@@ -6,7 +6,7 @@
 
 use longhaul_core::time::Instant;
 
-use crate::engine::Event;
+use crate::event::Event;
 
 /// Events per chunk.
 const CHUNK: usize = 64;

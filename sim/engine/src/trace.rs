@@ -10,7 +10,7 @@ use std::ops::Range;
 use longhaul_core::schedule::{EntityId, EventId};
 use longhaul_core::time::Instant;
 
-use crate::engine::Event;
+use crate::event::Event;
 
 /// Is told what the engine does. Must not influence the run: it sees events, and no door to the engine.
 pub trait TraceSink: Any + Send {

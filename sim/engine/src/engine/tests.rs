@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use longhaul_core::schedule::{Class, Schedule, TimerId};
 use longhaul_core::time::Span;
 use proptest::prelude::*;
 
+use super::schedule::SWEEP_FLOOR;
 use super::*;
 
 const SOURCES: u32 = 8;
