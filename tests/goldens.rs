@@ -28,9 +28,15 @@ fn the_readme_shows_the_first_scenario_and_its_real_result() {
     let path = root().join("scenarios/first.ron");
     let scenario = std::fs::read_to_string(&path).expect("the first scenario");
     let body = scenario.split_once("Scenario(").expect("a scenario").1;
-    assert!(readme.contains(body.trim_end()), "the README shows another scenario than scenarios/first.ron");
+    assert!(
+        readme.contains(body.trim_end()),
+        "the README shows another scenario than scenarios/first.ron"
+    );
     let digest = run(&path, &[]).record.digest;
-    assert!(readme.contains(&format!("digest: {digest}")), "the README shows another result than {digest}");
+    assert!(
+        readme.contains(&format!("digest: {digest}")),
+        "the README shows another result than {digest}"
+    );
 }
 
 fn table(record: &RunRecord) -> String {

@@ -45,15 +45,6 @@ impl Fingerprint {
     /// That of a finished run.
     pub fn of(output: &RunOutput) -> Fingerprint {
         let record = &output.record;
-        let end = Checkpoint {
-            events: record.events,
-            at: Instant::from_ns(record.simulated_ns),
-            digest: u64::from_str_radix(&record.digest, 16).expect("a digest is 16 hexadecimal digits"),
-        };
-        let mut checkpoints = output.checkpoints.clone();
-        if checkpoints.last() != Some(&end) {
-            checkpoints.push(end);
-        }
         let pack = |event: &TraceRecord| PackedEvent {
             index: event.index,
             at: event.at,
@@ -65,7 +56,7 @@ impl Fingerprint {
         };
         Fingerprint {
             scenario_hash: record.scenario_hash.clone(),
-            checkpoints,
+            checkpoints: output.checkpoints.clone(),
             trace: output.trace.iter().map(pack).collect(),
         }
     }

@@ -67,7 +67,7 @@ pub struct RunOutput {
     pub events: Vec<EventRecord>,
     /// The time series.
     pub series: Vec<SampleRecord>,
-    /// Digests along the way.
+    /// Digests along the way; the last one is the end of the run.
     pub checkpoints: Vec<Checkpoint>,
     /// The traced engine events.
     pub trace: Vec<TraceRecord>,
@@ -146,11 +146,16 @@ impl Simulation {
             .engine
             .take_trace::<Recorder>()
             .map_or_else(Vec::new, |sink| sink.records().to_vec());
+        // The end of the run closes the list, so that two runs can be compared to their last event.
+        let mut checkpoints = self.engine.checkpoints().to_vec();
+        if checkpoints.last() != Some(&self.engine.position()) {
+            checkpoints.push(self.engine.position());
+        }
         RunOutput {
             record,
             events: self.scene.events,
             series: self.scene.sampler.into_samples(),
-            checkpoints: self.engine.checkpoints().to_vec(),
+            checkpoints,
             trace,
         }
     }

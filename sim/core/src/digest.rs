@@ -16,6 +16,7 @@ pub struct Digest(u64);
 
 impl Digest {
     /// The digest of nothing.
+    #[inline]
     pub const fn new() -> Digest {
         Digest(0x6c6f_6e67_6861_756c) // "longhaul"
     }
@@ -28,6 +29,7 @@ impl Digest {
     }
 
     /// Absorbs bytes, with their length.
+    #[inline]
     pub fn mix_bytes(&mut self, bytes: &[u8]) {
         self.mix(bytes.len() as u64);
         for chunk in bytes.chunks(8) {
@@ -38,6 +40,7 @@ impl Digest {
     }
 
     /// The digest so far.
+    #[inline]
     pub const fn value(self) -> u64 {
         self.0
     }

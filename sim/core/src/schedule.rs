@@ -21,12 +21,14 @@ impl EntityId {
     ///
     /// # Panics
     /// At [`EntityId::LIMIT`] and above.
+    #[inline]
     pub const fn new(index: u32) -> EntityId {
         assert!(index < EntityId::LIMIT, "more than 2^24 entities");
         EntityId(index)
     }
 
     /// The index, below [`EntityId::LIMIT`].
+    #[inline]
     pub const fn index(self) -> u32 {
         self.0
     }
@@ -50,6 +52,7 @@ pub enum Class {
 
 impl Class {
     /// The class with this number.
+    #[inline]
     pub const fn from_number(number: u8) -> Option<Class> {
         match number {
             0 => Some(Class::World),
@@ -77,6 +80,7 @@ impl EventId {
     ///
     /// # Panics
     /// If the source has used up its counter.
+    #[inline]
     pub const fn new(class: Class, source: EntityId, counter: u64) -> EventId {
         assert!(
             counter < EventId::COUNTER_LIMIT,
@@ -86,26 +90,31 @@ impl EventId {
     }
 
     /// The packed form.
+    #[inline]
     pub const fn as_u64(self) -> u64 {
         self.0
     }
 
     /// From the packed form.
+    #[inline]
     pub const fn from_u64(packed: u64) -> EventId {
         EventId(packed)
     }
 
     /// The class, or `None` for [`EventId::SETUP`].
+    #[inline]
     pub const fn class(self) -> Option<Class> {
         Class::from_number((self.0 >> 60) as u8)
     }
 
     /// Who scheduled the event.
+    #[inline]
     pub const fn source(self) -> EntityId {
         EntityId((self.0 >> 36) as u32 & (EntityId::LIMIT - 1))
     }
 
     /// How many events the source had scheduled before.
+    #[inline]
     pub const fn counter(self) -> u64 {
         self.0 & (EventId::COUNTER_LIMIT - 1)
     }

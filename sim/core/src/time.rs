@@ -24,21 +24,25 @@ impl Instant {
     pub const MAX: Instant = Instant(u64::MAX);
 
     /// The instant `ns` nanoseconds after the start of the run.
+    #[inline]
     pub const fn from_ns(ns: u64) -> Instant {
         Instant(ns)
     }
 
     /// Nanoseconds since the start of the run.
+    #[inline]
     pub const fn as_ns(self) -> u64 {
         self.0
     }
 
     /// The span from `earlier` to `self`, zero if `earlier` is later.
+    #[inline]
     pub const fn saturating_since(self, earlier: Instant) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
 
     /// `self + span`, or [`Instant::MAX`] beyond the range.
+    #[inline]
     pub const fn saturating_add(self, span: Span) -> Instant {
         Instant(self.0.saturating_add(span.0))
     }
@@ -51,46 +55,55 @@ impl Span {
     pub const MAX: Span = Span(u64::MAX);
 
     /// A span of `ns` nanoseconds.
+    #[inline]
     pub const fn from_ns(ns: u64) -> Span {
         Span(ns)
     }
 
     /// A span of `us` microseconds.
+    #[inline]
     pub const fn from_us(us: u64) -> Span {
         Span(us * 1_000)
     }
 
     /// A span of `ms` milliseconds.
+    #[inline]
     pub const fn from_ms(ms: u64) -> Span {
         Span(ms * 1_000_000)
     }
 
     /// A span of `s` seconds.
+    #[inline]
     pub const fn from_s(s: u64) -> Span {
         Span(s * 1_000_000_000)
     }
 
     /// Length in nanoseconds.
+    #[inline]
     pub const fn as_ns(self) -> u64 {
         self.0
     }
 
     /// Length in seconds, rounded to a double; for display and statistics only.
+    #[inline]
     pub fn as_s_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }
 
     /// The shorter span `self - other`, zero if `other` is longer.
+    #[inline]
     pub const fn saturating_sub(self, other: Span) -> Span {
         Span(self.0.saturating_sub(other.0))
     }
 
     /// The longer span `self + other`, or [`Span::MAX`] beyond the range.
+    #[inline]
     pub const fn saturating_add(self, other: Span) -> Span {
         Span(self.0.saturating_add(other.0))
     }
 
     /// `self * factor`, or [`Span::MAX`] beyond the range.
+    #[inline]
     pub const fn saturating_mul(self, factor: u64) -> Span {
         Span(self.0.saturating_mul(factor))
     }
@@ -98,12 +111,14 @@ impl Span {
 
 impl Add<Span> for Instant {
     type Output = Instant;
+    #[inline]
     fn add(self, span: Span) -> Instant {
         Instant(self.0.checked_add(span.0).expect("virtual time left its range"))
     }
 }
 
 impl AddAssign<Span> for Instant {
+    #[inline]
     fn add_assign(&mut self, span: Span) {
         *self = *self + span;
     }
@@ -111,6 +126,7 @@ impl AddAssign<Span> for Instant {
 
 impl Sub<Span> for Instant {
     type Output = Instant;
+    #[inline]
     fn sub(self, span: Span) -> Instant {
         Instant(
             self.0
@@ -122,6 +138,7 @@ impl Sub<Span> for Instant {
 
 impl Sub<Instant> for Instant {
     type Output = Span;
+    #[inline]
     fn sub(self, earlier: Instant) -> Span {
         Span(self.0.checked_sub(earlier.0).expect("virtual time ran backwards"))
     }
@@ -129,12 +146,14 @@ impl Sub<Instant> for Instant {
 
 impl Add for Span {
     type Output = Span;
+    #[inline]
     fn add(self, other: Span) -> Span {
         Span(self.0.checked_add(other.0).expect("a span left its range"))
     }
 }
 
 impl AddAssign for Span {
+    #[inline]
     fn add_assign(&mut self, other: Span) {
         *self = *self + other;
     }
@@ -142,12 +161,14 @@ impl AddAssign for Span {
 
 impl Sub for Span {
     type Output = Span;
+    #[inline]
     fn sub(self, other: Span) -> Span {
         Span(self.0.checked_sub(other.0).expect("a span below zero"))
     }
 }
 
 impl SubAssign for Span {
+    #[inline]
     fn sub_assign(&mut self, other: Span) {
         *self = *self - other;
     }
@@ -155,6 +176,7 @@ impl SubAssign for Span {
 
 impl Mul<u64> for Span {
     type Output = Span;
+    #[inline]
     fn mul(self, factor: u64) -> Span {
         Span(self.0.checked_mul(factor).expect("a span left its range"))
     }
@@ -162,6 +184,7 @@ impl Mul<u64> for Span {
 
 impl Div<u64> for Span {
     type Output = Span;
+    #[inline]
     fn div(self, divisor: u64) -> Span {
         Span(self.0 / divisor)
     }

@@ -24,16 +24,19 @@ pub struct Probability(u64);
 
 impl BitRate {
     /// A rate of `bits` bits per second.
+    #[inline]
     pub const fn from_bits_per_s(bits: u64) -> BitRate {
         BitRate(bits)
     }
 
     /// Bits per second.
+    #[inline]
     pub const fn as_bits_per_s(self) -> u64 {
         self.0
     }
 
     /// The rate at which `bytes` pass in `span`, rounded down; `None` for an empty span.
+    #[inline]
     pub fn of(bytes: u64, span: Span) -> Option<BitRate> {
         let bits = u128::from(bytes) * 8 * 1_000_000_000;
         let rate = bits.checked_div(u128::from(span.as_ns()))?;
@@ -41,6 +44,7 @@ impl BitRate {
     }
 
     /// The time that `bytes` take at this rate, rounded up to a whole nanosecond; [`Span::MAX`] at rate 0.
+    #[inline]
     pub fn time_for(self, bytes: u64) -> Span {
         if self.0 == 0 {
             return Span::MAX;
@@ -50,6 +54,7 @@ impl BitRate {
     }
 
     /// Whole bytes that pass in `span` at this rate.
+    #[inline]
     pub fn bytes_in(self, span: Span) -> u64 {
         let bytes = u128::from(self.0) * u128::from(span.as_ns()) / 8_000_000_000;
         u64::try_from(bytes).unwrap_or(u64::MAX)
@@ -58,21 +63,25 @@ impl BitRate {
 
 impl ByteSize {
     /// A size of `bytes` bytes.
+    #[inline]
     pub const fn from_bytes(bytes: u64) -> ByteSize {
         ByteSize(bytes)
     }
 
     /// A size of `kib` × 1024 bytes.
+    #[inline]
     pub const fn from_kib(kib: u64) -> ByteSize {
         ByteSize(kib << 10)
     }
 
     /// A size of `mib` × 1024² bytes.
+    #[inline]
     pub const fn from_mib(mib: u64) -> ByteSize {
         ByteSize(mib << 20)
     }
 
     /// Size in bytes.
+    #[inline]
     pub const fn as_bytes(self) -> u64 {
         self.0
     }
@@ -80,12 +89,14 @@ impl ByteSize {
 
 impl Add for ByteSize {
     type Output = ByteSize;
+    #[inline]
     fn add(self, other: ByteSize) -> ByteSize {
         ByteSize(self.0.checked_add(other.0).expect("a size left its range"))
     }
 }
 
 impl AddAssign for ByteSize {
+    #[inline]
     fn add_assign(&mut self, other: ByteSize) {
         *self = *self + other;
     }
@@ -100,6 +111,7 @@ impl Probability {
     pub const ONE: Probability = Probability(Probability::PARTS);
 
     /// `parts` of 10^12, or `None` above one.
+    #[inline]
     pub const fn from_parts(parts: u64) -> Option<Probability> {
         if parts <= Probability::PARTS {
             Some(Probability(parts))
@@ -109,6 +121,7 @@ impl Probability {
     }
 
     /// `numerator / denominator` rounded to the nearest part, or `None` above one or for a zero denominator.
+    #[inline]
     pub fn from_ratio(numerator: u64, denominator: u64) -> Option<Probability> {
         if denominator == 0 {
             return None;
@@ -119,11 +132,13 @@ impl Probability {
     }
 
     /// Parts of 10^12.
+    #[inline]
     pub const fn as_parts(self) -> u64 {
         self.0
     }
 
     /// The probability as a double, for display and statistics only.
+    #[inline]
     pub fn as_f64(self) -> f64 {
         self.0 as f64 / Probability::PARTS as f64
     }

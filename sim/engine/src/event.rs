@@ -17,7 +17,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// What an unused place of the queue holds: after every event that can be scheduled.
+    /// What an unused place of the queue holds.
     pub(crate) const UNUSED: Event = Event {
         at: Instant::MAX,
         id: EventId::SETUP,

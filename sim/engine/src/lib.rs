@@ -5,7 +5,6 @@
 //! | [`engine`] | [`Engine`]: the clock, the run loop, the budget of a run |
 //! | [`event`] | [`Event`] |
 //! | [`queue`] | the event queue, a radix wheel |
-//! | [`timers`] | events that may be taken back |
 //! | [`checkpoints`] | the digest at regular distances, in bounded memory |
 //! | [`trace`] | what was scheduled, executed and cancelled, and what caused it |
 //! | [`verify`] | where two runs differ first |
@@ -23,7 +22,7 @@ pub mod engine;
 pub mod event;
 mod pool;
 pub mod queue;
-pub mod timers;
+mod timers;
 pub mod trace;
 pub mod verify;
 

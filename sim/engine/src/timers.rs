@@ -1,8 +1,8 @@
 //! Events that may be taken back.
 //!
 //! The queue entry of a timer carries the index of a place here instead of its token. Cancelling marks the
-//! place, in constant time; the entry stays in the queue and is discarded when it comes up. A place is free
-//! again only then, so an entry never meets the next user of its place.
+//! place, in constant time; the entry stays in the queue until it comes up or is swept, and is discarded then.
+//! A place is free again only then, so an entry never meets the next user of its place.
 
 use longhaul_core::schedule::{EventId, TimerId};
 
@@ -17,7 +17,7 @@ struct Place {
 
 /// All timers whose entry is in the queue.
 #[derive(Debug, Default)]
-pub struct Timers {
+pub(crate) struct Timers {
     places: Vec<Place>,
     free: Vec<u32>,
     cancelled: u64,
@@ -29,7 +29,7 @@ impl Timers {
 
     /// Registers a timer; the handle's slot goes into the queue entry.
     #[inline]
-    pub fn add(&mut self, id: EventId, token: u32) -> TimerId {
+    pub(crate) fn add(&mut self, id: EventId, token: u32) -> TimerId {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => self.grow(),
@@ -58,10 +58,9 @@ impl Timers {
 
     /// Takes a timer back. Returns its event if it was pending.
     #[inline]
-    pub fn cancel(&mut self, timer: TimerId) -> Option<EventId> {
+    pub(crate) fn cancel(&mut self, timer: TimerId) -> Option<EventId> {
         let place = self.places.get_mut(timer.slot as usize)?;
-        // A handle's generation is odd, so equality also says that the timer is pending.
-        if place.generation != timer.generation {
+        if place.generation != timer.generation || timer.generation.is_multiple_of(2) {
             return None;
         }
         place.generation += 1;
@@ -70,14 +69,14 @@ impl Timers {
     }
 
     /// Whether the timer in this slot is still wanted.
-    pub fn is_pending(&self, slot: u32) -> bool {
+    pub(crate) fn is_pending(&self, slot: u32) -> bool {
         self.places[slot as usize].generation % 2 == 1
     }
 
     /// The entry of this slot left the queue: frees the place. Returns the token if the timer is to fire, or
     /// `None` if it had been cancelled.
     #[inline]
-    pub fn remove(&mut self, slot: u32) -> Option<u32> {
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<u32> {
         let place = &mut self.places[slot as usize];
         let token = if place.generation % 2 == 1 {
             place.generation += 1;
@@ -86,7 +85,7 @@ impl Timers {
             self.cancelled -= 1;
             None
         };
-        // A place whose generations are used up is given away no more: 24 bytes per 2^31 timers.
+        // A place whose generations are used up is given away no more: 16 bytes per 2^31 timers.
         if place.generation < u32::MAX - 1 {
             self.free.push(slot);
         }
@@ -94,7 +93,7 @@ impl Timers {
     }
 
     /// Number of cancelled timers whose entry is still in the queue.
-    pub fn cancelled(&self) -> u64 {
+    pub(crate) fn cancelled(&self) -> u64 {
         self.cancelled
     }
 }
@@ -142,12 +141,10 @@ mod tests {
     #[test]
     fn a_made_up_handle_cancels_nothing() {
         let mut timers = Timers::default();
-        assert_eq!(
-            timers.cancel(TimerId {
-                slot: 3,
-                generation: 1
-            }),
-            None
-        );
+        let timer = timers.add(ID, 1);
+        timers.remove(timer.slot);
+        for (slot, generation) in [(0, 0), (0, 2), (0, 3), (3, 1)] {
+            assert_eq!(timers.cancel(TimerId { slot, generation }), None);
+        }
     }
 }
