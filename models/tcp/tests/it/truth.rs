@@ -3,7 +3,7 @@
 //! ```text
 //! cargo test --release -p longhaul-tcp --test it -- --ignored --nocapture truth
 //! ```
-//! reads `$LONGHAUL_SHARED/truth` (default `../../../shared/truth`) and skips with a note where that is absent.
+//! reads `transfers.csv` in `$LONGHAUL_TRUTH` (default `../shared/truth` beside the repository) and skips with a note where that is absent.
 //! `TRUTH_VERBOSE=1` prints a line per configuration.
 
 use std::collections::BTreeMap;
@@ -46,9 +46,9 @@ fn shared() -> PathBuf {
         clippy::disallowed_methods,
         reason = "where the measurements lie, not what the model does"
     )]
-    let root = std::env::var_os("LONGHAUL_SHARED");
+    let root = std::env::var_os("LONGHAUL_TRUTH");
     root.map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/truth"),
         PathBuf::from,
     )
 }
@@ -59,7 +59,7 @@ fn is_set(name: &str) -> bool {
 }
 
 fn read_cases() -> Option<Vec<Case>> {
-    let path = shared().join("truth/transfers.csv");
+    let path = shared().join("transfers.csv");
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("skipped: no {}", path.display());
         return None;
