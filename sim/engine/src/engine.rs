@@ -22,7 +22,7 @@ pub trait World {
     /// Handles an event. Time stands at `event.at`; whatever follows is scheduled through `engine`.
     fn handle(&mut self, event: &Event, engine: &mut Engine);
 
-    /// Asserts what must hold between any two events, such as [conservation](crate::check). Called at every
+    /// Asserts what must hold between any two events, such as conservation. Called at every
     /// checkpoint and whenever [`Engine::run`] has executed all that was due.
     fn check(&self) {}
 }

@@ -8,7 +8,6 @@
 //! | [`checkpoints`] | the digest at regular distances, in bounded memory |
 //! | [`trace`] | what was scheduled, executed and cancelled, and what caused it |
 //! | [`verify`] | where two runs differ first |
-//! | [`check`] | conservation: what went in came out, was dropped, or is still there |
 //!
 //! The engine knows nothing of networks: an event is a time, an identity, a target and a token, and a
 //! [`World`] says what they mean. Models see neither; they ask for events through
@@ -16,7 +15,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod check;
 pub mod checkpoints;
 pub mod engine;
 pub mod event;
