@@ -202,3 +202,20 @@ fn the_resolved_scenario_runs_to_the_same_digest() {
         );
     }
 }
+
+#[test]
+fn a_path_that_loses_all_on_the_way_back_fails_the_transfer_and_nothing_else() {
+    let scenario = line("3 MB", "100 Mbit/s").replace(
+        r#"(between: ("b", "c"), rtt: "50 ms", rate: "100 Mbit/s", queue: Bytes("64 MiB"))"#,
+        r#"(from: "b", to: "c", delay: "25 ms", rate: "100 Mbit/s"),
+           (from: "c", to: "b", delay: "25 ms", rate: "100 Mbit/s", loss: Independent(mean: "99.99999 %"))"#,
+    );
+    let record = run_text(&scenario).record;
+    // Both ends of the handshake repeat themselves in vain; the accepting one gives up first.
+    assert!(
+        matches!(record.transfers[0].progress, Progress::Failed(_)),
+        "{:?}",
+        record.transfers[0]
+    );
+    assert_eq!(record.transfers[0].received, 0);
+}

@@ -168,7 +168,10 @@ impl Scene {
             let stream = self.endpoints[attachment.acceptor.0.0 as usize].accept(connection);
             attachment.acceptor.1 = Some(stream);
         }
-        let (peer, stream) = self.attached(connection, side);
+        let Some((peer, stream)) = self.attached(connection, side) else {
+            // A handshake that failed before it was over: the accepting machine has never heard of it.
+            return;
+        };
         let input = match what {
             What::Opened => Input::Opened { stream },
             What::Accepted => Input::Accepted { stream },
@@ -188,16 +191,14 @@ impl Scene {
         self.deliver(engine, peer, input);
     }
 
-    fn attached(&self, connection: ConnectionId, side: Side) -> (PeerId, StreamId) {
+    /// Which machine and stream an end of a connection belongs to; `None` for one that was never accepted.
+    fn attached(&self, connection: ConnectionId, side: Side) -> Option<(PeerId, StreamId)> {
         let attachment = &self.attachments[connection.0 as usize];
         match side {
-            Side::Opener => attachment.opener,
+            Side::Opener => Some(attachment.opener),
             Side::Acceptor => {
                 let (peer, stream) = attachment.acceptor;
-                (
-                    peer,
-                    stream.expect("a connection is accepted before anything else happens on it"),
-                )
+                Some((peer, stream?))
             }
         }
     }

@@ -269,8 +269,13 @@ impl Network {
     /// what that repeats; an acceptor that no segment has ever reached is no connection.
     fn release_if_over<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
         let both = [flow, flow.peer()];
-        let over = |endpoint: &mut Endpoint| endpoint.closed || endpoint.tcp.stats().segments_received == 0;
-        if !both.iter().all(|&flow| self.endpoint_mut(flow).is_some_and(over)) {
+        let mut over = |flow: Flow| {
+            let acceptor = flow.0 & 1 == 1;
+            self.endpoint_mut(flow).is_some_and(|endpoint| {
+                endpoint.closed || (acceptor && endpoint.tcp.stats().segments_received == 0)
+            })
+        };
+        if !both.into_iter().all(&mut over) {
             return;
         }
         for flow in both {
