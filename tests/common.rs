@@ -13,14 +13,26 @@ pub fn root() -> &'static Path {
 
 /// The smoke scenarios, in the order of their names.
 pub fn smoke_scenarios() -> Vec<PathBuf> {
+    let paths = scenarios_in("scenarios/smoke");
+    assert!(paths.len() >= 8, "the smoke scenarios are gone");
+    paths
+}
+
+/// The scenarios that hold published results, in the order of their names.
+pub fn reference_scenarios() -> Vec<PathBuf> {
+    let paths = scenarios_in("scenarios/reference");
+    assert!(paths.len() >= 4, "the reference scenarios are gone");
+    paths
+}
+
+fn scenarios_in(folder: &str) -> Vec<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "sorted below")]
-    let entries = std::fs::read_dir(root().join("scenarios/smoke")).expect("the smoke scenarios");
+    let entries = std::fs::read_dir(root().join(folder)).expect("a folder of scenarios");
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.expect("a directory entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "ron"))
         .collect();
     paths.sort();
-    assert!(paths.len() >= 8, "the smoke scenarios are gone");
     paths
 }
 

@@ -33,6 +33,7 @@ const TIGHT: &str = r#"Scenario(
     transfers: [
         (name: "t1", from: "a", to: "c", size: "4 MB", at: "10 ms", streams: 2,
             tcp: (controller: Reno, send_buffer: "4 MiB", receive_buffer: "64 KiB")),
+        (name: "t2", from: "b", to: "c", duration: "300 ms"),
     ],
     assertions: [(metric: MigrationTotalTime, statistic: Max, bound: AtMost("20 s"))],
 )"#;
@@ -81,6 +82,7 @@ const CHANGES: &[&str] = &[
     "transfers[t1].tcp.controller=Cubic",
     "transfers[t1].tcp.send_buffer=48 KiB",
     "transfers[t1].tcp.receive_buffer=72 KiB",
+    "transfers[t2].duration=320 ms",
 ];
 
 #[test]

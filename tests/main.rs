@@ -8,6 +8,7 @@
 //! | `invariants` | the right answers that goldens alone cannot know: closed forms, conservation, bounds |
 //! | `knobs` | every field of a scenario does something |
 //! | `recorded` | a real guest's memory, moved while it changes |
+//! | `reference` | published results and closed forms, as scenarios |
 //! | `cli` | the program as a user meets it |
 
 mod architecture;
@@ -18,3 +19,4 @@ mod goldens;
 mod invariants;
 mod knobs;
 mod recorded;
+mod reference;

@@ -29,7 +29,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 12] = [
+pub const METRICS: [(&str, Metric); 13] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -38,6 +38,7 @@ pub const METRICS: [(&str, Metric); 12] = [
     ("MigrationSuccess", Metric::MigrationSuccess),
     ("TransferCompletionTime", Metric::TransferCompletionTime),
     ("TransferGoodput", Metric::TransferGoodput),
+    ("TransferFairness", Metric::TransferFairness),
     ("LinkUtilisation", Metric::LinkUtilisation),
     ("LinkLoss", Metric::LinkLoss),
     ("LinkQueueDrops", Metric::LinkQueueDrops),
@@ -65,7 +66,9 @@ impl Metric {
             | Metric::MigrationCompressionRatio
             | Metric::MigrationDirtySyncCount
             | Metric::MigrationSuccess => Subject::Migration,
-            Metric::TransferCompletionTime | Metric::TransferGoodput => Subject::Transfer,
+            Metric::TransferCompletionTime | Metric::TransferGoodput | Metric::TransferFairness => {
+                Subject::Transfer
+            }
             Metric::LinkUtilisation | Metric::LinkLoss | Metric::LinkQueueDrops | Metric::LinkQueueDelay => {
                 Subject::Link
             }
@@ -84,7 +87,8 @@ impl Metric {
             Metric::LinkUtilisation | Metric::LinkLoss | Metric::LinkQueueDrops => Unit::Share,
             Metric::MigrationCompressionRatio
             | Metric::MigrationDirtySyncCount
-            | Metric::MigrationSuccess => Unit::Number,
+            | Metric::MigrationSuccess
+            | Metric::TransferFairness => Unit::Number,
         }
     }
 }

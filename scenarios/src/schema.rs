@@ -272,7 +272,8 @@ pub enum Controller {
     Cubic,
 }
 
-/// A bulk transfer: every connection carries an equal share, then both sides close.
+/// A bulk transfer: every connection carries an equal share, or what it can until the time is up; then both sides
+/// close.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transfer {
     /// Unique among migrations and transfers.
@@ -281,14 +282,23 @@ pub struct Transfer {
     pub from: String,
     /// Region of the receiver.
     pub to: String,
-    /// Bytes in all.
-    pub size: ByteSize,
+    /// How much is sent.
+    pub amount: Amount,
     /// When it starts.
     pub at: Span,
     /// TCP connections, 1 to 256, at most one per byte.
     pub streams: u32,
     /// The connections.
     pub tcp: Tcp,
+}
+
+/// How much a transfer sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Amount {
+    /// So many bytes in all.
+    Size(ByteSize),
+    /// As much as goes in this time, above zero.
+    Duration(Span),
 }
 
 /// Something that must hold at the end of the run.
@@ -323,8 +333,11 @@ pub enum Metric {
     MigrationSuccess,
     /// Transfer: from the first SYN until the last stream has seen the peer's close.
     TransferCompletionTime,
-    /// Transfer: size over completion time.
+    /// Transfer: size over completion time; of a timed one, what arrived in its time over that time.
     TransferGoodput,
+    /// Transfer: Jain's index of what its streams have delivered once the first of them is finished or the time
+    /// is up: 1 if all are equal, 1/n if one has everything.
+    TransferFairness,
     /// Link: bits sent over rate × time, from the first to the last frame.
     LinkUtilisation,
     /// Link: frames lost by the loss law over frames offered.

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Assertion, Bound, Controller, Encoding, Jitter, Level, Link, Loss, Memory, Migration, Pattern,
+    Amount, Assertion, Bound, Controller, Encoding, Jitter, Level, Link, Loss, Memory, Migration, Pattern,
     PayloadMode, QueueLimit, Region, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer, Transport, Value,
     Vm,
 };
@@ -197,13 +197,17 @@ fn transfer(transfer: &Transfer) -> String {
         name,
         from,
         to,
-        size,
+        amount,
         at,
         streams,
         tcp,
     } = transfer;
+    let amount = match amount {
+        Amount::Size(size) => format!("size: \"{size}\""),
+        Amount::Duration(duration) => format!("duration: \"{duration}\""),
+    };
     format!(
-        "(name: {}, from: {}, to: {}, size: \"{size}\", at: \"{at}\", streams: {streams}, tcp: {})",
+        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", streams: {streams}, tcp: {})",
         quoted(name),
         quoted(from),
         quoted(to),

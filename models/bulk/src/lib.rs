@@ -1,15 +1,16 @@
 //! Bulk transfers over plain byte streams, the workload of most TCP measurements.
 //!
-//! The sender opens its streams at the same moment, writes an equal share on each as fast as the transport
-//! takes it, finishes writing and waits until the receiver closes. The receiver reads to the end and closes.
-//! The transfer is complete when the sender has seen the last close: handshake, data and the last half round
-//! trip are in it. The payload is synthetic: nobody encodes or reads it.
+//! The sender opens its streams at the same moment and writes on each as fast as the transport takes it: an equal
+//! share of a given size, or whatever goes until a given time is up (as `iperf3 -t` does). Then it finishes
+//! writing and waits until the receiver closes. The receiver reads to the end and closes. The transfer is
+//! complete when the sender has seen the last close: handshake, data and the last half round trip are in it. The
+//! payload is synthetic: nobody encodes or reads it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use longhaul_core::machine::{CloseReason, Input, Machine, Output, PeerId, StreamId};
 use longhaul_core::payload::Payload;
-use longhaul_core::time::Instant;
+use longhaul_core::time::{Instant, Span};
 use serde::{Deserialize, Serialize};
 
 /// What to send.
@@ -17,11 +18,24 @@ use serde::{Deserialize, Serialize};
 pub struct SenderOptions {
     /// To whom.
     pub peer: PeerId,
-    /// Bytes in all.
-    pub bytes: u64,
+    /// How much.
+    pub amount: Amount,
     /// Streams, at least one and at most one per byte.
     pub streams: u32,
 }
+
+/// How much to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Amount {
+    /// So many bytes in all.
+    Bytes(u64),
+    /// As much as goes until so long after the start.
+    Duration(Span),
+}
+
+/// What a stream of a timed transfer keeps before the transport, in bytes: enough that the transport never waits
+/// for the application. It is sent even when the time is up, as a socket's buffer is.
+const WRITTEN_AHEAD: u64 = 128 << 10;
 
 /// The only command of a sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -43,6 +57,8 @@ pub enum SenderEvent {
         /// Which one.
         stream: StreamId,
     },
+    /// The time of a timed transfer is up: nothing more is written.
+    TimeUp,
     /// All streams are finished.
     Completed,
     /// A stream failed; the transfer cannot complete.
@@ -67,6 +83,11 @@ pub enum ReceiverEvent {
 /// The sending end.
 pub struct Sender {
     options: SenderOptions,
+    /// When a timed transfer that has started stops writing, until it has.
+    deadline: Option<Instant>,
+    time_up: bool,
+    /// Streams that may still be written on.
+    open: BTreeSet<StreamId>,
     finished: u32,
     failed: bool,
     outputs: VecDeque<Output<SenderEvent>>,
@@ -78,22 +99,61 @@ impl Sender {
     /// # Panics
     /// Without streams, or with more streams than bytes.
     pub fn new(options: SenderOptions) -> Sender {
+        let most = match options.amount {
+            Amount::Bytes(bytes) => bytes,
+            Amount::Duration(_) => u64::MAX,
+        };
         assert!(
-            options.streams > 0 && u64::from(options.streams) <= options.bytes,
+            options.streams > 0 && u64::from(options.streams) <= most,
             "a stream without a share"
         );
         Sender {
             options,
+            deadline: None,
+            time_up: false,
+            open: BTreeSet::new(),
             finished: 0,
             failed: false,
             outputs: VecDeque::new(),
         }
     }
 
-    /// The share of a stream: the first ones carry the remainder.
-    fn share(&self, stream: StreamId) -> u64 {
-        let streams = u64::from(self.options.streams);
-        self.options.bytes / streams + u64::from(u64::from(stream.0) < self.options.bytes % streams)
+    /// Writes on a stream that is ready: its share, of which the first streams carry the remainder, or as much
+    /// as the transport should have before it.
+    fn begin(&mut self, stream: StreamId) {
+        let written = match self.options.amount {
+            Amount::Bytes(bytes) => {
+                let streams = u64::from(self.options.streams);
+                bytes / streams + u64::from(u64::from(stream.0) < bytes % streams)
+            }
+            Amount::Duration(_) if self.time_up => 0,
+            Amount::Duration(_) => WRITTEN_AHEAD,
+        };
+        if written > 0 {
+            let payload = Payload::Synthetic(written);
+            self.outputs.push_back(Output::Send { stream, payload });
+        }
+        if matches!(self.options.amount, Amount::Bytes(_)) || self.time_up {
+            self.outputs.push_back(Output::Close { stream });
+        } else {
+            self.open.insert(stream);
+        }
+    }
+
+    /// Stops a timed transfer once its time is up.
+    fn watch_the_time(&mut self, now: Instant) {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.deadline = None;
+            self.time_up = true;
+            self.outputs.push_back(Output::Event(SenderEvent::TimeUp));
+            self.close_open_streams();
+        }
+    }
+
+    fn close_open_streams(&mut self) {
+        let streams = std::mem::take(&mut self.open).into_iter();
+        self.outputs
+            .extend(streams.map(|stream| Output::Close { stream }));
     }
 }
 
@@ -101,10 +161,14 @@ impl Machine for Sender {
     type Command = Command;
     type Event = SenderEvent;
 
-    fn handle(&mut self, _now: Instant, input: Input<Command>) {
+    fn handle(&mut self, now: Instant, input: Input<Command>) {
+        self.watch_the_time(now);
         match input {
             Input::Command(Command::Start) => {
                 let peer = self.options.peer;
+                if let Amount::Duration(span) = self.options.amount {
+                    self.deadline = Some(now.saturating_add(span));
+                }
                 let opens = (0..self.options.streams).map(|stream| Output::Open {
                     stream: StreamId(stream),
                     peer,
@@ -112,12 +176,15 @@ impl Machine for Sender {
                 self.outputs.extend(opens);
             }
             Input::Opened { stream } => {
-                let payload = Payload::Synthetic(self.share(stream));
-                self.outputs.extend([
-                    Output::Event(SenderEvent::Connected { stream }),
-                    Output::Send { stream, payload },
-                    Output::Close { stream },
-                ]);
+                self.outputs
+                    .push_back(Output::Event(SenderEvent::Connected { stream }));
+                self.begin(stream);
+            }
+            Input::Sent { stream, bytes } => {
+                if self.open.contains(&stream) {
+                    let payload = Payload::Synthetic(bytes);
+                    self.outputs.push_back(Output::Send { stream, payload });
+                }
             }
             Input::Closed {
                 stream,
@@ -134,8 +201,12 @@ impl Machine for Sender {
                 stream,
                 reason: CloseReason::Failed,
             } => {
+                self.open.remove(&stream);
                 if !self.failed {
                     self.failed = true;
+                    // The transfer is over: the streams that are left carry nothing more.
+                    self.close_open_streams();
+                    self.deadline = None;
                     self.outputs
                         .push_back(Output::Event(SenderEvent::Failed { stream }));
                 }
@@ -144,13 +215,17 @@ impl Machine for Sender {
             | Input::Wake
             | Input::Accepted { .. }
             | Input::Received { .. }
-            | Input::Sent { .. }
             | Input::Datagram { .. } => {}
         }
     }
 
     fn poll(&mut self) -> Output<SenderEvent> {
-        self.outputs.pop_front().unwrap_or(Output::Idle)
+        let wake = |at| Output::WakeAt {
+            at,
+            why: "the time is up",
+        };
+        let next = self.outputs.pop_front();
+        next.unwrap_or_else(|| self.deadline.map_or(Output::Idle, wake))
     }
 }
 
@@ -158,6 +233,7 @@ impl Machine for Sender {
 #[derive(Default)]
 pub struct Receiver {
     received: u64,
+    by_stream: BTreeMap<StreamId, u64>,
     outputs: VecDeque<Output<ReceiverEvent>>,
 }
 
@@ -165,6 +241,11 @@ impl Receiver {
     /// Bytes received on all streams so far.
     pub fn received(&self) -> u64 {
         self.received
+    }
+
+    /// Bytes received on each stream so far, in the order in which they were accepted.
+    pub fn received_by_stream(&self) -> impl Iterator<Item = u64> + '_ {
+        self.by_stream.values().copied()
     }
 }
 
@@ -174,7 +255,13 @@ impl Machine for Receiver {
 
     fn handle(&mut self, _now: Instant, input: Input<Command>) {
         match input {
-            Input::Received { payload, .. } => self.received += payload.len(),
+            Input::Accepted { stream } => {
+                self.by_stream.insert(stream, 0);
+            }
+            Input::Received { stream, payload } => {
+                self.received += payload.len();
+                *self.by_stream.entry(stream).or_default() += payload.len();
+            }
             Input::Closed { stream, .. } => {
                 let received = self.received;
                 self.outputs.extend([
@@ -186,7 +273,6 @@ impl Machine for Receiver {
             | Input::Wake
             | Input::Command(_)
             | Input::Opened { .. }
-            | Input::Accepted { .. }
             | Input::Sent { .. }
             | Input::Datagram { .. } => {}
         }
@@ -210,7 +296,7 @@ mod tests {
     fn the_shares_add_up_and_completion_waits_for_the_last_close() {
         let mut sender = Sender::new(SenderOptions {
             peer: PeerId(1),
-            bytes: 10,
+            amount: Amount::Bytes(10),
             streams: 3,
         });
         assert_eq!(drain(&mut sender, Input::Command(Command::Start)).len(), 3);
@@ -234,6 +320,36 @@ mod tests {
     }
 
     #[test]
+    fn a_timed_sender_refills_until_its_time_is_up_and_then_closes() {
+        let mut sender = Sender::new(SenderOptions {
+            peer: PeerId(1),
+            amount: Amount::Duration(Span::from_s(5)),
+            streams: 2,
+        });
+        drain(&mut sender, Input::Command(Command::Start));
+        assert!(matches!(sender.poll(), Output::WakeAt { at, .. } if at == Instant::ZERO + Span::from_s(5)));
+        let stream = StreamId(0);
+        let begun = drain(&mut sender, Input::Opened { stream });
+        assert!(begun.contains(&Output::Send {
+            stream,
+            payload: Payload::Synthetic(WRITTEN_AHEAD)
+        }));
+        let refill = drain(&mut sender, Input::Sent { stream, bytes: 700 });
+        let payload = Payload::Synthetic(700);
+        assert_eq!(refill, [Output::Send { stream, payload }]);
+
+        sender.handle(Instant::ZERO + Span::from_s(5), Input::Wake);
+        assert_eq!(sender.poll(), Output::Event(SenderEvent::TimeUp));
+        assert_eq!(sender.poll(), Output::Close { stream });
+        assert_eq!(sender.poll(), Output::Idle);
+        assert_eq!(drain(&mut sender, Input::Sent { stream, bytes: 700 }), []);
+        // A stream that comes too late carries nothing, and still ends.
+        let late = drain(&mut sender, Input::Opened { stream: StreamId(1) });
+        assert_eq!(late.last(), Some(&Output::Close { stream: StreamId(1) }));
+        assert_eq!(late.len(), 2);
+    }
+
+    #[test]
     fn a_receiver_closes_what_it_has_read() {
         let mut receiver = Receiver::default();
         let stream = StreamId(StreamId::FIRST_ACCEPTED);
@@ -253,6 +369,7 @@ mod tests {
             },
         );
         assert_eq!(receiver.received(), 7);
+        assert!(receiver.received_by_stream().eq([7]));
         assert_eq!(outputs.last(), Some(&Output::Close { stream }));
     }
 }

@@ -3,8 +3,7 @@
 use longhaul_core::record::{
     AssertionRecord, LinkRecord, MigrationRecord, Progress, RunRecord, TransferRecord, Verdict,
 };
-use longhaul_core::time::Span;
-use longhaul_core::units::{BitRate, Probability};
+use longhaul_core::units::Probability;
 
 use super::{Ink, Note};
 use crate::human::{self, MISSING, printable};
@@ -106,12 +105,11 @@ pub(super) fn migrations(migrations: &[MigrationRecord]) -> Table {
 
 pub(super) fn transfers(transfers: &[TransferRecord]) -> Table {
     let row = |t: &TransferRecord| {
-        let goodput = t
-            .completion_ns
-            .and_then(|ns| BitRate::of(t.size, Span::from_ns(ns)));
-        let size = match t.progress {
-            Progress::Completed => human::bytes(t.size),
-            _ => format!("{} of {}", human::bytes(t.received), human::bytes(t.size)),
+        let goodput = t.goodput();
+        let size = match (&t.progress, t.size) {
+            (Progress::Completed, Some(size)) => human::bytes(size),
+            (_, Some(size)) => format!("{} of {}", human::bytes(t.received), human::bytes(size)),
+            (_, None) => human::bytes(t.received),
         };
         vec![
             state(&t.progress).to_owned(),

@@ -11,7 +11,7 @@ use crate::diagnose::{Diagnostic, Sink, approximate};
 use crate::metric::Subject;
 use crate::path::locate;
 use crate::schema::{
-    Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, QueueLimit, Scenario, Scope, Start, Tcp,
+    Amount, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, QueueLimit, Scenario, Scope, Start, Tcp,
 };
 use crate::syntax::Node;
 
@@ -115,11 +115,14 @@ impl Lint<'_> {
         for (index, transfer) in self.scenario.transfers.iter().enumerate() {
             let path = self.path(&transfer.from, &transfer.to);
             let flight = in_flight(transfer.streams, transfer.tcp);
+            let (most, least) = match transfer.amount {
+                Amount::Size(size) => (size.as_bytes(), path.rate.time_for(size.as_bytes())),
+                Amount::Duration(duration) => (path.rate.bytes_in(duration), duration),
+            };
             // A transfer that fits in what may be in flight is not held up by it.
-            if flight < transfer.size.as_bytes() {
+            if flight < most {
                 self.fills(&format!("transfers[{index}].streams"), flight, &path);
             }
-            let least = path.rate.time_for(transfer.size.as_bytes());
             self.ends_in_time(&format!("transfers[{index}]"), transfer.at, least);
         }
     }

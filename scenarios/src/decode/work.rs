@@ -3,7 +3,9 @@
 use longhaul_core::time::Span;
 use longhaul_core::units::{ByteSize, Probability};
 
-use crate::schema::{Dirty, Encoding, Memory, Migration, Pattern, Start, Tcp, Transfer, Transport, Vm};
+use crate::schema::{
+    Amount, Dirty, Encoding, Memory, Migration, Pattern, Start, Tcp, Transfer, Transport, Vm,
+};
 
 use super::context::{At, Context, Fields, Variant, content, list, no_content, variant};
 use super::names::reference;
@@ -251,23 +253,23 @@ pub fn transfer(cx: &mut Context, at: &At, base: Tcp) -> Option<Transfer> {
         at,
         "a transfer",
         None,
-        &["name", "from", "to", "size", "at", "streams", "tcp"],
+        &["name", "from", "to", "size", "duration", "at", "streams", "tcp"],
     )?;
     let region = |cx: &mut Context, at: &At| reference(cx, at, "region", |names| &names.regions);
     let name = fields.required(cx, "name", value::name);
     let from = fields.required(cx, "from", region);
     let to = fields.required(cx, "to", region);
-    let size = fields.required(cx, "size", |cx, at| {
-        value::quantity_within(cx, at, &ByteSize::from_bytes(1), &LARGEST_TRANSFER)
-    });
+    let amount = amount(cx, at, &fields);
     let start = fields.optional(cx, "at", Span::ZERO, value::quantity);
     let streams = fields.optional(cx, "streams", 1, transport::streams);
     let tcp = fields.optional(cx, "tcp", base, |cx, at| tcp(cx, at, base));
-    let (name, from, to, size, start, streams, tcp) = (name?, from?, to?, size?, start?, streams?, tcp?);
+    let (name, from, to, amount, start, streams, tcp) = (name?, from?, to?, amount?, start?, streams?, tcp?);
     if from == to {
         return cx.refuse(&fields.get("to")?, format!("a transfer from `{from}` to itself"));
     }
-    if u64::from(streams) > size.as_bytes() {
+    if let Amount::Size(size) = amount
+        && u64::from(streams) > size.as_bytes()
+    {
         return cx.refuse(
             &fields.get("streams")?,
             format!("{streams} streams for {size}: at most one per byte"),
@@ -277,9 +279,29 @@ pub fn transfer(cx: &mut Context, at: &At, base: Tcp) -> Option<Transfer> {
         name,
         from,
         to,
-        size,
+        amount,
         at: start,
         streams,
         tcp,
     })
+}
+
+/// Either a size or a duration.
+fn amount(cx: &mut Context, at: &At, fields: &Fields) -> Option<Amount> {
+    let timed = fields.get("duration").is_some();
+    if timed && let Some(size) = fields.get("size") {
+        return cx.refuse(&size, "a transfer has a `size` or a `duration`, not both");
+    }
+    if timed {
+        return fields
+            .required(cx, "duration", positive_span)
+            .map(Amount::Duration);
+    }
+    if fields.get("size").is_none() {
+        return cx.refuse(at, "a transfer needs a `size` or a `duration`");
+    }
+    let size = |cx: &mut Context, at: &At| {
+        value::quantity_within(cx, at, &ByteSize::from_bytes(1), &LARGEST_TRANSFER)
+    };
+    fields.required(cx, "size", size).map(Amount::Size)
 }

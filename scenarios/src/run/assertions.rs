@@ -72,7 +72,7 @@ fn samples(assertion: &Assertion, run: &RunRecord) -> Vec<Sample> {
         | Metric::MigrationSuccess => migrations
             .map(|m| of_migration(metric, m, run.simulated_ns))
             .collect(),
-        Metric::TransferCompletionTime | Metric::TransferGoodput => {
+        Metric::TransferCompletionTime | Metric::TransferGoodput | Metric::TransferFairness => {
             transfers.map(|t| of_transfer(metric, t)).collect()
         }
         Metric::LinkUtilisation | Metric::LinkLoss | Metric::LinkQueueDrops | Metric::LinkQueueDelay => {
@@ -112,12 +112,12 @@ fn of_migration(metric: Metric, migration: &MigrationRecord, end_ns: u64) -> Sam
 }
 
 fn of_transfer(metric: Metric, transfer: &TransferRecord) -> Sample {
-    match (metric, transfer.completion_ns) {
-        (Metric::TransferCompletionTime, Some(completion)) => Sample::Exact(completion),
-        (Metric::TransferGoodput, Some(completion)) => BitRate::of(transfer.size, Span::from_ns(completion))
-            .map_or(Sample::Missing, |rate| Sample::Exact(rate.as_bits_per_s())),
-        _ => Sample::Missing,
-    }
+    let value = match metric {
+        Metric::TransferCompletionTime => transfer.completion_ns,
+        Metric::TransferGoodput => transfer.goodput().map(BitRate::as_bits_per_s),
+        _ => transfer.fairness_millionths,
+    };
+    value.map_or(Sample::Missing, Sample::Exact)
 }
 
 fn of_link(metric: Metric, link: &LinkRecord) -> Sample {

@@ -28,8 +28,8 @@ use super::sample::Sampler;
 use super::scene::{SAMPLE, SCENE, Scene, digest_of};
 use super::workload::{MigrationRun, TransferRun};
 use crate::schema::{
-    Controller, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, PayloadMode, QueueLimit, Scenario,
-    Start, Tcp, Vm,
+    Amount, Controller, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, PayloadMode, QueueLimit,
+    Scenario, Start, Tcp, Vm,
 };
 
 /// Why a scenario that passed its check cannot be built.
@@ -180,7 +180,10 @@ impl Builder<'_> {
         let (workload, tcp) = (Workload::Transfer(index), spec.tcp);
         let sender = bulk::Sender::new(bulk::SenderOptions {
             peer: self.peer(1),
-            bytes: spec.size.as_bytes(),
+            amount: match spec.amount {
+                Amount::Size(size) => bulk::Amount::Bytes(size.as_bytes()),
+                Amount::Duration(span) => bulk::Amount::Duration(span),
+            },
             streams: spec.streams,
         });
         let sender = self.add(Protocol::BulkSender(sender), &spec.from, workload, tcp);
@@ -190,7 +193,7 @@ impl Builder<'_> {
             workload,
             tcp,
         );
-        TransferRun::new(&spec.name, sender, receiver)
+        TransferRun::new(&spec.name, sender, receiver, spec.streams)
     }
 
     fn guest(&mut self, vm: &Vm, base_dir: &Path) -> Result<Guest, BuildError> {

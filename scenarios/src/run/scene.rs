@@ -13,7 +13,7 @@ use longhaul_engine::{Engine, Event as EngineEvent, World};
 use longhaul_net::network::Network;
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 
-use super::endpoint::{Endpoint, Event, StartCommand, Workload};
+use super::endpoint::{Endpoint, Event, Protocol, StartCommand, Workload};
 use super::sample::Sampler;
 use super::workload::{MigrationRun, TransferRun};
 
@@ -216,6 +216,11 @@ impl Scene {
             }
             Workload::Transfer(index) => {
                 let run = &mut self.transfers[index];
+                if run.compares_streams(event)
+                    && let Protocol::BulkReceiver(receiver) = &self.endpoints[run.receiver.0 as usize].machine
+                {
+                    run.shares = Some(receiver.received_by_stream().collect());
+                }
                 (run.name.clone(), run.observe(now, event))
             }
         };

@@ -6,8 +6,8 @@ use longhaul_core::record::{
     RunRecord, TransferRecord, TransportRecord, Verdict,
 };
 use longhaul_core::schedule::Schedule;
-use longhaul_core::time::Instant;
-use longhaul_core::units::Probability;
+use longhaul_core::time::{Instant, Span};
+use longhaul_core::units::{ByteSize, Probability};
 use longhaul_engine::Engine;
 use longhaul_memory::PAGE_SIZE;
 use longhaul_net::routing::LinkId;
@@ -17,7 +17,7 @@ use super::assertions;
 use super::endpoint::{Endpoint, Protocol};
 use super::scene::Scene;
 use crate::Loaded;
-use crate::schema::PayloadMode;
+use crate::schema::{Amount, PayloadMode};
 
 /// Draws up the record of a run.
 pub fn summarise(
@@ -149,6 +149,10 @@ fn transfer(loaded: &Loaded, scene: &Scene, index: usize) -> TransferRecord {
         unreachable!("a transfer's receiver is a bulk receiver")
     };
     let (segments, retransmits) = segments(scene, &scene.endpoints[run.sender.0 as usize]);
+    let (size, duration) = match spec.amount {
+        Amount::Size(size) => (Some(size), None),
+        Amount::Duration(duration) => (None, Some(duration)),
+    };
     // Until all streams are connected the slowest handshake is not known.
     let connected = run.connected.filter(|_| run.connections == spec.streams);
     TransferRecord {
@@ -156,8 +160,13 @@ fn transfer(loaded: &Loaded, scene: &Scene, index: usize) -> TransferRecord {
         from: spec.from.clone(),
         to: spec.to.clone(),
         progress: run.progress().clone(),
-        size: spec.size.as_bytes(),
+        size: size.map(ByteSize::as_bytes),
+        duration_ns: duration.map(Span::as_ns),
         received: receiver.received(),
+        received_in_time: duration
+            .and(run.shares.as_ref())
+            .map(|shares| shares.iter().sum()),
+        fairness_millionths: run.fairness_millionths(),
         completion_ns: since(run.started, run.finished),
         first_stream_ns: since(run.started, run.first_stream),
         handshake_ns: since(run.started, connected),

@@ -107,6 +107,8 @@ pub struct TransferRun {
     pub sender: PeerId,
     /// Its receiving machine.
     pub receiver: PeerId,
+    /// How many streams it has.
+    pub streams: u32,
     /// When it started.
     pub started: Option<Instant>,
     /// When the last of its streams so far was ready.
@@ -117,21 +119,25 @@ pub struct TransferRun {
     pub first_stream: Option<Instant>,
     /// When the last stream was finished.
     pub finished: Option<Instant>,
+    /// What each stream had delivered when the first was finished or the time was up.
+    pub shares: Option<Vec<u64>>,
     progress: Progress,
 }
 
 impl TransferRun {
     /// A transfer that has not started.
-    pub fn new(name: &str, sender: PeerId, receiver: PeerId) -> TransferRun {
+    pub fn new(name: &str, sender: PeerId, receiver: PeerId, streams: u32) -> TransferRun {
         TransferRun {
             name: name.to_owned(),
             sender,
             receiver,
+            streams,
             started: None,
             connected: None,
             connections: 0,
             first_stream: None,
             finished: None,
+            shares: None,
             progress: Progress::NotStarted,
         }
     }
@@ -150,6 +156,28 @@ impl TransferRun {
     /// Whether it has started and not ended.
     pub fn under_way(&self) -> bool {
         self.progress == Progress::Unfinished
+    }
+
+    /// Whether this event is the moment at which the streams are compared.
+    pub fn compares_streams(&self, event: &Event) -> bool {
+        let ends = matches!(
+            event,
+            Event::BulkSender(SenderEvent::TimeUp | SenderEvent::StreamFinished { .. })
+        );
+        ends && self.shares.is_none()
+    }
+
+    /// Jain's index of the shares, in millionths: (Σx)² / (n Σx²). Missing if nothing was delivered.
+    pub fn fairness_millionths(&self) -> Option<u64> {
+        let shares = self.shares.as_ref()?;
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for &share in shares {
+            sum += share as f64;
+            squares += share as f64 * share as f64;
+        }
+        // A stream that was never accepted has delivered nothing and counts.
+        let streams = f64::from(self.streams);
+        (squares > 0.0).then(|| (sum * sum / (streams * squares) * 1e6).round() as u64)
     }
 
     /// Takes in what one of its machines reports; true if that ended it.

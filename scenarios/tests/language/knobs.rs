@@ -38,6 +38,7 @@ const CANDIDATES: &[&str] = &[
     "Critical",
     "Advisory",
     "Min",
+    "Max",
     "MigrationDowntime",
     "MigrationDirtySyncCount",
     "TransferCompletionTime",
