@@ -9,6 +9,8 @@ pub enum Controller {
     Reno,
     /// RFC 9438 as in `net/ipv4/tcp_cubic.c`.
     Cubic,
+    /// BBR version 1 as in `net/ipv4/tcp_bbr.c`; paces by itself.
+    Bbr,
 }
 
 /// Options of one endpoint. The default is Linux with 4 MiB to send from and a 3 MiB window.
@@ -50,6 +52,12 @@ pub struct Config {
     /// *below* the queueing discipline. So a `netem` on the sender's own device draws one loss, and counts one
     /// place in its queue, for the whole burst. Behind a router the packets are separate: `false`.
     pub segmentation_offload: bool,
+    /// Whether to offer and to accept explicit congestion notification (RFC 3168, `tcp_ecn` = 1). It is used if
+    /// both ends have it. Linux's default, accepting without offering, makes no difference between two such ends.
+    pub ecn: bool,
+    /// What the random choices of this end derive from. Only BBR makes any: the phase in which it begins a gain
+    /// cycle. Give every connection another, or they probe for bandwidth in step.
+    pub seed: u64,
 }
 
 /// Why a [`Config`] is refused.
@@ -108,6 +116,8 @@ impl Default for Config {
             controller: Controller::Cubic,
             hystart: true,
             segmentation_offload: false,
+            ecn: false,
+            seed: 0,
         }
     }
 }

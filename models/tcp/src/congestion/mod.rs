@@ -3,13 +3,16 @@
 //! Controllers count whole segments, as Linux does. A controller decides how the window grows and how far it
 //! falls; *when* it falls is decided by loss recovery ([`crate::send`]).
 
+pub(crate) mod bbr;
 pub(crate) mod cubic;
 mod hystart;
 pub(crate) mod reno;
 
+use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};
 
 use crate::config::{Config, Controller};
+use bbr::Bbr;
 use cubic::Cubic;
 
 /// The congestion window, in segments.
@@ -99,11 +102,62 @@ impl Pace {
     }
 }
 
+/// How far loss recovery has gone, as a controller sees it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Repair {
+    /// Nothing is being repaired.
+    None,
+    /// Fast recovery.
+    Fast,
+    /// After a retransmission timeout.
+    Timeout,
+}
+
+/// What a controller that paces must know of its sender.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Situation {
+    pub(crate) now: Instant,
+    /// Packets delivered so far, the handshake's included, and when the last of them was.
+    pub(crate) delivered: u64,
+    pub(crate) delivered_at: Instant,
+    /// Packets ever taken for lost.
+    pub(crate) lost: u64,
+    pub(crate) in_flight: u32,
+    pub(crate) srtt: Option<Span>,
+    pub(crate) repair: Repair,
+    /// When pacing lets the next burst go; in the past if it may go now.
+    pub(crate) next_departure: Instant,
+    pub(crate) mss: u32,
+}
+
+/// What one ACK says of the delivery rate (`struct rate_sample`).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RateSample {
+    /// Packets delivered since the latest packet of this ACK left; 0 if the ACK delivered nothing.
+    pub(crate) delivered: u64,
+    /// The time that took; `None` if that is not known or not to be believed.
+    pub(crate) interval: Option<Span>,
+    /// Packets delivered when that packet left.
+    pub(crate) prior_delivered: u64,
+    /// The application had nothing to send when that packet left.
+    pub(crate) app_limited: bool,
+    /// Packets that this ACK delivered, and that were found to be lost with it.
+    pub(crate) newly_delivered: u32,
+    pub(crate) newly_lost: u32,
+    /// Packets in flight before this ACK.
+    pub(crate) prior_in_flight: u32,
+    /// RTT of the latest packet that this ACK delivered.
+    pub(crate) rtt: Option<Span>,
+    /// The receiver may have held this ACK back.
+    pub(crate) ack_delayed: bool,
+}
+
 /// A controller with its state. An enum and not a trait object: it is called for every ACK.
 #[derive(Clone, Debug)]
 pub(crate) enum Congestion {
     Reno,
     Cubic(Box<Cubic>),
+    Bbr(Box<Bbr>),
 }
 
 impl Congestion {
@@ -111,13 +165,24 @@ impl Congestion {
         match config.controller {
             Controller::Reno => Congestion::Reno,
             Controller::Cubic => Congestion::Cubic(Box::new(Cubic::new(config.hystart))),
+            Controller::Bbr => {
+                let stream = Streams::new(config.seed, 0).stream("tcp", "gain cycle");
+                Congestion::Bbr(Box::new(Bbr::new(stream)))
+            }
         }
+    }
+
+    /// Whether the controller alone moves the window, by [`RateSample`]s: then neither a reduction, nor a pause,
+    /// nor disuse does (`cong_control`).
+    #[inline]
+    pub(crate) fn rules_window(&self) -> bool {
+        matches!(self, Congestion::Bbr(_))
     }
 
     /// The handshake is over and the window has its initial size.
     pub(crate) fn on_start(&mut self, now: Instant, nxt: u64) {
         match self {
-            Congestion::Reno => {}
+            Congestion::Reno | Congestion::Bbr(_) => {}
             Congestion::Cubic(cubic) => cubic.reset(now, nxt),
         }
     }
@@ -127,6 +192,7 @@ impl Congestion {
         match self {
             Congestion::Reno => reno::ssthresh(window),
             Congestion::Cubic(cubic) => cubic.ssthresh(window),
+            Congestion::Bbr(bbr) => bbr.ssthresh(window),
         }
     }
 
@@ -135,13 +201,14 @@ impl Congestion {
         match self {
             Congestion::Reno => reno::grow(window, acked),
             Congestion::Cubic(cubic) => cubic.grow(window, now, acked),
+            Congestion::Bbr(_) => {}
         }
     }
 
     /// An ACK brought an RTT.
     pub(crate) fn on_path_sample(&mut self, window: &mut Window, sample: &PathSample) {
         match self {
-            Congestion::Reno => {}
+            Congestion::Reno | Congestion::Bbr(_) => {}
             Congestion::Cubic(cubic) => cubic.on_path_sample(window, sample),
         }
     }
@@ -149,7 +216,7 @@ impl Congestion {
     /// A retransmission timeout: what was learnt no longer holds.
     pub(crate) fn on_timeout(&mut self, now: Instant, nxt: u64) {
         match self {
-            Congestion::Reno => {}
+            Congestion::Reno | Congestion::Bbr(_) => {}
             Congestion::Cubic(cubic) => cubic.reset(now, nxt),
         }
     }
@@ -157,7 +224,7 @@ impl Congestion {
     /// Data leaves after a time with nothing in flight; the last data left at `last_sent`.
     pub(crate) fn on_transmit_start(&mut self, now: Instant, last_sent: Instant) {
         match self {
-            Congestion::Reno => {}
+            Congestion::Reno | Congestion::Bbr(_) => {}
             Congestion::Cubic(cubic) => cubic.on_transmit_start(now, last_sent),
         }
     }

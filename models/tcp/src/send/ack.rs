@@ -1,6 +1,6 @@
 //! What an ACK does, in the order of `tcp_ack`.
 
-use longhaul_core::time::Instant;
+use longhaul_core::time::{Instant, Span};
 
 use super::packet::Delivery;
 use super::recovery::Phase;
@@ -24,6 +24,10 @@ pub(super) struct Findings {
     pub(super) timer_is_set: bool,
     /// The timeout starts again.
     restart_timer: bool,
+    /// RTT of the latest packet that it delivered.
+    pub(super) rtt: Option<Span>,
+    /// Packets in flight before it.
+    pub(super) prior_in_flight: u32,
 }
 
 impl Sender {
@@ -35,6 +39,7 @@ impl Sender {
         let mut findings = Findings {
             una_advanced: segment.ack > self.una,
             not_duplicate: segment.len > 0,
+            prior_in_flight: self.board.in_flight(),
             ..Findings::default()
         };
         findings.not_duplicate |= self.note_window(segment);
@@ -69,7 +74,12 @@ impl Sender {
         }
         let delivered = findings.delivery.packets;
         self.stats.delivered += u64::from(delivered);
-        self.adapt_window(now, &findings, self.board.losses() > losses);
+        let newly_lost = self.board.losses() - losses;
+        if self.congestion.rules_window() {
+            self.control(now, &findings, newly_lost);
+        } else {
+            self.adapt_window(now, &findings, newly_lost > 0);
+        }
         self.start_turn(if resend { Turn::Lost } else { Turn::New });
     }
 
@@ -123,6 +133,7 @@ impl Sender {
         if let Some((first, _)) = sample {
             // The latest packet that this ACK delivered: what controllers look at.
             let latest = by_sack.or(sample).map_or(first, |(_, last)| last);
+            findings.rtt = Some(latest);
             self.rtt.sample_minimum(now, latest);
             self.rtt.sample(first, self.una, self.nxt);
             let path = PathSample {

@@ -6,8 +6,8 @@ use longhaul_core::time::{Instant, Span};
 
 /// Most payload of one burst (`sk_gso_max_size`: 64 KiB less room for headers).
 pub(crate) const MAX_BURST_BYTES: u64 = 65_215;
-/// Fewest packets of a burst (`tcp_min_tso_segs`).
-const MIN_BURST_PACKETS: u64 = 2;
+/// Fewest packets of a burst, if the controller does not say otherwise (`tcp_min_tso_segs`).
+pub(super) const MIN_BURST_PACKETS: u32 = 2;
 /// A burst holds what passes in 2^-10 s (`sk_pacing_shift`).
 const PACING_SHIFT: u32 = 10;
 /// On short paths it is larger, by half as much for every 2^9 µs of the smallest RTT (`tcp_tso_rtt_log`).
@@ -17,14 +17,14 @@ const WINDOW_DIVISOR: u64 = 3;
 /// A sender that has been silent for this long does not wait any more.
 const RECENT: Span = Span::from_ms(1);
 
-/// Packets that one burst may hold at this pacing rate in bytes per second.
-pub(super) fn limit(mss: u32, pacing_rate: u64, min_rtt: Span) -> u32 {
+/// Packets that one burst may hold at this pacing rate in bytes per second; `least` at any rate.
+pub(super) fn limit(mss: u32, pacing_rate: u64, min_rtt: Span, least: u32) -> u32 {
     let mut bytes = pacing_rate >> PACING_SHIFT;
     let halvings = (min_rtt.as_ns() / 1000) >> RTT_SHIFT;
     if halvings < 32 {
         bytes = bytes.saturating_add(MAX_BURST_BYTES >> halvings);
     }
-    let packets = (bytes.min(MAX_BURST_BYTES) / u64::from(mss)).max(MIN_BURST_PACKETS);
+    let packets = (bytes.min(MAX_BURST_BYTES) / u64::from(mss)).max(u64::from(least));
     packets as u32
 }
 
@@ -92,16 +92,18 @@ mod tests {
     #[test]
     fn a_burst_is_a_millisecond_of_data_but_at_least_two_packets() {
         let far = Span::from_ms(80);
-        assert_eq!(limit(1448, 100_000, far), 2);
-        assert_eq!(limit(1448, 12_500_000, far), 8);
-        assert_eq!(limit(1448, u64::MAX, far), 45);
+        assert_eq!(limit(1448, 100_000, far, 2), 2);
+        assert_eq!(limit(1448, 12_500_000, far, 2), 8);
+        assert_eq!(limit(1448, u64::MAX, far, 2), 45);
+        // BBR below 1.2 Mbit/s.
+        assert_eq!(limit(1448, 100_000, far, 1), 1);
     }
 
     #[test]
     fn short_paths_get_larger_bursts() {
         // 2 ms are three times 512 µs: an eighth of the largest burst is added.
-        assert_eq!(limit(1448, 0, Span::from_ms(2)), 5);
-        assert_eq!(limit(1448, 0, Span::MAX), 2);
+        assert_eq!(limit(1448, 0, Span::from_ms(2), 2), 5);
+        assert_eq!(limit(1448, 0, Span::MAX, 2), 2);
     }
 
     fn deferral() -> Deferral {

@@ -8,6 +8,8 @@
 //! | [`recovery`] | the states Open … Loss and the window while it shrinks (PRR) |
 //! | [`timers`] | retransmission timeout, loss probe and reordering timer |
 //! | [`transmit`] | the next segment: retransmissions first, then new data |
+//! | [`rate`], [`control`] | the delivery rate, and the controllers that go by it |
+//! | [`pacing`] | when the next burst may leave |
 //! | [`burst`] | how many packets leave together under segmentation offload |
 //! | [`local_queue`] | what the sender hears of its own device's queue |
 //!
@@ -16,10 +18,14 @@
 
 mod ack;
 pub(crate) mod burst;
+mod control;
 mod local_queue;
+mod pacing;
 mod packet;
 mod rack;
+mod rate;
 mod recovery;
+
 mod scoreboard;
 mod timers;
 mod transmit;
@@ -31,6 +37,7 @@ use crate::congestion::{Congestion, Pace, Window};
 use crate::rtt::RttEstimator;
 use crate::segment::Segment;
 use crate::stats::Stats;
+use pacing::Pacing;
 use rack::Rack;
 use recovery::{Phase, Reduction};
 use scoreboard::Scoreboard;
@@ -105,6 +112,8 @@ pub(crate) struct Sender {
     usage: Usage,
     probe: Option<Probe>,
     timer: Option<Timer>,
+    /// Only controllers that pace have it.
+    pacing: Option<Pacing>,
     /// Timeouts since the last progress, and when the first of them was.
     timeouts: u32,
     first_timeout: Instant,
@@ -119,6 +128,8 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(config: &Config) -> Sender {
+        let congestion = Congestion::new(config);
+        let rate_based = congestion.rules_window();
         Sender {
             mss: config.mss,
             initial_window: config.initial_window_segments,
@@ -131,11 +142,11 @@ impl Sender {
             una: 0,
             nxt: 0,
             window_end: 0,
-            board: Scoreboard::new(config.mss),
+            board: Scoreboard::new(config.mss, rate_based),
             rack: Rack::new(),
             rtt: RttEstimator::new(),
             window: Window::new(config.initial_window_segments),
-            congestion: Congestion::new(config),
+            congestion,
             phase: Phase::Open,
             reduction: Reduction::default(),
             usage: Usage {
@@ -147,6 +158,7 @@ impl Sender {
             },
             probe: None,
             timer: None,
+            pacing: rate_based.then(Pacing::new),
             timeouts: 0,
             first_timeout: Instant::ZERO,
             turn: Turn::Idle,
@@ -183,6 +195,7 @@ impl Sender {
         self.last_sent = now;
         self.usage.full_at = now;
         self.congestion.on_start(now, 0);
+        self.start_control(now);
         self.turn = Turn::New;
     }
 
@@ -192,6 +205,7 @@ impl Sender {
             return 0;
         }
         self.restart_after_idle(now);
+        self.note_app_limited();
         let taken = bytes.min(self.free_space());
         self.starved |= taken < bytes;
         self.written += taken;
@@ -243,7 +257,11 @@ impl Sender {
 
     /// When the sender wants [`Sender::on_timer`].
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.timer.map(|timer| timer.at)
+        let timer = self.timer.map(|timer| timer.at);
+        match self.pacing.as_ref().and_then(Pacing::deadline) {
+            Some(pacing) => Some(timer.map_or(pacing, |timer| timer.min(pacing))),
+            None => timer,
+        }
     }
 
     /// The counters of the connection; [`Sender::update_stats`] brings those up to date that are states and not
@@ -318,7 +336,8 @@ impl Sender {
         }
         self.usage.idle_most = self.usage.idle_most.max(outstanding);
         let unused_for = now.saturating_since(self.usage.full_at);
-        if unused_for >= self.rtt.rto() && self.phase == Phase::Open && !self.starved {
+        let may_shrink = !self.starved && !self.congestion.rules_window();
+        if unused_for >= self.rtt.rto() && self.phase == Phase::Open && may_shrink {
             let used = self.usage.idle_most.max(self.initial_window);
             if used < self.window.cwnd {
                 self.window.ssthresh = self.window.remembered_ssthresh();
@@ -334,7 +353,8 @@ impl Sender {
     fn restart_after_idle(&mut self, now: Instant) {
         let rto = self.rtt.rto();
         let mut idle = now.saturating_since(self.last_sent);
-        if self.board.outstanding() > 0 || self.nxt < self.written || idle <= rto {
+        let busy = self.board.outstanding() > 0 || self.nxt < self.written;
+        if busy || idle <= rto || self.congestion.rules_window() {
             return;
         }
         let floor = self.initial_window.min(self.window.cwnd);

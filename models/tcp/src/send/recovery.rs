@@ -54,6 +54,9 @@ impl Sender {
     }
 
     fn end_reduction(&mut self, now: Instant) {
+        if self.congestion.rules_window() {
+            return;
+        }
         self.window.cwnd = self.window.ssthresh;
         self.usage.full_at = now;
     }
@@ -86,6 +89,7 @@ impl Sender {
             self.window.ssthresh = self.congestion.ssthresh(&self.window);
         }
         self.congestion.on_timeout(now, self.nxt);
+        self.tell_control_of_timeout(now);
         self.window.cwnd = self.in_flight() + 1;
         self.window.credit = 0;
         self.usage.full_at = now;
@@ -177,7 +181,7 @@ impl Sender {
     /// Proportional rate reduction with the slow-start reduction bound (`tcp_cwnd_reduction`): as many packets
     /// may leave as bring the window to the threshold over one round trip.
     pub(super) fn reduce(&mut self, delivered: u32, newly_lost: bool, una_advanced: bool) {
-        if delivered == 0 {
+        if delivered == 0 || self.congestion.rules_window() {
             return;
         }
         let reduction = &mut self.reduction;

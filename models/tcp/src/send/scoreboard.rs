@@ -13,6 +13,7 @@ use longhaul_core::time::{Instant, Span};
 
 use super::packet::{Delivery, Mark, Packet};
 use super::rack::Rack;
+use super::rate::RateSampler;
 use crate::ranges::RangeSet;
 use crate::segment::SackBlock;
 
@@ -35,10 +36,13 @@ pub(super) struct Scoreboard {
     retransmitted_out: u32,
     /// Packets ever taken for lost, retransmissions lost again included.
     losses: u64,
+    /// For controllers that look at the delivery rate.
+    rates: Option<Box<RateSampler>>,
 }
 
 impl Scoreboard {
-    pub(super) fn new(mss: u32) -> Scoreboard {
+    /// `rates` says whether to measure the delivery rate.
+    pub(super) fn new(mss: u32, rates: bool) -> Scoreboard {
         Scoreboard {
             mss: u64::from(mss),
             packets: VecDeque::new(),
@@ -51,6 +55,7 @@ impl Scoreboard {
             lost_out: 0,
             retransmitted_out: 0,
             losses: 0,
+            rates: rates.then(|| Box::new(RateSampler::new())),
         }
     }
 
@@ -78,6 +83,15 @@ impl Scoreboard {
 
     pub(super) fn losses(&self) -> u64 {
         self.losses
+    }
+
+    /// Where the delivery rate is measured, if it is.
+    pub(super) fn rates(&self) -> Option<&RateSampler> {
+        self.rates.as_deref()
+    }
+
+    pub(super) fn rates_mut(&mut self) -> Option<&mut RateSampler> {
+        self.rates.as_deref_mut()
     }
 
     /// The end of the highest range known to be held by the peer; zero if none is.
@@ -115,6 +129,9 @@ impl Scoreboard {
         if fin {
             mark.set(Mark::FIN);
         }
+        if let Some(rates) = &mut self.rates {
+            rates.on_sent(now);
+        }
         self.packets.push_back(Packet {
             seq,
             sent_at: now,
@@ -133,6 +150,9 @@ impl Scoreboard {
                 .pop_back()
                 .expect("only what was just pushed is taken back");
             self.end = packet.seq;
+            if let Some(rates) = &mut self.rates {
+                rates.on_taken_back();
+            }
         }
         self.end
     }
@@ -176,6 +196,12 @@ impl Scoreboard {
             } else {
                 delivery.packets += 1;
                 rack.on_delivered(now, &packet, end, min_rtt);
+                if let Some(rates) = &mut self.rates {
+                    rates.on_delivered(0, &packet, end);
+                }
+            }
+            if let Some(rates) = &mut self.rates {
+                rates.on_acknowledged();
             }
         }
         self.held.remove_below(una);
@@ -200,6 +226,10 @@ impl Scoreboard {
                 if packet.seq >= block.start && end <= block.end && !packet.mark.has(Mark::SACKED) {
                     self.mark_sacked(number, packet.seq < highest_held, delivery);
                     rack.on_delivered(now, &packet, end, min_rtt);
+                    let place = (number - self.first) as usize;
+                    if let Some(rates) = &mut self.rates {
+                        rates.on_delivered(place, &packet, end);
+                    }
                 }
                 number += 1;
             }
@@ -312,6 +342,9 @@ impl Scoreboard {
             packet.sent_at = now;
             packet.order = self.order;
         }
+        if let Some(rates) = &mut self.rates {
+            rates.on_resent(start..start + count as usize);
+        }
         // What the limit cut off is a burst of its own from now on.
         if let Some(next) = self.packets.get_mut(start + count as usize) {
             next.mark.set(Mark::BURST_START);
@@ -349,6 +382,10 @@ impl Scoreboard {
             last.mark.set(Mark::AMBIGUOUS);
             last.sent_at = now;
             last.order = self.order;
+        }
+        if let Some(rates) = &mut self.rates {
+            let places = self.packets.len().saturating_sub(1)..self.packets.len();
+            rates.on_resent(places);
         }
         self.order
     }

@@ -38,7 +38,7 @@ pub(crate) struct GaveUp;
 impl Sender {
     fn set_timer(&mut self, now: Instant, purpose: Purpose, after: Span) {
         self.timer = Some(Timer {
-            at: expiry(now, span_in_jiffies(after)),
+            at: expiry(now, span_in_jiffies(after.saturating_add(self.pacing_delay(now)))),
             purpose,
         });
     }
@@ -139,6 +139,7 @@ impl Sender {
     /// # Errors
     /// If the peer has been silent for too long.
     pub(crate) fn on_timer(&mut self, now: Instant) -> Result<(), GaveUp> {
+        self.on_pacing_timer(now);
         let Some(timer) = self.timer.filter(|timer| timer.at <= now) else {
             return Ok(());
         };

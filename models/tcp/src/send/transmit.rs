@@ -86,6 +86,9 @@ impl Sender {
             .board
             .next_lost()
             .filter(|&number| !self.is_queued(number, now))?;
+        if !self.is_due(now) {
+            return None;
+        }
         let limit = if self.offload {
             room.min(self.burst_limit())
         } else {
@@ -116,6 +119,7 @@ impl Sender {
         let order = self.board.mark_retransmitted(number, count, now);
         self.rack.on_retransmitted(number, count, order);
         self.stats.retransmits += u64::from(count);
+        self.pace_after(now, count, u64::from(outgoing.len));
         outgoing
     }
 
@@ -157,6 +161,7 @@ impl Sender {
             let order = self.board.mark_probed(now);
             self.rack.on_retransmitted(newest, 1, order);
             self.stats.retransmits += 1;
+            self.pace_after(now, 1, u64::from(outgoing.len));
             outgoing
         };
         self.stats.loss_probes += 1;
@@ -211,7 +216,7 @@ impl Sender {
         }
     }
 
-    fn permit(&self, now: Instant) -> Permit {
+    fn permit(&mut self, now: Instant) -> Permit {
         let mss = u64::from(self.mss);
         let end = self.end_of_stream();
         if self.nxt >= end {
@@ -224,6 +229,9 @@ impl Sender {
             return Permit::WindowLimited;
         }
         if end.min(self.nxt + mss) > self.window_end {
+            return Permit::No;
+        }
+        if !self.is_due(now) {
             return Permit::No;
         }
         if self.offload {
@@ -284,7 +292,8 @@ impl Sender {
     }
 
     fn burst_limit(&self) -> u32 {
-        burst::limit(self.mss, self.pace().rate(), self.rtt.min_rtt())
+        let (rate, least) = self.burst_rate();
+        burst::limit(self.mss, rate, self.rtt.min_rtt(), least)
     }
 
     /// Sends everything from the next number up to `end`, which counts a FIN.
@@ -293,6 +302,7 @@ impl Sender {
         let was_empty = self.board.outstanding() == 0;
         if self.in_flight() == 0 {
             self.congestion.on_transmit_start(now, self.last_sent);
+            self.tell_control_of_start(now);
         }
         let seq = self.nxt;
         let fin = end > self.written;
@@ -308,6 +318,7 @@ impl Sender {
         }
         self.turn_packets += packets;
         self.last_sent = now;
+        self.pace_after(now, packets, payload_end - seq);
         self.on_data_sent(now, was_empty);
         Outgoing {
             seq,

@@ -234,8 +234,9 @@ impl Network {
         };
         for stream in 0..streams {
             let share = bytes / streams + u64::from(stream < bytes % streams);
+            let seed = client.seed + stream;
             network.pairs.push([
-                End::new(Connection::connect(client, start), share),
+                End::new(Connection::connect(Config { seed, ..client }, start), share),
                 End::new(Connection::listen(server), 0),
             ]);
         }

@@ -81,6 +81,7 @@ fn read_cases() -> Option<Vec<Case>> {
             controller: match row["controller"] {
                 "reno" => Some(Controller::Reno),
                 "cubic" => Some(Controller::Cubic),
+                "bbr" => Some(Controller::Bbr),
                 _ => None,
             },
             streams: number("streams") as u64,
@@ -137,6 +138,7 @@ impl Case {
             send_buffer,
             receive_buffer,
             segmentation_offload: offload,
+            seed: u64::from(seed) << 32,
             ..Config::default()
         };
         let mut network = Network::new(link, config, config, self.streams, self.bytes);
