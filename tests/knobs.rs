@@ -80,6 +80,7 @@ const CHANGES: &[&str] = &[
     "transfers[t1].at=20 ms",
     "transfers[t1].streams=3",
     "transfers[t1].tcp.controller=Cubic",
+    "transfers[t1].tcp.controller=Bbr",
     "transfers[t1].tcp.send_buffer=48 KiB",
     "transfers[t1].tcp.receive_buffer=72 KiB",
     "transfers[t2].duration=320 ms",

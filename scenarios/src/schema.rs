@@ -270,6 +270,8 @@ pub enum Controller {
     Reno,
     /// RFC 9438.
     Cubic,
+    /// BBR version 1, as in Linux.
+    Bbr,
 }
 
 /// A bulk transfer: every connection carries an equal share, or what it can until the time is up; then both sides

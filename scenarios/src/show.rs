@@ -185,6 +185,7 @@ fn tcp_settings(tcp: Tcp) -> String {
     let controller = match controller {
         Controller::Reno => "Reno",
         Controller::Cubic => "Cubic",
+        Controller::Bbr => "Bbr",
     };
     format!(
         "(controller: {controller}, send_buffer: \"{send_buffer}\", notsent_lowat: \"{notsent_lowat}\", \

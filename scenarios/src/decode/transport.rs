@@ -105,12 +105,16 @@ fn controller(cx: &mut Context, at: &At) -> Option<Controller> {
             name: "Cubic",
             form: "Cubic",
         },
+        Variant {
+            name: "Bbr",
+            form: "Bbr",
+        },
     ];
     let name = variant(cx, at, "a congestion controller", &variants)?;
     no_content(cx, at)?;
-    Some(if name == "Reno" {
-        Controller::Reno
-    } else {
-        Controller::Cubic
+    Some(match name {
+        "Reno" => Controller::Reno,
+        "Cubic" => Controller::Cubic,
+        _ => Controller::Bbr,
     })
 }

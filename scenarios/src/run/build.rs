@@ -122,11 +122,22 @@ impl Builder<'_> {
     }
 
     fn add(&mut self, machine: Protocol, region: &str, workload: Workload, tcp: Tcp) -> PeerId {
+        let name = match workload {
+            Workload::Migration(index) => &self.scenario.migrations[index].name,
+            Workload::Transfer(index) => &self.scenario.transfers[index].name,
+        };
+        let seeds = self.streams.stream(name, "tcp");
         let peer = self.peer(0);
         let region = region_id(self.scenario, region);
         let entity = EntityId::new(1 + peer.0);
-        self.endpoints
-            .push(Endpoint::new(machine, region, workload, tcp_config(tcp), entity));
+        self.endpoints.push(Endpoint::new(
+            machine,
+            region,
+            workload,
+            tcp_config(tcp),
+            seeds,
+            entity,
+        ));
         peer
     }
 
@@ -319,6 +330,7 @@ fn tcp_config(settings: Tcp) -> tcp::Config {
         controller: match settings.controller {
             Controller::Reno => tcp::Controller::Reno,
             Controller::Cubic => tcp::Controller::Cubic,
+            Controller::Bbr => tcp::Controller::Bbr,
         },
         send_buffer: settings.send_buffer.as_bytes(),
         notsent_lowat: settings.notsent_lowat.as_bytes(),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use longhaul_bulk as bulk;
 use longhaul_core::machine::{Input, Machine, Output, StreamId};
+use longhaul_core::random::Stream;
 use longhaul_core::schedule::{EntityId, TimerId};
 use longhaul_core::time::Instant;
 use longhaul_migration as migration;
@@ -26,7 +27,9 @@ pub struct Endpoint {
     /// Which migration or transfer it belongs to.
     pub workload: Workload,
     /// Settings of the connections that it opens.
-    pub tcp: tcp::Config,
+    tcp: tcp::Config,
+    /// Where each of them has its random choices from.
+    seeds: Stream,
     /// Its entity in the event queue.
     pub entity: EntityId,
     /// The wake that it asked for last.
@@ -82,6 +85,7 @@ impl Endpoint {
         region: RegionId,
         workload: Workload,
         tcp: tcp::Config,
+        seeds: Stream,
         entity: EntityId,
     ) -> Endpoint {
         Endpoint {
@@ -89,10 +93,19 @@ impl Endpoint {
             region,
             workload,
             tcp,
+            seeds,
             entity,
             wake: None,
             streams: BTreeMap::new(),
             accepted: 0,
+        }
+    }
+
+    /// Settings of the next connection that it opens.
+    pub fn next_tcp(&mut self) -> tcp::Config {
+        tcp::Config {
+            seed: self.seeds.u64(),
+            ..self.tcp
         }
     }
 

@@ -134,9 +134,10 @@ impl Scene {
     fn open(&mut self, engine: &mut Engine, opener: PeerId, stream: StreamId, to: PeerId) {
         let acceptor = self.endpoints[to.0 as usize].region;
         let endpoint = &mut self.endpoints[opener.0 as usize];
+        let tcp = endpoint.next_tcp();
         let connection = self
             .network
-            .open(engine, endpoint.region, acceptor, endpoint.tcp)
+            .open(engine, endpoint.region, acceptor, tcp)
             .expect("the scenario's check found a route both ways");
         endpoint.streams.insert(stream, (connection, Side::Opener));
         assert_eq!(
