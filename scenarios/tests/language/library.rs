@@ -57,7 +57,11 @@ fn the_canonical_text_reads_back_as_the_same_scenario_and_is_its_own_canonical_t
 fn every_file_is_in_the_library() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    for (folder, prefix) in [(root.to_owned(), ""), (root.join("smoke"), "smoke/")] {
+    for (folder, prefix) in [
+        (root.to_owned(), ""),
+        (root.join("reference"), "reference/"),
+        (root.join("smoke"), "smoke/"),
+    ] {
         #[expect(clippy::disallowed_methods, reason = "the names are sorted below")]
         for file in std::fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();

@@ -285,7 +285,7 @@ fn machines_and_work() {
             ),
             (
                 m0,
-                "(name: \"m0\", vm: \"vm0\", to: \"south\", transport: (tcp: (controller: Bbr))),"
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", transport: (tcp: (controller: Vegas))),"
             ),
             (
                 m0,
