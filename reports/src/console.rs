@@ -84,7 +84,11 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
         &tables::transfers(&record.transfers),
         &tables::transfer_notes(record),
     );
-    page.table("Links", &tables::links(&record.links), &[]);
+    page.table(
+        "Links",
+        &tables::links(&record.links),
+        &tables::link_notes(record),
+    );
     page.table(
         "Assertions",
         &tables::assertions(&record.assertions),

@@ -160,7 +160,8 @@ fn already(sink: &Sink, error: &Diagnostic) -> bool {
         .any(|item| item.place == error.place && item.path == error.path)
 }
 
-fn coordinates(location: Location) -> Coordinates {
+/// A location as the network has it.
+pub fn coordinates(location: Location) -> Coordinates {
     Coordinates {
         latitude_microdegrees: location.latitude_microdegrees,
         longitude_microdegrees: location.longitude_microdegrees,

@@ -8,10 +8,19 @@
 //! | `seed` | 1 |
 //! | `sample_interval` | `"1 s"` |
 //! | `payload` | `Real` |
+//! | `fidelity` | `Packet` |
 //! | `vms`, `migrations`, `transfers`, `assertions` | `[]` |
 //! | `regions[].location` | unknown; the link is then not compared with light |
 //! | `links[].queue` | `Bdp(1.0)`: one bandwidth-delay product of the link's own round trip, at least 64 KiB |
-//! | `links[].loss`, `links[].jitter` | `None` |
+//! | `links[].loss`, `links[].jitter`, `links[].background` | `None` |
+//! | `links[].reorder` | `false` |
+//! | `links[].duplicate`, `links[].corrupt` | `"0 %"` |
+//! | `links[].changes` | `[]`; they happen once |
+//! | options of CoDel, FQ-CoDel and HTB | Linux's: see [`longhaul_net::queue`] |
+//! | `links[].background.frame` | `"1514 B"` |
+//! | `links[].background.shape` | 1.5 |
+//! | `links[].background.class`, `transport.tcp.class` | 0 |
+//! | `transport.tcp.ecn` | `false` |
 //! | `transport.streams` | 16 |
 //! | `transport.chunk` | `"256 KiB"` |
 //! | `transport.window` | `"256 MiB"` |
@@ -37,23 +46,32 @@
 
 mod assertion;
 mod context;
+mod distance;
+mod files;
+mod laws;
 mod names;
 mod network;
+mod queue;
 mod transport;
 mod value;
 mod work;
+
+use std::collections::BTreeMap;
 
 use longhaul_core::time::Span;
 use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, Link, Migration, PayloadMode, Region, SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
+    Assertion, Fidelity, Link, Migration, PayloadMode, Region, SCHEMA_VERSION, Scenario, Transfer, Transport,
+    Vm,
 };
 use crate::syntax::Node;
 
 use context::{At, Context, Fields, Variant, list, no_content, variant};
+pub use files::Files;
 pub use names::Names;
+pub use queue::most_bytes;
 pub use value::print_millionths;
 pub use work::PAGE;
 
@@ -91,6 +109,8 @@ pub struct Decoded {
     pub sample_interval: Option<Span>,
     /// See [`Scenario::payload`].
     pub payload: Option<PayloadMode>,
+    /// See [`Scenario::fidelity`].
+    pub fidelity: Option<Fidelity>,
     /// See [`Scenario::regions`].
     pub regions: Items<Region>,
     /// See [`Scenario::links`]; both links of a symmetric entry have its index.
@@ -121,6 +141,7 @@ impl Decoded {
             horizon: self.horizon?,
             sample_interval: self.sample_interval?,
             payload: self.payload?,
+            fidelity: self.fidelity?,
             regions: all(self.regions)?,
             links: all(self.links)?,
             vms: all(self.vms)?,
@@ -131,7 +152,7 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "version",
     "name",
     "question",
@@ -140,6 +161,7 @@ const FIELDS: [&str; 15] = [
     "horizon",
     "sample_interval",
     "payload",
+    "fidelity",
     "regions",
     "links",
     "transport",
@@ -150,8 +172,13 @@ const FIELDS: [&str; 15] = [
 ];
 
 /// Reads the tree of a file. Mistakes go to `sink`; `None` if the tree is no struct at all.
-pub fn decode(root: &Node, names: &Names, sink: &mut Sink) -> Option<Decoded> {
-    let cx = &mut Context { sink, names };
+pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) -> Option<Decoded> {
+    let cx = &mut Context {
+        sink,
+        names,
+        locations: BTreeMap::new(),
+        files,
+    };
     let at = At {
         node: root,
         path: String::new(),
@@ -163,6 +190,12 @@ pub fn decode(root: &Node, names: &Names, sink: &mut Sink) -> Option<Decoded> {
     });
     // With the default in place of a wrong transport the rest can still be checked; the mistake is noted.
     let base: Transport = base.unwrap_or(transport::DEFAULT);
+    let regions = required_items(cx, &fields, "regions", network::region);
+    cx.locations = regions
+        .good
+        .iter()
+        .filter_map(|(_, region)| Some((region.name.clone(), region.location?)))
+        .collect();
     Some(Decoded {
         name: fields.required(cx, "name", value::name),
         question: fields.required(cx, "question", value::sentence),
@@ -173,7 +206,8 @@ pub fn decode(root: &Node, names: &Names, sink: &mut Sink) -> Option<Decoded> {
         }),
         sample_interval: fields.optional(cx, "sample_interval", Span::from_s(1), work::positive_span),
         payload: fields.optional(cx, "payload", PayloadMode::Real, payload),
-        regions: required_items(cx, &fields, "regions", network::region),
+        fidelity: fields.optional(cx, "fidelity", Fidelity::Packet, fidelity),
+        regions,
         links: links(cx, &fields),
         vms: items(cx, &fields, "vms", work::vm),
         migrations: items(cx, &fields, "migrations", |cx, at| work::migration(cx, at, base)),
@@ -229,6 +263,17 @@ fn version(cx: &mut Context, at: &At) -> Option<u64> {
         );
     }
     Some(version)
+}
+
+fn fidelity(cx: &mut Context, at: &At) -> Option<Fidelity> {
+    let variants = ["Packet", "Flow", "Auto"].map(|name| Variant { name, form: name });
+    let name = variant(cx, at, "a fidelity", &variants)?;
+    no_content(cx, at)?;
+    Some(match name {
+        "Packet" => Fidelity::Packet,
+        "Flow" => Fidelity::Flow,
+        _ => Fidelity::Auto,
+    })
 }
 
 fn payload(cx: &mut Context, at: &At) -> Option<PayloadMode> {

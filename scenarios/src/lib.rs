@@ -80,7 +80,7 @@ pub fn load(source: &Source, overrides: &[String], seed: Option<u64>) -> Result<
         .then(|| syntax::parse(&source.text, file, 0, &mut sink))
         .flatten()
     {
-        Some(root) => interpret(root, overrides, seed, &mut sink),
+        Some(root) => interpret(root, source, overrides, seed, &mut sink),
         None => None,
     };
     let texts = Arc::new(texts);
@@ -109,6 +109,7 @@ fn too_large(source: &Source) -> bool {
 /// The scenario that a tree means, and the doubts about it. `None` if anything is wrong.
 fn interpret(
     mut root: syntax::Node,
+    source: &Source,
     overrides: &[String],
     seed: Option<u64>,
     sink: &mut Sink,
@@ -117,7 +118,8 @@ fn interpret(
         overrides::apply(&mut root, text, index, sink);
     }
     let names = decode::Names::collect(&root, sink);
-    let mut decoded = decode::decode(&root, &names, sink)?;
+    let mut files = decode::Files::new(source.base_dir.clone());
+    let mut decoded = decode::decode(&root, &names, &mut files, sink)?;
     if seed.is_some() {
         decoded.seed = seed;
     }

@@ -1,10 +1,15 @@
 //! The scenario, resolved: every default written out, every reference by name, every quantity an integer.
 //!
 //! This is what `show` prints, what the run directory keeps and what [`crate::run`] executes. The text forms
-//! are in [`longhaul_core::text`]; the grammar and the defaults are in [`crate::decode`].
+//! are in [`longhaul_core::text`]; the grammar and the defaults are in [`crate::decode`]. Laws that need nothing
+//! but numbers are the network's own types.
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
+pub use longhaul_net::background::{Arrivals, Background};
+pub use longhaul_net::course::Step;
+pub use longhaul_net::loss::Loss;
+pub use longhaul_net::queue::{CoDel, FqCoDel, Htb, HtbClass, Queue, QueueLimit};
 
 /// Version of the scenario language.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -26,6 +31,8 @@ pub struct Scenario {
     pub sample_interval: Span,
     /// Which share of the payload is real bytes.
     pub payload: PayloadMode,
+    /// How the network is simulated.
+    pub fidelity: Fidelity,
     /// Regions.
     pub regions: Vec<Region>,
     /// Directed links.
@@ -50,6 +57,17 @@ pub enum PayloadMode {
         /// The share of the pages that is real.
         share: Probability,
     },
+}
+
+/// How the network is simulated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fidelity {
+    /// Every segment crosses every hop.
+    Packet,
+    /// TCP by round trips, links by fair shares.
+    Flow,
+    /// One of them, by what the scenario needs and what it would cost.
+    Auto,
 }
 
 /// A region: a node of the network.
@@ -77,63 +95,94 @@ pub struct Link {
     pub from: String,
     /// Region at the receiving end.
     pub to: String,
-    /// Rate, above zero; counts whole Ethernet frames, as netem does.
-    pub rate: BitRate,
+    /// How fast it sends; counts whole Ethernet frames, as netem does.
+    pub rate: Rate,
     /// One-way propagation delay.
     pub delay: Span,
-    /// Capacity of the queue in front of the serialiser.
-    pub queue: QueueLimit,
-    /// Loss law.
+    /// What waits in front of the link, how much of it, and who goes first.
+    pub queue: Queue,
+    /// Loss law, drawn for each frame before it is queued.
     pub loss: Loss,
-    /// Jitter law; adds to the propagation delay and never reorders.
+    /// Jitter law; adds to the propagation delay.
     pub jitter: Jitter,
+    /// Whether jitter lets frames overtake each other.
+    pub reorder: bool,
+    /// Share of the frames that come twice.
+    pub duplicate: Probability,
+    /// Share of the frames that arrive damaged and are discarded.
+    pub corrupt: Probability,
+    /// What changes, at times after the start of the run, or of each period.
+    pub changes: Vec<Step>,
+    /// After what time the changes begin again.
+    pub period: Option<Span>,
+    /// Traffic of others in the same queue.
+    pub background: Option<Background>,
 }
 
-/// Capacity of a drop-tail queue, the frame in transmission not counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum QueueLimit {
-    /// At most so many frames.
-    Packets(u32),
-    /// At most so many bytes of frames.
-    Bytes(ByteSize),
+/// How fast a link sends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Rate {
+    /// At this rate, above zero, until a change.
+    Constant(BitRate),
+    /// A full frame at each recorded moment: mahimahi's packet-delivery trace.
+    Deliveries {
+        /// The trace, relative to the scenario file.
+        file: String,
+    },
+    /// At recorded rates: lines of `seconds Mbit/s`.
+    Recorded {
+        /// The trace, relative to the scenario file.
+        file: String,
+    },
 }
 
-/// Loss law of a link, drawn for each frame before it is queued.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Loss {
-    /// Nothing is lost at random.
-    None,
-    /// Each frame independently.
-    Independent {
-        /// Probability of losing a frame.
-        mean: Probability,
-    },
-    /// Gilbert–Elliott: everything is lost in the bad state.
-    GilbertElliott {
-        /// Long-run share of frames lost, below one.
-        mean: Probability,
-        /// Mean length of a burst in frames, at least 1.
-        burst_packets: u32,
-    },
+impl Rate {
+    /// The rate, unless it is recorded in a file.
+    pub fn constant(&self) -> Option<BitRate> {
+        match self {
+            Rate::Constant(rate) => Some(*rate),
+            Rate::Deliveries { .. } | Rate::Recorded { .. } => None,
+        }
+    }
 }
 
 /// Jitter law of a link: a delay added to the propagation delay, never negative.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Jitter {
     /// None.
     None,
     /// Normal with this mean and standard deviation, cut off at zero.
-    Normal {
-        /// Mean before the cut.
-        mean: Span,
-        /// Standard deviation before the cut.
-        sd: Span,
-    },
+    Normal(Spread),
     /// Uniform between zero and this maximum.
     Uniform {
         /// Upper end.
         max: Span,
     },
+    /// netem's table `pareto`.
+    Pareto(Spread),
+    /// netem's table `paretonormal`.
+    ParetoNormal(Spread),
+    /// A table in netem's format.
+    Table {
+        /// What its values are scaled to.
+        spread: Spread,
+        /// The table, relative to the scenario file.
+        file: String,
+    },
+    /// The distribution of recorded delays.
+    Measured {
+        /// Samples in milliseconds, one per line, relative to the scenario file.
+        file: String,
+    },
+}
+
+/// Mean and standard deviation before the cut at zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spread {
+    /// Mean.
+    pub mean: Span,
+    /// Standard deviation.
+    pub sd: Span,
 }
 
 /// A virtual machine.
@@ -261,6 +310,10 @@ pub struct Tcp {
     pub notsent_lowat: ByteSize,
     /// Receive buffer: the largest window that is offered.
     pub receive_buffer: ByteSize,
+    /// Whether queues may mark packets instead of dropping them (RFC 3168).
+    pub ecn: bool,
+    /// Traffic class of the packets: what HTB queues sort them by.
+    pub class: u8,
 }
 
 /// Congestion control.

@@ -1,14 +1,15 @@
 //! The canonical text of a scenario: every default written out, every link directed, every queue in bytes or
 //! packets. It reads back as an equal scenario, and its hash is the scenario's identity.
 
+mod link;
+
 use std::fmt::{self, Write as _};
 
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Controller, Encoding, Jitter, Level, Link, Loss, Memory, Migration, Pattern,
-    PayloadMode, QueueLimit, Region, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer, Transport, Value,
-    Vm,
+    Amount, Assertion, Bound, Controller, Encoding, Level, Memory, Migration, Pattern, PayloadMode, Region,
+    SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer, Transport, Value, Vm,
 };
 
 /// The canonical text of a scenario.
@@ -32,6 +33,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         horizon,
         sample_interval,
         payload,
+        fidelity,
         regions,
         links,
         vms,
@@ -51,8 +53,9 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         PayloadMode::Real => writeln!(out, "    payload: Real,")?,
         PayloadMode::Sampled { share } => writeln!(out, "    payload: Sampled(share: \"{share}\"),")?,
     }
+    writeln!(out, "    fidelity: {fidelity:?},")?;
     write_list(out, "regions", regions, region)?;
-    write_list(out, "links", links, link)?;
+    write_list(out, "links", links, link::link)?;
     write_list(out, "vms", vms, vm)?;
     write_list(out, "migrations", migrations, migration)?;
     write_list(out, "transfers", transfers, transfer)?;
@@ -76,39 +79,6 @@ fn region(region: &Region) -> String {
         format!(", location: (lat: {lat}, lon: {lon})")
     });
     format!("(name: {}{location})", quoted(name))
-}
-
-fn link(link: &Link) -> String {
-    let Link {
-        from,
-        to,
-        rate,
-        delay,
-        queue,
-        loss,
-        jitter,
-    } = link;
-    let queue = match queue {
-        QueueLimit::Packets(packets) => format!("Packets({packets})"),
-        QueueLimit::Bytes(size) => format!("Bytes(\"{size}\")"),
-    };
-    let loss = match loss {
-        Loss::None => "None".to_owned(),
-        Loss::Independent { mean } => format!("Independent(mean: \"{mean}\")"),
-        Loss::GilbertElliott { mean, burst_packets } => {
-            format!("GilbertElliott(mean: \"{mean}\", burst: {burst_packets})")
-        }
-    };
-    let jitter = match jitter {
-        Jitter::None => "None".to_owned(),
-        Jitter::Normal { mean, sd } => format!("Normal(mean: \"{mean}\", sd: \"{sd}\")"),
-        Jitter::Uniform { max } => format!("Uniform(max: \"{max}\")"),
-    };
-    format!(
-        "(from: {}, to: {}, rate: \"{rate}\", delay: \"{delay}\", queue: {queue}, loss: {loss}, jitter: {jitter})",
-        quoted(from),
-        quoted(to)
-    )
 }
 
 fn vm(vm: &Vm) -> String {
@@ -181,6 +151,8 @@ fn tcp_settings(tcp: Tcp) -> String {
         send_buffer,
         notsent_lowat,
         receive_buffer,
+        ecn,
+        class,
     } = tcp;
     let controller = match controller {
         Controller::Reno => "Reno",
@@ -189,7 +161,7 @@ fn tcp_settings(tcp: Tcp) -> String {
     };
     format!(
         "(controller: {controller}, send_buffer: \"{send_buffer}\", notsent_lowat: \"{notsent_lowat}\", \
-         receive_buffer: \"{receive_buffer}\")"
+         receive_buffer: \"{receive_buffer}\", ecn: {ecn}, class: {class})"
     )
 }
 

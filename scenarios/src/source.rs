@@ -40,13 +40,13 @@ pub enum ReadError {
         error: io::Error,
     },
     /// A directory.
-    #[error("{path}: a directory; a scenario is a file")]
+    #[error("{path}: a directory, not a file")]
     Directory {
         /// The path.
         path: String,
     },
     /// More than [`LARGEST_FILE`].
-    #[error("{path}: more than 16 MiB; no scenario is that long")]
+    #[error("{path}: more than 16 MiB")]
     TooLarge {
         /// The path.
         path: String,
@@ -58,7 +58,7 @@ pub enum ReadError {
         path: String,
     },
     /// A NUL byte: no text file.
-    #[error("{path}: byte {offset} is NUL; a scenario is a text file")]
+    #[error("{path}: byte {offset} is NUL; a text file is expected")]
     Binary {
         /// The path.
         path: String,
@@ -66,7 +66,7 @@ pub enum ReadError {
         offset: usize,
     },
     /// Not UTF-8.
-    #[error("{path}: byte {offset} is not UTF-8; a scenario is a text file in UTF-8")]
+    #[error("{path}: byte {offset} is not UTF-8; a text file in UTF-8 is expected")]
     NotUtf8 {
         /// The path.
         path: String,
@@ -104,6 +104,18 @@ pub fn open(name_or_path: &str) -> Result<Source, ReadError> {
 /// # Errors
 /// If it cannot be read or is no text: see [`ReadError`].
 pub fn read_file(path: &Path) -> Result<Source, ReadError> {
+    Ok(Source {
+        name: path.display().to_string(),
+        text: read_text(path)?,
+        base_dir: path.parent().unwrap_or(Path::new("")).to_owned(),
+    })
+}
+
+/// The text of a file: a scenario, or a table or trace that belongs to one.
+///
+/// # Errors
+/// If it cannot be read or is no text: see [`ReadError`].
+pub fn read_text(path: &Path) -> Result<String, ReadError> {
     let name = path.display().to_string();
     let io_error = |error| ReadError::Io {
         path: path.display().to_string(),
@@ -131,15 +143,8 @@ pub fn read_file(path: &Path) -> Result<Source, ReadError> {
     if let Some(offset) = bytes.iter().position(|byte| *byte == 0) {
         return Err(ReadError::Binary { path: name, offset });
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Source {
-            name,
-            text,
-            base_dir: path.parent().unwrap_or(Path::new("")).to_owned(),
-        }),
-        Err(error) => Err(ReadError::NotUtf8 {
-            path: name,
-            offset: error.utf8_error().valid_up_to(),
-        }),
-    }
+    String::from_utf8(bytes).map_err(|error| ReadError::NotUtf8 {
+        path: name,
+        offset: error.utf8_error().valid_up_to(),
+    })
 }

@@ -141,10 +141,10 @@ pub(super) fn links(links: &[LinkRecord]) -> Table {
         let used = link.offered_packets > 0;
         vec![
             printable(&link.name).replace("->", " → "),
-            human::rate(link.rate_bits_per_s),
+            or_missing(link.rate_bits_per_s.map(human::rate)),
             human::share(link.busy_ns, link.active_ns),
             human::share(link.lost_packets, link.offered_packets),
-            or_missing(used.then(|| human::count(link.queue_dropped_packets))),
+            or_missing(used.then(|| human::count(link.queue_dropped_packets + link.early_dropped_packets))),
             or_missing(used.then(|| human::span(link.queue_delay_max_ns))),
         ]
     };
@@ -226,6 +226,34 @@ pub(super) fn migration_notes(record: &RunRecord) -> Vec<Note> {
 /// Why transfers failed.
 pub(super) fn transfer_notes(record: &RunRecord) -> Vec<Note> {
     failure_notes(record.transfers.iter().map(|t| (t.name.as_str(), &t.progress)))
+}
+
+/// What else happened on links, where it did.
+pub(super) fn link_notes(record: &RunRecord) -> Vec<Note> {
+    let note = |link: &LinkRecord| {
+        let counts = [
+            (link.early_dropped_packets, "dropped early by CoDel"),
+            (link.marked_packets, "marked instead of dropped"),
+            (link.duplicated_packets, "duplicated"),
+            (link.corrupted_packets, "damaged and discarded"),
+            (link.background_packets, "of background traffic came"),
+            (link.background_dropped_packets, "of background traffic dropped"),
+        ];
+        let told: Vec<String> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{} {what}", human::count(*count)))
+            .collect();
+        (!told.is_empty()).then(|| Note {
+            status: "frames",
+            text: format!(
+                "{}: {}",
+                printable(&link.name).replace("->", " → "),
+                told.join(", ")
+            ),
+        })
+    };
+    record.links.iter().filter_map(note).collect()
 }
 
 /// Why assertions do not hold.

@@ -7,18 +7,16 @@ use longhaul_core::units::{BitRate, ByteSize};
 use longhaul_net::routing::Graph;
 
 use crate::decode::PAGE;
+use crate::decode::most_bytes;
 use crate::diagnose::{Diagnostic, Sink, approximate};
 use crate::metric::Subject;
 use crate::path::locate;
 use crate::schema::{
-    Amount, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, QueueLimit, Scenario, Scope, Start, Tcp,
+    Amount, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, Scenario, Scope, Start, Tcp,
 };
 use crate::syntax::Node;
 
 use super::routes::{graph, route};
-
-/// A frame that carries a full segment over Ethernet.
-const FULL_FRAME: u64 = 1514;
 
 /// Reports to `sink`, as warnings, what is doubtful about a scenario without mistakes, whose tree is `root`.
 /// `link_entries` has the index in the file of each of its links.
@@ -78,7 +76,11 @@ impl Lint<'_> {
         let index = |id: &longhaul_net::routing::LinkId| id.0 as usize;
         self.carrying
             .extend(there.links.iter().chain(&back.links).map(index));
-        let rates = there.links.iter().map(|id| self.scenario.links[index(id)].rate);
+        // Of a recorded rate nothing is known here but that it is finite.
+        let rates = there.links.iter().map(|id| {
+            let rate = self.scenario.links[index(id)].rate.constant();
+            rate.unwrap_or(BitRate::from_bits_per_s(u64::MAX))
+        });
         Path {
             rate: rates.min().expect("a route between two regions has links"),
             round_trip: there.latency.saturating_add(back.latency),
@@ -193,13 +195,10 @@ impl Lint<'_> {
     }
 
     fn parameters(&mut self, at: &str, link: &Link) {
-        let queue = match link.queue {
-            QueueLimit::Bytes(size) => size.as_bytes(),
-            QueueLimit::Packets(packets) => u64::from(packets) * FULL_FRAME,
-        };
+        let queue = most_bytes(&link.queue);
         // One nanosecond less than the round trip, which may be odd and was cut in halves.
         let round_trip = (link.delay * 2).saturating_sub(Span::from_ns(1));
-        let product = link.rate.bytes_in(round_trip);
+        let product = link.rate.constant().map_or(0, |rate| rate.bytes_in(round_trip));
         if queue < product {
             let message = format!(
                 "a queue of {} is shorter than what the link carries in a round trip, {} kB: a single connection \
@@ -210,8 +209,11 @@ impl Lint<'_> {
             self.warn(&format!("{at}.queue"), message);
         }
         let jitter = match link.jitter {
-            Jitter::None => Span::ZERO,
-            Jitter::Normal { mean, .. } => mean,
+            Jitter::None | Jitter::Measured { .. } => Span::ZERO,
+            Jitter::Normal(spread)
+            | Jitter::Pareto(spread)
+            | Jitter::ParetoNormal(spread)
+            | Jitter::Table { spread, .. } => spread.mean,
             Jitter::Uniform { max } => max,
         };
         if jitter > link.delay {

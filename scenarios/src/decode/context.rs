@@ -1,9 +1,14 @@
 //! Tools of the decoder: a value with its path, the fields of a struct, the variants of an enum.
 
+use std::collections::BTreeMap;
+
 use crate::diagnose::{Diagnostic, Sink};
 use crate::suggest;
 use crate::syntax::{Field, Kind, Node};
 
+use crate::schema::Location;
+
+use super::files::Files;
 use super::names::Names;
 
 /// What is shared while one scenario is decoded.
@@ -12,6 +17,10 @@ pub struct Context<'a> {
     pub sink: &'a mut Sink,
     /// What is declared where.
     pub names: &'a Names,
+    /// Where regions are, once they are decoded.
+    pub locations: BTreeMap<String, Location>,
+    /// Tables beside the scenario.
+    pub files: &'a mut Files,
 }
 
 impl Context<'_> {

@@ -5,6 +5,7 @@ use longhaul_core::units::ByteSize;
 use crate::schema::{Controller, Tcp, Transport};
 
 use super::context::{At, Context, Fields, Variant, no_content, variant};
+use super::queue::class_number;
 use super::value;
 
 /// What a scenario that says nothing gets.
@@ -21,6 +22,8 @@ pub const DEFAULT: Transport = Transport {
         send_buffer: ByteSize::from_mib(4),
         notsent_lowat: ByteSize::from_kib(128),
         receive_buffer: ByteSize::from_mib(3),
+        ecn: false,
+        class: 0,
     },
 };
 
@@ -80,18 +83,29 @@ pub fn tcp(cx: &mut Context, at: &At, base: Tcp) -> Option<Tcp> {
         at,
         "tcp",
         None,
-        &["controller", "send_buffer", "notsent_lowat", "receive_buffer"],
+        &[
+            "controller",
+            "send_buffer",
+            "notsent_lowat",
+            "receive_buffer",
+            "ecn",
+            "class",
+        ],
     )?;
     let buffer = |cx: &mut Context, at: &At| value::quantity_within(cx, at, &BUFFER.0, &BUFFER.1);
     let controller = fields.optional(cx, "controller", base.controller, controller);
     let send_buffer = fields.optional(cx, "send_buffer", base.send_buffer, buffer);
     let notsent_lowat = fields.optional(cx, "notsent_lowat", base.notsent_lowat, buffer);
     let receive_buffer = fields.optional(cx, "receive_buffer", base.receive_buffer, buffer);
+    let ecn = fields.optional(cx, "ecn", base.ecn, value::truth);
+    let class = fields.optional(cx, "class", base.class, class_number);
     Some(Tcp {
         controller: controller?,
         send_buffer: send_buffer?,
         notsent_lowat: notsent_lowat?,
         receive_buffer: receive_buffer?,
+        ecn: ecn?,
+        class: class?,
     })
 }
 

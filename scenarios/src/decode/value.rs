@@ -131,6 +131,17 @@ pub fn integer(cx: &mut Context, at: &At, least: u64, most: u64) -> Option<u64> 
     }
 }
 
+/// `true` or `false`.
+pub fn truth(cx: &mut Context, at: &At) -> Option<bool> {
+    match &at.node.kind {
+        Kind::Bool(value) => Some(*value),
+        _ => cx.refuse(
+            at,
+            format!("`true` or `false` is expected, found {}", at.node.describe()),
+        ),
+    }
+}
+
 /// Whole millionths in one.
 pub const MILLION: i64 = 1_000_000;
 

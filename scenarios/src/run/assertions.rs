@@ -125,7 +125,7 @@ fn of_link(metric: Metric, link: &LinkRecord) -> Sample {
         Metric::LinkUtilisation => quotient(link.busy_ns, link.active_ns, Probability::PARTS),
         Metric::LinkLoss => quotient(link.lost_packets, link.offered_packets, Probability::PARTS),
         Metric::LinkQueueDrops => quotient(
-            link.queue_dropped_packets,
+            link.queue_dropped_packets + link.early_dropped_packets,
             link.offered_packets,
             Probability::PARTS,
         ),

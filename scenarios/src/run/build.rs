@@ -18,18 +18,17 @@ use longhaul_memory::{GuestMemory, pattern};
 use longhaul_migration as migration;
 use longhaul_net::network::{Network, NetworkLink};
 use longhaul_net::routing::RegionId;
-use longhaul_net::{jitter, link, loss};
 use longhaul_tcp as tcp;
 use thiserror::Error;
 
 use super::endpoint::{Endpoint, Protocol, Workload};
 use super::guest::Guest;
+use super::links::{self, Files};
 use super::sample::Sampler;
 use super::scene::{SAMPLE, SCENE, Scene, digest_of};
 use super::workload::{MigrationRun, TransferRun};
 use crate::schema::{
-    Amount, Controller, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, PayloadMode, QueueLimit,
-    Scenario, Start, Tcp, Vm,
+    Amount, Controller, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Start, Tcp, Vm,
 };
 
 /// Why a scenario that passed its check cannot be built.
@@ -43,6 +42,9 @@ pub enum BuildError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// A trace or a table cannot be read or means nothing.
+    #[error("{0}")]
+    File(String),
     /// The memory of a VM is impossible.
     #[error("the memory of {vm}: {reason}")]
     Memory {
@@ -79,7 +81,20 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     let transfers: Vec<TransferRun> = (0..scenario.transfers.len())
         .map(|i| builder.transfer(i))
         .collect();
-    let (endpoints, inputs) = (builder.endpoints, builder.inputs);
+    let mut files = Files::new(base_dir, builder.inputs);
+    let endpoints = builder.endpoints;
+    let links = scenario
+        .links
+        .iter()
+        .map(|link| {
+            Ok(NetworkLink {
+                from: region_id(scenario, &link.from),
+                to: region_id(scenario, &link.to),
+                spec: links::spec(link, &mut files)?,
+            })
+        })
+        .collect::<Result<Vec<_>, BuildError>>()?;
+    let inputs = files.into_inputs();
     for input in &inputs {
         engine.mix(digest_of(&input.blake3));
     }
@@ -90,7 +105,6 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
         .iter()
         .map(|region| region.name.clone())
         .collect();
-    let links: Vec<NetworkLink> = scenario.links.iter().map(|l| network_link(scenario, l)).collect();
     let network = Network::new(first_network_entity, &streams, &names, &links)?;
 
     for (run, migration) in migrations.iter().zip(&scenario.migrations) {
@@ -135,6 +149,7 @@ impl Builder<'_> {
             region,
             workload,
             tcp_config(tcp),
+            tcp.class,
             seeds,
             entity,
         ));
@@ -298,33 +313,6 @@ fn region_id(scenario: &Scenario, name: &str) -> RegionId {
     RegionId(index.expect("a region of the scenario") as u32)
 }
 
-fn network_link(scenario: &Scenario, spec: &Link) -> NetworkLink {
-    NetworkLink {
-        from: region_id(scenario, &spec.from),
-        to: region_id(scenario, &spec.to),
-        spec: link::LinkSpec {
-            rate: spec.rate,
-            delay: spec.delay,
-            queue: match spec.queue {
-                QueueLimit::Packets(packets) => link::QueueLimit::Packets(packets),
-                QueueLimit::Bytes(bytes) => link::QueueLimit::Bytes(bytes.as_bytes()),
-            },
-            loss: match spec.loss {
-                Loss::None => loss::Loss::None,
-                Loss::Independent { mean } => loss::Loss::Independent(mean),
-                Loss::GilbertElliott { mean, burst_packets } => {
-                    loss::Loss::GilbertElliott { mean, burst_packets }
-                }
-            },
-            jitter: match spec.jitter {
-                Jitter::None => jitter::Jitter::None,
-                Jitter::Normal { mean, sd } => jitter::Jitter::Normal { mean, sd },
-                Jitter::Uniform { max } => jitter::Jitter::Uniform { max },
-            },
-        },
-    }
-}
-
 fn tcp_config(settings: Tcp) -> tcp::Config {
     tcp::Config {
         controller: match settings.controller {
@@ -335,6 +323,7 @@ fn tcp_config(settings: Tcp) -> tcp::Config {
         send_buffer: settings.send_buffer.as_bytes(),
         notsent_lowat: settings.notsent_lowat.as_bytes(),
         receive_buffer: settings.receive_buffer.as_bytes(),
+        ecn: settings.ecn,
         ..tcp::Config::default()
     }
 }

@@ -28,6 +28,8 @@ pub struct Endpoint {
     pub workload: Workload,
     /// Settings of the connections that it opens.
     tcp: tcp::Config,
+    /// Traffic class of their packets.
+    pub class: u8,
     /// Where each of them has its random choices from.
     seeds: Stream,
     /// Its entity in the event queue.
@@ -85,6 +87,7 @@ impl Endpoint {
         region: RegionId,
         workload: Workload,
         tcp: tcp::Config,
+        class: u8,
         seeds: Stream,
         entity: EntityId,
     ) -> Endpoint {
@@ -93,6 +96,7 @@ impl Endpoint {
             region,
             workload,
             tcp,
+            class,
             seeds,
             entity,
             wake: None,

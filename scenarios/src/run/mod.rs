@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `build` | turns the scenario into a network, machines and starts |
 //! | `endpoint` | the machines behind one type |
+//! | `links` | the links of the network, with the files that they name |
 //! | `guest` | the memory of a VM, generated or recorded |
 //! | `scene` | the simulated world: events in, network and machines hand over to each other |
 //! | `workload` | how far each migration and transfer has got |
@@ -15,6 +16,7 @@ mod assertions;
 mod build;
 mod endpoint;
 mod guest;
+mod links;
 mod sample;
 mod scene;
 mod summary;

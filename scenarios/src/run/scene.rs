@@ -137,7 +137,7 @@ impl Scene {
         let tcp = endpoint.next_tcp();
         let connection = self
             .network
-            .open(engine, endpoint.region, acceptor, tcp)
+            .open_in_class(engine, endpoint.region, acceptor, tcp, endpoint.class)
             .expect("the scenario's check found a route both ways");
         endpoint.streams.insert(stream, (connection, Side::Opener));
         assert_eq!(

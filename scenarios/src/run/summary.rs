@@ -7,7 +7,7 @@ use longhaul_core::record::{
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
-use longhaul_core::units::{ByteSize, Probability};
+use longhaul_core::units::{BitRate, ByteSize, Probability};
 use longhaul_engine::Engine;
 use longhaul_memory::PAGE_SIZE;
 use longhaul_net::routing::LinkId;
@@ -182,14 +182,21 @@ fn link(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> LinkRecor
     let stats = link.stats();
     LinkRecord {
         name: format!("{}->{}", spec.from, spec.to),
-        rate_bits_per_s: spec.rate.as_bits_per_s(),
+        rate_bits_per_s: spec.rate.constant().map(BitRate::as_bits_per_s),
         delay_ns: spec.delay.as_ns(),
         offered_packets: stats.offered.packets,
         offered_bytes: stats.offered.bytes,
         delivered_packets: stats.delivered.packets,
         delivered_bytes: stats.delivered.bytes,
         lost_packets: stats.lost_by_law.packets,
+        duplicated_packets: stats.duplicated.packets,
+        corrupted_packets: stats.corrupted.packets,
         queue_dropped_packets: stats.dropped_full.packets,
+        early_dropped_packets: stats.dropped_early.packets,
+        marked_packets: stats.marked.packets,
+        background_packets: stats.background.offered.packets,
+        background_dropped_packets: stats.background.dropped_full.packets
+            + stats.background.dropped_early.packets,
         busy_ns: link.busy_time(now).as_ns(),
         active_ns: stats.first_start.map_or(0, |first| {
             link.last_end().min(now).saturating_since(first).as_ns()

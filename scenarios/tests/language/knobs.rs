@@ -11,6 +11,8 @@ const CANDIDATES: &[&str] = &[
     "2.5",
     "-3.5",
     "-74.5",
+    "34.9",
+    "-75.4",
     "\"13 ms\"",
     "\"17 s\"",
     "\"19 Mbit/s\"",
@@ -43,6 +45,20 @@ const CANDIDATES: &[&str] = &[
     "MigrationDirtySyncCount",
     "TransferCompletionTime",
     "LinkQueueDrops",
+    "true",
+    "false",
+    "Packet",
+    "1",
+    "4",
+    "100000",
+    "\"500 us\"",
+    "\"50 s\"",
+    "\"20 kB\"",
+    "\"30 %\"",
+    "\"0.3 %\"",
+    "\"400 Mbit/s\"",
+    "\"other.txt\"",
+    "Poisson(rate: \"5 Mbit/s\")",
     "Packets(43)",
     "Independent(mean: \"47 %\")",
     "Uniform(max: \"53 us\")",
@@ -67,7 +83,7 @@ fn leaves(node: &Node, path: &str, out: &mut Vec<(String, String)>) {
         }
         Kind::Text(text) => out.push((path.to_owned(), text.clone())),
         Kind::Number(text) | Kind::Word(text) => out.push((path.to_owned(), text.clone())),
-        Kind::Bool(_) => unreachable!("no field is a truth value"),
+        Kind::Bool(value) => out.push((path.to_owned(), value.to_string())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
-use longhaul_scenarios::schema::{Loss, Memory, PayloadMode, QueueLimit};
+use longhaul_scenarios::schema::{Loss, Memory, PayloadMode, Queue, QueueLimit};
 
 use crate::{FULL, read_with};
 
@@ -36,12 +36,13 @@ fn a_value_is_ron_or_bare_text() {
     assert_eq!(scenario.name, "other-name");
     assert_eq!(
         scenario.links[0].loss,
-        Loss::Independent {
-            mean: Probability::from_ratio(1, 100).unwrap()
-        }
+        Loss::Independent(Probability::from_ratio(1, 100).unwrap())
     );
-    assert_eq!(scenario.links[1].rate, BitRate::from_bits_per_s(3_000_000_000));
-    assert_eq!(scenario.links[2].queue, QueueLimit::Packets(77));
+    assert_eq!(
+        scenario.links[1].rate.constant(),
+        Some(BitRate::from_bits_per_s(3_000_000_000))
+    );
+    assert_eq!(scenario.links[2].queue, Queue::Fifo(QueueLimit::Packets(77)));
     assert!(
         matches!(scenario.vms[0].memory, Memory::Generated { size, .. } if size == ByteSize::from_mib(256))
     );

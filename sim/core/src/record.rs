@@ -269,8 +269,8 @@ impl TransferRecord {
 pub struct LinkRecord {
     /// `from->to`.
     pub name: String,
-    /// Rate in bit/s.
-    pub rate_bits_per_s: u64,
+    /// Rate in bit/s at the start; none if it is recorded in a file.
+    pub rate_bits_per_s: Option<u64>,
     /// One-way propagation delay.
     pub delay_ns: u64,
     /// Frames offered to the link.
@@ -283,8 +283,20 @@ pub struct LinkRecord {
     pub delivered_bytes: u64,
     /// Frames lost by the loss law.
     pub lost_packets: u64,
+    /// Copies that the link made of frames.
+    pub duplicated_packets: u64,
+    /// Frames that arrived damaged and were discarded.
+    pub corrupted_packets: u64,
     /// Frames dropped by the full queue.
     pub queue_dropped_packets: u64,
+    /// Frames dropped by CoDel to shorten the queue.
+    pub early_dropped_packets: u64,
+    /// Frames marked instead.
+    pub marked_packets: u64,
+    /// Frames of others that came; they share queue and rate and are in no other count.
+    pub background_packets: u64,
+    /// Of these, frames that were dropped.
+    pub background_dropped_packets: u64,
     /// Time spent transmitting.
     pub busy_ns: u64,
     /// From the first frame offered to the end of the last transmission.
@@ -356,13 +368,19 @@ mod tests {
     fn a_record_survives_its_json_form_exactly() {
         let link = LinkRecord {
             name: "a->b".to_owned(),
-            rate_bits_per_s: u64::MAX,
+            rate_bits_per_s: Some(u64::MAX),
             delay_ns: 1,
             offered_packets: 2,
             offered_bytes: 3,
             delivered_packets: 4,
             delivered_bytes: 5,
             lost_packets: 6,
+            duplicated_packets: 0,
+            corrupted_packets: 0,
+            early_dropped_packets: 0,
+            marked_packets: 0,
+            background_packets: 0,
+            background_dropped_packets: 0,
             queue_dropped_packets: 7,
             busy_ns: 8,
             active_ns: 9,
