@@ -285,16 +285,14 @@ fn region_id(scenario: &Scenario, name: &str) -> RegionId {
 }
 
 fn network_link(scenario: &Scenario, spec: &Link) -> NetworkLink {
+    let limit = match spec.queue {
+        QueueLimit::Packets(packets) => link::QueueLimit::Packets(packets),
+        QueueLimit::Bytes(bytes) => link::QueueLimit::Bytes(bytes.as_bytes()),
+    };
     NetworkLink {
         from: region_id(scenario, &spec.from),
         to: region_id(scenario, &spec.to),
         spec: link::LinkSpec {
-            rate: spec.rate,
-            delay: spec.delay,
-            queue: match spec.queue {
-                QueueLimit::Packets(packets) => link::QueueLimit::Packets(packets),
-                QueueLimit::Bytes(bytes) => link::QueueLimit::Bytes(bytes.as_bytes()),
-            },
             loss: match spec.loss {
                 Loss::None => loss::Loss::None,
                 Loss::Independent { mean } => loss::Loss::Independent(mean),
@@ -307,6 +305,7 @@ fn network_link(scenario: &Scenario, spec: &Link) -> NetworkLink {
                 Jitter::Normal { mean, sd } => jitter::Jitter::Normal { mean, sd },
                 Jitter::Uniform { max } => jitter::Jitter::Uniform { max },
             },
+            ..link::LinkSpec::fifo(spec.rate, spec.delay, limit)
         },
     }
 }

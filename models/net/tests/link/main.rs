@@ -1,0 +1,4 @@
+//! Links by themselves.
+
+mod drop_tail;
+mod support;
