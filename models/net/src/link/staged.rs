@@ -31,6 +31,8 @@ pub(super) struct Staged<P> {
     next_dequeue: Instant,
     /// From when on what waits has been able to go: the serialiser was free and the frame was there.
     available: Instant,
+    /// Whether something waits that was not allowed to go at `available`.
+    refused: bool,
     /// Packets in `discipline`, background traffic not counted.
     waiting: Count,
 }
@@ -43,6 +45,7 @@ impl<P: Frame> Staged<P> {
             last_ready: Instant::ZERO,
             next_dequeue: Instant::MAX,
             available: Instant::ZERO,
+            refused: false,
             waiting: Count::default(),
         }
     }
@@ -149,8 +152,9 @@ impl<P: Frame> Staged<P> {
         let backlog = self.discipline.backlog();
         if backlog.packets == 0 {
             self.next_dequeue = Instant::MAX;
-        } else if self.next_dequeue == Instant::MAX || self.next_dequeue > service.start(self.available) {
+        } else if self.next_dequeue == Instant::MAX || self.refused {
             // The queue was empty, or nothing in it was allowed to go.
+            self.refused = false;
             self.available = at.max(service.free_at());
             self.next_dequeue = service.start(self.available);
         }
@@ -169,6 +173,8 @@ impl<P: Frame> Staged<P> {
         let frame = match next {
             Next::Frame(frame) => frame,
             Next::NotBefore(at) => {
+                self.refused = true;
+                self.available = at;
                 self.next_dequeue = service.start(at);
                 return Step::Happened;
             }
@@ -179,7 +185,8 @@ impl<P: Frame> Staged<P> {
         };
         stats.longest_wait = stats.longest_wait.max(now.saturating_since(frame.enqueued));
         stats.first_start.get_or_insert(now);
-        let end = service.send(now, frame.frame_bytes);
+        self.refused = false;
+        let end = service.send(self.available, frame.frame_bytes);
         self.available = end;
         self.next_dequeue = if self.discipline.backlog().packets > 0 {
             service.start(end)

@@ -1,5 +1,8 @@
 //! A packet that is a number, a plain link, and how to empty one.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
@@ -43,4 +46,98 @@ pub fn drain(link: &mut Link<Ping>) -> Vec<(Instant, u32)> {
         out.push((at, link.pop_arrival(at).unwrap().0));
     }
     out
+}
+
+/// A packet with everything that a link can look at or change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Probe {
+    pub id: u32,
+    pub flow: u64,
+    pub class: u8,
+    pub ecn: bool,
+    pub marked: bool,
+    pub damaged: bool,
+}
+
+impl Frame for Probe {
+    fn flow(&self) -> u64 {
+        self.flow
+    }
+
+    fn class(&self) -> u8 {
+        self.class
+    }
+
+    fn ecn_capable(&self) -> bool {
+        self.ecn
+    }
+
+    fn mark_congestion(&mut self) {
+        assert!(self.ecn, "marked without being asked for");
+        self.marked = true;
+    }
+
+    fn damage(&mut self) {
+        self.damaged = true;
+    }
+}
+
+/// A link with its events, and everything that came out of it.
+pub struct Drive {
+    pub link: Link<Probe>,
+    events: BinaryHeap<Reverse<Instant>>,
+    pub executed: u64,
+    pub out: Vec<(Instant, Probe)>,
+}
+
+impl Drive {
+    pub fn new(spec: &LinkSpec) -> Drive {
+        Drive::seeded(spec, 1)
+    }
+
+    pub fn seeded(spec: &LinkSpec, seed: u64) -> Drive {
+        Drive {
+            link: Link::new(spec, "a->b", &Streams::new(seed, 0)).unwrap(),
+            events: BinaryHeap::new(),
+            executed: 0,
+            out: vec![],
+        }
+    }
+
+    /// Runs up to `at` and offers a frame.
+    pub fn offer(&mut self, at: Instant, packet: Probe, frame_bytes: u32) -> Offer {
+        self.run(at);
+        let offer = self.link.offer(at, packet, frame_bytes);
+        if let Offer::Accepted { schedule: Some(at) } = offer {
+            self.events.push(Reverse(at));
+        }
+        offer
+    }
+
+    /// Runs what is pending up to `until`.
+    pub fn run(&mut self, until: Instant) {
+        while let Some(&Reverse(at)) = self.events.peek().filter(|first| first.0 <= until) {
+            self.events.pop();
+            self.executed += 1;
+            if let Some(packet) = self.link.pop_arrival(at) {
+                self.out.push((at, packet));
+            }
+            if let Some(next) = self.link.next_event() {
+                assert!(next >= at, "an event in the past");
+                self.events.push(Reverse(next));
+            }
+        }
+    }
+
+    pub fn pending(&self) -> usize {
+        self.events.len()
+    }
+}
+
+pub fn mbit(rate: u64) -> BitRate {
+    BitRate::from_bits_per_s(rate * 1_000_000)
+}
+
+pub fn at_us(us: u64) -> Instant {
+    Instant::ZERO + Span::from_us(us)
 }
