@@ -16,9 +16,7 @@ use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
 use longhaul_engine::{Budget, Engine, Event, World};
-use longhaul_net::jitter::Jitter;
 use longhaul_net::link::{LinkSpec, QueueLimit};
-use longhaul_net::loss::Loss;
 use longhaul_net::network::{Network, NetworkLink};
 use longhaul_net::notice::Side;
 use longhaul_net::routing::{LinkId, RegionId};
@@ -66,15 +64,15 @@ fn run(hops: u32) -> Measured {
     let regions: Vec<String> = (0..=hops).map(|i| format!("r{i}")).collect();
     let mut links = vec![];
     for hop in 0..hops {
-        let spec = LinkSpec {
-            rate: BitRate::from_bits_per_s(if hop == 0 { 100_000_000 } else { 1_000_000_000 }),
-            delay: Span::from_ms(40) / u64::from(hops),
-            queue: QueueLimit::Packets(1_000),
-            loss: Loss::None,
-            jitter: Jitter::None,
-        };
+        let rate = BitRate::from_bits_per_s(if hop == 0 { 100_000_000 } else { 1_000_000_000 });
+        let delay = Span::from_ms(40) / u64::from(hops);
+        let spec = LinkSpec::fifo(rate, delay, QueueLimit::Packets(1_000));
         let (from, to) = (RegionId(hop), RegionId(hop + 1));
-        links.push(NetworkLink { from, to, spec });
+        links.push(NetworkLink {
+            from,
+            to,
+            spec: spec.clone(),
+        });
         links.push(NetworkLink {
             from: to,
             to: from,

@@ -16,6 +16,8 @@ pub(crate) struct Endpoint {
     pub(crate) first_hop: Hop,
     /// Whether a full queue on the first link is the device's own, so that TCP hears of the drop.
     pub(crate) own_device: bool,
+    /// Traffic class of its packets.
+    pub(crate) class: u8,
     /// Whether the application was told that the connection is over.
     pub(crate) closed: bool,
     armed: Option<Armed>,
@@ -52,12 +54,13 @@ struct Armed {
 }
 
 impl Endpoint {
-    pub(crate) fn new(tcp: Connection, first_hop: Hop, own_device: bool) -> Endpoint {
+    pub(crate) fn new(tcp: Connection, first_hop: Hop, own_device: bool, class: u8) -> Endpoint {
         Endpoint {
             tcp,
             outgoing: Outgoing::default(),
             first_hop,
             own_device,
+            class,
             closed: false,
             armed: None,
         }

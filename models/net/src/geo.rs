@@ -40,6 +40,16 @@ impl Coordinates {
     pub fn fibre_delay(self, other: Coordinates) -> Span {
         Span::from_ns((self.distance_km(other) * FIBRE_NS_PER_KM) as u64)
     }
+
+    /// The one-way delay of a real route between the two places: [`Coordinates::fibre_delay`] times how much
+    /// longer cables and equipment make it, in percent. Rounded down to a nanosecond.
+    ///
+    /// Measured round trips between cloud regions are 1.8 times those of a straight fibre in the median, most
+    /// of them between 1.45 and 2.8 times; `180` is a fair first guess.
+    pub fn route_delay(self, other: Coordinates, percent: u32) -> Span {
+        let ns = self.distance_km(other) * FIBRE_NS_PER_KM * (f64::from(percent) / 100.0);
+        Span::from_ns(ns as u64)
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,25 @@
 //! Jitter laws: the time for which a link holds a frame before it may queue.
 
+mod table;
+
+use std::sync::Arc;
+
 use longhaul_core::random::Stream;
 use longhaul_core::time::Span;
 
-/// The jitter law of a link, as a scenario states it. It adds to the propagation delay and is never negative.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub use crate::jitter::table::{Measured, Table, TableError};
+
+/// The jitter law of a link, as a scenario states it. It adds to the propagation delay.
+///
+/// A frame is never faster than light: where a law would give less than zero it gives zero, so a law whose mean
+/// is not several standard deviations above zero comes out with a larger mean and a smaller deviation than
+/// stated (a normal law of mean 0: σ/√(2π) and 0.58 σ). netem cuts the sum of delay and jitter instead.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Jitter {
     /// None.
     #[default]
     None,
-    /// Normal, with negative draws replaced by zero.
+    /// Normal.
     Normal {
         /// Mean before the cut.
         mean: Span,
@@ -21,115 +31,89 @@ pub enum Jitter {
         /// Largest value.
         max: Span,
     },
+    /// `mean + sd · x`, where x is drawn from netem's table `pareto`: see [`Table::pareto`].
+    Pareto {
+        /// Mean before the cut; the table's own mean adds −0.003 `sd`.
+        mean: Span,
+        /// What netem calls the standard deviation; the table's own is 1.03 times this.
+        sd: Span,
+    },
+    /// `mean + sd · x`, where x is drawn from netem's table `paretonormal`: see [`Table::pareto_normal`].
+    ParetoNormal {
+        /// Mean before the cut.
+        mean: Span,
+        /// What netem calls the standard deviation.
+        sd: Span,
+    },
+    /// `mean + sd · x`, where x is drawn from a table.
+    Table {
+        /// Mean before the cut, for a table of mean 0.
+        mean: Span,
+        /// Standard deviation before the cut, for a table of standard deviation 1.
+        sd: Span,
+        /// The distribution's shape.
+        table: Arc<Table>,
+    },
 }
 
 /// A [`Jitter`] law at work: its random stream.
 #[derive(Clone, Debug)]
 pub struct JitterProcess {
-    law: Jitter,
+    law: Law,
     stream: Stream,
+}
+
+#[derive(Clone, Debug)]
+enum Law {
+    None,
+    Normal { mean: f64, sd: f64 },
+    Uniform { max: u64 },
+    Table { mean: f64, sd: f64, table: Arc<Table> },
 }
 
 impl JitterProcess {
     /// The law `law`, fed by `stream`.
     pub fn new(law: Jitter, stream: Stream) -> JitterProcess {
+        let ns = |span: Span| span.as_ns() as f64;
+        let table = |mean, sd, table| Law::Table {
+            mean: ns(mean),
+            sd: ns(sd),
+            table,
+        };
+        let law = match law {
+            Jitter::None => Law::None,
+            Jitter::Normal { mean, sd } => Law::Normal {
+                mean: ns(mean),
+                sd: ns(sd),
+            },
+            Jitter::Uniform { max } => Law::Uniform { max: max.as_ns() },
+            Jitter::Pareto { mean, sd } => table(mean, sd, Table::pareto()),
+            Jitter::ParetoNormal { mean, sd } => table(mean, sd, Table::pareto_normal()),
+            Jitter::Table {
+                mean,
+                sd,
+                table: shape,
+            } => table(mean, sd, shape),
+        };
         JitterProcess { law, stream }
     }
 
     /// The jitter of the next frame.
     #[inline]
     pub fn draw(&mut self) -> Span {
-        match self.law {
-            Jitter::None => Span::ZERO,
-            Jitter::Normal { mean, sd } => {
-                let ns = mean.as_ns() as f64 + sd.as_ns() as f64 * self.stream.normal();
-                // The cast takes negative values to zero and values beyond the range to its end.
-                Span::from_ns((ns + 0.5) as u64)
-            }
-            Jitter::Uniform { max } => Span::from_ns(match max.as_ns().checked_add(1) {
+        // The cast takes negative values to zero and values beyond the range to its end.
+        let rounded = |ns: f64| Span::from_ns((ns + 0.5) as u64);
+        match &self.law {
+            Law::None => Span::ZERO,
+            Law::Normal { mean, sd } => rounded(mean + sd * self.stream.normal()),
+            Law::Uniform { max } => Span::from_ns(match max.checked_add(1) {
                 Some(choices) => self.stream.below(choices),
                 None => self.stream.u64(),
             }),
+            Law::Table { mean, sd, table } => rounded(mean + sd * table.draw(&mut self.stream)),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use longhaul_core::random::Streams;
-
-    use super::*;
-
-    const DRAWS: u32 = 200_000;
-
-    /// Mean and standard deviation in microseconds of many draws.
-    fn moments(law: Jitter) -> (f64, f64) {
-        let mut process = JitterProcess::new(law, Streams::new(5, 0).stream("a->b", "jitter"));
-        let (mut sum, mut squares) = (0.0, 0.0);
-        for _ in 0..DRAWS {
-            let us = process.draw().as_ns() as f64 / 1e3;
-            sum += us;
-            squares += us * us;
-        }
-        let mean = sum / f64::from(DRAWS);
-        (mean, (squares / f64::from(DRAWS) - mean * mean).sqrt())
-    }
-
-    #[test]
-    fn normal_jitter_far_from_zero_has_its_moments() {
-        let (mean, sd) = moments(Jitter::Normal {
-            mean: Span::from_ms(10),
-            sd: Span::from_ms(1),
-        });
-        assert!((mean - 10_000.0).abs() < 10.0, "{mean}");
-        assert!((sd - 1_000.0).abs() < 8.0, "{sd}");
-    }
-
-    #[test]
-    fn normal_jitter_is_cut_at_zero() {
-        // A normal law of mean 0 with its negative half at zero: mean σ/√(2π), variance σ²(1/2 − 1/(2π)).
-        let (mean, sd) = moments(Jitter::Normal {
-            mean: Span::ZERO,
-            sd: Span::from_ms(1),
-        });
-        assert!((mean - 398.94).abs() < 6.0, "{mean}");
-        assert!((sd - 583.8).abs() < 6.0, "{sd}");
-    }
-
-    #[test]
-    fn uniform_jitter_has_its_moments_and_its_ends() {
-        let (mean, sd) = moments(Jitter::Uniform {
-            max: Span::from_ms(12),
-        });
-        assert!((mean - 6_000.0).abs() < 36.0, "{mean}");
-        assert!((sd - 12_000.0 / 12f64.sqrt()).abs() < 30.0, "{sd}");
-
-        let mut two = JitterProcess::new(
-            Jitter::Uniform {
-                max: Span::from_ns(1),
-            },
-            Streams::new(5, 0).stream("a->b", "jitter"),
-        );
-        let ones = (0..1_000).filter(|_| two.draw() == Span::from_ns(1)).count();
-        assert!((430..570).contains(&ones), "{ones}");
-    }
-
-    #[test]
-    fn extreme_laws_stay_in_range() {
-        let longest = Span::MAX;
-        for law in [
-            Jitter::Normal {
-                mean: longest,
-                sd: longest,
-            },
-            Jitter::Normal {
-                mean: Span::ZERO,
-                sd: longest,
-            },
-            Jitter::Uniform { max: longest },
-        ] {
-            let (mean, sd) = moments(law);
-            assert!(mean.is_finite() && sd > 0.0, "{law:?}");
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! A directed link: a jittery delay line, a drop-tail queue, a serialiser and a propagation delay, all FIFO.
+//! A directed link: loss, a jittery delay line, a queue, a serialiser and a propagation delay.
 //!
 //! # The law of motion
 //! A frame offered at t that is not lost is *ready* at r = max(r′, t + jitter), starts at s = max(r, e′) and
@@ -7,69 +7,57 @@
 //! size / rate), with the constant delay moved to the end: jitter holds a frame back *before* the
 //! serialiser, so a standing queue hides it and it never bunches frames closer than the rate allows.
 //!
+//! With [`reorder`](LinkSpec::reorder) r = t, and a frame arrives at e + delay + jitter, whatever the frames
+//! before it do. When the rate changes, the frame in service goes on at the new one; when the delay changes,
+//! frames that leave the serialiser afterwards take the new one, but (unless reordering is asked for) arrive no
+//! earlier than those before them.
+//!
 //! What is offered as one frame stays one: a burst of segmentation offload takes one place in the queue and one
 //! draw of the loss law, as it does in a qdisc on the sender's own device.
 //!
-//! Everything about a frame is known when it is offered, so a link needs no event for the queue or the
-//! serialiser: it is a ring of arrivals, and only the first of them stands in the engine's queue.
+//! # Two engines
+//! With a drop-tail queue everything about a frame is known when it is offered, even if the rate varies, so
+//! the link needs no event for the queue or the serialiser: it is a ring of arrivals, and only the first of
+//! them stands in the engine's queue. With CoDel, FQ-CoDel and HTB the fate of a frame is decided when the
+//! serialiser is free; such a link has stages in time, and asks for an event when one of them moves a packet.
+//! A link asks for at most one event at a time, except that an event becomes too late when something earlier
+//! turns up; it is then left where it is and finds nothing to do.
 
-use std::collections::VecDeque;
+mod ring;
+mod serialiser;
+mod service;
+mod spec;
+mod staged;
+mod stepped;
+mod wire;
 
-use longhaul_core::random::Streams;
+use longhaul_core::random::{Stream, Streams};
 use longhaul_core::time::{Instant, Span};
-use longhaul_core::units::BitRate;
-use thiserror::Error;
+use longhaul_core::units::Probability;
 
-use crate::jitter::{Jitter, JitterProcess};
-use crate::loss::{LawError, Loss, LossProcess};
-use crate::serialiser::Serialiser;
+pub use crate::link::spec::{Changes, LinkError, LinkSpec};
+pub use crate::queue::{Queue, QueueLimit};
+
+use crate::background::BackgroundProcess;
+use crate::course::Course;
+use crate::frame::Frame;
+use crate::jitter::JitterProcess;
+use crate::link::ring::Ring;
+use crate::link::service::Service;
+use crate::link::staged::{Staged, Step};
+use crate::link::wire::{InFlight, Propagation, Wire};
+use crate::loss::{Loss, LossProcess};
+use crate::queue::{Discipline, Queued};
 use crate::stats::{Count, Ledger, LinkStats};
-
-/// What a link is like.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LinkSpec {
-    /// Rate of the serialiser, above zero. It counts whole frames, as netem does.
-    pub rate: BitRate,
-    /// One-way propagation delay.
-    pub delay: Span,
-    /// How much may wait.
-    pub queue: QueueLimit,
-    /// Loss law, applied before the queue.
-    pub loss: Loss,
-    /// Jitter law, applied before the queue.
-    pub jitter: Jitter,
-}
-
-/// Capacity of a drop-tail queue.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum QueueLimit {
-    /// At most so many frames wait. A frame that finds the serialiser free need not wait.
-    Packets(u32),
-    /// At most so many bytes of frames wait. A frame that finds the serialiser free need not wait.
-    Bytes(u64),
-    /// At most so many frames are inside the link, from the moment they are offered until they arrive. This is
-    /// netem's `limit`: a burst may use the room that a half-empty delay line leaves.
-    Inside(u32),
-}
-
-/// Why a link cannot be built.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-pub enum LinkError {
-    /// A link that never sends is not a link.
-    #[error("a rate of 0 bit/s")]
-    ZeroRate,
-    /// The loss law contradicts itself.
-    #[error(transparent)]
-    Loss(#[from] LawError),
-}
 
 /// What became of an offered frame.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Offer {
-    /// It will arrive.
+    /// It is in the link. A queue that decides later may still drop it, and so may a full one that it reaches
+    /// only after its jitter.
     Accepted {
-        /// When it will, if no frame is before it: the caller schedules this event. Otherwise one is pending.
+        /// When to call [`Link::pop_arrival`], if no earlier event is pending: the caller schedules it.
         schedule: Option<Instant>,
     },
     /// The loss law took it.
@@ -81,50 +69,113 @@ pub enum Offer {
 /// A directed link that carries packets of type `P`.
 #[derive(Clone, Debug)]
 pub struct Link<P> {
-    delay: Span,
-    limit: QueueLimit,
     loss: LossProcess,
     jitter: JitterProcess,
-    serialiser: Serialiser,
-    /// When the last frame left the jitter stage.
-    last_ready: Instant,
-    /// Frames that had not started at `last_ready`.
-    waiting: VecDeque<Waiting>,
-    waiting_bytes: u64,
-    /// All frames inside, the next to arrive first.
-    inside: VecDeque<InFlight<P>>,
+    engine: Engine<P>,
+    service: Service,
+    propagation: Propagation,
+    wire: Wire<P>,
+    /// Laws that most links do not have.
+    extras: Option<Box<Extras>>,
+    /// Arrival of the last frame sent, where a shorter delay could let one overtake it.
+    last_arrival: Instant,
+    /// The earliest event that the caller was asked for, in links whose next event may move forward.
+    armed: Instant,
     stats: LinkStats,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    start: Instant,
-    frame_bytes: u32,
+#[derive(Clone, Debug)]
+enum Engine<P> {
+    /// Drop-tail: all is known at the offer.
+    Ring(Ring),
+    /// The queue decides when the serialiser is free.
+    Staged(Box<Staged<P>>),
 }
 
-#[derive(Clone, Copy, Debug)]
-struct InFlight<P> {
-    arrival: Instant,
-    frame_bytes: u32,
-    packet: P,
+#[derive(Clone, Debug)]
+struct Extras {
+    duplicate: Chance,
+    corrupt: Chance,
+    losses: Option<Losses>,
+    background: Option<BackgroundProcess>,
 }
 
-impl<P: Copy> Link<P> {
-    /// An idle link. Its random streams are those of the entity `name` for the purposes `loss` and `jitter`.
+#[derive(Clone, Debug)]
+struct Chance {
+    probability: Probability,
+    stream: Stream,
+}
+
+impl Chance {
+    fn draw(&mut self) -> bool {
+        self.probability > Probability::ZERO && self.stream.chance(self.probability)
+    }
+}
+
+/// The loss law over time.
+#[derive(Clone, Debug)]
+struct Losses {
+    course: Course<Loss>,
+    cursor: usize,
+    current: Loss,
+}
+
+impl<P: Frame> Link<P> {
+    /// An idle link. Its random streams are those of the entity `name` for the purposes `loss`, `jitter`,
+    /// `duplicate`, `corrupt`, `background` and `flow hash`.
     ///
     /// # Errors
-    /// If the rate is zero or the loss law contradicts itself.
+    /// If the rate is zero or a law contradicts itself.
     pub fn new(spec: &LinkSpec, name: &str, streams: &Streams) -> Result<Link<P>, LinkError> {
+        let steps = spec.changes.steps.as_deref();
+        let losses = steps.and_then(|steps| steps.course(spec.loss, |step| step.loss));
+        let delays = steps.and_then(|steps| steps.course(spec.delay, |step| step.delay));
+        for law in losses.iter().flat_map(Course::values) {
+            law.check()?;
+        }
+        let background = match spec.background {
+            None => None,
+            Some(background) => {
+                let stream = streams.stream(name, "background");
+                Some(BackgroundProcess::new(background, stream)?)
+            }
+        };
+        let chance = |probability, purpose| Chance {
+            probability,
+            stream: streams.stream(name, purpose),
+        };
+        let plain = spec.duplicate == Probability::ZERO
+            && spec.corrupt == Probability::ZERO
+            && losses.is_none()
+            && background.is_none();
+        let extras = || {
+            Box::new(Extras {
+                duplicate: chance(spec.duplicate, "duplicate"),
+                corrupt: chance(spec.corrupt, "corrupt"),
+                losses: losses.map(|course| Losses {
+                    course,
+                    cursor: 0,
+                    current: spec.loss,
+                }),
+                background,
+            })
+        };
+        let salt = streams.stream(name, "flow hash").u64();
+        let engine = match (&spec.queue, Discipline::new(&spec.queue, salt)?) {
+            (_, Some(discipline)) => Engine::Staged(Box::new(Staged::new(discipline))),
+            (Queue::Fifo(limit), None) => Engine::Ring(Ring::new(*limit)),
+            _ => unreachable!("only a drop-tail queue has no discipline"),
+        };
         Ok(Link {
-            delay: spec.delay,
-            limit: spec.queue,
             loss: LossProcess::new(spec.loss, streams.stream(name, "loss"))?,
-            jitter: JitterProcess::new(spec.jitter, streams.stream(name, "jitter")),
-            serialiser: Serialiser::new(spec.rate).ok_or(LinkError::ZeroRate)?,
-            last_ready: Instant::ZERO,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
-            inside: VecDeque::new(),
+            jitter: JitterProcess::new(spec.jitter.clone(), streams.stream(name, "jitter")),
+            engine,
+            service: Service::new(spec)?,
+            propagation: Propagation::new(spec.delay, delays),
+            wire: Wire::new(spec.reorder),
+            extras: (!plain).then(extras),
+            last_arrival: Instant::ZERO,
+            armed: Instant::MAX,
             stats: LinkStats::default(),
         })
     }
@@ -132,60 +183,79 @@ impl<P: Copy> Link<P> {
     /// Offers a frame of `frame_bytes`, headers included. `now` never goes back.
     ///
     /// A frame that would arrive beyond the representable time is accepted and stays inside for ever.
+    #[inline]
     pub fn offer(&mut self, now: Instant, packet: P, frame_bytes: u32) -> Offer {
         self.stats.offered.add(frame_bytes);
+        if self.extras.is_some() {
+            return self.offer_with_extras(now, packet, frame_bytes);
+        }
         if self.loss.lose() {
             self.stats.lost_by_law.add(frame_bytes);
             return Offer::LostByLaw;
         }
-        if matches!(self.limit, QueueLimit::Inside(limit) if self.inside.len() >= limit as usize) {
-            self.stats.dropped_full.add(frame_bytes);
-            return Offer::DroppedFull;
-        }
-        let ready = now.saturating_add(self.jitter.draw()).max(self.last_ready);
-        self.last_ready = ready;
-        self.start_waiting_frames(ready);
-        let start = self.serialiser.free_at().max(ready);
-        let must_wait = start > ready;
-        if must_wait && self.is_full(frame_bytes) {
-            self.stats.dropped_full.add(frame_bytes);
-            return Offer::DroppedFull;
-        }
-        if must_wait {
-            self.waiting.push_back(Waiting { start, frame_bytes });
-            self.waiting_bytes += u64::from(frame_bytes);
-            self.stats.max_queue_packets = self.stats.max_queue_packets.max(self.waiting.len() as u64);
-            self.stats.max_queue_bytes = self.stats.max_queue_bytes.max(self.waiting_bytes);
-            self.stats.longest_wait = self.stats.longest_wait.max(start - ready);
-        }
-        let end = self.serialiser.send(ready, frame_bytes);
-        self.stats.first_start.get_or_insert(start);
-        let arrival = end.saturating_add(self.delay);
-        let schedule = (self.inside.is_empty() && arrival < Instant::MAX).then_some(arrival);
-        self.inside.push_back(InFlight {
-            arrival,
-            frame_bytes,
-            packet,
-        });
-        Offer::Accepted { schedule }
+        self.admit(now, packet, frame_bytes, false)
     }
 
-    /// When the next frame arrives, unless the link is empty or that is never.
-    #[inline]
-    pub fn next_arrival(&self) -> Option<Instant> {
-        let first = self.inside.front()?.arrival;
-        (first < Instant::MAX).then_some(first)
-    }
-
-    /// Takes out the next frame if it has arrived by `now`. The caller then schedules [`Link::next_arrival`].
+    /// Brings the inside of the link up to `now`, and takes out the next frame if it has arrived by then. The
+    /// caller then schedules [`Link::next_event`].
     #[inline]
     pub fn pop_arrival(&mut self, now: Instant) -> Option<P> {
-        if self.next_arrival()? > now {
+        if self.armed <= now {
+            self.armed = Instant::MAX;
+        }
+        if matches!(self.engine, Engine::Staged(_)) {
+            self.catch_up(now);
+        }
+        if self.wire.next_arrival()? > now {
             return None;
         }
-        let first = self.inside.pop_front()?;
-        self.stats.delivered.add(first.frame_bytes);
+        let first = self.wire.pop()?;
+        if first.damaged {
+            self.stats.corrupted.add(first.frame_bytes);
+        } else {
+            self.stats.delivered.add(first.frame_bytes);
+        }
         Some(first.packet)
+    }
+
+    /// When to call [`Link::pop_arrival`] next, unless nothing will happen or such an event is pending: the
+    /// caller schedules it. To be asked once after each event.
+    #[inline]
+    pub fn next_event(&mut self) -> Option<Instant> {
+        match (&self.engine, &self.wire) {
+            (Engine::Ring(_), Wire::InOrder(_)) => self.wire.next_arrival(),
+            _ => self.arm(),
+        }
+    }
+
+    /// Brings background traffic, and the queues that it fills, up to `now`: before reading the books of a link
+    /// that nobody has used for a while. Changes no fate of any packet.
+    pub fn catch_up(&mut self, now: Instant) {
+        let mut background = self.extras.as_mut().and_then(|extras| extras.background.as_mut());
+        if let Some(process) = &mut background {
+            process.forget_before(now);
+        }
+        if let Engine::Ring(ring) = &mut self.engine {
+            let Some(process) = background else { return };
+            while process.next() <= now && process.next() < Instant::MAX {
+                let (at, frame_bytes) = (process.next(), process.frame_bytes);
+                process.advance();
+                let books = &mut self.stats;
+                books.background.offered.add(frame_bytes);
+                let admitted = !ring.refuses(self.wire.len())
+                    && ring
+                        .admit(&mut self.service, books, at, frame_bytes, true)
+                        .is_some();
+                let fate = if admitted {
+                    &mut books.background.carried
+                } else {
+                    &mut books.background.dropped_full
+                };
+                fate.add(frame_bytes);
+            }
+            return;
+        }
+        self.run_stages(now);
     }
 
     /// What the link has done so far.
@@ -195,43 +265,45 @@ impl<P: Copy> Link<P> {
 
     /// How long the serialiser has been sending by `now`. Over the time since
     /// [`first_start`](LinkStats::first_start) it is the utilisation. While jitter holds frames back, the
-    /// pauses that they will cause are already taken off.
+    /// pauses that they will cause are already taken off. Outages, and the wait for an opportunity to deliver,
+    /// count as long as a frame is in the serialiser.
     pub fn busy_time(&self, now: Instant) -> Span {
-        self.serialiser.busy_time(now)
+        self.service.busy_time(now)
     }
 
-    /// When the serialiser ends, or ended, with the last frame accepted so far.
+    /// When the serialiser ends, or ended, with the last frame given to it so far.
     pub fn last_end(&self) -> Instant {
-        self.serialiser.free_at()
+        self.service.free_at()
     }
 
-    /// Frames and bytes that wait for the serialiser at `now`, the one in transmission not counted. With jitter,
-    /// frames that are still held back count from the moment a later frame is ready.
+    /// Frames and bytes that wait for the serialiser at `now`, the one in transmission not counted, background
+    /// traffic (up to the last touch) included. With jitter and a drop-tail queue, frames that are still held
+    /// back count from the moment a later frame is ready.
     pub fn queue(&self, now: Instant) -> Count {
-        let started = self.waiting.partition_point(|frame| frame.start <= now);
-        let mut count = Count::default();
-        for frame in self.waiting.range(started..) {
-            count.add(frame.frame_bytes);
+        match &self.engine {
+            Engine::Ring(ring) => ring.queue(now),
+            Engine::Staged(staged) => staged.queue(),
         }
-        count
     }
 
     /// Where every offered frame is.
     pub fn ledger(&self) -> Ledger {
-        let mut inside = Count::default();
-        for frame in &self.inside {
-            inside.add(frame.frame_bytes);
+        let mut inside = self.wire.count();
+        let mut background_waiting = Count::default();
+        if let Engine::Staged(staged) = &self.engine {
+            let (packets, foreign) = staged.count();
+            inside.packets += packets.packets;
+            inside.bytes += packets.bytes;
+            background_waiting = foreign;
         }
         Ledger {
-            offered: self.stats.offered,
-            delivered: self.stats.delivered,
-            lost_by_law: self.stats.lost_by_law,
-            dropped_full: self.stats.dropped_full,
+            stats: self.stats,
             inside,
+            background_waiting,
         }
     }
 
-    /// Asserts conservation: what was offered was delivered, lost or dropped, or is inside.
+    /// Asserts conservation: what was offered was delivered, corrupted, lost or dropped, or is inside.
     ///
     /// # Panics
     /// If the books do not balance.
@@ -243,23 +315,163 @@ impl<P: Copy> Link<P> {
         );
     }
 
-    /// Forgets the frames that have started by `ready`.
-    fn start_waiting_frames(&mut self, ready: Instant) {
-        while let Some(first) = self.waiting.front() {
-            if first.start > ready {
-                break;
+    /// The rare laws: loss that changes, copies, damage, other traffic.
+    #[inline(never)]
+    fn offer_with_extras(&mut self, now: Instant, packet: P, frame_bytes: u32) -> Offer {
+        self.catch_up(now);
+        let extras = self.extras.as_mut().expect("asked for by `offer`");
+        if let Some(losses) = &mut extras.losses {
+            let law = losses.course.stretch(now, &mut losses.cursor).value;
+            if law != losses.current {
+                losses.current = law;
+                self.loss.change(law);
             }
-            self.waiting_bytes -= u64::from(first.frame_bytes);
-            self.waiting.pop_front();
+        }
+        let copied = extras.duplicate.draw();
+        if copied {
+            self.stats.duplicated.add(frame_bytes);
+        }
+        let lost = self.loss.lose();
+        if lost {
+            self.stats.lost_by_law.add(frame_bytes);
+        }
+        match (lost, copied) {
+            (true, false) => Offer::LostByLaw,
+            // One was added and one taken away.
+            (true, true) | (false, false) => self.admit_perhaps_damaged(now, packet, frame_bytes),
+            (false, true) => {
+                let offer = self.admit_perhaps_damaged(now, packet, frame_bytes);
+                let copy = if self.loss.lose() {
+                    self.stats.lost_by_law.add(frame_bytes);
+                    Offer::LostByLaw
+                } else {
+                    self.admit_perhaps_damaged(now, packet, frame_bytes)
+                };
+                match (offer, copy) {
+                    // The copy may be what has to be waited for, where frames overtake each other.
+                    (Offer::Accepted { schedule: first }, Offer::Accepted { schedule: second }) => {
+                        Offer::Accepted {
+                            schedule: second.or(first),
+                        }
+                    }
+                    (Offer::DroppedFull, Offer::Accepted { .. }) => copy,
+                    _ => offer,
+                }
+            }
         }
     }
 
-    /// Whether a frame that must wait finds no room to do so.
-    fn is_full(&self, frame_bytes: u32) -> bool {
-        match self.limit {
-            QueueLimit::Packets(limit) => self.waiting.len() >= limit as usize,
-            QueueLimit::Bytes(limit) => self.waiting_bytes + u64::from(frame_bytes) > limit,
-            QueueLimit::Inside(_) => false,
+    fn admit_perhaps_damaged(&mut self, now: Instant, mut packet: P, frame_bytes: u32) -> Offer {
+        let damaged = self.extras.as_mut().is_some_and(|extras| extras.corrupt.draw());
+        if damaged {
+            packet.damage();
         }
+        self.admit(now, packet, frame_bytes, damaged)
+    }
+
+    /// Jitter, queue and serialiser for a frame that was not lost.
+    #[inline]
+    fn admit(&mut self, now: Instant, packet: P, frame_bytes: u32, damaged: bool) -> Offer {
+        let Engine::Ring(ring) = &mut self.engine else {
+            return self.admit_to_stages(now, packet, frame_bytes, damaged);
+        };
+        if ring.refuses(self.wire.len()) {
+            self.stats.dropped_full.add(frame_bytes);
+            return Offer::DroppedFull;
+        }
+        let in_order = matches!(self.wire, Wire::InOrder(_));
+        let ready = if in_order {
+            now.saturating_add(self.jitter.draw())
+        } else {
+            now
+        };
+        let end = ring.admit(&mut self.service, &mut self.stats, ready, frame_bytes, false);
+        let Some(end) = end else {
+            self.stats.dropped_full.add(frame_bytes);
+            return Offer::DroppedFull;
+        };
+        if !in_order {
+            self.launch(end, packet, frame_bytes, damaged);
+            return Offer::Accepted { schedule: self.arm() };
+        }
+        let first = self.wire.len() == 0;
+        let arrival = self.launch(end, packet, frame_bytes, damaged);
+        let schedule = (first && arrival < Instant::MAX).then_some(arrival);
+        Offer::Accepted { schedule }
+    }
+
+    #[inline(never)]
+    fn admit_to_stages(&mut self, now: Instant, packet: P, frame_bytes: u32, damaged: bool) -> Offer {
+        self.run_stages(now);
+        let Engine::Staged(staged) = &mut self.engine else {
+            unreachable!("only links with stages come here")
+        };
+        let ready = match self.wire {
+            Wire::InOrder(_) => now.saturating_add(self.jitter.draw()),
+            Wire::Sorted { .. } => now,
+        };
+        let frame = Queued {
+            enqueued: ready,
+            frame_bytes,
+            flow: packet.flow(),
+            class: packet.class(),
+            damaged,
+            packet: Some(packet),
+        };
+        if !staged.offer(&self.service, &mut self.stats, now, ready, frame) {
+            return Offer::DroppedFull;
+        }
+        self.run_stages(now);
+        Offer::Accepted { schedule: self.arm() }
+    }
+
+    /// Lets happen in the stages what is due by `now`.
+    fn run_stages(&mut self, now: Instant) {
+        loop {
+            let Engine::Staged(staged) = &mut self.engine else {
+                return;
+            };
+            let background = self.extras.as_mut().and_then(|extras| extras.background.as_mut());
+            match staged.step(&mut self.service, &mut self.stats, background, now) {
+                Step::Idle => return,
+                Step::Happened => {}
+                Step::Sent(sent) => {
+                    self.launch(sent.end, sent.packet, sent.frame.frame_bytes, sent.frame.damaged);
+                }
+            }
+        }
+    }
+
+    /// Puts a frame that leaves the serialiser at `end` on its way; returns when it arrives.
+    #[inline]
+    fn launch(&mut self, end: Instant, packet: P, frame_bytes: u32, damaged: bool) -> Instant {
+        let mut arrival = self.propagation.arrival(end);
+        if matches!(self.wire, Wire::Sorted { .. }) {
+            arrival = arrival.saturating_add(self.jitter.draw());
+        } else if self.propagation.varies() {
+            arrival = arrival.max(self.last_arrival);
+            self.last_arrival = arrival;
+        }
+        self.wire.push(InFlight {
+            arrival,
+            frame_bytes,
+            damaged,
+            packet,
+        });
+        arrival
+    }
+
+    /// The next event, if it is earlier than the one that is pending.
+    fn arm(&mut self) -> Option<Instant> {
+        let arrival = self.wire.next_arrival().unwrap_or(Instant::MAX);
+        let next = match &self.engine {
+            Engine::Ring(_) => arrival,
+            Engine::Staged(staged) => arrival.min(staged.next_event()),
+        };
+        let earlier = next < self.armed;
+        if earlier {
+            self.armed = next;
+        }
+        earlier.then_some(next)
     }
 }

@@ -21,6 +21,19 @@ pub enum Loss {
         /// Mean number of consecutive frames lost, at least 1.
         burst_packets: u32,
     },
+    /// Gilbert–Elliott with a loss probability in each state, netem's `gemodel p r 1-h 1-k`. It is described by
+    /// the mean loss m and the mean stay in the bad state B, from which follow the share of frames that meet
+    /// the bad state b = (m − good) / (bad − good), P(bad → good) = 1/B and P(good → bad) = b / (B (1 − b)).
+    TwoState {
+        /// Long-run share of frames lost, from `good` to below `bad`.
+        mean: Probability,
+        /// Mean number of consecutive frames that meet the bad state, at least 1.
+        stay_packets: u32,
+        /// Probability of loss in the bad state (netem: 1-h), above that in the good one.
+        bad: Probability,
+        /// Probability of loss in the good state (netem: 1-k).
+        good: Probability,
+    },
 }
 
 /// Why no law has the requested parameters.
@@ -52,6 +65,21 @@ pub enum LawError {
         /// The burst length that was asked for.
         burst_packets: u32,
     },
+    /// The mean lies outside what the two states can mix.
+    #[error(
+        "a mean loss of {} % cannot be mixed of {} % in the good state and more, {} %, in the bad one",
+        mean.as_f64() * 100.0,
+        good.as_f64() * 100.0,
+        bad.as_f64() * 100.0
+    )]
+    MeanOutside {
+        /// The mean that was asked for.
+        mean: Probability,
+        /// Loss in the bad state.
+        bad: Probability,
+        /// Loss in the good state.
+        good: Probability,
+    },
 }
 
 /// A [`Loss`] law at work: its state and its random stream.
@@ -65,14 +93,55 @@ pub struct LossProcess {
 enum Law {
     None,
     Independent(Probability),
-    GilbertElliott {
-        to_bad: Probability,
-        to_good: Probability,
-        bad: bool,
-    },
+    GilbertElliott { chain: Chain },
+    TwoState { chain: Chain, loss: [Probability; 2] },
+}
+
+/// The two states, and which one the next frame meets.
+#[derive(Clone, Copy, Debug)]
+struct Chain {
+    to_bad: Probability,
+    to_good: Probability,
+    bad: bool,
+}
+
+impl Chain {
+    /// A chain in its stationary distribution, in which `share` of all frames meet the bad state.
+    fn new(share: Probability, stay_packets: u32, stream: &mut Stream) -> Result<Chain, LawError> {
+        let (to_bad, to_good) = Loss::transitions(share, stay_packets)?;
+        let bad = stream.chance(share);
+        Ok(Chain { to_bad, to_good, bad })
+    }
+
+    /// Whether the next frame meets the bad state; the state changes after it.
+    #[inline]
+    fn step(&mut self, stream: &mut Stream) -> bool {
+        let bad = self.bad;
+        if stream.chance(if bad { self.to_good } else { self.to_bad }) {
+            self.bad = !bad;
+        }
+        bad
+    }
 }
 
 impl Loss {
+    /// Whether the law's parameters fit together.
+    ///
+    /// # Errors
+    /// [`LawError`].
+    pub fn check(self) -> Result<(), LawError> {
+        match self {
+            Loss::None | Loss::Independent(_) => Ok(()),
+            Loss::GilbertElliott { mean, burst_packets } => Loss::transitions(mean, burst_packets).map(drop),
+            Loss::TwoState {
+                mean,
+                stay_packets,
+                bad,
+                good,
+            } => Loss::transitions(bad_share(mean, bad, good)?, stay_packets).map(drop),
+        }
+    }
+
     /// P(good → bad) and P(bad → good) of the Gilbert–Elliott chain with this mean loss and mean burst.
     ///
     /// # Errors
@@ -105,19 +174,17 @@ impl LossProcess {
     /// # Errors
     /// If the law's parameters contradict each other: see [`LawError`].
     pub fn new(loss: Loss, mut stream: Stream) -> Result<LossProcess, LawError> {
-        let law = match loss {
-            Loss::None => Law::None,
-            Loss::Independent(mean) => Law::Independent(mean),
-            Loss::GilbertElliott { mean, burst_packets } => {
-                let (to_bad, to_good) = Loss::transitions(mean, burst_packets)?;
-                Law::GilbertElliott {
-                    to_bad,
-                    to_good,
-                    bad: stream.chance(mean),
-                }
-            }
-        };
+        let law = Law::new(loss, &mut stream)?;
         Ok(LossProcess { law, stream })
+    }
+
+    /// Goes on with another law, from its own start and with the same stream.
+    ///
+    /// # Panics
+    /// If the law's parameters contradict each other: [`Loss::check`] tells.
+    pub(crate) fn change(&mut self, loss: Loss) {
+        let law = Law::new(loss, &mut self.stream);
+        self.law = law.expect("the laws of a link are checked when it is built");
     }
 
     /// Whether the next frame is lost. As in netem, a frame meets the state that the frame before it left
@@ -127,15 +194,47 @@ impl LossProcess {
         match &mut self.law {
             Law::None => false,
             Law::Independent(mean) => self.stream.chance(*mean),
-            Law::GilbertElliott { to_bad, to_good, bad } => {
-                let lost = *bad;
-                if self.stream.chance(if lost { *to_good } else { *to_bad }) {
-                    *bad = !lost;
-                }
-                lost
+            Law::GilbertElliott { chain } => chain.step(&mut self.stream),
+            Law::TwoState { chain, loss } => {
+                let bad = chain.step(&mut self.stream);
+                self.stream.chance(loss[usize::from(bad)])
             }
         }
     }
+}
+
+impl Law {
+    fn new(loss: Loss, stream: &mut Stream) -> Result<Law, LawError> {
+        Ok(match loss {
+            Loss::None => Law::None,
+            Loss::Independent(mean) => Law::Independent(mean),
+            Loss::GilbertElliott { mean, burst_packets } => Law::GilbertElliott {
+                chain: Chain::new(mean, burst_packets, stream)?,
+            },
+            Loss::TwoState {
+                mean,
+                stay_packets,
+                bad,
+                good,
+            } => Law::TwoState {
+                chain: Chain::new(bad_share(mean, bad, good)?, stay_packets, stream)?,
+                loss: [good, bad],
+            },
+        })
+    }
+}
+
+/// The share of frames that must meet the bad state for this mean loss.
+fn bad_share(mean: Probability, bad: Probability, good: Probability) -> Result<Probability, LawError> {
+    let outside = LawError::MeanOutside { mean, bad, good };
+    let parts = |probability: Probability| probability.as_parts();
+    let (Some(excess), Some(range)) = (
+        parts(mean).checked_sub(parts(good)),
+        parts(bad).checked_sub(parts(good)),
+    ) else {
+        return Err(outside);
+    };
+    Probability::from_ratio(excess, range).ok_or(outside)
 }
 
 #[cfg(test)]

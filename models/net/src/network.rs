@@ -3,8 +3,9 @@
 //! A segment becomes a packet on the first link of its route and crosses one link after another; at the end
 //! of the route it is given to the other side's TCP, and what that answers leaves at once. Links and sides of
 //! connections are entities: links from `first_entity` on in the order of the list, then two per connection,
-//! opener first, as they are opened. A link has one pending event (its next arrival), a side has at most one
-//! (its next timer), so the queue of events does not grow with the packets in flight.
+//! opener first, as they are opened. A link has one pending event (its next arrival, or the next move of its
+//! queue), a side has at most one (its next timer), so the queue of events does not grow with the packets in
+//! flight.
 //!
 //! The payload itself never moves through the links: TCP counts bytes, and the bytes that it reports as
 //! received in order are taken out of the pipe into which the sender's application had put them.
@@ -16,18 +17,21 @@ use std::collections::{BTreeMap, VecDeque};
 
 use longhaul_core::random::Streams;
 use longhaul_core::schedule::EntityId;
+use longhaul_core::time::Instant;
 use longhaul_tcp::{Segment, Stats};
 
 pub use crate::network::error::{NetworkError, OpenError, WriteError};
 
 use crate::endpoint::Endpoint;
+use crate::frame::Frame;
 use crate::itinerary::{Hop, Itineraries};
 use crate::link::{Link, LinkSpec};
 use crate::notice::{ConnectionId, Notice, Side, What};
 use crate::routing::{Edge, Graph, LinkId, RegionId};
+use crate::stats::Count;
 
 /// A directed link between two regions. Its name is `from->to`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NetworkLink {
     /// Region at the sending end.
     pub from: RegionId,
@@ -44,6 +48,24 @@ pub struct Packet {
     flow: Flow,
     hop: Hop,
     segment: Segment,
+    /// Traffic class of the connection.
+    class: u8,
+    /// Whether a link has damaged it: the host at the end discards it.
+    damaged: bool,
+}
+
+impl Frame for Packet {
+    fn flow(&self) -> u64 {
+        u64::from(self.flow.0)
+    }
+
+    fn class(&self) -> u8 {
+        self.class
+    }
+
+    fn damage(&mut self) {
+        self.damaged = true;
+    }
 }
 
 /// One side of a connection as one number: twice the connection, plus one for the acceptor.
@@ -93,6 +115,7 @@ pub struct Network {
     /// By flow.
     slots: Vec<Slot>,
     notices: VecDeque<Notice>,
+    discarded: Count,
 }
 
 impl Network {
@@ -127,6 +150,7 @@ impl Network {
             itineraries: Itineraries::default(),
             slots: Vec::new(),
             notices: VecDeque::new(),
+            discarded: Count::default(),
         };
         for (id, link) in (0..).map(LinkId).zip(links) {
             let name = format!(
@@ -172,6 +196,19 @@ impl Network {
     /// The link of this name, `from->to`.
     pub fn link_named(&self, name: &str) -> Option<LinkId> {
         self.by_name.get(name).copied()
+    }
+
+    /// Brings the background traffic of every link up to `now`: before reading the books of links that nobody has
+    /// used for a while. Changes no fate of any packet.
+    pub fn catch_up(&mut self, now: Instant) {
+        for link in &mut self.links {
+            link.catch_up(now);
+        }
+    }
+
+    /// Damaged frames that hosts have discarded so far, because the checksum was wrong.
+    pub fn discarded(&self) -> Count {
+        self.discarded
     }
 
     /// What one side's TCP has done so far, also after the connection is closed.

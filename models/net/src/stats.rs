@@ -18,19 +18,42 @@ impl Count {
         self.packets += 1;
         self.bytes += u64::from(frame_bytes);
     }
+
+    /// Counts one frame less.
+    #[inline]
+    pub(crate) fn remove(&mut self, frame_bytes: u32) {
+        self.packets -= 1;
+        self.bytes -= u64::from(frame_bytes);
+    }
+
+    fn sum(counts: &[Count]) -> Count {
+        Count {
+            packets: counts.iter().map(|count| count.packets).sum(),
+            bytes: counts.iter().map(|count| count.bytes).sum(),
+        }
+    }
 }
 
-/// What a link has done so far.
+/// What a link has done so far. Background traffic is counted apart, except in the figures of the queue and the
+/// serialiser, which it shares.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct LinkStats {
     /// Frames offered to it.
     pub offered: Count,
-    /// Frames that reached the far end.
+    /// Copies that the duplication law added to them.
+    pub duplicated: Count,
+    /// Frames that reached the far end as they were offered.
     pub delivered: Count,
+    /// Frames that reached the far end damaged by this link. The receiving host will discard them.
+    pub corrupted: Count,
     /// Frames that the loss law took.
     pub lost_by_law: Count,
-    /// Frames that found the queue full.
+    /// Frames that found no room, or were dropped to make some.
     pub dropped_full: Count,
+    /// Frames that CoDel dropped to shorten the queue.
+    pub dropped_early: Count,
+    /// Frames that CoDel marked instead. They are among the others, too.
+    pub marked: Count,
     /// Most frames that ever waited at once.
     pub max_queue_packets: u64,
     /// Most bytes that ever waited at once.
@@ -39,29 +62,54 @@ pub struct LinkStats {
     pub longest_wait: Span,
     /// When the first frame started.
     pub first_start: Option<Instant>,
+    /// Traffic of others.
+    pub background: BackgroundStats,
+}
+
+/// What became of background traffic, up to the last time that the link was touched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BackgroundStats {
+    /// Frames that came.
+    pub offered: Count,
+    /// Frames that the serialiser has taken or will certainly take.
+    pub carried: Count,
+    /// Frames that found no room, or were dropped to make some.
+    pub dropped_full: Count,
+    /// Frames that CoDel dropped to shorten the queue.
+    pub dropped_early: Count,
 }
 
 /// Where the frames offered to a link are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ledger {
-    /// Offered to it.
-    pub offered: Count,
-    /// Reached the far end.
-    pub delivered: Count,
-    /// Lost by the loss law.
-    pub lost_by_law: Count,
-    /// Dropped by the full queue.
-    pub dropped_full: Count,
+    /// What the link has counted.
+    pub stats: LinkStats,
     /// Held, waiting, in transmission or in propagation: counted frame by frame, not derived.
     pub inside: Count,
+    /// Background traffic that waits and may still be dropped, counted frame by frame.
+    pub background_waiting: Count,
 }
 
 impl Ledger {
-    /// Whether offered = delivered + lost + dropped + inside, in frames and in bytes.
+    /// Whether offered + duplicated = delivered + corrupted + lost + dropped + inside, and for background
+    /// traffic offered = carried + dropped + waiting, in frames and in bytes.
     pub fn balances(&self) -> bool {
-        let parts = [self.delivered, self.lost_by_law, self.dropped_full, self.inside];
-        let packets: u64 = parts.iter().map(|part| part.packets).sum();
-        let bytes: u64 = parts.iter().map(|part| part.bytes).sum();
-        (packets, bytes) == (self.offered.packets, self.offered.bytes)
+        let stats = &self.stats;
+        let sources = [stats.offered, stats.duplicated];
+        let places = [
+            stats.delivered,
+            stats.corrupted,
+            stats.lost_by_law,
+            stats.dropped_full,
+            stats.dropped_early,
+            self.inside,
+        ];
+        let foreign = [
+            stats.background.carried,
+            stats.background.dropped_full,
+            stats.background.dropped_early,
+            self.background_waiting,
+        ];
+        Count::sum(&sources) == Count::sum(&places) && stats.background.offered == Count::sum(&foreign)
     }
 }

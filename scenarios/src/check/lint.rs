@@ -216,6 +216,10 @@ impl Lint<'_> {
             | Jitter::Table { spread, .. } => spread.mean,
             Jitter::Uniform { max } => max,
         };
+        if link.reorder && link.jitter == Jitter::None {
+            let message = "without jitter no frame overtakes another".to_owned();
+            self.warn(&format!("{at}.reorder"), message);
+        }
         if jitter > link.delay {
             let message = format!("a jitter of {jitter} on a propagation delay of {}", link.delay);
             self.warn(&format!("{at}.jitter"), message);

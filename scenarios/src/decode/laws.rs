@@ -273,8 +273,6 @@ pub fn agree(
     cx: &mut Context,
     fields: &Fields,
     rate: &Rate,
-    jitter: &Jitter,
-    reorder: bool,
     changes: &[Step],
     period: Option<Span>,
 ) -> Option<()> {
@@ -293,12 +291,6 @@ pub fn agree(
     if matches!(rate, Rate::Recorded { .. }) && !changes.is_empty() {
         let message = "a recorded rate has its own times; changes cannot be mixed with it";
         return cx.refuse(&fields.get("changes")?, message);
-    }
-    if reorder && *jitter == Jitter::None {
-        return cx.refuse(
-            &fields.get("reorder")?,
-            "without jitter no frame overtakes another",
-        );
     }
     Some(())
 }

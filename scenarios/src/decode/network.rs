@@ -81,7 +81,7 @@ pub fn link(cx: &mut Context, at: &At) -> Option<Vec<Link>> {
     let (ends, rate, queue) = (ends?, rate?, queue?);
     let (loss, jitter, changes, period) = (loss?, jitter?, changes?, period?);
     let (reorder, duplicate, corrupt, background) = (reorder?, duplicate?, corrupt?, background?);
-    laws::agree(cx, &fields, &rate, &jitter, reorder, &changes, period)?;
+    laws::agree(cx, &fields, &rate, &changes, period)?;
     let round_trip = ends
         .iter()
         .map(|end| end.delay)

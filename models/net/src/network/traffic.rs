@@ -31,6 +31,25 @@ impl Network {
         to: RegionId,
         config: Config,
     ) -> Result<ConnectionId, OpenError> {
+        self.open_in_class(schedule, from, to, config, 0)
+    }
+
+    /// The same for a connection whose packets belong to a traffic class, which HTB queues on the way sort them
+    /// by. [`Network::open`] opens in class 0.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing has changed then.
+    ///
+    /// # Panics
+    /// If one of the regions is not of this network.
+    pub fn open_in_class<S: Schedule>(
+        &mut self,
+        schedule: &mut S,
+        from: RegionId,
+        to: RegionId,
+        config: Config,
+        class: u8,
+    ) -> Result<ConnectionId, OpenError> {
         config.check()?;
         if from == to {
             return Err(OpenError::SameRegion(self.graph.name(from).to_owned()));
@@ -46,7 +65,7 @@ impl Network {
         let opener = Connection::connect(config, schedule.now());
         let acceptor = Connection::listen(config);
         for (tcp, first_hop) in [(opener, there), (acceptor, back)] {
-            let endpoint = Endpoint::new(tcp, first_hop, config.segmentation_offload);
+            let endpoint = Endpoint::new(tcp, first_hop, config.segmentation_offload, class);
             self.slots.push(Slot::Open(Box::new(endpoint)));
         }
         self.settle(schedule, Flow::new(id, Side::Opener));
@@ -127,22 +146,25 @@ impl Network {
         }
     }
 
-    /// A frame reaches the far end of a link.
+    /// A frame reaches the far end of a link, or something moves inside it.
     fn arrival<S: Schedule>(&mut self, schedule: &mut S, index: usize) {
         let link = &mut self.links[index];
-        let packet = link
-            .pop_arrival(schedule.now())
-            .expect("a link's event comes with an arrival");
+        let packet = link.pop_arrival(schedule.now());
         // Before the packet goes on: what it causes may be offered to this very link.
-        if let Some(next) = link.next_arrival() {
+        if let Some(next) = link.next_event() {
             schedule_arrival(schedule, self.first_entity, index, next);
         }
+        let Some(packet) = packet else { return };
         let packet = Packet {
             hop: packet.hop.next(),
             ..packet
         };
         if let Some(next) = self.itineraries.link(packet.hop) {
             let _ = transmit(schedule, self.first_entity, &mut self.links, next, packet);
+            return;
+        }
+        if packet.damaged {
+            self.discarded.add(packet.segment.frame_bytes());
             return;
         }
         let flow = packet.flow.peer();
@@ -212,6 +234,8 @@ impl Network {
                 flow,
                 hop: endpoint.first_hop,
                 segment,
+                class: endpoint.class,
+                damaged: false,
             };
             let offer = transmit(schedule, self.first_entity, &mut self.links, first_link, packet);
             if offer == Offer::DroppedFull && endpoint.own_device {

@@ -8,21 +8,17 @@ use longhaul_core::random::Streams;
 use longhaul_core::schedule::{Class, EntityId, EventId, Schedule, TimerId};
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
-use longhaul_net::jitter::Jitter;
 use longhaul_net::link::{LinkSpec, QueueLimit};
-use longhaul_net::loss::Loss;
 use longhaul_net::network::{Network, NetworkLink};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 use longhaul_net::routing::RegionId;
 
 /// 100 Mbit/s, 40 ms, 1,000 frames.
-pub const PLAIN: LinkSpec = LinkSpec {
-    rate: BitRate::from_bits_per_s(100_000_000),
-    delay: Span::from_ms(40),
-    queue: QueueLimit::Packets(1_000),
-    loss: Loss::None,
-    jitter: Jitter::None,
-};
+pub const PLAIN: LinkSpec = LinkSpec::fifo(
+    BitRate::from_bits_per_s(100_000_000),
+    Span::from_ms(40),
+    QueueLimit::Packets(1_000),
+);
 
 /// Time, identity, target, token, number of the timer.
 type Pending = (Instant, EventId, u32, u32, Option<u32>);
@@ -111,7 +107,7 @@ impl Lab {
     pub fn line(seed: u64, hops: &[(LinkSpec, LinkSpec)]) -> Lab {
         let regions: Vec<String> = (0..=hops.len()).map(|i| format!("r{i}")).collect();
         let mut links = vec![];
-        for (i, &(forward, backward)) in (0u32..).zip(hops) {
+        for (i, (forward, backward)) in (0u32..).zip(hops.iter().cloned()) {
             let (a, b) = (RegionId(i), RegionId(i + 1));
             links.push(NetworkLink {
                 from: a,

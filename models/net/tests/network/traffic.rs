@@ -7,7 +7,7 @@ use longhaul_core::payload::Payload;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_net::jitter::Jitter;
-use longhaul_net::link::{LinkSpec, QueueLimit};
+use longhaul_net::link::{LinkSpec, Queue, QueueLimit};
 use longhaul_net::loss::Loss;
 use longhaul_net::notice::{Side, What};
 use longhaul_net::tcp::Config;
@@ -70,12 +70,12 @@ fn a_handshake_takes_exactly_the_unloaded_round_trip() {
             ..PLAIN
         },
     ];
-    let backward = forward.map(|link| LinkSpec {
+    let backward = forward.clone().map(|link| LinkSpec {
         delay: link.delay * 2,
         ..link
     });
     for hops in 1..=3 {
-        let pairs: Vec<_> = forward.into_iter().zip(backward).take(hops).collect();
+        let pairs: Vec<_> = forward.iter().cloned().zip(backward.clone()).take(hops).collect();
         let mut lab = Lab::line(1, &pairs);
         lab.open(Config::default());
         lab.run(HOUR);
@@ -135,7 +135,7 @@ fn every_byte_survives_random_loss_both_ways_and_the_books_balance() {
         },
         ..PLAIN
     };
-    let mut lab = Lab::line(5, &[(jittery, burst), (burst, jittery)]);
+    let mut lab = Lab::line(5, &[(jittery.clone(), burst.clone()), (burst, jittery)]);
     let id = lab.open(Config::default());
     let text = |side: usize, len: usize| -> Bytes { (0..len).map(|i| (i * 31 % 251 + side) as u8).collect() };
     let (to_acceptor, to_opener) = (text(0, 300_001), text(1, 200_003));
@@ -289,12 +289,16 @@ fn flows_share_a_link_and_never_exceed_it() {
 
 #[test]
 fn tiny_queues_slow_a_transfer_down_and_do_not_stop_it() {
-    for queue in [
+    for limit in [
         QueueLimit::Packets(0),
         QueueLimit::Packets(1),
         QueueLimit::Bytes(1_600),
     ] {
-        let mut lab = Lab::line(1, &[(LinkSpec { queue, ..PLAIN }, PLAIN)]);
+        let spec = LinkSpec {
+            queue: Queue::Fifo(limit),
+            ..PLAIN
+        };
+        let mut lab = Lab::line(1, &[(spec, PLAIN)]);
         transfer(&mut lab, 300_000);
         let (_, first) = lab.network.links().next().unwrap();
         assert!(first.stats().dropped_full.packets > 0);
@@ -304,7 +308,7 @@ fn tiny_queues_slow_a_transfer_down_and_do_not_stop_it() {
 #[test]
 fn tcp_hears_of_drops_in_its_own_device_and_of_no_others() {
     let narrow = LinkSpec {
-        queue: QueueLimit::Packets(20),
+        queue: Queue::Fifo(QueueLimit::Packets(20)),
         ..PLAIN
     };
     let local_drops = |segmentation_offload, hops: &[(LinkSpec, LinkSpec)]| {
@@ -323,8 +327,8 @@ fn tcp_hears_of_drops_in_its_own_device_and_of_no_others() {
         assert!(dropped > 0);
         lab.network.tcp_stats(id, Side::Opener).local_drops
     };
-    assert!(local_drops(true, &[(narrow, PLAIN)]) > 0);
-    assert_eq!(local_drops(false, &[(narrow, PLAIN)]), 0);
+    assert!(local_drops(true, &[(narrow.clone(), PLAIN)]) > 0);
+    assert_eq!(local_drops(false, &[(narrow.clone(), PLAIN)]), 0);
     let fast = LinkSpec {
         rate: mbit(1_000),
         ..PLAIN
@@ -339,7 +343,7 @@ fn extreme_rates_work_and_do_not_spin() {
         delay: Span::from_us(10),
         ..PLAIN
     };
-    let mut lab = Lab::line(1, &[(fast, fast)]);
+    let mut lab = Lab::line(1, &[(fast.clone(), fast)]);
     transfer(&mut lab, 50_000_000);
 
     // A SYN takes 592 s at one bit per second; the opener has given up before an answer can come.
@@ -347,7 +351,7 @@ fn extreme_rates_work_and_do_not_spin() {
         rate: BitRate::from_bits_per_s(1),
         ..PLAIN
     };
-    let mut lab = Lab::line(1, &[(slow, slow)]);
+    let mut lab = Lab::line(1, &[(slow.clone(), slow)]);
     lab.open(Config::default());
     lab.run(Instant::MAX);
     assert!(
@@ -378,7 +382,7 @@ fn any_link() -> impl Strategy<Value = LinkSpec> {
         1_000_000u64..1_000_000_000,
         Just(400_000_000_000)
     ];
-    let queue = prop_oneof![
+    let limit = prop_oneof![
         (0u32..50).prop_map(QueueLimit::Packets),
         (0u64..50_000).prop_map(QueueLimit::Bytes),
         (1u32..50).prop_map(QueueLimit::Inside),
@@ -401,12 +405,13 @@ fn any_link() -> impl Strategy<Value = LinkSpec> {
             sd: Span::from_ms(ms)
         }),
     ];
-    (rate, 0u64..300, queue, loss, jitter).prop_map(|(rate, ms, queue, loss, jitter)| LinkSpec {
+    (rate, 0u64..300, limit, loss, jitter).prop_map(|(rate, ms, limit, loss, jitter)| LinkSpec {
         rate: BitRate::from_bits_per_s(rate),
         delay: Span::from_ms(ms),
-        queue,
+        queue: Queue::Fifo(limit),
         loss,
         jitter,
+        ..PLAIN
     })
 }
 

@@ -1,48 +1,20 @@
-//! Links against closed forms, an independent model of a queue, and their own books.
+//! Drop-tail links against closed forms, an independent model of a queue, and their own books.
 
+use crate::support::{FULL, PLAIN, Ping, accepted, drain, link};
 use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_net::jitter::{Jitter, JitterProcess};
-use longhaul_net::link::{Link, LinkError, LinkSpec, Offer, QueueLimit};
+use longhaul_net::link::{Link, LinkError, LinkSpec, Offer, Queue, QueueLimit};
 use longhaul_net::loss::{LawError, Loss};
 use longhaul_net::stats::Count;
 use proptest::prelude::*;
-
-const FULL: u32 = 1514;
-
-/// 100 Mbit/s, 40 ms, 1,000 frames: a full frame takes 121,120 ns.
-const PLAIN: LinkSpec = LinkSpec {
-    rate: BitRate::from_bits_per_s(100_000_000),
-    delay: Span::from_ms(40),
-    queue: QueueLimit::Packets(1_000),
-    loss: Loss::None,
-    jitter: Jitter::None,
-};
-
-fn link(spec: &LinkSpec) -> Link<u32> {
-    Link::new(spec, "a->b", &Streams::new(1, 0)).unwrap()
-}
-
-fn accepted(offer: Offer) -> bool {
-    matches!(offer, Offer::Accepted { .. })
-}
-
-/// Takes everything out: (arrival, packet).
-fn drain(link: &mut Link<u32>) -> Vec<(Instant, u32)> {
-    let mut out = vec![];
-    while let Some(at) = link.next_arrival() {
-        assert_eq!(link.pop_arrival(Instant::from_ns(at.as_ns() - 1)), None, "early");
-        out.push((at, link.pop_arrival(at).unwrap()));
-    }
-    out
-}
 
 #[test]
 fn a_frame_arrives_after_serialisation_and_propagation() {
     let mut link = link(&PLAIN);
     let arrival = Instant::from_ns(5 + 121_120 + 40_000_000);
-    let offer = link.offer(Instant::from_ns(5), 7, FULL);
+    let offer = link.offer(Instant::from_ns(5), Ping(7), FULL);
     assert_eq!(
         offer,
         Offer::Accepted {
@@ -56,7 +28,7 @@ fn a_frame_arrives_after_serialisation_and_propagation() {
 fn frames_queue_behind_each_other_and_only_the_first_is_scheduled() {
     let mut link = link(&PLAIN);
     let now = Instant::ZERO;
-    let offers: Vec<Offer> = (0..3).map(|i| link.offer(now, i, FULL)).collect();
+    let offers: Vec<Offer> = (0..3).map(|i| link.offer(now, Ping(i), FULL)).collect();
     let first = now + Span::from_ns(40_121_120);
     assert_eq!(
         offers[0],
@@ -84,13 +56,16 @@ fn frames_queue_behind_each_other_and_only_the_first_is_scheduled() {
 #[test]
 fn a_full_queue_drops_and_a_started_frame_makes_room() {
     let mut link = link(&LinkSpec {
-        queue: QueueLimit::Packets(1),
+        queue: Queue::Fifo(QueueLimit::Packets(1)),
         ..PLAIN
     });
     let now = Instant::ZERO;
-    assert!(accepted(link.offer(now, 0, FULL)) && accepted(link.offer(now, 1, FULL)));
-    assert_eq!(link.offer(Instant::from_ns(121_119), 2, FULL), Offer::DroppedFull);
-    assert!(accepted(link.offer(Instant::from_ns(121_120), 3, FULL)));
+    assert!(accepted(link.offer(now, Ping(0), FULL)) && accepted(link.offer(now, Ping(1), FULL)));
+    assert_eq!(
+        link.offer(Instant::from_ns(121_119), Ping(2), FULL),
+        Offer::DroppedFull
+    );
+    assert!(accepted(link.offer(Instant::from_ns(121_120), Ping(3), FULL)));
     assert_eq!(
         drain(&mut link).into_iter().map(|(_, p)| p).collect::<Vec<_>>(),
         [0, 1, 3]
@@ -99,40 +74,46 @@ fn a_full_queue_drops_and_a_started_frame_makes_room() {
 
 #[test]
 fn without_a_queue_only_an_idle_link_takes_a_frame() {
-    for queue in [QueueLimit::Packets(0), QueueLimit::Bytes(FULL.into())] {
-        let mut link = link(&LinkSpec { queue, ..PLAIN });
-        let second = QueueLimit::Packets(0) != queue;
-        assert!(accepted(link.offer(Instant::ZERO, 0, FULL)));
-        assert_eq!(accepted(link.offer(Instant::ZERO, 1, FULL)), second);
-        assert_eq!(link.offer(Instant::ZERO, 2, 1), Offer::DroppedFull);
+    for limit in [QueueLimit::Packets(0), QueueLimit::Bytes(FULL.into())] {
+        let mut link = link(&LinkSpec {
+            queue: Queue::Fifo(limit),
+            ..PLAIN
+        });
+        let second = QueueLimit::Packets(0) != limit;
+        assert!(accepted(link.offer(Instant::ZERO, Ping(0), FULL)));
+        assert_eq!(accepted(link.offer(Instant::ZERO, Ping(1), FULL)), second);
+        assert_eq!(link.offer(Instant::ZERO, Ping(2), 1), Offer::DroppedFull);
     }
 }
 
 #[test]
 fn a_limit_on_the_inside_counts_the_delay_line() {
     let mut link = link(&LinkSpec {
-        queue: QueueLimit::Inside(2),
+        queue: Queue::Fifo(QueueLimit::Inside(2)),
         ..PLAIN
     });
-    assert!(accepted(link.offer(Instant::ZERO, 0, FULL)) && accepted(link.offer(Instant::ZERO, 1, FULL)));
+    assert!(
+        accepted(link.offer(Instant::ZERO, Ping(0), FULL))
+            && accepted(link.offer(Instant::ZERO, Ping(1), FULL))
+    );
     // Both are out of the serialiser but still on their way.
     let later = Instant::from_ns(1_000_000);
     assert_eq!(link.queue(later).packets, 0);
-    assert_eq!(link.offer(later, 2, FULL), Offer::DroppedFull);
-    let first = link.next_arrival().unwrap();
-    assert_eq!(link.pop_arrival(first), Some(0));
-    assert!(accepted(link.offer(first, 3, FULL)));
+    assert_eq!(link.offer(later, Ping(2), FULL), Offer::DroppedFull);
+    let first = link.next_event().unwrap();
+    assert_eq!(link.pop_arrival(first), Some(Ping(0)));
+    assert!(accepted(link.offer(first, Ping(3), FULL)));
 }
 
 #[test]
 fn loss_is_drawn_before_the_queue() {
     let mut link = link(&LinkSpec {
         loss: Loss::Independent(Probability::ONE),
-        queue: QueueLimit::Packets(0),
+        queue: Queue::Fifo(QueueLimit::Packets(0)),
         ..PLAIN
     });
     for i in 0..10 {
-        assert_eq!(link.offer(Instant::ZERO, i, FULL), Offer::LostByLaw);
+        assert_eq!(link.offer(Instant::ZERO, Ping(i), FULL), Offer::LostByLaw);
     }
     assert_eq!(
         link.stats().lost_by_law,
@@ -142,7 +123,7 @@ fn loss_is_drawn_before_the_queue() {
         }
     );
     assert_eq!(link.stats().first_start, None);
-    assert_eq!(link.next_arrival(), None);
+    assert_eq!(link.next_event(), None);
     link.check();
 }
 
@@ -156,7 +137,7 @@ fn a_standing_queue_hides_jitter() {
         ..PLAIN
     });
     for i in 0..1_000 {
-        assert!(accepted(link.offer(Instant::ZERO, i, FULL)));
+        assert!(accepted(link.offer(Instant::ZERO, Ping(i), FULL)));
     }
     let arrivals = drain(&mut link);
     assert!(
@@ -178,7 +159,7 @@ fn jitter_on_an_idle_link_is_the_law_itself() {
     let mut sum = Span::ZERO;
     for i in 0..2_000u32 {
         let now = Instant::from_ns(u64::from(i) * 1_000_000);
-        assert!(accepted(link.offer(now, i, FULL)));
+        assert!(accepted(link.offer(now, Ping(i), FULL)));
         let (arrival, packet) = drain(&mut link)[0];
         assert_eq!(packet, i);
         let jitter = (arrival - now) - floor;
@@ -196,7 +177,7 @@ fn extreme_rates_are_exact_and_what_never_arrives_is_kept() {
         ..PLAIN
     });
     for i in 0..1_000 {
-        assert!(accepted(fast.offer(Instant::ZERO, i, FULL)));
+        assert!(accepted(fast.offer(Instant::ZERO, Ping(i), FULL)));
     }
     // 1,000 · 12,112 bits at 400 bits per nanosecond.
     assert_eq!(drain(&mut fast)[999].0, Instant::from_ns(40_000_000 + 30_280));
@@ -206,7 +187,7 @@ fn extreme_rates_are_exact_and_what_never_arrives_is_kept() {
         ..PLAIN
     });
     assert_eq!(
-        slow.offer(Instant::ZERO, 0, FULL),
+        slow.offer(Instant::ZERO, Ping(0), FULL),
         Offer::Accepted {
             schedule: Some(Instant::ZERO + Span::from_s(12_112) + Span::from_ms(40))
         }
@@ -217,7 +198,7 @@ fn extreme_rates_are_exact_and_what_never_arrives_is_kept() {
         ..PLAIN
     });
     assert_eq!(
-        endless.offer(Instant::ZERO, 0, FULL),
+        endless.offer(Instant::ZERO, Ping(0), FULL),
         Offer::Accepted { schedule: None }
     );
     assert_eq!(endless.pop_arrival(Instant::MAX), None);
@@ -228,7 +209,7 @@ fn extreme_rates_are_exact_and_what_never_arrives_is_kept() {
 #[test]
 fn impossible_links_are_refused() {
     let streams = Streams::new(1, 0);
-    let refused = |spec: LinkSpec| Link::<u32>::new(&spec, "a->b", &streams).unwrap_err();
+    let refused = |spec: LinkSpec| Link::<Ping>::new(&spec, "a->b", &streams).unwrap_err();
     assert_eq!(
         refused(LinkSpec {
             rate: BitRate::from_bits_per_s(0),
@@ -249,7 +230,7 @@ fn impossible_links_are_refused() {
 fn any_spec() -> impl Strategy<Value = LinkSpec> {
     let rate = prop_oneof![Just(1u64), 1_000u64..1_000_000, Just(10_000_000_000)];
     let delay = prop_oneof![Just(Span::ZERO), Just(Span::from_ms(3)), Just(Span::MAX)];
-    let queue = prop_oneof![
+    let limit = prop_oneof![
         (0u32..20).prop_map(QueueLimit::Packets),
         (0u64..20_000).prop_map(QueueLimit::Bytes),
         (0u32..20).prop_map(QueueLimit::Inside),
@@ -272,12 +253,13 @@ fn any_spec() -> impl Strategy<Value = LinkSpec> {
             sd: Span::from_ms(2)
         }),
     ];
-    (rate, delay, queue, loss, jitter).prop_map(|(rate, delay, queue, loss, jitter)| LinkSpec {
+    (rate, delay, limit, loss, jitter).prop_map(|(rate, delay, limit, loss, jitter)| LinkSpec {
         rate: BitRate::from_bits_per_s(rate),
         delay,
-        queue,
+        queue: Queue::Fifo(limit),
         loss,
         jitter,
+        ..PLAIN
     })
 }
 
@@ -296,8 +278,8 @@ proptest! {
         let mut last = (Instant::ZERO, None);
         for (id, (pause, frame_bytes)) in (0u32..).zip(load) {
             now += Span::from_ns(pause);
-            while let Some(at) = link.next_arrival().filter(|&at| at <= now) {
-                let id: u32 = link.pop_arrival(now).unwrap();
+            while let Some(at) = link.next_event().filter(|&at| at <= now) {
+                let Ping(id) = link.pop_arrival(now).unwrap();
                 let (offered, size): (Instant, u32) = offered_at[id as usize];
                 let floor = spec.delay.saturating_add(spec.rate.time_for(size.into()));
                 // A remainder carried over may make a frame's own share of whole nanoseconds one less.
@@ -306,12 +288,15 @@ proptest! {
                 last = (at, Some(id));
             }
             offered_at.push((now, frame_bytes));
-            let _ = link.offer(now, id, frame_bytes);
+            let _ = link.offer(now, Ping(id), frame_bytes);
             link.check();
             match spec.queue {
-                QueueLimit::Packets(limit) => prop_assert!(link.stats().max_queue_packets <= limit.into()),
-                QueueLimit::Bytes(limit) => prop_assert!(link.stats().max_queue_bytes <= limit),
-                QueueLimit::Inside(limit) => prop_assert!(link.ledger().inside.packets <= limit.into()),
+                Queue::Fifo(QueueLimit::Packets(limit)) => prop_assert!(link.stats().max_queue_packets <= limit.into()),
+                Queue::Fifo(QueueLimit::Bytes(limit)) => prop_assert!(link.stats().max_queue_bytes <= limit),
+                Queue::Fifo(QueueLimit::Inside(limit)) => {
+                    prop_assert!(link.ledger().inside.packets <= limit.into());
+                }
+                _ => unreachable!("drop-tail only"),
             }
         }
     }
@@ -327,23 +312,23 @@ proptest! {
         let spec = LinkSpec {
             rate: BitRate::from_bits_per_s(8_000_000_000),
             delay: Span::from_ns(1_000),
-            queue: QueueLimit::Inside(limit),
+            queue: Queue::Fifo(QueueLimit::Inside(limit)),
             jitter: Jitter::Uniform { max: Span::from_ns(max) },
             ..PLAIN
         };
         let mut link = link(&spec);
-        let mut jitter = JitterProcess::new(spec.jitter, Streams::new(1, 0).stream("a->b", "jitter"));
+        let mut jitter = JitterProcess::new(spec.jitter.clone(), Streams::new(1, 0).stream("a->b", "jitter"));
         let mut queue = std::collections::VecDeque::new();
         let (mut now, mut last) = (0, 0);
         for (id, (pause, frame_bytes)) in (0u32..).zip(load) {
             now += pause;
             while queue.front().is_some_and(|&(at, _)| at <= now) {
                 let (at, id) = queue.pop_front().unwrap();
-                prop_assert_eq!(link.next_arrival(), Some(Instant::from_ns(at)));
-                prop_assert_eq!(link.pop_arrival(Instant::from_ns(at)), Some(id));
+                prop_assert_eq!(link.next_event(), Some(Instant::from_ns(at)));
+                prop_assert_eq!(link.pop_arrival(Instant::from_ns(at)), Some(Ping(id)));
             }
             let fits = queue.len() < limit as usize;
-            prop_assert_eq!(accepted(link.offer(Instant::from_ns(now), id, frame_bytes)), fits);
+            prop_assert_eq!(accepted(link.offer(Instant::from_ns(now), Ping(id), frame_bytes)), fits);
             if fits {
                 last = (now + 1_000 + jitter.draw().as_ns()).max(last) + u64::from(frame_bytes);
                 queue.push_back((last, id));
@@ -361,7 +346,7 @@ proptest! {
         let spec = LinkSpec {
             rate: BitRate::from_bits_per_s(8_000_000_000),
             delay: Span::ZERO,
-            queue: QueueLimit::Packets(limit),
+            queue: Queue::Fifo(QueueLimit::Packets(limit)),
             ..PLAIN
         };
         let mut link = link(&spec);
@@ -385,7 +370,7 @@ proptest! {
                 false
             };
             let now = Instant::from_ns(clock);
-            prop_assert_eq!(accepted(link.offer(now, id, frame_bytes)), expected);
+            prop_assert_eq!(accepted(link.offer(now, Ping(id), frame_bytes)), expected);
             prop_assert_eq!(link.queue(now).packets, waiting.len() as u64);
         }
     }

@@ -1,0 +1,11 @@
+//! Links by themselves.
+
+mod background;
+mod books;
+mod codel;
+mod drop_tail;
+mod fq_codel;
+mod htb;
+mod rare_laws;
+mod support;
+mod varying;
