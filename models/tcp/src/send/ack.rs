@@ -6,7 +6,7 @@ use super::packet::Delivery;
 use super::recovery::Phase;
 use super::{Sender, Turn};
 use crate::congestion::PathSample;
-use crate::segment::{MAX_SACK_BLOCKS, SackBlock, Segment};
+use crate::segment::{Flags, MAX_SACK_BLOCKS, SackBlock, Segment};
 
 /// What one ACK has shown so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct Findings {
     una_advanced: bool,
     /// The segment says something besides repeating the last acknowledgement: data, a larger window.
     not_duplicate: bool,
+    /// A queue marked a packet.
+    pub(super) congestion_echoed: bool,
     /// It reports a duplicate arrival.
     duplicate_arrived: bool,
     /// A retransmission was found to be lost.
@@ -39,6 +41,7 @@ impl Sender {
         let mut findings = Findings {
             una_advanced: segment.ack > self.una,
             not_duplicate: segment.len > 0,
+            congestion_echoed: self.ecn && segment.flags.has(Flags::ECE),
             prior_in_flight: self.board.in_flight(),
             ..Findings::default()
         };
@@ -177,6 +180,7 @@ impl Sender {
         says_nothing
             || findings.delivery.sacked > 0
             || findings.duplicate_arrived
+            || findings.congestion_echoed
             || self.phase != Phase::Open
     }
 
