@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::ecn::Agreement;
 use crate::event::{Event, Failure};
 use crate::receive::{Path, Receiver};
-use crate::rtt::{INITIAL_RTO, MAX_RTO};
+use crate::rtt::{INITIAL_RTO, MAX_RTO, rtt_by_timestamp};
 use crate::segment::{Flags, Segment};
 use crate::send::{Outgoing, Sender};
 use crate::stats::Stats;
@@ -181,7 +181,7 @@ impl Connection {
         let rtt = if self.handshake.retries == 0 {
             Some(now.saturating_since(self.handshake.sent_at))
         } else {
-            (segment.ts_ecr > Instant::ZERO).then(|| now.saturating_since(segment.ts_ecr))
+            (segment.ts_ecr > Instant::ZERO).then(|| rtt_by_timestamp(now, segment.ts_ecr))
         };
         self.handshake.due = None;
         self.control = None;

@@ -6,6 +6,7 @@ use super::packet::Delivery;
 use super::recovery::Phase;
 use super::{Sender, Turn};
 use crate::congestion::PathSample;
+use crate::rtt::rtt_by_timestamp;
 use crate::segment::{Flags, MAX_SACK_BLOCKS, SackBlock, Segment};
 
 /// What one ACK has shown so far.
@@ -129,7 +130,7 @@ impl Sender {
         let by_ack = delivery.acked_sent_at.filter(|_| !delivery.ambiguous).map(since);
         let by_sack = delivery.sacked_sent_at.map(since);
         let by_timestamp = || {
-            let rtt = now.saturating_since(segment.ts_ecr);
+            let rtt = rtt_by_timestamp(now, segment.ts_ecr);
             (findings.una_advanced && segment.ts_ecr > Instant::ZERO).then_some((rtt, rtt))
         };
         let sample = by_ack.or(by_sack).or_else(by_timestamp);
