@@ -3,9 +3,10 @@
 use longhaul_core::time::{Instant, Span};
 
 use crate::config::Config;
+use crate::ecn::Agreement;
 use crate::event::{Event, Failure};
 use crate::receive::{Path, Receiver};
-use crate::rtt::{INITIAL_RTO, MAX_RTO};
+use crate::rtt::{INITIAL_RTO, MAX_RTO, rtt_by_timestamp};
 use crate::segment::{Flags, Segment};
 use crate::send::{Outgoing, Sender};
 use crate::stats::Stats;
@@ -61,6 +62,7 @@ pub struct Connection {
     control: Option<Flags>,
     /// The window that the peer offered in its SYN.
     peer_window: u64,
+    ecn: Agreement,
     pending: Pending,
     reported_peer_finished: bool,
     reported_closed: bool,
@@ -101,6 +103,7 @@ impl Connection {
             receiver: Receiver::new(&config),
             control: None,
             peer_window: 0,
+            ecn: Agreement::new(config.ecn),
             pending: Pending::default(),
             reported_peer_finished: false,
             reported_closed: false,
@@ -116,6 +119,7 @@ impl Connection {
             State::Listen => {
                 if flags.has(Flags::SYN) && !flags.has(Flags::ACK) && !flags.has(Flags::RST) {
                     self.peer_window = segment.window;
+                    self.ecn.settle(flags);
                     self.receiver.note_handshake(segment.ts_val);
                     self.state = State::SynReceived;
                     self.start_handshake(now, Flags::SYN.and(Flags::ACK));
@@ -127,6 +131,7 @@ impl Connection {
                         self.fail(Failure::Reset);
                     }
                 } else if flags.has(Flags::SYN) && flags.has(Flags::ACK) {
+                    self.ecn.settle(flags);
                     self.peer_window = segment.window;
                     self.receiver.note_handshake(segment.ts_val);
                     self.establish(now, segment);
@@ -176,12 +181,16 @@ impl Connection {
         let rtt = if self.handshake.retries == 0 {
             Some(now.saturating_since(self.handshake.sent_at))
         } else {
-            (segment.ts_ecr > Instant::ZERO).then(|| now.saturating_since(segment.ts_ecr))
+            (segment.ts_ecr > Instant::ZERO).then(|| rtt_by_timestamp(now, segment.ts_ecr))
         };
         self.handshake.due = None;
         self.control = None;
         self.state = State::Open;
         self.pending.established = true;
+        if self.ecn.is_agreed() {
+            self.sender.enable_ecn();
+            self.receiver.enable_ecn();
+        }
         let window = self.peer_window.max(segment.window).min(Config::LARGEST_WINDOW);
         self.sender
             .on_established(now, rtt, window, self.handshake.retries);
@@ -347,6 +356,7 @@ impl Connection {
         if flags != Flags::SYN {
             segment.flags = flags.and(Flags::ACK);
         }
+        segment.flags = self.ecn.offer(segment.flags, self.handshake.retries > 0);
         self.receiver.stamp(&mut segment, now);
         segment
     }
@@ -360,6 +370,12 @@ impl Connection {
         let mut segment = Segment::control(flags, outgoing.seq, now);
         segment.len = outgoing.len;
         segment.packets = u16::try_from(outgoing.packets).expect("a burst of fewer than 2^16 packets");
+        if self.sender.ecn_capable(&outgoing) {
+            segment.set_ecn_capable();
+            if self.sender.take_reduction_notice() {
+                segment.flags = segment.flags.and(Flags::CWR);
+            }
+        }
         self.receiver.stamp(&mut segment, now);
         segment
     }

@@ -96,6 +96,12 @@ impl DelayedAck {
         self.scheduled = true;
     }
 
+    /// The next two segments are acknowledged one by one.
+    pub(crate) fn acknowledge_two(&mut self) {
+        self.quick = self.quick.max(2);
+        self.delay = MIN_DELAY;
+    }
+
     /// The next acknowledgement must not wait.
     pub(crate) fn hurry(&mut self) {
         self.scheduled = true;

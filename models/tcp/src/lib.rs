@@ -71,6 +71,7 @@ pub mod stats;
 
 mod congestion;
 mod delayed_ack;
+mod ecn;
 mod ranges;
 mod receive;
 mod rtt;
@@ -80,5 +81,5 @@ mod timer;
 pub use config::{Config, ConfigError, Controller};
 pub use connection::Connection;
 pub use event::{Event, Failure};
-pub use segment::{Flags, SackBlock, Segment};
+pub use segment::{Ecn, Flags, SackBlock, Segment};
 pub use stats::Stats;

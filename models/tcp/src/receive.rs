@@ -9,6 +9,7 @@ use longhaul_core::time::{Instant, Span};
 
 use crate::config::Config;
 use crate::delayed_ack::{DelayedAck, Situation};
+use crate::ecn::CongestionEcho;
 use crate::ranges::RangeSet;
 use crate::segment::{Flags, MAX_SACK_BLOCKS, SackBlock, Segment};
 
@@ -47,6 +48,8 @@ pub(crate) struct Receiver {
     /// Timestamp to echo: that of the segment that the next acknowledgement answers.
     echo: Instant,
     policy: DelayedAck,
+    /// The marks of congested queues, if the ends have agreed on them.
+    congestion: Option<CongestionEcho>,
     /// Acknowledgements that are ready to leave.
     ready: VecDeque<Segment>,
     /// Bytes in order that the application has not been told of.
@@ -68,6 +71,7 @@ impl Receiver {
             acknowledged: 0,
             echo: Instant::ZERO,
             policy: DelayedAck::default(),
+            congestion: None,
             ready: VecDeque::new(),
             unreported: 0,
         }
@@ -93,8 +97,22 @@ impl Receiver {
         (self.next..=self.right_edge).contains(&seq)
     }
 
+    /// The ends have agreed on explicit congestion notification.
+    pub(crate) fn enable_ecn(&mut self) {
+        self.congestion = Some(CongestionEcho::default());
+    }
+
     /// Payload or a FIN arrived. A burst is taken packet by packet, as if each had come by itself.
     pub(crate) fn on_data(&mut self, now: Instant, segment: &Segment, path: Path) {
+        if let Some(congestion) = &mut self.congestion {
+            let urgency = congestion.on_data(segment);
+            if urgency.now {
+                self.policy.hurry();
+            }
+            if urgency.next_two {
+                self.policy.acknowledge_two();
+            }
+        }
         let fin = segment.flags.has(Flags::FIN);
         let payload_end = segment.seq + u64::from(segment.len);
         if fin {
@@ -245,6 +263,9 @@ impl Receiver {
         segment.window = self.right_edge.saturating_sub(self.next);
         segment.ts_val = now;
         segment.ts_ecr = self.echo;
+        if self.congestion.is_some_and(|congestion| congestion.active) {
+            segment.flags = segment.flags.and(Flags::ECE);
+        }
         let mut free = MAX_SACK_BLOCKS;
         if let Some(duplicate) = self.duplicate.take() {
             segment.push_sack(duplicate);

@@ -13,6 +13,12 @@ pub(crate) const MAX_RTO: Span = Span::from_s(120);
 /// A minimum older than this is forgotten (`tcp_min_rtt_wlen`).
 const MIN_RTT_WINDOW: Span = Span::from_s(300);
 
+/// The RTT that an echoed timestamp tells. Linux's timestamps count milliseconds (`TCP_TS_HZ`), so this one does.
+pub(crate) fn rtt_by_timestamp(now: Instant, echo: Instant) -> Span {
+    let ms = |at: Instant| at.as_ns() / 1_000_000;
+    Span::from_ms(ms(now).saturating_sub(ms(echo)).max(1))
+}
+
 /// Running estimates of one path.
 #[derive(Clone, Debug)]
 pub(crate) struct RttEstimator {

@@ -24,6 +24,10 @@ impl Flags {
     pub const FIN: Flags = Flags(4);
     /// The connection is gone.
     pub const RST: Flags = Flags(8);
+    /// Echo of congestion (RFC 3168); in a SYN, with [`Flags::CWR`], the offer to use it.
+    pub const ECE: Flags = Flags(16);
+    /// The window was reduced: the answer to an echo.
+    pub const CWR: Flags = Flags(32);
 
     /// Whether all bits of `other` are set.
     pub const fn has(self, other: Flags) -> bool {
@@ -34,6 +38,18 @@ impl Flags {
     pub const fn and(self, other: Flags) -> Flags {
         Flags(self.0 | other.0)
     }
+}
+
+/// What the IP header says of explicit congestion notification (RFC 3168 section 5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Ecn {
+    /// A queue that is congested must drop the packet.
+    #[default]
+    NotCapable,
+    /// It may mark the packet instead.
+    Capable,
+    /// A queue did.
+    Congestion,
 }
 
 /// A range of the stream that arrived out of order.
@@ -74,6 +90,7 @@ pub struct Segment {
     /// Control bits.
     pub flags: Flags,
     sack_count: u8,
+    ecn: Ecn,
 }
 
 impl Segment {
@@ -91,7 +108,33 @@ impl Segment {
             packets: 1,
             flags,
             sack_count: 0,
+            ecn: Ecn::NotCapable,
         }
+    }
+
+    /// The codepoint of the IP header.
+    pub fn ecn(&self) -> Ecn {
+        self.ecn
+    }
+
+    /// Whether a queue may call [`Segment::mark_congestion`] instead of dropping this.
+    pub fn ecn_capable(&self) -> bool {
+        self.ecn != Ecn::NotCapable
+    }
+
+    /// The ends of the connection understand marks.
+    pub(crate) fn set_ecn_capable(&mut self) {
+        self.ecn = Ecn::Capable;
+    }
+
+    /// A queue on the way is congested: the receiver hears of it and tells the sender. A second mark changes
+    /// nothing.
+    ///
+    /// # Panics
+    /// If the segment is not [`Segment::ecn_capable`].
+    pub fn mark_congestion(&mut self) {
+        assert!(self.ecn_capable(), "only what is capable may be marked");
+        self.ecn = Ecn::Congestion;
     }
 
     /// Number after the last byte, and after the FIN if there is one.

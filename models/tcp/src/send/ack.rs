@@ -6,7 +6,8 @@ use super::packet::Delivery;
 use super::recovery::Phase;
 use super::{Sender, Turn};
 use crate::congestion::PathSample;
-use crate::segment::{MAX_SACK_BLOCKS, SackBlock, Segment};
+use crate::rtt::rtt_by_timestamp;
+use crate::segment::{Flags, MAX_SACK_BLOCKS, SackBlock, Segment};
 
 /// What one ACK has shown so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +17,8 @@ pub(super) struct Findings {
     una_advanced: bool,
     /// The segment says something besides repeating the last acknowledgement: data, a larger window.
     not_duplicate: bool,
+    /// A queue marked a packet.
+    pub(super) congestion_echoed: bool,
     /// It reports a duplicate arrival.
     duplicate_arrived: bool,
     /// A retransmission was found to be lost.
@@ -39,6 +42,7 @@ impl Sender {
         let mut findings = Findings {
             una_advanced: segment.ack > self.una,
             not_duplicate: segment.len > 0,
+            congestion_echoed: self.ecn && segment.flags.has(Flags::ECE),
             prior_in_flight: self.board.in_flight(),
             ..Findings::default()
         };
@@ -126,7 +130,7 @@ impl Sender {
         let by_ack = delivery.acked_sent_at.filter(|_| !delivery.ambiguous).map(since);
         let by_sack = delivery.sacked_sent_at.map(since);
         let by_timestamp = || {
-            let rtt = now.saturating_since(segment.ts_ecr);
+            let rtt = rtt_by_timestamp(now, segment.ts_ecr);
             (findings.una_advanced && segment.ts_ecr > Instant::ZERO).then_some((rtt, rtt))
         };
         let sample = by_ack.or(by_sack).or_else(by_timestamp);
@@ -177,6 +181,7 @@ impl Sender {
         says_nothing
             || findings.delivery.sacked > 0
             || findings.duplicate_arrived
+            || findings.congestion_echoed
             || self.phase != Phase::Open
     }
 

@@ -109,7 +109,12 @@ impl Sender {
             return;
         };
         let rate = bbr.pacing_rate();
-        let limit = burst::limit(self.mss, rate, self.rtt.min_rtt(), bbr.least_burst());
+        let limit = if self.offload {
+            // Each segment is a burst, also one that is short of the limit.
+            1
+        } else {
+            burst::limit(self.mss, rate, self.rtt.min_rtt(), bbr.least_burst())
+        };
         if let Some(pacing) = &mut self.pacing {
             pacing.set(rate, limit);
         }

@@ -16,6 +16,7 @@ impl Sender {
             return;
         };
         self.turn = Turn::Idle;
+        self.pace_after_refusal(refused.packets, u64::from(refused.len));
         match refused.kind {
             Kind::New => {
                 self.nxt = self.board.take_back(refused.packets);

@@ -117,6 +117,10 @@ pub(crate) struct Sender {
     /// Timeouts since the last progress, and when the first of them was.
     timeouts: u32,
     first_timeout: Instant,
+    /// New data may be marked by queues, and the peer echoes marks.
+    ecn: bool,
+    /// The peer has yet to hear of a reduction, in the next new data.
+    reduction_notice: bool,
     turn: Turn,
     /// Packets of new data that left in this turn.
     turn_packets: u32,
@@ -161,6 +165,8 @@ impl Sender {
             pacing: rate_based.then(Pacing::new),
             timeouts: 0,
             first_timeout: Instant::ZERO,
+            ecn: false,
+            reduction_notice: false,
             turn: Turn::Idle,
             turn_packets: 0,
             last_sent: Instant::ZERO,
@@ -197,6 +203,22 @@ impl Sender {
         self.congestion.on_start(now, 0);
         self.start_control(now);
         self.turn = Turn::New;
+    }
+
+    /// The ends have agreed on explicit congestion notification.
+    pub(crate) fn enable_ecn(&mut self) {
+        self.ecn = true;
+    }
+
+    /// Whether queues may mark this segment: only new data, for what is sent again may not be lost again in
+    /// silence (RFC 3168 section 6.1.5).
+    pub(crate) fn ecn_capable(&self, outgoing: &Outgoing) -> bool {
+        self.ecn && outgoing.len > 0 && outgoing.is_new()
+    }
+
+    /// Whether the segment that leaves must tell of a reduction.
+    pub(crate) fn take_reduction_notice(&mut self) -> bool {
+        std::mem::take(&mut self.reduction_notice)
     }
 
     /// Takes as many of `bytes` as fit into the buffer.

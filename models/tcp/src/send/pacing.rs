@@ -103,6 +103,24 @@ impl Pacing {
         let burst = &mut self.burst;
         burst.packets = burst.packets.saturating_add(packets);
         burst.bytes += bytes;
+        self.close();
+    }
+
+    /// What [`Pacing::on_sent`] was told of last did not leave: the gate is as open as before, but there is no
+    /// lateness left to make up for.
+    fn on_refused(&mut self, packets: u32, bytes: u64) {
+        let burst = &mut self.burst;
+        burst.packets -= packets;
+        burst.bytes -= bytes;
+        if burst.packets == 0 {
+            burst.late = Span::ZERO;
+        }
+        self.close();
+    }
+
+    /// Closes the gate for as long as the burst takes.
+    fn close(&mut self) {
+        let burst = &self.burst;
         if self.sent < UNPACED_PACKETS || self.rate == 0 || self.rate == u64::MAX {
             self.opens_at = burst.began;
             return;
@@ -129,6 +147,13 @@ impl Sender {
     pub(super) fn pace_after(&mut self, now: Instant, packets: u32, bytes: u64) {
         if let Some(pacing) = &mut self.pacing {
             pacing.on_sent(now, packets, bytes);
+        }
+    }
+
+    /// The local queue refused what left last.
+    pub(super) fn pace_after_refusal(&mut self, packets: u32, bytes: u64) {
+        if let Some(pacing) = &mut self.pacing {
+            pacing.on_refused(packets, bytes);
         }
     }
 
@@ -198,6 +223,19 @@ mod tests {
         assert_eq!(pacing.opens_at(), at(2_000));
         pacing.on_sent(at(9_000), 2, 1_000);
         assert_eq!(pacing.opens_at(), at(9_500));
+    }
+
+    #[test]
+    fn what_the_local_queue_refuses_closes_nothing() {
+        let mut pacing = pacing();
+        pacing.opens_at = at(1_000);
+        pacing.on_sent(at(1_200), 2, 1_000);
+        pacing.on_refused(2, 1_000);
+        assert!(pacing.admits(at(1_200)));
+        pacing.on_sent(at(1_300), 1, 500);
+        pacing.on_sent(at(1_300), 1, 500);
+        pacing.on_refused(1, 500);
+        assert_eq!(pacing.opens_at(), at(1_700));
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub(super) enum Phase {
     Open,
     /// Something arrived out of order; nothing is known to be lost.
     Disorder,
-    /// The window shrinks for another reason than a loss in the network: the local queue refused a packet.
+    /// The window shrinks for another reason than a loss in the network: the local queue refused a packet, or a
+    /// queue on the way marked one.
     Reduced,
     /// Something is lost and the window shrinks.
     Recovery,
@@ -51,6 +52,7 @@ impl Sender {
         self.probe = None;
         self.window.credit = 0;
         self.window.ssthresh = self.congestion.ssthresh(&self.window);
+        self.reduction_notice = true;
     }
 
     fn end_reduction(&mut self, now: Instant) {
@@ -61,7 +63,7 @@ impl Sender {
         self.usage.full_at = now;
     }
 
-    /// The local queue refused a packet (`tcp_enter_cwr`).
+    /// The local queue refused a packet, or a queue on the way marked one (`tcp_enter_cwr`).
     pub(super) fn enter_reduced(&mut self) {
         if self.phase < Phase::Reduced {
             self.start_reduction();
@@ -95,6 +97,7 @@ impl Sender {
         self.usage.full_at = now;
         self.phase = Phase::Loss;
         self.reduction.high = self.nxt;
+        self.reduction_notice = true;
     }
 
     /// What an ACK means for the phase. Returns whether lost packets may be sent again now.
@@ -122,6 +125,9 @@ impl Sender {
             _ => {}
         }
         if self.board.lost_out() == 0 {
+            if findings.congestion_echoed {
+                self.enter_reduced();
+            }
             self.settle();
             return false;
         }

@@ -21,6 +21,13 @@ pub(crate) struct Outgoing {
     pub(super) kind: Kind,
 }
 
+impl Outgoing {
+    /// Whether nothing of it was sent before.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.kind, Kind::New | Kind::One)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     New,

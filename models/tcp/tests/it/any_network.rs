@@ -20,6 +20,7 @@ struct Chaos {
     stream: Stream,
     loss: Probability,
     repeat: Probability,
+    mark: Probability,
     spread: Span,
 }
 
@@ -41,9 +42,12 @@ impl Chaos {
                 }
                 continue;
             }
-            let Some(segment) = self.ends[end].poll_segment(now) else {
+            let Some(mut segment) = self.ends[end].poll_segment(now) else {
                 return;
             };
+            if segment.ecn_capable() && self.stream.chance(self.mark) {
+                segment.mark_congestion();
+            }
             let copies = 1 + u64::from(self.stream.chance(self.repeat));
             for _ in 0..copies {
                 if !self.stream.chance(self.loss) {
@@ -93,15 +97,19 @@ proptest! {
         bytes in (0u64..400_000, 0u64..60_000),
         send_buffer in 2_000u64..300_000,
         receive_buffer in 2_000u64..300_000,
-        cubic in any::<bool>(),
+        controller in prop_oneof![Just(Controller::Reno), Just(Controller::Cubic), Just(Controller::Bbr)],
         segmentation_offload in any::<bool>(),
+        ecn in any::<[bool; 2]>(),
+        mark in 0u64..100,
     ) {
-        let controller = if cubic { Controller::Cubic } else { Controller::Reno };
         let config =
-            Config { send_buffer, receive_buffer, controller, segmentation_offload, ..Config::default() };
+            Config { send_buffer, receive_buffer, controller, segmentation_offload, seed, ..Config::default() };
         let percent = |part| Probability::from_ratio(part, 100).expect("below one");
         let mut chaos = Chaos {
-            ends: [Connection::connect(config, Instant::ZERO), Connection::listen(config)],
+            ends: [
+                Connection::connect(Config { ecn: ecn[0], ..config }, Instant::ZERO),
+                Connection::listen(Config { ecn: ecn[1], ..config }),
+            ],
             received: [0; 2],
             finished: [false; 2],
             closed: [false; 2],
@@ -110,6 +118,7 @@ proptest! {
             stream: Streams::new(seed, 0).stream("wire", "chaos"),
             loss: percent(loss),
             repeat: percent(repeat),
+            mark: percent(mark),
             spread: Span::from_us(spread_us),
         };
         chaos.run([bytes.0, bytes.1]);
@@ -127,14 +136,16 @@ proptest! {
         segments in prop::collection::vec(
             (
                 (hostile_number(), hostile_number(), hostile_number(), hostile_number()),
-                (any::<u32>(), 0u16..100, 0u8..16, 0usize..4),
+                (any::<u32>(), 0u16..100, 0u8..64, 0usize..4),
                 (0u64..50, any::<bool>()),
             ),
             1..80,
         ),
         offload in any::<bool>(),
+        bbr in any::<bool>(),
     ) {
-        let config = Config { segmentation_offload: offload, ..Config::default() };
+        let controller = if bbr { Controller::Bbr } else { Controller::Cubic };
+        let config = Config { segmentation_offload: offload, controller, ecn: true, ..Config::default() };
         let mut ends = [Connection::connect(config, Instant::ZERO), Connection::listen(config)];
         let mut now = Instant::ZERO;
         let mut handshake = 4;
@@ -152,7 +163,8 @@ proptest! {
                 }
             }
             let mut flags = Flags::NONE;
-            for (bit, flag) in [Flags::SYN, Flags::ACK, Flags::FIN].into_iter().enumerate() {
+            let possible = [Flags::SYN, Flags::ACK, Flags::FIN, Flags::ECE, Flags::CWR];
+            for (bit, flag) in possible.into_iter().enumerate() {
                 if bits >> bit & 1 == 1 {
                     flags = flags.and(flag);
                 }
@@ -165,7 +177,7 @@ proptest! {
                 let end = start.saturating_add(u64::from(len % 10_000)).saturating_add(1);
                 segment.push_sack(SackBlock { start, end });
             }
-            let target = usize::from(bits & 8 == 0);
+            let target = usize::from(bits & 32 == 0);
             ends[target].on_segment(now, &segment);
             for end in &mut ends {
                 end.on_timer(now);

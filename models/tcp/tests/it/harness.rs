@@ -70,6 +70,8 @@ pub struct Link {
     pub limit: usize,
     /// Whether a full queue tells the sender, as its own device does, or drops in silence, as a router does.
     pub tells: bool,
+    /// From so many packets in queue and delay line on, packets that are ECN-capable are marked.
+    pub mark_from: usize,
     pub loss: Loss,
 }
 
@@ -81,6 +83,7 @@ impl Link {
             jitter: None,
             limit: usize::MAX,
             tells: false,
+            mark_from: usize::MAX,
             loss: Loss::None,
         }
     }
@@ -212,6 +215,8 @@ pub struct Network {
     in_link: usize,
     last_departure: Instant,
     packets: u64,
+    /// Packets that were marked.
+    pub marks: u64,
     steps: u64,
 }
 
@@ -230,6 +235,7 @@ impl Network {
             in_link: 0,
             last_departure: Instant::ZERO,
             packets: 0,
+            marks: 0,
             steps: 0,
         };
         for stream in 0..streams {
@@ -346,7 +352,7 @@ impl Network {
     }
 
     /// Puts a segment on its way; returns whether it is lost.
-    fn send(&mut self, pair: usize, from: Side, segment: Segment) -> bool {
+    fn send(&mut self, pair: usize, from: Side, mut segment: Segment) -> bool {
         if from == Side::Server {
             self.push(
                 self.now + self.link.delay,
@@ -366,6 +372,10 @@ impl Network {
                 self.pairs[pair][from as usize].tcp.on_local_drop(self.now);
             }
             return true;
+        }
+        if self.in_link >= self.link.mark_from && segment.ecn_capable() {
+            segment.mark_congestion();
+            self.marks += 1;
         }
         let mut delay = self.link.delay;
         if let Some((deviation, stream)) = &mut self.link.jitter {

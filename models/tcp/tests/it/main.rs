@@ -2,7 +2,9 @@
 
 mod acknowledging;
 mod any_network;
+mod bbr;
 mod beginning_and_end;
+mod ecn;
 mod harness;
 mod losing;
 mod mean_window;
