@@ -205,6 +205,15 @@ impl<P: Copy> Link<P> {
         self.serialiser.free_at()
     }
 
+    /// When the frame accepted last leaves the device: with its last bit, but where the delay line belongs to the
+    /// device, as netem's does ([`QueueLimit::Inside`]), at its arrival.
+    pub fn last_departure(&self) -> Instant {
+        match self.limit {
+            QueueLimit::Inside(_) => self.inside.back().map_or(Instant::ZERO, |last| last.arrival),
+            QueueLimit::Packets(_) | QueueLimit::Bytes(_) => self.last_end(),
+        }
+    }
+
     /// Frames and bytes that wait for the serialiser at `now`, the one in transmission not counted. With jitter,
     /// frames that are still held back count from the moment a later frame is ready.
     pub fn queue(&self, now: Instant) -> Count {

@@ -182,6 +182,7 @@ impl Connection {
         self.control = None;
         self.state = State::Open;
         self.pending.established = true;
+        self.receiver.on_established(now);
         let window = self.peer_window.max(segment.window).min(Config::LARGEST_WINDOW);
         self.sender
             .on_established(now, rtt, window, self.handshake.retries);
