@@ -79,6 +79,7 @@ const CHANGES: &[&str] = &[
     "transfers[t1].size=4.1 MB",
     "transfers[t1].at=20 ms",
     "transfers[t1].streams=3",
+    "transfers[t1].tcp.autotuning=false",
     "transfers[t1].tcp.controller=Cubic",
     "transfers[t1].tcp.controller=Bbr",
     "transfers[t1].tcp.send_buffer=48 KiB",

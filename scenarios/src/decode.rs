@@ -20,6 +20,7 @@
 //! | `links[].background.frame` | `"1514 B"` |
 //! | `links[].background.shape` | 1.5 |
 //! | `links[].background.class`, `transport.tcp.class` | 0 |
+//! | `transport.tcp.autotuning` | `true` |
 //! | `transport.tcp.ecn` | `false` |
 //! | `transport.streams` | 16 |
 //! | `transport.chunk` | `"256 KiB"` |

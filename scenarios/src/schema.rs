@@ -310,6 +310,8 @@ pub struct Tcp {
     pub notsent_lowat: ByteSize,
     /// Receive buffer: the largest window that is offered.
     pub receive_buffer: ByteSize,
+    /// Whether the offered window starts small and follows the sender up to `receive_buffer`.
+    pub autotuning: bool,
     /// Whether queues may mark packets instead of dropping them (RFC 3168).
     pub ecn: bool,
     /// Traffic class of the packets: what HTB queues sort them by.

@@ -151,6 +151,7 @@ fn tcp_settings(tcp: Tcp) -> String {
         send_buffer,
         notsent_lowat,
         receive_buffer,
+        autotuning,
         ecn,
         class,
     } = tcp;
@@ -161,7 +162,7 @@ fn tcp_settings(tcp: Tcp) -> String {
     };
     format!(
         "(controller: {controller}, send_buffer: \"{send_buffer}\", notsent_lowat: \"{notsent_lowat}\", \
-         receive_buffer: \"{receive_buffer}\", ecn: {ecn}, class: {class})"
+         receive_buffer: \"{receive_buffer}\", autotuning: {autotuning}, ecn: {ecn}, class: {class})"
     )
 }
 

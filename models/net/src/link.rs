@@ -276,6 +276,18 @@ impl<P: Frame> Link<P> {
         self.service.free_at()
     }
 
+    /// When the frame accepted last leaves the device, if that is decided: with its last bit, but where the delay
+    /// line belongs to the device, as netem's does ([`QueueLimit::Inside`]), at its arrival.
+    ///
+    /// [`QueueLimit::Inside`]: crate::queue::QueueLimit::Inside
+    pub fn last_departure(&self) -> Option<Instant> {
+        match &self.engine {
+            Engine::Ring(ring) if ring.counts_inside() => self.wire.last_arrival(),
+            Engine::Ring(_) => Some(self.last_end()),
+            Engine::Staged(_) => None,
+        }
+    }
+
     /// Frames and bytes that wait for the serialiser at `now`, the one in transmission not counted, background
     /// traffic (up to the last touch) included. With jitter and a drop-tail queue, frames that are still held
     /// back count from the moment a later frame is ready.

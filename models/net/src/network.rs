@@ -63,6 +63,14 @@ impl Frame for Packet {
         self.class
     }
 
+    fn ecn_capable(&self) -> bool {
+        self.segment.ecn_capable()
+    }
+
+    fn mark_congestion(&mut self) {
+        self.segment.mark_congestion();
+    }
+
     fn damage(&mut self) {
         self.damaged = true;
     }

@@ -18,13 +18,14 @@ pub enum Controller {
 /// # Which buffer sizes stand for which sysctl
 ///
 /// Linux counts memory, this model counts stream bytes:
-/// - a `tcp_rmem` maximum of 6 MiB offers about half of it (`tcp_adv_win_scale` 1): `receive_buffer` 3 MiB;
+/// - a `tcp_rmem` maximum of 6 MiB offers half of it (`tcp_adv_win_scale` 1): `receive_buffer` 3 MiB;
 /// - a `tcp_wmem` maximum of 4 MiB holds between 3 and 4 MiB of stream, depending on how small the pieces are
 ///   into which the kernel cuts it: `send_buffer` 4 MiB is the upper end. It rarely matters, because the
 ///   receiver's 3 MiB bind first.
 ///
-/// Both are offered from the first segment on. Linux starts with 64 KiB and grows them as the transfer goes
-/// (`tcp_rcv_space_adjust`, `tcp_sndbuf_expand`), which keeps up with slow start and is not modelled.
+/// The second numbers of the triples, where buffers start, are Linux's defaults if `autotuning` is on. The send
+/// buffer is there in full from the start: Linux grows it ahead of the congestion window
+/// (`tcp_sndbuf_expand`), so that it limits nothing before it reaches its maximum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -40,6 +41,10 @@ pub struct Config {
     pub notsent_lowat: u64,
     /// Largest offered window in bytes, from one segment to [`Config::LARGEST_WINDOW`].
     pub receive_buffer: u64,
+    /// Whether the offered window starts at 64 KiB, for a `tcp_rmem` of 128 KiB, and follows the sender up to
+    /// `receive_buffer` (`tcp_moderate_rcvbuf`). While it grows, every segment is acknowledged by itself. Without,
+    /// `receive_buffer` is offered from the start.
+    pub autotuning: bool,
     /// Congestion controller.
     pub controller: Controller,
     /// Whether CUBIC leaves slow start early when delay or the length of an ACK train grows. Reno ignores it,
@@ -113,6 +118,7 @@ impl Default for Config {
             send_buffer: 4 << 20,
             notsent_lowat: u64::MAX,
             receive_buffer: 3 << 20,
+            autotuning: true,
             controller: Controller::Cubic,
             hystart: true,
             segmentation_offload: false,

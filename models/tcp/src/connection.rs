@@ -191,6 +191,7 @@ impl Connection {
             self.sender.enable_ecn();
             self.receiver.enable_ecn();
         }
+        self.receiver.on_established(now);
         let window = self.peer_window.max(segment.window).min(Config::LARGEST_WINDOW);
         self.sender
             .on_established(now, rtt, window, self.handshake.retries);

@@ -108,6 +108,11 @@ impl DelayedAck {
         self.at_once = true;
     }
 
+    /// The offered window has room to grow: the sender hears of every step (`tcp_grow_window`).
+    pub(crate) fn stay_quick(&mut self) {
+        self.quick |= 1;
+    }
+
     fn go_quick(&mut self, receive_window: u64, mss: u32) {
         let half_window = (receive_window / (2 * u64::from(mss))).max(2);
         self.quick = self

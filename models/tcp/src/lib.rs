@@ -49,6 +49,7 @@
 //! | SACK scoreboard, RACK, loss probes | `send` | RFC 2018, 2883, 8985, `tcp_recovery.c` |
 //! | window reduction (PRR), restart after idle, window validation | `send` | RFC 6937, 2861, `tcp_input.c` |
 //! | Reno, CUBIC, HyStart | `congestion` | RFC 5681, 9438, `tcp_cubic.c` |
+//! | the offered window and how it grows | `autotuning` | `tcp_rcv_space_adjust`, `tcp_grow_window` |
 //! | delayed, quick and thinned ACKs | `delayed_ack` | `tcp_output.c`, `tcp_input.c` |
 //! | bursts of segmentation offload | `send::burst` | `tcp_tso_autosize`, `tcp_tso_should_defer` |
 //! | what the sender's own queue refuses or still holds | [`Connection::on_local_drop`], [`Connection::on_local_queue`] | `tcp_enter_cwr`, `skb_still_in_host_queue` |
@@ -69,6 +70,7 @@ pub mod event;
 pub mod segment;
 pub mod stats;
 
+mod autotuning;
 mod congestion;
 mod delayed_ack;
 mod ecn;

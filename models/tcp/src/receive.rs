@@ -1,12 +1,14 @@
 //! The receiving half: what arrived, and what the peer is told of it.
 //!
 //! The application reads at once, so bytes in order take no room. The right edge of the offered window moves with
-//! the bytes in order, less what is held out of order, and never moves back (RFC 9293 section 3.8.6.2.1).
+//! the bytes in order, less what is held out of order, and never moves back (RFC 9293 section 3.8.6.2.1). How
+//! large a window is offered is for [`Autotuning`].
 
 use std::collections::VecDeque;
 
 use longhaul_core::time::{Instant, Span};
 
+use crate::autotuning::Autotuning;
 use crate::config::Config;
 use crate::delayed_ack::{DelayedAck, Situation};
 use crate::ecn::CongestionEcho;
@@ -29,7 +31,7 @@ pub(crate) struct Path {
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
     mss: u32,
-    buffer: u64,
+    tuning: Autotuning,
     /// Next byte expected; counts the peer's FIN once it has arrived.
     next: u64,
     /// What arrived beyond `next`.
@@ -58,16 +60,17 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn new(config: &Config) -> Receiver {
+        let tuning = Autotuning::new(config);
         Receiver {
             mss: config.mss,
-            buffer: config.receive_buffer,
             next: 0,
             held: RangeSet::default(),
             recent: [0; REMEMBERED_BLOCKS],
             recent_count: 0,
             duplicate: None,
             fin: None,
-            right_edge: config.receive_buffer,
+            right_edge: tuning.first_window(),
+            tuning,
             acknowledged: 0,
             echo: Instant::ZERO,
             policy: DelayedAck::default(),
@@ -125,6 +128,9 @@ impl Receiver {
             packets => u64::from(segment.len).div_ceil(u64::from(packets)),
         }
         .max(1);
+        if segment.len >= self.mss {
+            self.tuning.sample_rtt(now, segment.ts_ecr);
+        }
         let mut start = segment.seq;
         loop {
             let mut end = payload_end.min(start + packet);
@@ -163,12 +169,21 @@ impl Receiver {
             }
             self.policy.on_data(now, window, self.mss, path.rto);
             self.advance(packet.end);
+            self.grow_window(packet);
             if packet.end - packet.start < u64::from(self.mss) {
                 // The application reads a short segment at once, and reading acknowledges it.
                 self.policy.hurry();
             }
         }
         self.acknowledge_if_due(now, path);
+        // Only now does the application read.
+        self.tuning.on_read(now, self.next);
+    }
+
+    fn grow_window(&mut self, packet: SackBlock) {
+        if self.tuning.grow(packet.end - packet.start, self.held.bytes()) {
+            self.policy.stay_quick();
+        }
     }
 
     /// Something arrived ahead of a gap.
@@ -189,6 +204,7 @@ impl Receiver {
         }
         self.policy.on_gap();
         self.remember(packet.start);
+        self.grow_window(packet);
     }
 
     /// The range around `seq` becomes the first to be reported.
@@ -232,8 +248,6 @@ impl Receiver {
             }
         }
         self.unreported += self.bytes() - before;
-        let room = self.buffer.saturating_sub(self.held.bytes());
-        self.right_edge = self.right_edge.max(self.next.saturating_add(room));
     }
 
     fn acknowledge_if_due(&mut self, now: Instant, path: Path) {
@@ -259,6 +273,8 @@ impl Receiver {
 
     /// Fills in what `segment` tells the peer, and counts it as an acknowledgement.
     pub(crate) fn stamp(&mut self, segment: &mut Segment, now: Instant) {
+        let window = self.tuning.window(self.held.bytes());
+        self.right_edge = self.right_edge.max(self.next.saturating_add(window));
         segment.ack = self.next;
         segment.window = self.right_edge.saturating_sub(self.next);
         segment.ts_val = now;
@@ -286,6 +302,11 @@ impl Receiver {
     /// The peer's timestamp during the handshake.
     pub(crate) fn note_handshake(&mut self, ts_val: Instant) {
         self.echo = ts_val;
+    }
+
+    /// The handshake is over.
+    pub(crate) fn on_established(&mut self, now: Instant) {
+        self.tuning.on_established(now);
     }
 
     /// The next acknowledgement that is ready. Its `seq` is for the caller to fill in.

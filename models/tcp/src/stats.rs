@@ -15,6 +15,8 @@ pub struct Stats {
     pub rtos: u64,
     /// Times that fast recovery was entered.
     pub fast_recoveries: u64,
+    /// Window reductions taken back because they turned out needless.
+    pub undone_reductions: u64,
     /// Loss probes sent.
     pub loss_probes: u64,
     /// Bursts that the local queue refused.

@@ -22,6 +22,7 @@ pub const DEFAULT: Transport = Transport {
         send_buffer: ByteSize::from_mib(4),
         notsent_lowat: ByteSize::from_kib(128),
         receive_buffer: ByteSize::from_mib(3),
+        autotuning: true,
         ecn: false,
         class: 0,
     },
@@ -88,6 +89,7 @@ pub fn tcp(cx: &mut Context, at: &At, base: Tcp) -> Option<Tcp> {
             "send_buffer",
             "notsent_lowat",
             "receive_buffer",
+            "autotuning",
             "ecn",
             "class",
         ],
@@ -97,6 +99,7 @@ pub fn tcp(cx: &mut Context, at: &At, base: Tcp) -> Option<Tcp> {
     let send_buffer = fields.optional(cx, "send_buffer", base.send_buffer, buffer);
     let notsent_lowat = fields.optional(cx, "notsent_lowat", base.notsent_lowat, buffer);
     let receive_buffer = fields.optional(cx, "receive_buffer", base.receive_buffer, buffer);
+    let autotuning = fields.optional(cx, "autotuning", base.autotuning, value::truth);
     let ecn = fields.optional(cx, "ecn", base.ecn, value::truth);
     let class = fields.optional(cx, "class", base.class, class_number);
     Some(Tcp {
@@ -104,6 +107,7 @@ pub fn tcp(cx: &mut Context, at: &At, base: Tcp) -> Option<Tcp> {
         send_buffer: send_buffer?,
         notsent_lowat: notsent_lowat?,
         receive_buffer: receive_buffer?,
+        autotuning: autotuning?,
         ecn: ecn?,
         class: class?,
     })

@@ -323,6 +323,7 @@ fn tcp_config(settings: Tcp) -> tcp::Config {
         send_buffer: settings.send_buffer.as_bytes(),
         notsent_lowat: settings.notsent_lowat.as_bytes(),
         receive_buffer: settings.receive_buffer.as_bytes(),
+        autotuning: settings.autotuning,
         ecn: settings.ecn,
         ..tcp::Config::default()
     }

@@ -137,6 +137,7 @@ impl Simulation {
 
     /// Ends the run and draws up what it leaves. `interrupted` says that the user cut it short.
     pub fn finish(mut self, interrupted: bool) -> RunOutput {
+        self.scene.network.catch_up(self.engine.now());
         self.scene.network.check();
         let ended = match (self.ended, interrupted) {
             (Some(ended), _) => ended,

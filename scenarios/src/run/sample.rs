@@ -53,7 +53,11 @@ impl Sampler {
             let stats = link.stats();
             push(name, "delivered_bytes", stats.delivered.bytes);
             push(name, "lost_packets", stats.lost_by_law.packets);
-            push(name, "queue_dropped_packets", stats.dropped_full.packets);
+            push(
+                name,
+                "queue_dropped_packets",
+                stats.dropped_full.packets + stats.dropped_early.packets,
+            );
             push(name, "queue_bytes", link.queue(now).bytes);
         }
         for run in migrations.iter().filter(|run| run.under_way()) {

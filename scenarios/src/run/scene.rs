@@ -91,6 +91,7 @@ impl Scene {
 
     fn sample(&mut self, engine: &mut Engine) {
         let now = engine.now();
+        self.network.catch_up(now);
         self.sampler.sample(
             now,
             &self.network,

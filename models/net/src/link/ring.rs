@@ -39,6 +39,11 @@ impl Ring {
         }
     }
 
+    /// Whether the limit counts everything inside the link.
+    pub(super) fn counts_inside(&self) -> bool {
+        matches!(self.limit, QueueLimit::Inside(_))
+    }
+
     /// Whether a limit on the whole link refuses a frame when `inside` are in it.
     #[inline]
     pub(super) fn refuses(&self, inside: usize) -> bool {

@@ -104,6 +104,14 @@ impl<P: Copy> Wire<P> {
         (first < Instant::MAX).then_some(first)
     }
 
+    /// When the frame sent last arrives, unless frames overtake each other.
+    pub(super) fn last_arrival(&self) -> Option<Instant> {
+        match self {
+            Wire::InOrder(frames) => frames.back().map(|frame| frame.arrival),
+            Wire::Sorted { .. } => None,
+        }
+    }
+
     #[inline]
     pub(super) fn pop(&mut self) -> Option<InFlight<P>> {
         match self {

@@ -17,7 +17,7 @@ impl Network {
     /// of this moment, one there and one back.
     ///
     /// With [`Config::segmentation_offload`] the first link of a route is the sender's own device, so TCP
-    /// hears at once of what its full queue drops; otherwise a router is in between and TCP has to find out.
+    /// hears at once of what its full queue drops, and how long it holds what it took; otherwise a router is in between and TCP has to find out.
     ///
     /// # Errors
     /// [`OpenError`]; nothing has changed then.
@@ -238,8 +238,17 @@ impl Network {
                 damaged: false,
             };
             let offer = transmit(schedule, self.first_entity, &mut self.links, first_link, packet);
-            if offer == Offer::DroppedFull && endpoint.own_device {
-                endpoint.tcp.on_local_drop(now);
+            if endpoint.own_device {
+                match offer {
+                    Offer::DroppedFull => endpoint.tcp.on_local_drop(now),
+                    Offer::Accepted { .. } => {
+                        let link = &self.links[first_link.0 as usize];
+                        if let Some(departure) = link.last_departure() {
+                            endpoint.tcp.on_local_queue(departure);
+                        }
+                    }
+                    Offer::LostByLaw => {}
+                }
             }
         }
         sent

@@ -337,6 +337,28 @@ fn tcp_hears_of_drops_in_its_own_device_and_of_no_others() {
 }
 
 #[test]
+fn tcp_sends_nothing_again_that_still_waits_in_its_own_device() {
+    // The first window alone takes two seconds, far beyond the first timeout.
+    let slow = LinkSpec {
+        rate: BitRate::from_bits_per_s(60_000),
+        queue: Queue::Fifo(QueueLimit::Inside(1_000)),
+        ..PLAIN
+    };
+    let retransmits = |segmentation_offload| {
+        let mut lab = Lab::line(1, &[(slow.clone(), PLAIN)]);
+        let id = lab.open(Config {
+            segmentation_offload,
+            ..Config::default()
+        });
+        lab.write(id, Side::Opener, Payload::Synthetic(14_480));
+        lab.run(HOUR);
+        lab.network.tcp_stats(id, Side::Opener).retransmits
+    };
+    assert_eq!(retransmits(true), 0);
+    assert!(retransmits(false) > 0);
+}
+
+#[test]
 fn extreme_rates_work_and_do_not_spin() {
     let fast = LinkSpec {
         rate: mbit(400_000),

@@ -4,7 +4,9 @@ use longhaul_core::time::{Instant, Span};
 
 use super::packet::Delivery;
 use super::recovery::Phase;
-use super::{Sender, Turn};
+use super::undo::Resume;
+use super::{Probe, Sender, Turn};
+use crate::config::Config;
 use crate::congestion::PathSample;
 use crate::rtt::rtt_by_timestamp;
 use crate::segment::{Flags, MAX_SACK_BLOCKS, SackBlock, Segment};
@@ -14,13 +16,19 @@ use crate::segment::{Flags, MAX_SACK_BLOCKS, SackBlock, Segment};
 pub(super) struct Findings {
     pub(super) delivery: Delivery,
     /// The cumulative acknowledgement moved.
-    una_advanced: bool,
+    pub(super) una_advanced: bool,
+    /// Where it was.
+    pub(super) prior_una: u64,
+    /// The timestamp that the peer echoes.
+    pub(super) echo: Instant,
     /// The segment says something besides repeating the last acknowledgement: data, a larger window.
-    not_duplicate: bool,
+    pub(super) not_duplicate: bool,
     /// A queue marked a packet.
     pub(super) congestion_echoed: bool,
     /// It reports a duplicate arrival.
-    duplicate_arrived: bool,
+    pub(super) duplicate_arrived: bool,
+    /// It reports that a loss probe and its original arrived.
+    probe_was_needless: bool,
     /// A retransmission was found to be lost.
     pub(super) retransmission_lost: bool,
     /// The reordering timer was set, so the timeout must not replace it.
@@ -41,6 +49,8 @@ impl Sender {
         }
         let mut findings = Findings {
             una_advanced: segment.ack > self.una,
+            prior_una: self.una,
+            echo: segment.ts_ecr,
             not_duplicate: segment.len > 0,
             congestion_echoed: self.ecn && segment.flags.has(Flags::ECE),
             prior_in_flight: self.board.in_flight(),
@@ -61,6 +71,7 @@ impl Sender {
         }
         if had_outstanding {
             self.note_reordering(&findings);
+            self.rack.adapt_window(self.board.last_order());
             self.take_rtt(now, segment, &mut findings);
         }
         self.settle_probe(now, &findings);
@@ -68,10 +79,10 @@ impl Sender {
             self.start_turn(Turn::New);
             return;
         }
-        let resend = if self.is_dubious(&findings) {
+        let resume = if self.is_dubious(&findings) {
             self.follow_phase(now, &mut findings)
         } else {
-            false
+            Resume::New
         };
         if findings.restart_timer && !findings.timer_is_set {
             self.restart_timer(now);
@@ -84,7 +95,11 @@ impl Sender {
         } else {
             self.adapt_window(now, &findings, newly_lost > 0);
         }
-        self.start_turn(if resend { Turn::Lost } else { Turn::New });
+        self.start_turn(match resume {
+            Resume::New => Turn::New,
+            Resume::NewFirst => Turn::NewFirst,
+            Resume::Lost => Turn::Lost,
+        });
     }
 
     /// Marks what the peer holds. Blocks come newest first and are taken in ascending order, so that two new
@@ -97,7 +112,9 @@ impl Sender {
             let within_second = |second: SackBlock| first.start >= second.start && first.end <= second.end;
             let duplicate = position == 0
                 && (block.start < segment.ack || segment.sack_blocks().nth(1).is_some_and(within_second));
-            findings.duplicate_arrived |= duplicate;
+            if duplicate {
+                self.take_duplicate(block, findings);
+            }
             let una = self.una.max(segment.ack);
             let plausible = block.start < block.end && block.start >= una && block.end <= self.nxt;
             if plausible && !duplicate {
@@ -112,6 +129,28 @@ impl Sender {
             self.board
                 .sack(block, now, min_rtt, &mut self.rack, &mut findings.delivery);
         }
+    }
+
+    /// The peer received something twice (`tcp_dsack_seen`).
+    fn take_duplicate(&mut self, block: SackBlock, findings: &mut Findings) {
+        let len = block.end.saturating_sub(block.start);
+        if len == 0 || len > Config::LARGEST_WINDOW {
+            return;
+        }
+        let packets = len.div_ceil(u64::from(self.mss));
+        self.duplicates += packets;
+        // More than was sent again: the network duplicates.
+        if self.duplicates > self.stats.retransmits {
+            return;
+        }
+        let by_probe = |probe: Probe| packets == 1 && probe.high == block.end;
+        findings.probe_was_needless = self.probe.is_some_and(by_probe);
+        findings.duplicate_arrived = true;
+        findings.delivery.packets += packets as u32;
+        if !findings.probe_was_needless {
+            self.rack.on_duplicate();
+        }
+        self.undo.on_duplicate(block.end, packets as u32);
     }
 
     fn note_reordering(&mut self, findings: &Findings) {
@@ -165,7 +204,7 @@ impl Sender {
         if self.una < probe.high {
             return;
         }
-        if !probe.repeated || findings.duplicate_arrived {
+        if !probe.repeated || findings.probe_was_needless {
             self.probe = None;
         } else if self.una > probe.high {
             // The repeated packet filled a hole that nobody would have noticed: that was a loss.

@@ -6,6 +6,7 @@
 //! | [`rack`] | which of them are lost |
 //! | [`ack`] | what an ACK does, in the order of `tcp_ack` |
 //! | [`recovery`] | the states Open … Loss and the window while it shrinks (PRR) |
+//! | [`undo`] | taking back a reduction that turned out needless |
 //! | [`timers`] | retransmission timeout, loss probe and reordering timer |
 //! | [`transmit`] | the next segment: retransmissions first, then new data |
 //! | [`rate`], [`control`] | the delivery rate, and the controllers that go by it |
@@ -29,6 +30,7 @@ mod recovery;
 mod scoreboard;
 mod timers;
 mod transmit;
+mod undo;
 
 use longhaul_core::time::{Instant, Span};
 
@@ -43,6 +45,7 @@ use recovery::{Phase, Reduction};
 use scoreboard::Scoreboard;
 use timers::Timer;
 pub(crate) use transmit::Outgoing;
+use undo::Undo;
 
 /// What may leave next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +60,8 @@ enum Turn {
     One,
     /// What is lost, then new data.
     Lost,
+    /// New data, or if none can leave what is lost.
+    NewFirst,
     /// New data.
     New,
 }
@@ -109,8 +114,11 @@ pub(crate) struct Sender {
     congestion: Congestion,
     phase: Phase,
     reduction: Reduction,
+    undo: Undo,
     usage: Usage,
     probe: Option<Probe>,
+    /// Packets that the peer reported to have received twice.
+    duplicates: u64,
     timer: Option<Timer>,
     /// Only controllers that pace have it.
     pacing: Option<Pacing>,
@@ -153,6 +161,7 @@ impl Sender {
             congestion,
             phase: Phase::Open,
             reduction: Reduction::default(),
+            undo: Undo::default(),
             usage: Usage {
                 limited: false,
                 most: 0,
@@ -161,6 +170,7 @@ impl Sender {
                 full_at: Instant::ZERO,
             },
             probe: None,
+            duplicates: 0,
             timer: None,
             pacing: rate_based.then(Pacing::new),
             timeouts: 0,
@@ -312,7 +322,8 @@ impl Sender {
             Turn::Idle => 0,
             Turn::Oldest | Turn::Probe | Turn::One => 1,
             Turn::New => 2,
-            Turn::Lost => 3,
+            Turn::NewFirst => 3,
+            Turn::Lost => 4,
         };
         if rank(turn) >= rank(self.turn) {
             self.turn = turn;

@@ -63,6 +63,8 @@ pub(super) struct Delivery {
     pub(super) sacked_sent_at: Option<(Instant, Instant)>,
     /// Whether a packet acknowledged in order had been retransmitted.
     pub(super) ambiguous: bool,
+    /// Lowest end of a packet never retransmitted.
+    pub(super) original_end: Option<u64>,
     /// The lowest packet, never retransmitted, that arrived after a higher one.
     pub(super) reordered: Option<u64>,
 }
@@ -71,6 +73,11 @@ impl Delivery {
     /// Widens a pair of transmission times by one more.
     pub(super) fn note(range: &mut Option<(Instant, Instant)>, sent_at: Instant) {
         *range = Some(range.map_or((sent_at, sent_at), |(first, _)| (first, sent_at)));
+    }
+
+    /// A packet that ends at `end` and was never retransmitted arrived.
+    pub(super) fn note_original(&mut self, end: u64) {
+        self.original_end = Some(self.original_end.map_or(end, |low| low.min(end)));
     }
 
     /// The packet at `seq` arrived after a higher one.

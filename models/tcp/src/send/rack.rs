@@ -13,6 +13,10 @@ use super::scoreboard::Scoreboard;
 
 /// Without reordering so far, this many packets held above a hole end all patience (`tcp_reordering`).
 const DUPLICATE_THRESHOLD: u32 = 3;
+/// Most steps of the reordering window.
+const MAX_STEPS: u32 = 255;
+/// Recoveries for which a wider reordering window lasts (`TCP_RACK_RECOVERY_THRESH`).
+const STEPS_PERSIST: u32 = 16;
 /// Largest degree of reordering that is believed (`tcp_max_reordering`).
 const MAX_REORDERING: u64 = 300;
 
@@ -27,6 +31,15 @@ pub(super) struct Rack {
     advanced: bool,
     /// Whether an original arrived after a later one.
     reordering_seen: bool,
+    /// Steps of a quarter of the smallest RTT that make up the reordering window: one more for every round trip in
+    /// which the peer reported a duplicate.
+    steps: u32,
+    /// Recoveries until the steps are forgotten.
+    steps_persist: u32,
+    /// A duplicate was reported since the last adaptation.
+    duplicate_seen: bool,
+    /// Number of the last transmission that was delivered when the steps last changed.
+    steps_changed: u64,
     /// Packets by which they were apart; the duplicate threshold otherwise.
     reordering: u32,
     /// The first original that is neither delivered nor taken for lost, or an earlier number.
@@ -42,6 +55,10 @@ impl Rack {
             rtt: Span::ZERO,
             advanced: false,
             reordering_seen: false,
+            steps: 1,
+            steps_persist: 0,
+            duplicate_seen: false,
+            steps_changed: 0,
             reordering: DUPLICATE_THRESHOLD,
             oldest_original: 0,
             retransmissions: VecDeque::new(),
@@ -89,7 +106,53 @@ impl Rack {
         if !self.reordering_seen && (in_recovery || sacked_out >= self.reordering) {
             return Span::ZERO;
         }
-        (min_rtt / 4).min(srtt)
+        (min_rtt / 4).saturating_mul(u64::from(self.steps)).min(srtt)
+    }
+
+    /// The peer reported a duplicate: a retransmission was needless. Only where packets do get out of order does
+    /// that blame the reordering window (`tcp_dsack_seen`).
+    pub(super) fn on_duplicate(&mut self) {
+        self.duplicate_seen |= self.reordering_seen;
+    }
+
+    /// Widens the reordering window by a step if duplicates were reported, at most once per round trip
+    /// (`tcp_rack_update_reo_wnd`).
+    pub(super) fn adapt_window(&mut self, last_order: u64) {
+        // What was delivered now left before the last change took effect.
+        if self.latest.0 < self.steps_changed {
+            self.duplicate_seen = false;
+        }
+        if std::mem::take(&mut self.duplicate_seen) {
+            self.steps = (self.steps + 1).min(MAX_STEPS);
+            self.steps_changed = last_order;
+            self.steps_persist = STEPS_PERSIST;
+        } else if self.steps_persist == 0 {
+            self.steps = 1;
+        }
+    }
+
+    /// A recovery is over that was not needless.
+    pub(super) fn on_recovery_over(&mut self) {
+        self.steps_persist = self.steps_persist.saturating_sub(1);
+    }
+
+    /// A recovery turned out needless.
+    pub(super) fn on_needless_recovery(&mut self) {
+        self.steps_persist = (self.steps_persist + 1).min(STEPS_PERSIST);
+    }
+
+    /// A timeout came although `sacked_out` packets were held above a hole: the degree of reordering was
+    /// overestimated (`tcp_enter_loss`).
+    pub(super) fn distrust_reordering(&mut self, sacked_out: u32) {
+        if sacked_out >= DUPLICATE_THRESHOLD {
+            self.reordering = self.reordering.min(DUPLICATE_THRESHOLD);
+        }
+    }
+
+    /// What was taken for lost no longer is: every packet is looked at again.
+    pub(super) fn look_again(&mut self) {
+        self.advanced = true;
+        self.oldest_original = 0;
     }
 
     /// Marks what is lost, if anything was delivered since the last time or `timer` says that the window of a

@@ -1,12 +1,11 @@
 //! From Open to Loss and back: `tcp_fastretrans_alert`, with proportional rate reduction (RFC 6937).
-//!
-//! Not modelled: undoing a reduction that turned out needless (Eifel, DSACK), and F-RTO.
 
 use longhaul_core::time::Instant;
 
 use super::Sender;
 use super::ack::Findings;
 use super::packet::Mark;
+use super::undo::Resume;
 
 /// What the sender believes of the network (`icsk_ca_state`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -29,7 +28,8 @@ pub(super) enum Phase {
 pub(super) struct Reduction {
     /// The phase ends when this number is acknowledged.
     pub(super) high: u64,
-    prior_cwnd: u32,
+    /// The window before.
+    pub(super) prior_cwnd: u32,
     delivered: u32,
     /// Packets sent since the phase began.
     pub(super) sent: u32,
@@ -55,23 +55,30 @@ impl Sender {
         self.reduction_notice = true;
     }
 
+    /// `tcp_end_cwnd_reduction`; one that was taken back has left the window as it should be.
     fn end_reduction(&mut self, now: Instant) {
         if self.congestion.rules_window() {
             return;
         }
-        self.window.cwnd = self.window.ssthresh;
-        self.usage.full_at = now;
+        if self.phase == Phase::Reduced || self.undo.is_reduced() {
+            self.window.cwnd = self.window.ssthresh;
+            self.usage.full_at = now;
+        }
     }
 
     /// The local queue refused a packet, or a queue on the way marked one (`tcp_enter_cwr`).
     pub(super) fn enter_reduced(&mut self) {
+        self.undo.forget_window();
         if self.phase < Phase::Reduced {
+            self.undo.forget();
             self.start_reduction();
             self.phase = Phase::Reduced;
         }
     }
 
     pub(super) fn enter_recovery(&mut self) {
+        let ssthresh = (!self.is_reducing()).then(|| self.window.remembered_ssthresh());
+        self.remember_for_undo(ssthresh);
         if !self.is_reducing() {
             self.start_reduction();
         }
@@ -88,21 +95,34 @@ impl Sender {
             Phase::Loss => self.reduction.high > self.una && self.timeouts > 0,
         };
         if !already_reduced {
+            let ssthresh = if self.is_reducing() {
+                self.window.ssthresh
+            } else {
+                self.window.remembered_ssthresh()
+            };
+            self.reduction.prior_cwnd = self.window.cwnd;
             self.window.ssthresh = self.congestion.ssthresh(&self.window);
+            self.remember_for_undo(Some(ssthresh));
         }
         self.congestion.on_timeout(now, self.nxt);
         self.tell_control_of_timeout(now);
         self.window.cwnd = self.in_flight() + 1;
         self.window.credit = 0;
         self.usage.full_at = now;
+        if self.phase <= Phase::Disorder {
+            self.rack.distrust_reordering(self.board.sacked_out());
+        }
+        self.doubt_timeout(self.phase);
         self.phase = Phase::Loss;
         self.reduction.high = self.nxt;
         self.reduction_notice = true;
     }
 
-    /// What an ACK means for the phase. Returns whether lost packets may be sent again now.
-    pub(super) fn follow_phase(&mut self, now: Instant, findings: &mut Findings) -> bool {
-        if self.una >= self.reduction.high {
+    /// What an ACK means for the phase, and what may be sent now.
+    pub(super) fn follow_phase(&mut self, now: Instant, findings: &mut Findings) -> Resume {
+        if self.phase == Phase::Open {
+            self.undo.on_repaired();
+        } else if self.una >= self.reduction.high {
             match self.phase {
                 // Strictly above, so that the reduction covers at least one round trip.
                 Phase::Reduced if self.una > self.reduction.high => {
@@ -110,29 +130,55 @@ impl Sender {
                     self.phase = Phase::Open;
                 }
                 Phase::Recovery => {
+                    self.finish_recovery(now, findings);
                     self.end_reduction(now);
-                    self.phase = Phase::Open;
                 }
-                Phase::Loss => self.phase = Phase::Open,
                 _ => {}
             }
         }
-        self.identify_losses(now, findings);
         match self.phase {
-            Phase::Recovery => return true,
-            // A retransmission lost again is a new reason to slow down.
-            Phase::Loss if !findings.retransmission_lost => return true,
-            _ => {}
-        }
-        if self.board.lost_out() == 0 {
-            if findings.congestion_echoed {
-                self.enter_reduced();
+            Phase::Recovery => {
+                if findings.una_advanced && self.undo_partially(now, findings) {
+                    return Resume::New;
+                }
+                if self.undo_by_duplicates(now) {
+                    self.settle();
+                }
+                self.identify_losses(now, findings);
+                if self.phase != Phase::Recovery {
+                    if self.board.lost_out() == 0 {
+                        return Resume::New;
+                    }
+                    self.enter_recovery();
+                }
+                return Resume::Lost;
             }
-            self.settle();
-            return false;
+            Phase::Loss => {
+                let resume = self.follow_timeout(now, findings);
+                self.identify_losses(now, findings);
+                // A retransmission lost again is a new reason to slow down.
+                if self.phase == Phase::Loss && !findings.retransmission_lost {
+                    return resume;
+                }
+            }
+            Phase::Open | Phase::Disorder | Phase::Reduced => {}
         }
-        self.enter_recovery();
-        true
+        if self.phase <= Phase::Disorder {
+            self.undo_by_duplicates(now);
+        }
+        self.identify_losses(now, findings);
+        if self.board.lost_out() > 0 {
+            self.enter_recovery();
+            return Resume::Lost;
+        }
+        if findings.congestion_echoed {
+            self.enter_reduced();
+        }
+        if !self.any_resent() {
+            self.undo.on_repaired();
+        }
+        self.settle();
+        Resume::New
     }
 
     /// A loss probe repaired a loss: the window shrinks at once (`tcp_process_tlp_ack`).
@@ -148,14 +194,19 @@ impl Sender {
         if self.phase == Phase::Reduced {
             return;
         }
-        let oldest = self.board.packet(self.board.numbers().start);
-        let resent = oldest.is_some_and(|packet| packet.mark.has(Mark::AMBIGUOUS));
-        let disorder = self.board.sacked_out() > 0 || self.board.retransmitted_out() > 0 || resent;
+        let left_out = self.board.sacked_out() > 0 || self.board.lost_out() > 0;
+        let disorder = left_out || self.any_resent();
         let phase = if disorder { Phase::Disorder } else { Phase::Open };
         if self.phase != phase {
             self.phase = phase;
             self.reduction.high = self.nxt;
         }
+    }
+
+    /// Whether something sent again is outstanding (`tcp_any_retrans_done`).
+    pub(super) fn any_resent(&self) -> bool {
+        let oldest = self.board.packet(self.board.numbers().start);
+        self.board.retransmitted_out() > 0 || oldest.is_some_and(|packet| packet.mark.has(Mark::AMBIGUOUS))
     }
 
     fn identify_losses(&mut self, now: Instant, findings: &mut Findings) {

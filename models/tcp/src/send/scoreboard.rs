@@ -81,6 +81,11 @@ impl Scoreboard {
         self.retransmitted_out
     }
 
+    /// Number of the last transmission.
+    pub(super) fn last_order(&self) -> u64 {
+        self.order
+    }
+
     pub(super) fn losses(&self) -> u64 {
         self.losses
     }
@@ -184,6 +189,7 @@ impl Scoreboard {
                 }
             } else if !mark.has(Mark::SACKED) {
                 Delivery::note(&mut delivery.acked_sent_at, packet.sent_at);
+                delivery.note_original(end);
                 if packet.seq < highest_held {
                     delivery.note_reordered(packet.seq);
                 }
@@ -225,6 +231,9 @@ impl Scoreboard {
                 let end = self.end_of(number);
                 if packet.seq >= block.start && end <= block.end && !packet.mark.has(Mark::SACKED) {
                     self.mark_sacked(number, packet.seq < highest_held, delivery);
+                    if !packet.mark.has(Mark::AMBIGUOUS) {
+                        delivery.note_original(end);
+                    }
                     rack.on_delivered(now, &packet, end, min_rtt);
                     let place = (number - self.first) as usize;
                     if let Some(rates) = &mut self.rates {
@@ -300,6 +309,15 @@ impl Scoreboard {
             self.lost.insert(place, number);
         }
         true
+    }
+
+    /// Nothing is taken for lost any more; what was sent again stays so.
+    pub(super) fn unmark_lost(&mut self) {
+        for packet in &mut self.packets {
+            packet.mark.clear(Mark::LOST);
+        }
+        self.lost.clear();
+        self.lost_out = 0;
     }
 
     /// The lowest packet that is lost and not yet sent again.

@@ -72,6 +72,14 @@ impl Sender {
                 self.turn = Turn::New;
                 self.send_new(now)
             }),
+            Turn::NewFirst => self.send_new(now).or_else(|| {
+                if self.nxt > self.reduction.high {
+                    return None;
+                }
+                self.undo.end_doubt();
+                self.turn = Turn::Lost;
+                self.resend_lost(now)
+            }),
             Turn::New => self.send_new(now),
         };
         self.last
@@ -89,10 +97,11 @@ impl Sender {
             .cwnd
             .checked_sub(self.in_flight())
             .filter(|&room| room > 0)?;
-        let number = self
-            .board
-            .next_lost()
-            .filter(|&number| !self.is_queued(number, now))?;
+        let number = self.board.next_lost()?;
+        if self.is_queued(number, now) {
+            self.note_vain_resend(number);
+            return None;
+        }
         if !self.is_due(now) {
             return None;
         }
@@ -115,9 +124,11 @@ impl Sender {
 
     fn resend_oldest(&mut self, now: Instant) -> Option<Outgoing> {
         let number = self.board.numbers().start;
-        self.board
-            .packet(number)
-            .filter(|packet| packet.leaves_at <= now)?;
+        self.board.packet(number)?;
+        if self.is_queued(number, now) {
+            self.note_vain_resend(number);
+            return None;
+        }
         Some(self.resend(now, number, 1, Kind::Oldest(number)))
     }
 
@@ -125,9 +136,17 @@ impl Sender {
         let outgoing = self.describe(number, count, kind);
         let order = self.board.mark_retransmitted(number, count, now);
         self.rack.on_retransmitted(number, count, order);
+        self.undo.on_resent(now, count);
         self.stats.retransmits += u64::from(count);
         self.pace_after(now, count, u64::from(outgoing.len));
         outgoing
+    }
+
+    /// A packet would be sent again if its last copy had left the host; Linux counts it all the same.
+    fn note_vain_resend(&mut self, number: u64) {
+        if let Some(packet) = self.board.packet(number) {
+            self.undo.on_resent(packet.sent_at, 1);
+        }
     }
 
     /// The segment that carries packets `number..number + count` again.
@@ -193,6 +212,11 @@ impl Sender {
         // It is not part of a turn, so no probe is scheduled.
         self.note_sent();
         Some(outgoing)
+    }
+
+    /// Whether there is new data that the peer's window admits.
+    pub(super) fn has_new_data(&self) -> bool {
+        self.nxt < self.end_of_stream().min(self.window_end)
     }
 
     /// End of what the application wants sent; a FIN counts one.

@@ -12,6 +12,9 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_tcp::{Config, Connection, Event, Failure, Flags, Segment};
 
+/// Bytes that the application offers in one call.
+const WRITE: u64 = 128 << 10;
+
 /// Which packets the forward link loses.
 pub enum Loss {
     None,
@@ -119,6 +122,8 @@ pub struct End {
     pub failed: Option<(Instant, Failure)>,
     /// Bytes that the application has yet to write; `None` once it has shut down.
     left: Option<u64>,
+    /// The application's next call waits for what the last one made TCP send.
+    eager: bool,
     /// The application does not shut down by itself.
     stays_open: bool,
     wake: Option<Instant>,
@@ -134,32 +139,41 @@ impl End {
             closed_at: None,
             failed: None,
             left: Some(bytes),
+            eager: false,
             stays_open: false,
             wake: None,
         }
     }
 
-    fn write(&mut self, now: Instant) {
-        if let Some(left) = self.left {
-            let left = left - self.tcp.write(now, left);
-            self.left = Some(left);
-            if left == 0 && !self.stays_open {
+    /// One call of an application that writes as fast as the socket takes it, and then shuts down. Returns
+    /// whether there was anything to call. TCP sends within each call, so the end of the stream does not ride on
+    /// the last byte if that could leave at once.
+    fn act(&mut self, now: Instant) -> bool {
+        let Some(left) = self.left.filter(|_| self.eager) else {
+            return false;
+        };
+        if left > 0 {
+            let taken = self.tcp.write(now, left.min(WRITE));
+            self.left = Some(left - taken);
+            self.eager = taken > 0;
+        } else {
+            self.eager = false;
+            if !self.stays_open {
                 self.tcp.shutdown(now);
                 self.left = None;
             }
         }
+        true
     }
 
     fn on_event(&mut self, now: Instant, side: Side, event: Event) {
         match event {
             Event::Established => {
                 self.established_at = Some(now);
-                if side == Side::Client {
-                    self.write(now);
-                }
+                self.eager = side == Side::Client;
             }
             Event::Received(bytes) => self.received += bytes,
-            Event::SendSpace => self.write(now),
+            Event::SendSpace => self.eager = true,
             Event::PeerFinished => {
                 self.peer_finished_at = Some(now);
                 if side == Side::Server {
@@ -317,6 +331,9 @@ impl Network {
                 continue;
             }
             let Some(segment) = end.tcp.poll_segment(now) else {
+                if end.act(now) {
+                    continue;
+                }
                 break;
             };
             let lost = self.send(pair, side, segment);
@@ -422,12 +439,13 @@ impl Network {
     }
 }
 
-/// A configuration for closed forms: Reno, buffers that never limit.
+/// A configuration for closed forms: Reno, buffers that never limit and stay as they are.
 pub fn reno() -> Config {
     Config {
         controller: longhaul_tcp::Controller::Reno,
         send_buffer: 256 << 20,
         receive_buffer: 128 << 20,
+        autotuning: false,
         ..Config::default()
     }
 }

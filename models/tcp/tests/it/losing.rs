@@ -104,7 +104,8 @@ fn a_probe_that_repaired_a_loss_reduces_the_window_once_more_is_acknowledged() {
 #[test]
 fn a_lost_flight_waits_for_the_timeout_and_starts_again_from_one_segment() {
     let link = Link {
-        loss: Loss::These((2..12).chain([12]).collect()),
+        // The ten segments, the FIN behind them, and the probe.
+        loss: Loss::These((2..14).collect()),
         ..Link::new(None, RTT)
     };
     let (needed, stats) = transfer(link, reno(), 10);
