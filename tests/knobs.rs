@@ -45,6 +45,7 @@ const CHANGES: &[&str] = &[
     "links[0].delay=10.5 ms",
     "links[0].rate=81 Mbit/s",
     "links[0].queue=Packets(50)",
+    "links[0].queue=Inside(60)",
     r#"links[0].loss.mean="0.3 %""#,
     "links[0].loss.burst=4",
     r#"links[0].jitter.mean="210 us""#,
@@ -73,6 +74,9 @@ const CHANGES: &[&str] = &[
     "migrations[m1].transport.tcp.send_buffer=32 KiB",
     "migrations[m1].transport.tcp.notsent_lowat=32 KiB",
     "migrations[m1].transport.tcp.receive_buffer=16 KiB",
+    "migrations[m1].transport.tcp.initial_window=20",
+    "migrations[m1].transport.tcp.hystart=false",
+    "migrations[m1].transport.tcp.segmentation_offload=true",
     "migrations[m2].start.pause=60 ms",
     "transfers[t1].from=b",
     "transfers[t1].size=4.1 MB",
@@ -81,6 +85,8 @@ const CHANGES: &[&str] = &[
     "transfers[t1].tcp.controller=Cubic",
     "transfers[t1].tcp.send_buffer=48 KiB",
     "transfers[t1].tcp.receive_buffer=72 KiB",
+    "transfers[t1].tcp.initial_window=2",
+    "transfers[t1].tcp.segmentation_offload=true",
 ];
 
 #[test]

@@ -89,13 +89,16 @@ pub struct Link {
     pub jitter: Jitter,
 }
 
-/// Capacity of a drop-tail queue, the frame in transmission not counted.
+/// Capacity of a drop-tail queue. Only [`QueueLimit::Inside`] counts the frame in transmission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum QueueLimit {
     /// At most so many frames.
     Packets(u32),
     /// At most so many bytes of frames.
     Bytes(ByteSize),
+    /// At most so many frames inside the link, those in transmission and in the delay line included: netem's
+    /// `limit`.
+    Inside(u32),
 }
 
 /// Loss law of a link, drawn for each frame before it is queued.
@@ -261,6 +264,13 @@ pub struct Tcp {
     pub notsent_lowat: ByteSize,
     /// Receive buffer: the largest window that is offered.
     pub receive_buffer: ByteSize,
+    /// Congestion window at the start, in segments, 1 to 10,000.
+    pub initial_window: u32,
+    /// Whether CUBIC leaves slow start early when the delay grows (HyStart); Reno ignores it, as in Linux.
+    pub hystart: bool,
+    /// Whether new data leaves in bursts of several packets that are one frame to the first link, which then is
+    /// the queue of the sender's own device; otherwise a router stands in between.
+    pub segmentation_offload: bool,
 }
 
 /// Congestion control.

@@ -91,6 +91,7 @@ fn link(link: &Link) -> String {
     let queue = match queue {
         QueueLimit::Packets(packets) => format!("Packets({packets})"),
         QueueLimit::Bytes(size) => format!("Bytes(\"{size}\")"),
+        QueueLimit::Inside(packets) => format!("Inside({packets})"),
     };
     let loss = match loss {
         Loss::None => "None".to_owned(),
@@ -181,6 +182,9 @@ fn tcp_settings(tcp: Tcp) -> String {
         send_buffer,
         notsent_lowat,
         receive_buffer,
+        initial_window,
+        hystart,
+        segmentation_offload,
     } = tcp;
     let controller = match controller {
         Controller::Reno => "Reno",
@@ -188,7 +192,8 @@ fn tcp_settings(tcp: Tcp) -> String {
     };
     format!(
         "(controller: {controller}, send_buffer: \"{send_buffer}\", notsent_lowat: \"{notsent_lowat}\", \
-         receive_buffer: \"{receive_buffer}\")"
+         receive_buffer: \"{receive_buffer}\", initial_window: {initial_window}, hystart: {hystart}, \
+         segmentation_offload: {segmentation_offload})"
     )
 }
 

@@ -11,7 +11,8 @@ use crate::diagnose::{Diagnostic, Sink, approximate};
 use crate::metric::Subject;
 use crate::path::locate;
 use crate::schema::{
-    Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, QueueLimit, Scenario, Scope, Start, Tcp,
+    Controller, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, QueueLimit, Scenario, Scope, Start,
+    Tcp,
 };
 use crate::syntax::Node;
 
@@ -38,6 +39,7 @@ pub fn lint(root: &Node, scenario: &Scenario, link_entries: &[usize], sink: &mut
     lint.regions_and_vms();
     lint.assertions();
     lint.transport();
+    lint.controllers();
 }
 
 struct Lint<'a> {
@@ -192,7 +194,7 @@ impl Lint<'_> {
     fn parameters(&mut self, at: &str, link: &Link) {
         let queue = match link.queue {
             QueueLimit::Bytes(size) => size.as_bytes(),
-            QueueLimit::Packets(packets) => u64::from(packets) * FULL_FRAME,
+            QueueLimit::Packets(packets) | QueueLimit::Inside(packets) => u64::from(packets) * FULL_FRAME,
         };
         // One nanosecond less than the round trip, which may be odd and was cut in halves.
         let round_trip = (link.delay * 2).saturating_sub(Span::from_ns(1));
@@ -278,6 +280,24 @@ impl Lint<'_> {
             if samples < needed {
                 let message = format!("always inconclusive: wants {needed} samples, there are {samples}");
                 self.warn(&format!("assertions[{index}].statistic"), message);
+            }
+        }
+    }
+
+    /// Settings of TCP that its controller does not look at.
+    fn controllers(&mut self) {
+        let scenario = self.scenario;
+        let migrations = scenario.migrations.iter().map(|m| m.transport.tcp).enumerate();
+        let transfers = scenario.transfers.iter().map(|t| t.tcp).enumerate();
+        let migrations =
+            migrations.map(|(i, tcp)| ("migrations", i, &["transport", "tcp", "hystart"][..], tcp));
+        let transfers = transfers.map(|(i, tcp)| ("transfers", i, &["tcp", "hystart"][..], tcp));
+        for (list, index, fields, tcp) in migrations.chain(transfers) {
+            if tcp.controller == Controller::Reno && self.written(list, index, fields) {
+                self.warn(
+                    &format!("{list}[{index}].{}", fields.join(".")),
+                    "Reno has no HyStart, so `hystart` has no effect".to_owned(),
+                );
             }
         }
     }

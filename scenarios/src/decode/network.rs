@@ -192,6 +192,10 @@ fn queue(cx: &mut Context, at: &At) -> Option<Queue> {
             form: "Packets(1000)",
         },
         Variant {
+            name: "Inside",
+            form: "Inside(1000)",
+        },
+        Variant {
             name: "Bdp",
             form: "Bdp(1.0)",
         },
@@ -204,15 +208,23 @@ fn queue(cx: &mut Context, at: &At) -> Option<Queue> {
         }
         "Packets" => {
             let at = content(cx, at, variants[1].form)?;
-            let packets = value::integer(cx, &at, 1, 1_000_000_000)?;
-            let packets = u32::try_from(packets).expect("at most 10^9");
-            Some(Queue::Limit(QueueLimit::Packets(packets)))
+            packets(cx, &at).map(|packets| Queue::Limit(QueueLimit::Packets(packets)))
+        }
+        "Inside" => {
+            let at = content(cx, at, variants[2].form)?;
+            packets(cx, &at).map(|packets| Queue::Limit(QueueLimit::Inside(packets)))
         }
         _ => {
-            let at = content(cx, at, variants[2].form)?;
+            let at = content(cx, at, variants[3].form)?;
             value::millionths(cx, &at, 1, 1_000 * MILLION).map(Queue::Bdp)
         }
     }
+}
+
+/// A number of frames.
+fn packets(cx: &mut Context, at: &At) -> Option<u32> {
+    let packets = value::integer(cx, at, 1, 1_000_000_000)?;
+    Some(u32::try_from(packets).expect("at most 10^9"))
 }
 
 impl Queue {
@@ -231,7 +243,7 @@ impl Queue {
         };
         let bytes = match limit {
             QueueLimit::Bytes(size) => size.as_bytes(),
-            QueueLimit::Packets(packets) => u64::from(packets) * FULL_FRAME,
+            QueueLimit::Packets(packets) | QueueLimit::Inside(packets) => u64::from(packets) * FULL_FRAME,
         };
         let drain = rate.time_for(bytes);
         if drain > LONGEST_DRAIN {

@@ -1,6 +1,7 @@
 //! The transport of migrations and the TCP of everything: partial settings over what is around them.
 
 use longhaul_core::units::ByteSize;
+use longhaul_tcp::Config;
 
 use crate::schema::{Controller, Tcp, Transport};
 
@@ -21,6 +22,9 @@ pub const DEFAULT: Transport = Transport {
         send_buffer: ByteSize::from_mib(4),
         notsent_lowat: ByteSize::from_kib(128),
         receive_buffer: ByteSize::from_mib(3),
+        initial_window: 10,
+        hystart: true,
+        segmentation_offload: false,
     },
 };
 
@@ -75,24 +79,45 @@ pub fn streams(cx: &mut Context, at: &At) -> Option<u32> {
 
 /// TCP settings; what they do not say is as in `base`.
 pub fn tcp(cx: &mut Context, at: &At, base: Tcp) -> Option<Tcp> {
-    let fields = Fields::of(
-        cx,
-        at,
-        "tcp",
-        None,
-        &["controller", "send_buffer", "notsent_lowat", "receive_buffer"],
-    )?;
+    let known = [
+        "controller",
+        "send_buffer",
+        "notsent_lowat",
+        "receive_buffer",
+        "initial_window",
+        "hystart",
+        "segmentation_offload",
+    ];
+    let fields = Fields::of(cx, at, "tcp", None, &known)?;
     let buffer = |cx: &mut Context, at: &At| value::quantity_within(cx, at, &BUFFER.0, &BUFFER.1);
     let controller = fields.optional(cx, "controller", base.controller, controller);
     let send_buffer = fields.optional(cx, "send_buffer", base.send_buffer, buffer);
     let notsent_lowat = fields.optional(cx, "notsent_lowat", base.notsent_lowat, buffer);
     let receive_buffer = fields.optional(cx, "receive_buffer", base.receive_buffer, buffer);
+    let initial_window = fields.optional(cx, "initial_window", base.initial_window, initial_window);
+    let hystart = fields.optional(cx, "hystart", base.hystart, value::boolean);
+    let segmentation_offload = fields.optional(
+        cx,
+        "segmentation_offload",
+        base.segmentation_offload,
+        value::boolean,
+    );
     Some(Tcp {
         controller: controller?,
         send_buffer: send_buffer?,
         notsent_lowat: notsent_lowat?,
         receive_buffer: receive_buffer?,
+        initial_window: initial_window?,
+        hystart: hystart?,
+        segmentation_offload: segmentation_offload?,
     })
+}
+
+/// Segments that may be in flight before the first ACK.
+fn initial_window(cx: &mut Context, at: &At) -> Option<u32> {
+    let range = Config::INITIAL_WINDOW;
+    let segments = value::integer(cx, at, u64::from(*range.start()), u64::from(*range.end()))?;
+    Some(u32::try_from(segments).expect("within a range of u32"))
 }
 
 fn controller(cx: &mut Context, at: &At) -> Option<Controller> {

@@ -294,6 +294,7 @@ fn network_link(scenario: &Scenario, spec: &Link) -> NetworkLink {
             queue: match spec.queue {
                 QueueLimit::Packets(packets) => link::QueueLimit::Packets(packets),
                 QueueLimit::Bytes(bytes) => link::QueueLimit::Bytes(bytes.as_bytes()),
+                QueueLimit::Inside(packets) => link::QueueLimit::Inside(packets),
             },
             loss: match spec.loss {
                 Loss::None => loss::Loss::None,
@@ -320,6 +321,9 @@ fn tcp_config(settings: Tcp) -> tcp::Config {
         send_buffer: settings.send_buffer.as_bytes(),
         notsent_lowat: settings.notsent_lowat.as_bytes(),
         receive_buffer: settings.receive_buffer.as_bytes(),
+        initial_window_segments: settings.initial_window,
+        hystart: settings.hystart,
+        segmentation_offload: settings.segmentation_offload,
         ..tcp::Config::default()
     }
 }

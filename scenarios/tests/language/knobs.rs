@@ -28,6 +28,8 @@ const CANDIDATES: &[&str] = &[
     "\"bulk\"",
     "\"another\"",
     "\"alpine->south\"",
+    "true",
+    "false",
     "Real",
     "None",
     "All",
@@ -66,7 +68,7 @@ fn leaves(node: &Node, path: &str, out: &mut Vec<(String, String)>) {
         }
         Kind::Text(text) => out.push((path.to_owned(), text.clone())),
         Kind::Number(text) | Kind::Word(text) => out.push((path.to_owned(), text.clone())),
-        Kind::Bool(_) => unreachable!("no field is a truth value"),
+        Kind::Bool(truth) => out.push((path.to_owned(), truth.to_string())),
     }
 }
 
@@ -129,6 +131,7 @@ fn the_full_scenario_has_every_field_and_every_variant() {
         "Sampled(",
         "location: (lat",
         "Packets(",
+        "Inside(",
         "Bytes(",
         "loss: None",
         "Independent(",
