@@ -18,9 +18,8 @@ pub fn compare(configuration: &Configuration, simulated: Option<&[Option<Span>]>
     let measured = sorted_seconds(configuration.measurements.iter().map(|m| Some(m.completion)));
     let simulated = simulated.map(|runs| sorted_seconds(runs.iter().copied()));
     let streams = Streams::new(1, 0);
-    let noise = |sorted: &[f64], purpose| {
-        median_noise(sorted, &mut streams.stream(&configuration.name, purpose))
-    };
+    let noise =
+        |sorted: &[f64], purpose| median_noise(sorted, &mut streams.stream(&configuration.name, purpose));
     let error = |q| {
         let (ours, theirs) = (quantile(simulated.as_deref()?, q)?, quantile(&measured, q)?);
         Some(ours / theirs - 1.0).filter(|error| error.is_finite())

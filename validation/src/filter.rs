@@ -25,8 +25,14 @@ enum Field {
 /// Every field by its name, and its unit.
 const FIELDS: [(&str, Field); 11] = [
     ("config", Field::Word(|c| c.name.clone())),
-    ("controller", Field::Word(|c| c.parameters.controller.name().to_owned())),
-    ("loss_model", Field::Word(|c| c.parameters.loss_model.name().to_owned())),
+    (
+        "controller",
+        Field::Word(|c| c.parameters.controller.name().to_owned()),
+    ),
+    (
+        "loss_model",
+        Field::Word(|c| c.parameters.loss_model.name().to_owned()),
+    ),
     ("buffers", Field::Word(|c| c.parameters.buffers.to_string())),
     // In percent.
     (
@@ -34,11 +40,17 @@ const FIELDS: [(&str, Field); 11] = [
         Field::Number(|c| c.parameters.loss.as_parts() as f64 / (Probability::PARTS / 100) as f64),
     ),
     // In milliseconds.
-    ("jitter", Field::Number(|c| c.parameters.jitter.as_ns() as f64 / 1e6)),
+    (
+        "jitter",
+        Field::Number(|c| c.parameters.jitter.as_ns() as f64 / 1e6),
+    ),
     // In milliseconds.
     ("rtt", Field::Number(|c| c.parameters.rtt.as_ns() as f64 / 1e6)),
     // In Mbit/s.
-    ("rate", Field::Number(|c| c.parameters.rate.as_bits_per_s() as f64 / 1e6)),
+    (
+        "rate",
+        Field::Number(|c| c.parameters.rate.as_bits_per_s() as f64 / 1e6),
+    ),
     ("streams", Field::Number(|c| f64::from(c.parameters.streams))),
     ("bytes", Field::Number(|c| c.parameters.bytes.as_bytes() as f64)),
     ("round_trips", Field::Number(round_trips)),
@@ -133,7 +145,9 @@ impl FromStr for Filter {
 
 fn condition(text: &str) -> Result<Condition, FilterError> {
     let shown = || text.trim().chars().take(60).collect::<String>();
-    let place = text.find(['=', '!', '<', '>']).ok_or_else(|| FilterError::Form(shown()))?;
+    let place = text
+        .find(['=', '!', '<', '>'])
+        .ok_or_else(|| FilterError::Form(shown()))?;
     let (name, rest) = text.split_at(place);
     let name = name.trim();
     let operator = OPERATORS.iter().find(|(written, _)| rest.starts_with(written));
@@ -156,7 +170,9 @@ fn condition(text: &str) -> Result<Condition, FilterError> {
         Field::Number(_) => {
             let plain = value.bytes().all(|b| b.is_ascii_digit() || b == b'.');
             let number = value.parse().ok().filter(|_| plain);
-            number.map(Value::Number).ok_or_else(|| FilterError::Number(shown()))
+            number
+                .map(Value::Number)
+                .ok_or_else(|| FilterError::Number(shown()))
         }
     };
     Ok(Condition {

@@ -59,7 +59,10 @@ impl Scale {
         match self.bounds.iter().position(|bound| value <= *bound) {
             Some(0) if self.bounds[0] == 0.0 => (0, "none".to_owned()),
             Some(place) => (place, format!("≤ {}{unit}", self.bounds[place])),
-            None => (self.bounds.len(), format!("> {}{unit}", self.bounds[self.bounds.len() - 1])),
+            None => (
+                self.bounds.len(),
+                format!("> {}{unit}", self.bounds[self.bounds.len() - 1]),
+            ),
         }
     }
 }
@@ -70,9 +73,16 @@ pub fn groups(configurations: &[ConfigurationRecord]) -> Vec<GroupRecord> {
     let mut add = |by: &str, class: &dyn Fn(&ConfigurationRecord) -> (usize, String)| {
         let mut classes: BTreeMap<(usize, String), Vec<&ConfigurationRecord>> = BTreeMap::new();
         for configuration in configurations {
-            classes.entry(class(configuration)).or_default().push(configuration);
+            classes
+                .entry(class(configuration))
+                .or_default()
+                .push(configuration);
         }
-        groups.extend(classes.iter().map(|((_, name), members)| group(by, name, members)));
+        groups.extend(
+            classes
+                .iter()
+                .map(|((_, name), members)| group(by, name, members)),
+        );
     };
     add("controller", &|c| (0, c.parameters.controller.clone()));
     add("loss law", &|c| (0, c.parameters.loss_model.clone()));
@@ -84,8 +94,11 @@ pub fn groups(configurations: &[ConfigurationRecord]) -> Vec<GroupRecord> {
 }
 
 fn group(by: &str, class: &str, members: &[&ConfigurationRecord]) -> GroupRecord {
-    let modelled: Vec<&ConfigurationRecord> =
-        members.iter().copied().filter(|c| c.simulated.is_some()).collect();
+    let modelled: Vec<&ConfigurationRecord> = members
+        .iter()
+        .copied()
+        .filter(|c| c.simulated.is_some())
+        .collect();
     let random: Vec<&ConfigurationRecord> = modelled.iter().copied().filter(|c| c.random).collect();
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let errors = |of: &[&ConfigurationRecord], error: fn(&ConfigurationRecord) -> Option<f64>, q| {

@@ -112,7 +112,11 @@ pub fn simulate(
 
 /// Where nothing is random, one run says it all.
 fn runs_of(configuration: &Configuration, seeds: u32) -> u32 {
-    if configuration.parameters.is_random() { seeds } else { 1 }
+    if configuration.parameters.is_random() {
+        seeds
+    } else {
+        1
+    }
 }
 
 /// Runs one scenario to its end; `None` if the transfer did not complete.

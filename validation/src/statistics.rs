@@ -110,6 +110,9 @@ mod tests {
         assert_eq!(median_noise(&[5.0; 8], &mut stream), 0.0);
         assert_eq!(median_noise(&[5.0], &mut stream), 0.0);
         assert_eq!(median_noise(&[], &mut stream), 0.0);
-        assert_eq!(median_noise(&[1.0, f64::INFINITY, f64::INFINITY], &mut stream), 0.0);
+        assert_eq!(
+            median_noise(&[1.0, f64::INFINITY, f64::INFINITY], &mut stream),
+            0.0
+        );
     }
 }

@@ -4,11 +4,11 @@
 //! `validate --emit CONFIG` prints it, and `longhaul run` repeats the number that stands in the report.
 //!
 //! The testbed is that of two hosts with `tc netem` between them: delay, rate, loss and jitter on the way of
-//! the data, half the round trip and nothing else on the way back.
+//! the data, half the round trip and no limit that matters on the way back.
 
 use longhaul_core::random::Streams;
 use longhaul_core::time::Span;
-use longhaul_core::units::ByteSize;
+use longhaul_core::units::{BitRate, ByteSize};
 use longhaul_core::validation::HostDelaySource;
 
 use crate::statistics::{quantile, quantile_of, sorted_seconds};
@@ -19,8 +19,10 @@ const SYN_FRAME: u64 = 74;
 /// netem keeps its normal law as a table of 16-bit numbers in units of σ / 8192, so no draw lies further from
 /// the mean than this many standard deviations.
 const WIDEST_JITTER: u64 = 4;
-/// Rate and room of the way back: netem there has neither.
-const WAY_BACK: &str = "rate: \"100 Tbit/s\", queue: Inside(1000000)";
+/// Least rate of the way back, where netem has none: 50 ns for an ACK.
+const RATE_BACK: BitRate = BitRate::from_bits_per_s(10_000_000_000);
+/// Room of the way back: the measuring netem's `limit`.
+const ROOM_BACK: u32 = 1_000_000;
 /// The run ends after this many times the slowest measurement,
 const PATIENCE: u64 = 20;
 /// and not before this.
@@ -89,7 +91,7 @@ Scenario(
     links: [
         (from: "client", to: "server", {there},
             rate: "{rate}", queue: {queue}, loss: {loss}),
-        (from: "server", to: "client", delay: "{back}", {WAY_BACK}),
+        (from: "server", to: "client", delay: "{back}", rate: "{rate_back}", queue: Inside({ROOM_BACK})),
     ],
     transfers: [(name: "bulk", from: "client", to: "server", size: "{size}", streams: {streams}, tcp: (
         controller: {controller}, send_buffer: "{send_buffer}", notsent_lowat: "{send_buffer}",
@@ -107,6 +109,7 @@ Scenario(
         rate = parameters.rate,
         loss = loss(parameters),
         back = parameters.rtt / 2 + testbed.host_delay,
+        rate_back = parameters.rate.max(RATE_BACK),
         size = parameters.bytes,
         streams = parameters.streams,
     ))
@@ -152,7 +155,10 @@ pub fn host_delay_of(table: &Table) -> (Span, HostDelaySource) {
     let configurations = u32::try_from(excesses.len()).unwrap_or(u32::MAX);
     match quantile_of(excesses, 0.5) {
         // The cast rounds down to whole nanoseconds; excesses are not negative.
-        Some(ns) => (Span::from_ns(ns as u64), HostDelaySource::Handshakes(configurations)),
+        Some(ns) => (
+            Span::from_ns(ns as u64),
+            HostDelaySource::Handshakes(configurations),
+        ),
         None => (Span::ZERO, HostDelaySource::Unknown),
     }
 }

@@ -71,8 +71,7 @@ impl Measure {
     }
 
     fn judge(self, bound: f64, configurations: &[ConfigurationRecord]) -> Option<ToleranceRecord> {
-        let regarded: Vec<&ConfigurationRecord> =
-            configurations.iter().filter(|c| self.regards(c)).collect();
+        let regarded: Vec<&ConfigurationRecord> = configurations.iter().filter(|c| self.regards(c)).collect();
         let errors = || regarded.iter().map(|c| magnitude(c.error)).collect();
         let value = match self {
             Measure::Median => quantile_of(errors(), 0.5),
@@ -132,7 +131,9 @@ pub enum ToleranceError {
     #[error("`{0}` is declared twice")]
     Repeated(String),
     /// Not a percentage, or an impossible one.
-    #[error("`{0}` is not a percentage from 0% to {LARGEST_PERCENT}%; write for example `3%`, or `none` to leave it out")]
+    #[error(
+        "`{0}` is not a percentage from 0% to {LARGEST_PERCENT}%; write for example `3%`, or `none` to leave it out"
+    )]
     Bound(String),
 }
 
@@ -144,7 +145,9 @@ impl FromStr for Tolerances {
         let mut declared: Vec<(Measure, Option<f64>)> = Vec::new();
         for part in text.split(',') {
             let shown = || part.trim().chars().take(40).collect::<String>();
-            let (name, bound) = part.split_once('=').ok_or_else(|| ToleranceError::Form(shown()))?;
+            let (name, bound) = part
+                .split_once('=')
+                .ok_or_else(|| ToleranceError::Form(shown()))?;
             let (name, bound) = (name.trim(), bound.trim());
             let measure = Measure::ALL.into_iter().find(|measure| measure.name() == name);
             let measure = measure.ok_or_else(|| ToleranceError::Unknown {
@@ -176,7 +179,9 @@ fn fraction(text: &str) -> Option<f64> {
     let number = text.strip_suffix('%')?.trim_end();
     let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let percent: f64 = number.parse().ok().filter(|_| plain)?;
-    (0.0..=LARGEST_PERCENT).contains(&percent).then_some(percent / 100.0)
+    (0.0..=LARGEST_PERCENT)
+        .contains(&percent)
+        .then_some(percent / 100.0)
 }
 
 impl fmt::Display for Tolerances {
@@ -194,7 +199,9 @@ impl Tolerances {
     /// The bound of a measure, if one is declared.
     pub fn bound(&self, measure: Measure) -> Option<f64> {
         let mut bounds = self.bounds.iter();
-        bounds.find(|(known, _)| *known == measure).map(|(_, bound)| *bound)
+        bounds
+            .find(|(known, _)| *known == measure)
+            .map(|(_, bound)| *bound)
     }
 
     /// What became of each. A tolerance that regards no configuration of the table is left out.
@@ -224,7 +231,10 @@ mod tests {
     #[test]
     fn what_is_named_replaces_its_default_and_nothing_else() {
         let read = |text: &str| text.parse::<Tolerances>().map(|t| t.to_string());
-        assert_eq!(Tolerances::default().to_string(), "median=3%,p90=12%,clean=3%,inside=90%");
+        assert_eq!(
+            Tolerances::default().to_string(),
+            "median=3%,p90=12%,clean=3%,inside=90%"
+        );
         assert_eq!(read("p90=20%").unwrap(), "median=3%,p90=20%,clean=3%,inside=90%");
         assert_eq!(
             read("worst = 2.5 %, inside=none").unwrap(),
@@ -236,8 +246,20 @@ mod tests {
     #[test]
     fn what_is_no_percentage_is_refused() {
         for wrong in [
-            "", "median", "median=", "median=3", "median=-3%", "median=NaN%", "median=inf%", "median=%",
-            "mean=3%", "median=3%,median=4%", "median=3%,", "p90=10001%", "p90=1e2%", "p90=1.2.3%",
+            "",
+            "median",
+            "median=",
+            "median=3",
+            "median=-3%",
+            "median=NaN%",
+            "median=inf%",
+            "median=%",
+            "mean=3%",
+            "median=3%,median=4%",
+            "median=3%,",
+            "p90=10001%",
+            "p90=1e2%",
+            "p90=1.2.3%",
         ] {
             assert!(wrong.parse::<Tolerances>().is_err(), "{wrong}");
         }

@@ -33,7 +33,9 @@ impl Cell<'_> {
             && self.text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         if !plain {
             let found = self.found();
-            return Err(self.refuse(format!("a plain decimal number of {unit} is expected, found {found}")));
+            return Err(self.refuse(format!(
+                "a plain decimal number of {unit} is expected, found {found}"
+            )));
         }
         format!("{} {unit}", self.text)
             .parse()
@@ -84,7 +86,12 @@ impl Cell<'_> {
         if self.text.is_empty() {
             return "nothing".to_owned();
         }
-        let shown: String = self.text.chars().take(40).flat_map(char::escape_default).collect();
+        let shown: String = self
+            .text
+            .chars()
+            .take(40)
+            .flat_map(char::escape_default)
+            .collect();
         format!("`{shown}`")
     }
 }
@@ -100,7 +107,9 @@ mod tests {
     #[test]
     fn numbers_are_plain_decimals() {
         assert_eq!(cell("0.5").quantity("ms"), Ok(Span::from_us(500)));
-        for wrong in ["", "-1", "+1", "1e3", "40 ms", "1,5", ".5", "5.", "NaN", "inf", " 1", "1.2.3"] {
+        for wrong in [
+            "", "-1", "+1", "1e3", "40 ms", "1,5", ".5", "5.", "NaN", "inf", " 1", "1.2.3",
+        ] {
             assert!(cell(wrong).quantity::<Span>("ms").is_err(), "{wrong}");
         }
     }
@@ -108,9 +117,20 @@ mod tests {
     #[test]
     fn measured_seconds_are_cut_at_the_nanosecond() {
         let most = Span::from_s(100);
-        assert_eq!(cell("5.2264590001239").seconds(most), Ok(Span::from_ns(5_226_459_000)));
+        assert_eq!(
+            cell("5.2264590001239").seconds(most),
+            Ok(Span::from_ns(5_226_459_000))
+        );
         assert_eq!(cell("7").seconds(most), Ok(Span::from_s(7)));
-        for wrong in ["0", "0.0000000001", "101", "5.226459000x", "5.22645900é", "-3", "5.226459000é1"] {
+        for wrong in [
+            "0",
+            "0.0000000001",
+            "101",
+            "5.226459000x",
+            "5.22645900é",
+            "-3",
+            "5.226459000é1",
+        ] {
             assert!(cell(wrong).seconds(most).is_err(), "{wrong}");
         }
     }

@@ -117,7 +117,9 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Table, TableError> {
             columns: &columns,
             row: &row,
         };
-        collected.add(row, line).map_err(|trouble| wrong(Some(line), trouble))?;
+        collected
+            .add(row, line)
+            .map_err(|trouble| wrong(Some(line), trouble))?;
     }
     if collected.configurations.is_empty() {
         return Err(wrong(None, Trouble::NoRows));
@@ -133,7 +135,9 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Table, TableError> {
 fn malformed(error: &csv::Error) -> Trouble {
     Trouble::Malformed(match error.kind() {
         ErrorKind::Utf8 { .. } => "this line is not UTF-8".to_owned(),
-        ErrorKind::UnequalLengths { expected_len, len, .. } => {
+        ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => {
             format!("{len} fields where the header names {expected_len} columns")
         }
         _ => error.to_string(),
@@ -196,11 +200,17 @@ impl<'t> Row<'t> {
     }
 
     fn parameters(self) -> Result<Parameters, Trouble> {
-        let streams = self.get("streams").map_or(Ok(1), |cell| cell.integer(1, MOST_STREAMS))?;
+        let streams = self
+            .get("streams")
+            .map_or(Ok(1), |cell| cell.integer(1, MOST_STREAMS))?;
         let loss = match self.get("loss_percent") {
             Some(cell) => cell.quantity::<Probability>("%").and_then(|loss| {
                 let all = loss == Probability::ONE;
-                if all { Err(cell.refuse("everything is lost")) } else { Ok(loss) }
+                if all {
+                    Err(cell.refuse("everything is lost"))
+                } else {
+                    Ok(loss)
+                }
             })?,
             None => Probability::ZERO,
         };
@@ -209,16 +219,22 @@ impl<'t> Row<'t> {
         })?;
         let least_bytes = ByteSize::from_bytes(u64::from(streams));
         Ok(Parameters {
-            rtt: self.need("rtt_ms").quantity_within("ms", Span::ZERO, LONGEST_RTT)?,
-            rate: self
-                .need("rate_mbit")
-                .quantity_within("Mbit/s", BitRate::from_bits_per_s(1), HIGHEST_RATE)?,
+            rtt: self
+                .need("rtt_ms")
+                .quantity_within("ms", Span::ZERO, LONGEST_RTT)?,
+            rate: self.need("rate_mbit").quantity_within(
+                "Mbit/s",
+                BitRate::from_bits_per_s(1),
+                HIGHEST_RATE,
+            )?,
             loss,
             loss_model: self.loss_model(loss)?,
             jitter,
             controller: self.controller()?,
             streams,
-            bytes: self.need("bytes").quantity_within("B", least_bytes, LARGEST_TRANSFER)?,
+            bytes: self
+                .need("bytes")
+                .quantity_within("B", least_bytes, LARGEST_TRANSFER)?,
             room: self.room()?,
             buffers: self.buffers()?,
         })
@@ -235,7 +251,10 @@ impl<'t> Row<'t> {
                 mean: burst.map_or(Ok(DEFAULT_BURST), |cell| cell.integer(1, LONGEST_BURST))?,
             },
             _ => {
-                let cell = model.unwrap_or(Cell { column: "loss_model", text: "" });
+                let cell = model.unwrap_or(Cell {
+                    column: "loss_model",
+                    text: "",
+                });
                 let allowed = "`iid` or `gemodel`, or `none` where `loss_percent` is 0";
                 return Err(cell.refuse(format!("{allowed} is expected, found {}", cell.found())));
             }
@@ -252,8 +271,15 @@ impl<'t> Row<'t> {
         let cell = self.need("controller");
         let known = Controller::ALL.iter().find(|known| known.name() == cell.text);
         known.copied().ok_or_else(|| {
-            let names: Vec<String> = Controller::ALL.iter().map(|c| format!("`{}`", c.name())).collect();
-            cell.refuse(format!("one of {} is expected, found {}", names.join(", "), cell.found()))
+            let names: Vec<String> = Controller::ALL
+                .iter()
+                .map(|c| format!("`{}`", c.name()))
+                .collect();
+            cell.refuse(format!(
+                "one of {} is expected, found {}",
+                names.join(", "),
+                cell.found()
+            ))
         })
     }
 
@@ -262,8 +288,11 @@ impl<'t> Row<'t> {
         match (self.get("netem_limit"), self.get("queue_packets")) {
             (Some(limit), _) => limit.integer(1, MOST_ROOM).map(Room::Netem),
             (None, Some(queue)) => queue.integer(1, MOST_ROOM).map(Room::Router),
-            (None, None) => Err(Cell { column: "netem_limit", text: "" }
-                .refuse("neither this nor `queue_packets` says how much can queue")),
+            (None, None) => Err(Cell {
+                column: "netem_limit",
+                text: "",
+            }
+            .refuse("neither this nor `queue_packets` says how much can queue")),
         }
     }
 
@@ -359,5 +388,8 @@ fn difference(one: &Parameters, other: &Parameters) -> Option<&'static str> {
         ("netem_limit", one.room == other.room),
         ("buffers", one.buffers == other.buffers),
     ];
-    columns.iter().find(|(_, equal)| !equal).map(|(column, _)| *column)
+    columns
+        .iter()
+        .find(|(_, equal)| !equal)
+        .map(|(column, _)| *column)
 }
