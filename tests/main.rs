@@ -9,6 +9,7 @@
 //! | `knobs` | every field of a scenario does something |
 //! | `recorded` | a real guest's memory, moved while it changes |
 //! | `cli` | the program as a user meets it |
+//! | `validate` | `longhaul validate` as a user meets it |
 
 mod architecture;
 mod cli;
@@ -18,3 +19,4 @@ mod goldens;
 mod invariants;
 mod knobs;
 mod recorded;
+mod validate;

