@@ -33,6 +33,7 @@ const TIGHT: &str = r#"Scenario(
     transfers: [
         (name: "t1", from: "a", to: "c", size: "4 MB", at: "10 ms", streams: 2,
             tcp: (controller: Reno, send_buffer: "4 MiB", receive_buffer: "64 KiB")),
+        (name: "t2", from: "b", to: "c", size: "2 MB", at: "0 s"),
     ],
     assertions: [(metric: MigrationTotalTime, statistic: Max, bound: AtMost("20 s"))],
 )"#;
@@ -75,7 +76,6 @@ const CHANGES: &[&str] = &[
     "migrations[m1].transport.tcp.notsent_lowat=32 KiB",
     "migrations[m1].transport.tcp.receive_buffer=16 KiB",
     "migrations[m1].transport.tcp.initial_window=20",
-    "migrations[m1].transport.tcp.hystart=false",
     "migrations[m1].transport.tcp.segmentation_offload=true",
     "migrations[m2].start.pause=60 ms",
     "transfers[t1].from=b",
@@ -86,6 +86,7 @@ const CHANGES: &[&str] = &[
     "transfers[t1].tcp.send_buffer=48 KiB",
     "transfers[t1].tcp.receive_buffer=72 KiB",
     "transfers[t1].tcp.initial_window=2",
+    "transfers[t2].tcp.hystart=false",
     "transfers[t1].tcp.segmentation_offload=true",
 ];
 
