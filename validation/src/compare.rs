@@ -100,3 +100,74 @@ fn parameters(parameters: &Parameters) -> ParametersRecord {
         buffers: parameters.buffers.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Table;
+
+    fn configuration(loss: &str, times: &[&str]) -> Configuration {
+        let mut text = "rtt_ms,rate_mbit,controller,bytes,completion_s,netem_limit,loss_percent\n".to_owned();
+        for time in times {
+            text += &format!("40,50,cubic,1000,{time},9,{loss}\n");
+        }
+        Table::parse("t", text.as_bytes())
+            .unwrap()
+            .configurations
+            .remove(0)
+    }
+
+    fn seconds(times: &[u64]) -> Vec<Option<Span>> {
+        times.iter().map(|&time| Some(Span::from_s(time))).collect()
+    }
+
+    #[test]
+    fn an_error_is_simulated_over_measured_quantile_minus_one() {
+        let configuration = configuration("1", &["1", "2", "3", "4", "5"]);
+        let record = compare(&configuration, Some(&seconds(&[3, 1, 2, 9, 4])));
+        assert_eq!(record.measured.median_ns, Some(3_000_000_000));
+        assert_eq!(record.error, Some(0.0));
+        assert_eq!(record.first_quartile_error, Some(0.0));
+        assert_eq!(record.third_quartile_error, Some(0.0));
+        let record = compare(&configuration, Some(&seconds(&[6])));
+        assert_eq!((record.error, record.inside), (Some(1.0), Some(false)));
+    }
+
+    #[test]
+    fn inside_moves_the_quartiles_by_a_tenth_of_themselves_and_narrowly_by_a_twentieth_of_their_distance() {
+        // Quartiles 10 and 12: from 9 to 13.2, narrowly from 9.9 to 12.1.
+        let runs = seconds(&[8, 10, 11, 12, 14]);
+        for (measured, inside, narrow) in [
+            ("8.9", false, false),
+            ("9.1", true, false),
+            ("9.95", true, true),
+            ("12.05", true, true),
+            ("13.1", true, false),
+            ("13.3", false, false),
+        ] {
+            let record = compare(&configuration("1", &[measured]), Some(&runs));
+            assert_eq!(
+                (record.inside, record.inside_narrow),
+                (Some(inside), Some(narrow)),
+                "{measured}"
+            );
+        }
+        let clean = compare(&configuration("0", &["11"]), Some(&runs));
+        assert_eq!((clean.inside, clean.random), (None, false));
+    }
+
+    #[test]
+    fn what_is_not_modelled_or_not_finished_has_no_error_instead_of_none_at_all() {
+        let configuration = configuration("1", &["1", "2"]);
+        let record = compare(&configuration, None);
+        assert_eq!(
+            (record.simulated, record.error, record.inside),
+            (None, None, None)
+        );
+        let record = compare(&configuration, Some(&[None, None, Some(Span::from_s(1))]));
+        assert_eq!(record.error, None);
+        let simulated = record.simulated.unwrap();
+        assert_eq!((simulated.unfinished, simulated.median_ns), (2, None));
+        assert_eq!(simulated.min_ns, Some(1_000_000_000));
+    }
+}

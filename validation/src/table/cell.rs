@@ -45,7 +45,7 @@ impl Cell<'_> {
     /// A quantity within `least..=most`.
     pub fn quantity_within<T>(self, unit: &str, least: T, most: T) -> Result<T, Trouble>
     where
-        T: FromStr<Err = QuantityError> + PartialOrd + Display,
+        T: FromStr<Err = QuantityError> + PartialOrd + Display + Copy,
     {
         let value: T = self.quantity(unit)?;
         if value < least || value > most {
