@@ -39,9 +39,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-tcp",
         ],
     ),
+    ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),
     (
         "longhaul",
-        &["longhaul-core", "longhaul-scenarios", "longhaul-reports"],
+        &[
+            "longhaul-core",
+            "longhaul-scenarios",
+            "longhaul-reports",
+            "longhaul-validation",
+        ],
     ),
 ];
 
@@ -142,7 +148,15 @@ fn pure_crates_do_not_reach_for_files_sockets_or_processes() {
 #[test]
 fn every_source_file_says_what_it_is_for_and_stays_readable() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    for folder in ["sim", "models", "scenarios", "reports", "tests", "benches"] {
+    for folder in [
+        "sim",
+        "models",
+        "scenarios",
+        "validation",
+        "reports",
+        "tests",
+        "benches",
+    ] {
         for (path, text) in sources(&root.join(folder)) {
             assert!(text.starts_with("//!"), "{} has no header", path.display());
             let lines = text.lines().count();

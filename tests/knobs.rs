@@ -33,7 +33,8 @@ const TIGHT: &str = r#"Scenario(
     transfers: [
         (name: "t1", from: "a", to: "c", size: "4 MB", at: "10 ms", streams: 2,
             tcp: (controller: Reno, send_buffer: "4 MiB", receive_buffer: "64 KiB")),
-        (name: "t2", from: "b", to: "c", duration: "300 ms"),
+        (name: "t2", from: "b", to: "c", size: "2 MB", at: "0 s"),
+        (name: "t3", from: "b", to: "c", duration: "300 ms"),
     ],
     assertions: [(metric: MigrationTotalTime, statistic: Max, bound: AtMost("20 s"))],
 )"#;
@@ -46,6 +47,7 @@ const CHANGES: &[&str] = &[
     "links[0].delay=10.5 ms",
     "links[0].rate=81 Mbit/s",
     "links[0].queue=Packets(50)",
+    "links[0].queue=Inside(60)",
     r#"links[0].loss.mean="0.3 %""#,
     "links[0].loss.burst=4",
     r#"links[0].jitter.mean="210 us""#,
@@ -74,6 +76,8 @@ const CHANGES: &[&str] = &[
     "migrations[m1].transport.tcp.send_buffer=32 KiB",
     "migrations[m1].transport.tcp.notsent_lowat=32 KiB",
     "migrations[m1].transport.tcp.receive_buffer=16 KiB",
+    "migrations[m1].transport.tcp.initial_window=20",
+    "migrations[m1].transport.tcp.segmentation_offload=true",
     "migrations[m2].start.pause=60 ms",
     "transfers[t1].from=b",
     "transfers[t1].size=4.1 MB",
@@ -84,7 +88,10 @@ const CHANGES: &[&str] = &[
     "transfers[t1].tcp.controller=Bbr",
     "transfers[t1].tcp.send_buffer=48 KiB",
     "transfers[t1].tcp.receive_buffer=72 KiB",
-    "transfers[t2].duration=320 ms",
+    "transfers[t3].duration=320 ms",
+    "transfers[t1].tcp.initial_window=2",
+    "transfers[t2].tcp.hystart=false",
+    "transfers[t1].tcp.segmentation_offload=true",
 ];
 
 #[test]

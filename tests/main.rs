@@ -10,6 +10,7 @@
 //! | `recorded` | a real guest's memory, moved while it changes |
 //! | `reference` | published results and closed forms, as scenarios |
 //! | `cli` | the program as a user meets it |
+//! | `validate` | `longhaul validate` as a user meets it |
 
 mod architecture;
 mod cli;
@@ -20,3 +21,4 @@ mod invariants;
 mod knobs;
 mod recorded;
 mod reference;
+mod validate;

@@ -4,6 +4,9 @@
 //! its state, never as 0. Names come from the scenario, so their control characters are made visible.
 
 mod tables;
+mod validation;
+
+pub use validation::{validation, validation_verdict};
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! A finished run for tests: something of every kind in it.
 
 use longhaul_core::record::*;
+use longhaul_core::validation::*;
 
 pub(crate) fn migration(name: &str, progress: Progress) -> MigrationRecord {
     let done = progress == Progress::Completed;
@@ -120,5 +121,99 @@ pub(crate) fn run() -> RunRecord {
             "the queue of frankfurt->new-york is smaller than its bandwidth-delay product".to_owned(),
         ],
         reproduce: "longhaul run two-regions.ron --seed 18446744073709551615".to_owned(),
+    }
+}
+
+/// A validation of two configurations, of which one is not modelled.
+pub(crate) fn validation() -> ValidationRecord {
+    let measured = DistributionRecord {
+        runs: 8,
+        unfinished: 0,
+        min_ns: Some(5_100_000_000),
+        first_quartile_ns: Some(5_200_000_000),
+        median_ns: Some(5_226_459_000),
+        third_quartile_ns: Some(5_300_000_000),
+        max_ns: Some(5_400_000_000),
+    };
+    let modelled = ConfigurationRecord {
+        name: "17".to_owned(),
+        parameters: ParametersRecord {
+            rtt_ns: 40_500_000,
+            rate_bits_per_s: 50_000_000,
+            loss_parts: 100_000_000,
+            loss_model: "gemodel".to_owned(),
+            loss_burst: Some(4),
+            jitter_ns: 500_000,
+            controller: "cubic".to_owned(),
+            streams: 2,
+            bytes: 30_000_000,
+            room_packets: 250,
+            netem: true,
+            buffers: "big".to_owned(),
+        },
+        first_seed: u64::MAX,
+        measured: measured.clone(),
+        measured_noise: 0.004,
+        simulated: Some(DistributionRecord {
+            median_ns: Some(5_597_537_589),
+            ..measured.clone()
+        }),
+        simulated_noise: Some(0.002),
+        error: Some(0.071),
+        first_quartile_error: Some(0.0),
+        third_quartile_error: Some(0.0),
+        random: true,
+        inside: Some(true),
+        inside_narrow: Some(false),
+    };
+    let mut unmodelled = ConfigurationRecord {
+        name: "18".to_owned(),
+        simulated: None,
+        simulated_noise: None,
+        error: None,
+        first_quartile_error: None,
+        third_quartile_error: None,
+        inside: None,
+        inside_narrow: None,
+        ..modelled.clone()
+    };
+    unmodelled.parameters.controller = "bbr".to_owned();
+    ValidationRecord {
+        format: VALIDATION_FORMAT,
+        tool_version: "0.1.0".to_owned(),
+        model_version: 1,
+        table: "transfers.csv".to_owned(),
+        table_blake3: "ab".repeat(32),
+        filter: String::new(),
+        seeds: 64,
+        host_delay_ns: 24_150,
+        host_delay_source: HostDelaySource::Handshakes(11),
+        configurations: vec![modelled, unmodelled],
+        groups: vec![GroupRecord {
+            by: "all".to_owned(),
+            class: "all".to_owned(),
+            configurations: 1,
+            not_modelled: 1,
+            median_error: Some(0.071),
+            p90_error: Some(0.071),
+            worst_error: Some(0.071),
+            first_quartile_error: Some(0.0),
+            third_quartile_error: Some(0.0),
+            random: 1,
+            inside: 1,
+            inside_narrow: 0,
+            noise_median: Some(0.004),
+            noise_p90: Some(0.004),
+        }],
+        tolerances: vec![ToleranceRecord {
+            name: "median".to_owned(),
+            what: "median error".to_owned(),
+            configurations: 1,
+            value: Some(0.071),
+            bound: 0.03,
+            at_least: false,
+            verdict: Verdict::Fail,
+        }],
+        verdict: Verdict::Fail,
     }
 }

@@ -6,6 +6,7 @@
 //! | [`json`] | `summary.json`, `digest.json` and the way back |
 //! | [`csv`] | `series.csv`, `events.csv` and `trace.csv` |
 //! | [`directory`] | the run directory, written whole or not at all |
+//! | [`validation`] | the results of a validation as JSON, CSV and a plot |
 //! | [`human`] | quantities as people read them |
 //! | [`wrap`] | text in lines of a width |
 //!
@@ -21,4 +22,5 @@ mod fixture;
 pub mod human;
 pub mod json;
 mod table;
+pub mod validation;
 pub mod wrap;

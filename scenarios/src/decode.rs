@@ -29,6 +29,9 @@
 //! | `transport.tcp.send_buffer` | `"4 MiB"` |
 //! | `transport.tcp.notsent_lowat` | `"128 KiB"` |
 //! | `transport.tcp.receive_buffer` | `"3 MiB"` |
+//! | `transport.tcp.initial_window` | 10 |
+//! | `transport.tcp.hystart` | `true` |
+//! | `transport.tcp.segmentation_offload` | `false` |
 //! | `vms[].memory.dirty` | a guest that does not write: `(rate: "0 pages/s")` |
 //! | `vms[].memory.dirty.working_set` | `"100 %"` |
 //! | `vms[].memory.dirty.bytes_per_write` | `"64 B"` |

@@ -316,6 +316,13 @@ pub struct Tcp {
     pub ecn: bool,
     /// Traffic class of the packets: what HTB queues sort them by.
     pub class: u8,
+    /// Congestion window at the start, in segments, 1 to 10,000.
+    pub initial_window: u32,
+    /// Whether CUBIC leaves slow start early when the delay grows (HyStart); Reno ignores it, as in Linux.
+    pub hystart: bool,
+    /// Whether new data leaves in bursts of several packets that are one frame to the first link, which then is
+    /// the queue of the sender's own device; otherwise a router stands in between.
+    pub segmentation_offload: bool,
 }
 
 /// Congestion control.

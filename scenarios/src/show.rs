@@ -154,6 +154,9 @@ fn tcp_settings(tcp: Tcp) -> String {
         autotuning,
         ecn,
         class,
+        initial_window,
+        hystart,
+        segmentation_offload,
     } = tcp;
     let controller = match controller {
         Controller::Reno => "Reno",
@@ -162,7 +165,9 @@ fn tcp_settings(tcp: Tcp) -> String {
     };
     format!(
         "(controller: {controller}, send_buffer: \"{send_buffer}\", notsent_lowat: \"{notsent_lowat}\", \
-         receive_buffer: \"{receive_buffer}\", autotuning: {autotuning}, ecn: {ecn}, class: {class})"
+         receive_buffer: \"{receive_buffer}\", autotuning: {autotuning}, ecn: {ecn}, class: {class}, \
+         initial_window: {initial_window}, hystart: {hystart}, \
+         segmentation_offload: {segmentation_offload})"
     )
 }
 

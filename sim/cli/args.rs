@@ -7,7 +7,10 @@ use std::sync::LazyLock;
 use clap::{Parser, Subcommand};
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::RECORD_FORMAT;
+use longhaul_core::time::Span;
 use longhaul_scenarios::schema::SCHEMA_VERSION;
+use longhaul_validation::filter::Filter;
+use longhaul_validation::tolerance::Tolerances;
 
 use crate::output::Colour;
 
@@ -23,14 +26,15 @@ Examples:
   longhaul run wan.ron --json | jq .verdict
   longhaul run wan.ron --verify           run twice and compare event by event
   longhaul show cross_region > mine.ron   a scenario with every default written out
-  longhaul check mine.ron                 all mistakes and doubts, without running";
+  longhaul check mine.ron                 all mistakes and doubts, without running
+  longhaul validate transfers.csv         how far the simulator is off measurements";
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all ran, and no critical assertion failed
   1  internal error: a bug, with the command that reproduces it
-  2  wrong command line, invalid scenario, or output that cannot be written
-  3  a critical assertion failed
+  2  wrong command line, invalid scenario or table, or output that cannot be written
+  3  a critical assertion failed, or a tolerance of validate was missed
   4  inconclusive: too little data to tell
   5  nondeterminism: two runs differed
   130, 143  interrupted (SIGINT, SIGTERM); what was finished is kept";
@@ -65,6 +69,8 @@ pub enum Verb {
     Check(ScenarioArgs),
     /// Print a scenario with every default written out.
     Show(ScenarioArgs),
+    /// Hold the simulator against a table of measured transfers.
+    Validate(ValidateArgs),
     /// List the scenarios that come with the program.
     List,
     /// Run the scenario on standard input and print its digest: the second process of `run --verify`.
@@ -121,6 +127,56 @@ pub struct RunArgs {
     /// Say on standard error what will run, and how fast it ran.
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+/// Which measurements, and how close is close enough.
+#[derive(clap::Args, Debug)]
+pub struct ValidateArgs {
+    /// Comma-separated values, one row per measured transfer; validation/README.md describes the columns.
+    #[arg(value_name = "TABLE")]
+    pub table: PathBuf,
+    /// Which configurations, such as `controller=cubic|reno,loss<=1,round_trips>=10`.
+    #[arg(long, value_name = "CONDITIONS")]
+    #[arg(
+        long_help = "Which configurations: conditions joined by commas, all of which must hold. \
+        Words (=, !=, alternatives with |): config, controller, loss_model, buffers. \
+        Numbers (also <, <=, >, >=): loss in percent, jitter and rtt in ms, rate in Mbit/s, streams, bytes, \
+        round_trips (measured median over round trip)"
+    )]
+    pub filter: Option<Filter>,
+    /// Simulated runs of each configuration in which chance plays a part.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub seeds: u32,
+    /// What the measuring hosts add to each way, such as `23 us` [default: derived from the table's handshakes].
+    #[arg(long, value_name = "TIME")]
+    pub host_delay: Option<Span>,
+    /// What the errors must keep, such as `median=3%,p90=20%,inside=none`.
+    #[arg(long, value_name = "BOUNDS")]
+    #[arg(
+        long_help = "What the errors must keep [default: median=3%,p90=12%,clean=3%,inside=90%]. What is not \
+        named keeps its default; `none` leaves one out. median, p90, worst: of all configurations; clean: the \
+        worst without loss and jitter; inside: share of the lossy ones whose measured median lies inside the \
+        simulated quartiles, each moved outwards by 10 % of itself"
+    )]
+    pub tolerance: Option<Tolerances>,
+    /// Print the scenario of this configuration instead, for `longhaul run`.
+    #[arg(long, value_name = "CONFIG", conflicts_with_all = ["filter", "seeds", "tolerance", "json", "csv", "plot", "quiet", "threads"])]
+    pub emit: Option<String>,
+    /// Everything, in exact numbers.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub json: Option<PathBuf>,
+    /// One line per configuration.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub csv: Option<PathBuf>,
+    /// Predicted against measured times, as SVG.
+    #[arg(long, value_name = "FILE.svg", help_heading = "Results")]
+    pub plot: Option<PathBuf>,
+    /// Threads [default: one per processor]. They change no result.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print only the verdict. No progress.
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 /// The second process of `run --verify`.

@@ -11,6 +11,7 @@ use longhaul_scenarios::source::ReadError;
 
 use crate::replica::ReplicaError;
 use crate::reproduce;
+use crate::validate::ValidateError;
 
 /// How the program ends. The numbers are documented and never change their meaning; 6 to 9 are reserved for
 /// golden mismatch, untrustworthy replay, missing privilege and failed sweep points.
@@ -21,11 +22,11 @@ pub enum Exit {
     Passed = 0,
     /// A bug in this program. The message ends with the command that reproduces it.
     Internal = 1,
-    /// A wrong command line, an invalid scenario, or output that cannot be written.
+    /// A wrong command line, an invalid scenario or table, or output that cannot be written.
     Usage = 2,
-    /// A critical assertion failed.
+    /// A critical assertion failed, or a tolerance was missed.
     AssertionFailed = 3,
-    /// No assertion failed, but one has too little data to tell.
+    /// No assertion failed, but one has too little data to tell; or there was no tolerance to judge.
     Inconclusive = 4,
     /// Two runs of the same scenario and seed differed.
     Nondeterminism = 5,
@@ -80,6 +81,9 @@ pub enum Failure {
         /// Events of the run.
         events: u64,
     },
+    /// No validation.
+    #[error(transparent)]
+    Validate(#[from] ValidateError),
     /// Signal handlers.
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),

@@ -23,6 +23,7 @@ mod replica;
 mod reproduce;
 mod run;
 mod show;
+mod validate;
 mod verify;
 
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ fn dispatch(args: &Args) -> Exit {
         Verb::Check(verb) => check::check(verb, colour),
         Verb::Show(verb) => show::show(verb),
         Verb::List => list::list(),
+        Verb::Validate(verb) => validate::validate(verb, colour),
         Verb::Digest(verb) => digest::digest(verb),
     };
     result.unwrap_or_else(|failure: Failure| {

@@ -1,4 +1,4 @@
-//! How far a run has got, on standard error: a bar on a terminal, else a line every ten seconds.
+//! How far a run, or a set of runs, has got, on standard error: a bar on a terminal, else a line every ten seconds.
 
 #![expect(
     clippy::disallowed_types,
@@ -7,6 +7,7 @@
 )]
 
 use std::io::{self, IsTerminal};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -92,6 +93,60 @@ impl Progress {
             human::factor(now.as_ns(), wall_ns),
             human::count(u64::try_from(per_s).unwrap_or(u64::MAX))
         )
+    }
+
+    /// Takes the bar off the screen.
+    pub fn clear(&self) {
+        if let Display::Bar(bar) = &self.display {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Watches a set of runs that several threads work off.
+pub struct Counter {
+    display: Display,
+    shown: Mutex<Instant>,
+}
+
+impl Counter {
+    /// Starts to watch; in silence if `quiet`.
+    pub fn new(quiet: bool) -> Counter {
+        let display = if quiet {
+            Display::Off
+        } else if io::stderr().is_terminal() {
+            let style =
+                ProgressStyle::with_template("[{bar:30}] {pos} of {len} runs").expect("a valid template");
+            Display::Bar(ProgressBar::new(0).with_style(style.progress_chars("=> ")))
+        } else {
+            Display::Lines
+        };
+        Counter {
+            display,
+            shown: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Shows that `done` of `all` runs have finished, if it is time to.
+    pub fn show(&self, done: u64, all: u64) {
+        match &self.display {
+            Display::Off => {}
+            Display::Bar(bar) => {
+                bar.set_length(all);
+                bar.set_position(done);
+            }
+            Display::Lines => {
+                // A thread that panicked leaves nothing half done here.
+                let mut shown = self
+                    .shown
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                if shown.elapsed() >= BETWEEN_LINES {
+                    *shown = Instant::now();
+                    output::note(&format!("longhaul: {done} of {all} runs\n"));
+                }
+            }
+        }
     }
 
     /// Takes the bar off the screen.

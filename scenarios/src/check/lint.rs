@@ -12,7 +12,7 @@ use crate::diagnose::{Diagnostic, Sink, approximate};
 use crate::metric::Subject;
 use crate::path::locate;
 use crate::schema::{
-    Amount, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, Scenario, Scope, Start, Tcp,
+    Amount, Controller, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, Scenario, Scope, Start, Tcp,
 };
 use crate::syntax::Node;
 
@@ -36,6 +36,7 @@ pub fn lint(root: &Node, scenario: &Scenario, link_entries: &[usize], sink: &mut
     lint.regions_and_vms();
     lint.assertions();
     lint.transport();
+    lint.controllers();
 }
 
 struct Lint<'a> {
@@ -287,6 +288,24 @@ impl Lint<'_> {
             if samples < needed {
                 let message = format!("always inconclusive: wants {needed} samples, there are {samples}");
                 self.warn(&format!("assertions[{index}].statistic"), message);
+            }
+        }
+    }
+
+    /// Settings of TCP that its controller does not look at.
+    fn controllers(&mut self) {
+        let scenario = self.scenario;
+        let migrations = scenario.migrations.iter().map(|m| m.transport.tcp).enumerate();
+        let transfers = scenario.transfers.iter().map(|t| t.tcp).enumerate();
+        let migrations =
+            migrations.map(|(i, tcp)| ("migrations", i, &["transport", "tcp", "hystart"][..], tcp));
+        let transfers = transfers.map(|(i, tcp)| ("transfers", i, &["tcp", "hystart"][..], tcp));
+        for (list, index, fields, tcp) in migrations.chain(transfers) {
+            if tcp.controller == Controller::Reno && self.written(list, index, fields) {
+                self.warn(
+                    &format!("{list}[{index}].{}", fields.join(".")),
+                    "Reno has no HyStart, so `hystart` has no effect".to_owned(),
+                );
             }
         }
     }

@@ -71,7 +71,7 @@ pub fn link(cx: &mut Context, at: &At) -> Option<Vec<Link>> {
     let rate = fields.required(cx, "rate", rate);
     let loss = fields.optional(cx, "loss", Loss::None, laws::loss);
     let jitter = fields.optional(cx, "jitter", Jitter::None, laws::jitter);
-    let reorder = fields.optional(cx, "reorder", false, value::truth);
+    let reorder = fields.optional(cx, "reorder", false, value::boolean);
     let duplicate = fields.optional(cx, "duplicate", Probability::ZERO, value::quantity);
     let corrupt = fields.optional(cx, "corrupt", Probability::ZERO, value::quantity);
     let changes = fields.optional(cx, "changes", Vec::new(), laws::changes);

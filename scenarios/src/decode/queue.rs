@@ -120,7 +120,7 @@ fn codel(cx: &mut Context, at: &At) -> Option<Queue> {
     let limit_packets = fields.optional(cx, "limit", default.limit_packets, packets);
     let target = fields.optional(cx, "target", default.target, positive_span);
     let interval = fields.optional(cx, "interval", default.interval, positive_span);
-    let ecn = fields.optional(cx, "ecn", default.ecn, value::truth);
+    let ecn = fields.optional(cx, "ecn", default.ecn, value::boolean);
     Some(Queue::CoDel(CoDel {
         limit_packets: limit_packets?,
         target: target?,
@@ -152,7 +152,7 @@ fn fq_codel(cx: &mut Context, at: &At) -> Option<Queue> {
     let memory_limit = fields.optional(cx, "memory_limit", default.memory_limit, size);
     let target = fields.optional(cx, "target", default.target, positive_span);
     let interval = fields.optional(cx, "interval", default.interval, positive_span);
-    let ecn = fields.optional(cx, "ecn", default.ecn, value::truth);
+    let ecn = fields.optional(cx, "ecn", default.ecn, value::boolean);
     Some(Queue::FqCoDel(FqCoDel {
         flows: flows?,
         quantum: quantum?,

@@ -1,6 +1,7 @@
 //! The transport of migrations and the TCP of everything: partial settings over what is around them.
 
 use longhaul_core::units::ByteSize;
+use longhaul_tcp::Config;
 
 use crate::schema::{Controller, Tcp, Transport};
 
@@ -25,6 +26,9 @@ pub const DEFAULT: Transport = Transport {
         autotuning: true,
         ecn: false,
         class: 0,
+        initial_window: 10,
+        hystart: true,
+        segmentation_offload: false,
     },
 };
 
@@ -79,29 +83,35 @@ pub fn streams(cx: &mut Context, at: &At) -> Option<u32> {
 
 /// TCP settings; what they do not say is as in `base`.
 pub fn tcp(cx: &mut Context, at: &At, base: Tcp) -> Option<Tcp> {
-    let fields = Fields::of(
-        cx,
-        at,
-        "tcp",
-        None,
-        &[
-            "controller",
-            "send_buffer",
-            "notsent_lowat",
-            "receive_buffer",
-            "autotuning",
-            "ecn",
-            "class",
-        ],
-    )?;
+    let known = [
+        "controller",
+        "send_buffer",
+        "notsent_lowat",
+        "receive_buffer",
+        "autotuning",
+        "ecn",
+        "class",
+        "initial_window",
+        "hystart",
+        "segmentation_offload",
+    ];
+    let fields = Fields::of(cx, at, "tcp", None, &known)?;
     let buffer = |cx: &mut Context, at: &At| value::quantity_within(cx, at, &BUFFER.0, &BUFFER.1);
     let controller = fields.optional(cx, "controller", base.controller, controller);
     let send_buffer = fields.optional(cx, "send_buffer", base.send_buffer, buffer);
     let notsent_lowat = fields.optional(cx, "notsent_lowat", base.notsent_lowat, buffer);
     let receive_buffer = fields.optional(cx, "receive_buffer", base.receive_buffer, buffer);
-    let autotuning = fields.optional(cx, "autotuning", base.autotuning, value::truth);
-    let ecn = fields.optional(cx, "ecn", base.ecn, value::truth);
+    let autotuning = fields.optional(cx, "autotuning", base.autotuning, value::boolean);
+    let ecn = fields.optional(cx, "ecn", base.ecn, value::boolean);
     let class = fields.optional(cx, "class", base.class, class_number);
+    let initial_window = fields.optional(cx, "initial_window", base.initial_window, initial_window);
+    let hystart = fields.optional(cx, "hystart", base.hystart, value::boolean);
+    let segmentation_offload = fields.optional(
+        cx,
+        "segmentation_offload",
+        base.segmentation_offload,
+        value::boolean,
+    );
     Some(Tcp {
         controller: controller?,
         send_buffer: send_buffer?,
@@ -110,7 +120,17 @@ pub fn tcp(cx: &mut Context, at: &At, base: Tcp) -> Option<Tcp> {
         autotuning: autotuning?,
         ecn: ecn?,
         class: class?,
+        initial_window: initial_window?,
+        hystart: hystart?,
+        segmentation_offload: segmentation_offload?,
     })
+}
+
+/// Segments that may be in flight before the first ACK.
+fn initial_window(cx: &mut Context, at: &At) -> Option<u32> {
+    let range = Config::INITIAL_WINDOW;
+    let segments = value::integer(cx, at, u64::from(*range.start()), u64::from(*range.end()))?;
+    Some(u32::try_from(segments).expect("within a range of u32"))
 }
 
 fn controller(cx: &mut Context, at: &At) -> Option<Controller> {

@@ -131,10 +131,10 @@ pub fn integer(cx: &mut Context, at: &At, least: u64, most: u64) -> Option<u64> 
     }
 }
 
-/// `true` or `false`.
-pub fn truth(cx: &mut Context, at: &At) -> Option<bool> {
-    match &at.node.kind {
-        Kind::Bool(value) => Some(*value),
+/// A truth value. `--set path=true` needs no quotes, and neither does a file.
+pub fn boolean(cx: &mut Context, at: &At) -> Option<bool> {
+    match at.node.kind {
+        Kind::Bool(value) => Some(value),
         _ => cx.refuse(
             at,
             format!("`true` or `false` is expected, found {}", at.node.describe()),

@@ -325,6 +325,9 @@ fn tcp_config(settings: Tcp) -> tcp::Config {
         receive_buffer: settings.receive_buffer.as_bytes(),
         autotuning: settings.autotuning,
         ecn: settings.ecn,
+        initial_window_segments: settings.initial_window,
+        hystart: settings.hystart,
+        segmentation_offload: settings.segmentation_offload,
         ..tcp::Config::default()
     }
 }

@@ -292,6 +292,14 @@ fn machines_and_work() {
                 "(name: \"m0\", vm: \"vm0\", to: \"south\", transport: (tcp: (send_buffer: \"2 GiB\"))),"
             ),
             (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", transport: (tcp: (initial_window: 0))),"
+            ),
+            (
+                m0,
+                "(name: \"m0\", vm: \"vm0\", to: \"south\", transport: (tcp: (hystart: 1))),"
+            ),
+            (
                 "assertions: [",
                 "transfers: [(name: \"t\", from: \"north\", to: \"north\", size: \"1 MB\")], assertions: ["
             ),
@@ -358,6 +366,10 @@ fn doubts() {
             (
                 "to: \"south\"),",
                 "to: \"south\", transport: (window: \"1 MiB\")),"
+            ),
+            (
+                "to: \"south\"),",
+                "to: \"south\", transport: (tcp: (controller: Reno, hystart: true))),"
             ),
             ("statistic: Max", "statistic: P95"),
         ],

@@ -12,6 +12,7 @@
 //! | [`tape`] | a machine's recorded inputs and outputs, fed back offline |
 //! | [`schedule`] | how the environment asks for events without seeing the engine |
 //! | [`record`] | what a run leaves behind, with its format version |
+//! | [`validation`] | what a comparison with measurements leaves behind |
 //!
 //! Nothing here reads a clock, a file, the environment or the order of a hash map.
 
@@ -25,6 +26,7 @@ pub mod tape;
 pub mod text;
 pub mod time;
 pub mod units;
+pub mod validation;
 
 /// Version of the models. The same scenario, seed and model version give the same bytes; a change that
 /// moves any golden bumps it and says why in the changelog.

@@ -1,0 +1,146 @@
+//! Runs the scenarios of many configurations and seeds in parallel.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use longhaul_core::time::Span;
+use longhaul_scenarios::diagnose::Diagnostics;
+use longhaul_scenarios::load;
+use longhaul_scenarios::run::{RunOptions, Simulation};
+use longhaul_scenarios::source::Source;
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
+use thiserror::Error;
+
+use crate::table::Configuration;
+use crate::testbed::{self, Testbed};
+
+/// Events between two looks at whether to end: some tens of milliseconds.
+const BATCH: u64 = 1 << 16;
+
+/// Sees how far the simulation has got. Called from several threads.
+pub trait Watch: Sync {
+    /// `done` of `all` runs have finished.
+    fn progress(&self, done: u64, all: u64);
+    /// Whether to give everything up.
+    fn wants_end(&self) -> bool;
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn progress(&self, _done: u64, _all: u64) {}
+    fn wants_end(&self) -> bool {
+        false
+    }
+}
+
+/// Why there are no results.
+#[derive(Debug, Error)]
+pub enum SimulateError {
+    /// The scenario language refuses a configuration.
+    #[error("line {line}: configuration {configuration} makes no scenario:\n{reason}")]
+    Refused {
+        /// The configuration.
+        configuration: String,
+        /// Line of its first row.
+        line: u64,
+        /// What the language says.
+        reason: Box<Diagnostics>,
+    },
+    /// The watch wanted an end.
+    #[error("interrupted")]
+    Ended,
+    /// The system gives no threads.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// One run of one configuration.
+struct Job<'a> {
+    text: &'a str,
+    configuration: &'a Configuration,
+    seed: u64,
+}
+
+/// The completion times of every configuration, in the order of the list and of the seeds; `None` instead of
+/// the times if the simulator does not model the configuration, instead of one time if that run did not finish.
+///
+/// # Errors
+/// See [`SimulateError`].
+pub fn simulate(
+    configurations: &[&Configuration],
+    testbed: &Testbed,
+    seeds: u32,
+    threads: usize,
+    watch: &dyn Watch,
+) -> Result<Vec<Option<Vec<Option<Span>>>>, SimulateError> {
+    let texts: Vec<Option<String>> = configurations
+        .iter()
+        .map(|configuration| testbed::scenario(configuration, testbed))
+        .collect();
+    let mut jobs = Vec::new();
+    for (configuration, text) in configurations.iter().zip(&texts) {
+        let Some(text) = text else { continue };
+        let first = testbed::first_seed(configuration);
+        jobs.extend((0..runs_of(configuration, seeds)).map(|run| Job {
+            text,
+            configuration,
+            seed: first.wrapping_add(u64::from(run)),
+        }));
+    }
+    let (all, done) = (jobs.len() as u64, AtomicU64::new(0));
+    watch.progress(0, all);
+    let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).build()?;
+    let times: Vec<Option<Span>> = pool.install(|| {
+        // Runs differ a thousandfold in length, so each is handed out by itself.
+        let times = jobs.par_iter().with_max_len(1).map(|job| {
+            let time = run(job, watch);
+            watch.progress(done.fetch_add(1, Ordering::Relaxed) + 1, all);
+            time
+        });
+        times.collect::<Result<Vec<_>, SimulateError>>()
+    })?;
+    let mut times = times.into_iter();
+    let results = configurations.iter().zip(&texts).map(|(configuration, text)| {
+        let runs = runs_of(configuration, seeds) as usize;
+        text.as_ref().map(|_| times.by_ref().take(runs).collect())
+    });
+    Ok(results.collect())
+}
+
+/// Where nothing is random, one run says it all.
+fn runs_of(configuration: &Configuration, seeds: u32) -> u32 {
+    if configuration.parameters.is_random() {
+        seeds
+    } else {
+        1
+    }
+}
+
+/// Runs one scenario to its end; `None` if the transfer did not complete.
+fn run(job: &Job, watch: &dyn Watch) -> Result<Option<Span>, SimulateError> {
+    let source = Source {
+        name: format!("configuration {}", job.configuration.name),
+        text: job.text.to_owned(),
+        base_dir: std::path::PathBuf::new(),
+    };
+    let loaded = load(&source, &[], Some(job.seed)).map_err(|reason| SimulateError::Refused {
+        configuration: job.configuration.name.clone(),
+        line: job.configuration.line,
+        reason: Box::new(reason),
+    })?;
+    let mut simulation = Simulation::build(&loaded, RunOptions::default())
+        .expect("a checked scenario without memory images can be built");
+    loop {
+        if watch.wants_end() {
+            return Err(SimulateError::Ended);
+        }
+        if !simulation.advance(BATCH) {
+            break;
+        }
+    }
+    let record = simulation.finish(false).record;
+    Ok(record.transfers[0].completion_ns.map(Span::from_ns))
+}
