@@ -49,6 +49,10 @@
 //! | SACK scoreboard, RACK, loss probes | `send` | RFC 2018, 2883, 8985, `tcp_recovery.c` |
 //! | window reduction (PRR), restart after idle, window validation | `send` | RFC 6937, 2861, `tcp_input.c` |
 //! | Reno, CUBIC, HyStart | `congestion` | RFC 5681, 9438, `tcp_cubic.c` |
+//! | BBR v1: Startup to ProbeRtt, policers, ACK aggregation, its own recovery | `congestion::bbr` | `tcp_bbr.c` |
+//! | delivery-rate samples, application-limited phases | `send::rate` | `tcp_rate.c` |
+//! | pacing by TCP itself, for BBR alone as in Linux | `send::pacing` | `tcp_pacing_check`, `tcp_update_skb_after_send` |
+//! | explicit congestion notification, if [`Config::ecn`] | `ecn` | RFC 3168, `tcp_ecn_check_ce`, `tcp_enter_cwr` |
 //! | the offered window and how it grows | `autotuning` | `tcp_rcv_space_adjust`, `tcp_grow_window` |
 //! | delayed, quick and thinned ACKs | `delayed_ack` | `tcp_output.c`, `tcp_input.c` |
 //! | bursts of segmentation offload | `send::burst` | `tcp_tso_autosize`, `tcp_tso_should_defer` |
@@ -62,7 +66,10 @@
 //! - Autotuning of buffers, and the memory that Linux counts beside payload: see [`Config`].
 //! - A reader that lags: the application reads at once, so the window closes only by what is out of order. Hence
 //!   no zero-window probes either; a foreign peer that closes its window for good stalls the sender for good.
-//! - ECN, pacing (CUBIC and Reno do not pace in Linux), keepalive, TIME-WAIT, SACK reneging, path MTU discovery.
+//! - A queue that paces (`fq`) and its delivery times in the future; TCP small queues: under a `netem` of the
+//!   sender's own they bind nothing (it orphans what it delays), nor where the device is faster than the path.
+//! - BBR's larger share of the send buffer (`sndbuf_expand`): the buffer is there in full.
+//! - Accurate ECN, DCTCP, ECN on control packets; keepalive, TIME-WAIT, SACK reneging, path MTU discovery.
 
 pub mod config;
 pub mod connection;

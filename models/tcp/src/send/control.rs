@@ -90,6 +90,16 @@ impl Sender {
         }
     }
 
+    /// A reduction was needless.
+    pub(super) fn tell_control_of_undo(&mut self, now: Instant) {
+        if self.congestion.rules_window() {
+            let situation = self.situation(now);
+            if let Congestion::Bbr(bbr) = &mut self.congestion {
+                bbr.on_undo(&situation);
+            }
+        }
+    }
+
     /// The application writes: if everything before has left, the rate up to here was its own
     /// (`tcp_rate_check_app_limited`).
     pub(super) fn note_app_limited(&mut self) {

@@ -182,6 +182,11 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_in_flight_takes_less_than_a_hundred_bytes() {
+        assert!(size_of::<Packet>() + size_of::<Departure>() < 100);
+    }
+
+    #[test]
     fn a_steady_flow_is_measured_at_its_rate() {
         let mut sampler = RateSampler::new();
         // A packet per millisecond, each delivered 50 ms later.

@@ -171,11 +171,11 @@ impl Sender {
             self.enter_recovery();
             return Resume::Lost;
         }
-        if findings.congestion_echoed {
-            self.enter_reduced();
-        }
         if !self.any_resent() {
             self.undo.on_repaired();
+        }
+        if findings.congestion_echoed {
+            self.enter_reduced();
         }
         self.settle();
         Resume::New

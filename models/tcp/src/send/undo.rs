@@ -114,8 +114,16 @@ impl Sender {
             self.board.unmark_lost();
         }
         if let Some(ssthresh) = self.undo.ssthresh {
-            self.window.cwnd = self.window.cwnd.max(self.reduction.prior_cwnd);
-            self.window.ssthresh = self.window.ssthresh.max(ssthresh);
+            if self.congestion.rules_window() {
+                self.tell_control_of_undo(now);
+            } else {
+                self.window.cwnd = self.window.cwnd.max(self.reduction.prior_cwnd);
+            }
+            if ssthresh > self.window.ssthresh {
+                self.window.ssthresh = ssthresh;
+                // The peer need not hear of what did not happen (`tcp_ecn_withdraw_cwr`).
+                self.reduction_notice = false;
+            }
         }
         self.usage.full_at = now;
         self.undo.marker = None;

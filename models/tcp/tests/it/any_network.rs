@@ -21,6 +21,7 @@ struct Chaos {
     loss: Probability,
     repeat: Probability,
     mark: Probability,
+    refuse: Probability,
     spread: Span,
 }
 
@@ -47,6 +48,10 @@ impl Chaos {
             };
             if segment.ecn_capable() && self.stream.chance(self.mark) {
                 segment.mark_congestion();
+            }
+            if self.stream.chance(self.refuse) {
+                self.ends[end].on_local_drop(now);
+                continue;
             }
             let copies = 1 + u64::from(self.stream.chance(self.repeat));
             for _ in 0..copies {
@@ -101,6 +106,7 @@ proptest! {
         segmentation_offload in any::<bool>(),
         ecn in any::<[bool; 2]>(),
         mark in 0u64..100,
+        refuse in 0u64..25,
     ) {
         let config =
             Config { send_buffer, receive_buffer, controller, segmentation_offload, seed, ..Config::default() };
@@ -119,6 +125,7 @@ proptest! {
             loss: percent(loss),
             repeat: percent(repeat),
             mark: percent(mark),
+            refuse: percent(refuse),
             spread: Span::from_us(spread_us),
         };
         chaos.run([bytes.0, bytes.1]);

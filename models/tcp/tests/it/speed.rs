@@ -64,7 +64,7 @@ fn cost(config: Config, packets_in_flight: usize, loss: Probability, total: u64)
 #[test]
 #[ignore = "measures; needs a release build and a quiet machine"]
 fn speed_of_the_hot_path() {
-    for controller in [Controller::Reno, Controller::Cubic] {
+    for controller in [Controller::Reno, Controller::Cubic, Controller::Bbr] {
         for (in_flight, loss_ppm) in [
             (100, 0),
             (10_000, 0),

@@ -11,7 +11,7 @@
 //! | ProbeBandwidth | [`cycle`] | |
 //! | ProbeRtt, when the smallest RTT is ten seconds old | 1, with a window of four | after 200 ms and a round |
 //!
-//! [`window`] is the cap on what is in flight, [`policer`] the long-term bandwidth, [`aggregation`] the allowance
+//! [`probe_rtt`] follows the smallest RTT, [`window`] is the cap on what is in flight, [`policer`] the long-term bandwidth, [`aggregation`] the allowance
 //! for ACKs that come in heaps.
 //!
 //! BBR v1 takes no notice of ECN.
@@ -21,25 +21,23 @@ mod bandwidth;
 mod cycle;
 mod max_filter;
 mod policer;
+mod probe_rtt;
 mod window;
 
 use longhaul_core::random::Stream;
 use longhaul_core::time::Span;
 
 use super::{RateSample, Repair, Situation, Window};
-use crate::timer::{HZ, jiffies};
+use crate::timer::jiffies;
 use aggregation::Aggregation;
 use bandwidth::{Bandwidth, GAIN_UNIT};
 use cycle::Cycle;
 use max_filter::MaxFilter;
 use policer::{Finding, Policer};
-use window::LEAST_WINDOW;
+use probe_rtt::ProbeRtt;
 
 /// Rounds over which the largest delivery rate counts.
 const BANDWIDTH_ROUNDS: u64 = 10;
-/// Jiffies after which the smallest RTT is measured anew (10 s), and how long that takes (200 ms).
-const MIN_RTT_JIFFIES: u64 = 10 * HZ;
-const PROBE_RTT_JIFFIES: u64 = HZ / 5;
 /// 2/ln 2, the least gain that doubles the rate every round trip, and its inverse.
 const HIGH_GAIN: u64 = GAIN_UNIT * 2885 / 1000 + 1;
 const DRAIN_GAIN: u64 = GAIN_UNIT * 1000 / 2885;
@@ -67,14 +65,6 @@ struct FullPipe {
     /// Bandwidth when it last grew, and rounds since.
     bandwidth: Bandwidth,
     rounds: u32,
-}
-
-/// The short stay in ProbeRtt.
-#[derive(Clone, Copy, Debug, Default)]
-struct ProbeRtt {
-    /// The last jiffy of it, once little enough is in flight.
-    until: Option<u64>,
-    round_done: bool,
 }
 
 /// State of the controller.
@@ -279,51 +269,6 @@ impl Bbr {
         }
     }
 
-    /// Follows the smallest RTT, and goes to measure it anew when it is old. Returns whether it is being measured.
-    fn take_rtt(&mut self, window: &mut Window, situation: &Situation, sample: &RateSample) -> bool {
-        let now = jiffies(situation.now);
-        let expired = now > self.min_rtt_at + MIN_RTT_JIFFIES;
-        if let Some(rtt) = sample.rtt
-            && (rtt <= self.min_rtt || (expired && !sample.ack_delayed))
-        {
-            self.min_rtt = rtt;
-            self.min_rtt_at = now;
-        }
-        if expired && !self.restarting && self.mode != Mode::ProbeRtt {
-            self.mode = Mode::ProbeRtt;
-            self.save_window(window);
-            self.probe_rtt = ProbeRtt::default();
-        }
-        let dips = self.mode == Mode::ProbeRtt;
-        if dips {
-            if self.probe_rtt.until.is_some() {
-                self.probe_rtt.round_done |= self.round_start;
-                if self.probe_rtt.round_done {
-                    self.check_probe_rtt_done(window, situation);
-                }
-            } else if situation.in_flight <= LEAST_WINDOW {
-                self.probe_rtt.until = Some(now + PROBE_RTT_JIFFIES);
-                self.round_end = situation.delivered;
-            }
-        }
-        self.restarting &= sample.delivered == 0;
-        dips
-    }
-
-    fn check_probe_rtt_done(&mut self, window: &mut Window, situation: &Situation) {
-        let now = jiffies(situation.now);
-        if self.probe_rtt.until.is_none_or(|until| now <= until) {
-            return;
-        }
-        self.min_rtt_at = now;
-        window.cwnd = window.cwnd.max(self.saved_window);
-        if self.full_pipe.reached {
-            self.enter_probe_bandwidth(situation);
-        } else {
-            self.mode = Mode::Startup;
-        }
-    }
-
     fn set_gains(&mut self) {
         (self.pacing_gain, self.window_gain) = match self.mode {
             Mode::Startup => (HIGH_GAIN, HIGH_GAIN),
@@ -373,5 +318,12 @@ impl Bbr {
             ..RateSample::default()
         };
         self.look_for_policer(situation, &loss);
+    }
+
+    /// A reduction was needless: what it hid of the bandwidth is looked for again (`bbr_undo_cwnd`).
+    pub(crate) fn on_undo(&mut self, situation: &Situation) {
+        self.full_pipe.bandwidth = Bandwidth::ZERO;
+        self.full_pipe.rounds = 0;
+        self.policer.reset(situation);
     }
 }
