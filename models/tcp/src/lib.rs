@@ -46,7 +46,7 @@
 //! | --- | --- | --- |
 //! | handshake, FIN, RST, their retries | [`connection`] | RFC 9293, `tcp_input.c` |
 //! | RTT, timeout, backoff, the kernel's timer wheel | `rtt`, `timer` | RFC 6298, `tcp_rtt_estimator`, `kernel/time/timer.c` |
-//! | SACK scoreboard, RACK, loss probes | `send` | RFC 2018, 2883, 8985, `tcp_recovery.c` |
+//! | SACK scoreboard, RACK and its adaptation to reordering, loss probes | `send` | RFC 2018, 2883, 8985, `tcp_recovery.c` |
 //! | window reduction (PRR), restart after idle, window validation | `send` | RFC 6937, 2861, `tcp_input.c` |
 //! | Reno, CUBIC, HyStart | `congestion` | RFC 5681, 9438, `tcp_cubic.c` |
 //! | BBR v1: Startup to ProbeRtt, policers, ACK aggregation, its own recovery | `congestion::bbr` | `tcp_bbr.c` |
@@ -55,15 +55,15 @@
 //! | explicit congestion notification, if [`Config::ecn`] | `ecn` | RFC 3168, `tcp_ecn_check_ce`, `tcp_enter_cwr` |
 //! | the offered window and how it grows | `autotuning` | `tcp_rcv_space_adjust`, `tcp_grow_window` |
 //! | delayed, quick and thinned ACKs | `delayed_ack` | `tcp_output.c`, `tcp_input.c` |
+//! | taking back needless reductions (DSACK, Eifel, F-RTO) | `send::undo` | RFC 3522, 3708, 5682, `tcp_try_undo_*`, `tcp_process_loss` |
 //! | bursts of segmentation offload | `send::burst` | `tcp_tso_autosize`, `tcp_tso_should_defer` |
 //! | what the sender's own queue refuses or still holds | [`Connection::on_local_drop`], [`Connection::on_local_queue`] | `tcp_enter_cwr`, `skb_still_in_host_queue` |
 //!
 //! # What is not
 //!
-//! - Undoing a window reduction that turned out needless (Eifel, DSACK), F-RTO, adaptation of RACK's window to
-//!   DSACKs: after reordering or a spurious timeout this sender is slower than Linux.
 //! - Nagle's algorithm: a last short segment leaves at once when nothing else is queued.
-//! - Autotuning of buffers, and the memory that Linux counts beside payload: see [`Config`].
+//! - Growth of the send buffer, which in Linux stays ahead of the window, and the memory that Linux counts beside
+//!   payload: a packet is taken to cost twice its payload (see [`Config`]).
 //! - A reader that lags: the application reads at once, so the window closes only by what is out of order. Hence
 //!   no zero-window probes either; a foreign peer that closes its window for good stalls the sender for good.
 //! - A queue that paces (`fq`) and its delivery times in the future; TCP small queues: under a `netem` of the

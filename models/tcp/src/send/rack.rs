@@ -234,3 +234,61 @@ impl Rack {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Span = Span::from_ms(80);
+
+    fn window(rack: &Rack) -> Span {
+        rack.window(false, 0, RTT, RTT)
+    }
+
+    #[test]
+    fn the_window_is_a_quarter_of_the_rtt_and_nothing_once_loss_is_likely() {
+        let mut rack = Rack::new();
+        assert_eq!(window(&rack), RTT / 4);
+        assert_eq!(rack.window(false, 3, RTT, RTT), Span::ZERO);
+        assert_eq!(rack.window(true, 0, RTT, RTT), Span::ZERO);
+        rack.on_reordering(0, 5 * 1448, 1448);
+        assert_eq!(rack.window(true, 3, RTT, RTT), RTT / 4);
+    }
+
+    #[test]
+    fn duplicates_widen_the_window_once_per_round_trip_and_up_to_the_rtt() {
+        let mut rack = Rack::new();
+        rack.on_duplicate();
+        rack.adapt_window(10);
+        assert_eq!(window(&rack), RTT / 4, "nothing was out of order");
+        rack.on_reordering(0, 5 * 1448, 1448);
+        rack.on_duplicate();
+        rack.adapt_window(10);
+        assert_eq!(window(&rack), RTT / 2);
+        rack.on_duplicate();
+        rack.adapt_window(12);
+        assert_eq!(window(&rack), RTT / 2, "that was sent before the change");
+        for order in [20, 30, 40] {
+            rack.latest = (order, 0);
+            rack.on_duplicate();
+            rack.adapt_window(order);
+        }
+        assert_eq!(window(&rack), RTT);
+    }
+
+    #[test]
+    fn sixteen_recoveries_without_duplicates_forget_the_wider_window() {
+        let mut rack = Rack::new();
+        rack.on_reordering(0, 5 * 1448, 1448);
+        rack.on_duplicate();
+        rack.adapt_window(10);
+        for _ in 0..15 {
+            rack.on_recovery_over();
+            rack.adapt_window(10);
+        }
+        assert_eq!(window(&rack), RTT / 2);
+        rack.on_recovery_over();
+        rack.adapt_window(10);
+        assert_eq!(window(&rack), RTT / 4);
+    }
+}

@@ -212,3 +212,46 @@ impl Sender {
         Resume::Lost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_ms(ms: u64) -> Instant {
+        Instant::ZERO + Span::from_ms(ms)
+    }
+
+    fn reduced() -> Undo {
+        Undo {
+            marker: Some(1_000),
+            ..Undo::default()
+        }
+    }
+
+    #[test]
+    fn duplicates_refute_a_reduction_once_they_cover_everything_sent_again() {
+        let mut undo = reduced();
+        assert!(!undo.all_were_duplicates(), "nothing was sent again yet");
+        undo.on_resent(at_ms(100), 2);
+        undo.on_duplicate(2_448, 1);
+        assert!(!undo.all_were_duplicates());
+        undo.on_duplicate(900, 1);
+        assert!(!undo.all_were_duplicates(), "that was before the reduction");
+        undo.on_duplicate(3_896, 1);
+        assert!(undo.all_were_duplicates());
+        undo.forget();
+        assert!(!undo.all_were_duplicates());
+    }
+
+    #[test]
+    fn an_echo_from_before_the_first_retransmission_refutes_a_reduction() {
+        let mut undo = reduced();
+        assert!(!undo.is_refuted(at_ms(50)));
+        undo.on_resent(at_ms(100), 1);
+        undo.on_resent(at_ms(200), 1);
+        assert!(undo.is_refuted(at_ms(99)));
+        // Within the same tick nobody can tell.
+        assert!(!undo.is_refuted(at_ms(100)));
+        assert!(!undo.is_refuted(Instant::ZERO), "no timestamp");
+    }
+}

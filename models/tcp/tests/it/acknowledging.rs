@@ -1,6 +1,7 @@
 //! When the receiver acknowledges, and what it says.
 
 use longhaul_core::time::{Instant, Span};
+use longhaul_tcp::Config;
 
 use crate::harness::{Link, Network, Sighting, reno};
 
@@ -24,6 +25,27 @@ fn sixteen_segments_are_acknowledged_one_by_one_and_then_every_second() {
     let steps = steps(&network);
     assert_eq!(steps[..16], [SEGMENT; 16]);
     assert_eq!(steps[16..], [2 * SEGMENT; 27]);
+}
+
+#[test]
+fn while_the_window_grows_every_segment_is_acknowledged_by_itself() {
+    let config = Config {
+        autotuning: true,
+        ..reno()
+    };
+    let mut network = Network::new(Link::new(Some(100), RTT), config, config, 1, 1_000 * SEGMENT)
+        .left_open()
+        .recorded();
+    assert!(network.run(Span::from_s(10)));
+    let steps = steps(&network);
+    let single = steps.iter().filter(|&&step| step == SEGMENT).count();
+    assert!(single > 800, "{single} of {}", steps.len());
+    let windows = network.acks().map(|sighting| sighting.segment.window);
+    let (first, largest) = windows.fold((0, 0), |(first, largest), window| {
+        (if first == 0 { window } else { first }, window.max(largest))
+    });
+    assert_eq!(first, 65_536);
+    assert!(largest > 1_000_000, "{largest}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! and after its own delay. The reverse path is a pure delay.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use longhaul_core::random::Stream;
 use longhaul_core::time::{Instant, Span};
@@ -76,6 +76,8 @@ pub struct Link {
     /// From so many packets in queue and delay line on, packets that are ECN-capable are marked.
     pub mark_from: usize,
     pub loss: Loss,
+    /// Packets that arrive so much later than their turn, by number as in [`Loss::These`].
+    pub late: BTreeMap<u64, Span>,
 }
 
 impl Link {
@@ -88,6 +90,7 @@ impl Link {
             tells: false,
             mark_from: usize::MAX,
             loss: Loss::None,
+            late: BTreeMap::new(),
         }
     }
 
@@ -115,6 +118,7 @@ pub struct Sighting {
 /// What one end has seen.
 pub struct End {
     pub tcp: Connection,
+    config: Config,
     pub received: u64,
     pub established_at: Option<Instant>,
     pub peer_finished_at: Option<Instant>,
@@ -124,15 +128,19 @@ pub struct End {
     left: Option<u64>,
     /// The application's next call waits for what the last one made TCP send.
     eager: bool,
+    /// The application has the processor, and when it gets it next or got it last.
+    acting: bool,
+    acts_at: Instant,
     /// The application does not shut down by itself.
     stays_open: bool,
     wake: Option<Instant>,
 }
 
 impl End {
-    fn new(tcp: Connection, bytes: u64) -> End {
+    fn new(tcp: Connection, config: Config, bytes: u64) -> End {
         End {
             tcp,
+            config,
             received: 0,
             established_at: None,
             peer_finished_at: None,
@@ -140,6 +148,8 @@ impl End {
             failed: None,
             left: Some(bytes),
             eager: false,
+            acting: true,
+            acts_at: Instant::ZERO,
             stays_open: false,
             wake: None,
         }
@@ -195,8 +205,11 @@ struct Due {
 }
 
 enum What {
+    Start,
     Arrival(Segment),
     Wake,
+    /// The application's turn on the client's processor.
+    Act,
 }
 
 impl PartialEq for Due {
@@ -223,6 +236,10 @@ pub struct Network {
     pub pairs: Vec<[End; 2]>,
     /// Everything that was sent, if recording.
     pub seen: Vec<Sighting>,
+    /// Time that a client's application takes for one step. All clients share one processor, so they connect and
+    /// write one after another; what arrives goes before.
+    step: Span,
+    free_at: Instant,
     recording: bool,
     queue: BinaryHeap<Reverse<Due>>,
     order: u64,
@@ -243,6 +260,8 @@ impl Network {
             link,
             pairs: Vec::new(),
             seen: Vec::new(),
+            step: Span::ZERO,
+            free_at: start,
             recording: false,
             queue: BinaryHeap::new(),
             order: 0,
@@ -256,11 +275,24 @@ impl Network {
             let share = bytes / streams + u64::from(stream < bytes % streams);
             let seed = client.seed + stream;
             network.pairs.push([
-                End::new(Connection::connect(Config { seed, ..client }, start), share),
-                End::new(Connection::listen(server), 0),
+                End::new(Connection::connect(Config { seed, ..client }, start), client, share),
+                End::new(Connection::listen(server), server, 0),
             ]);
         }
         network
+    }
+
+    /// Applications take `step` for each thing they do.
+    pub fn with_steps(mut self, step: Span) -> Network {
+        self.step = step;
+        for end in self.pairs.iter_mut().flatten() {
+            end.acting = false;
+        }
+        for [client, _] in &mut self.pairs {
+            client.tcp = Connection::connect(client.config, self.free_at);
+            self.free_at += step;
+        }
+        self
     }
 
     pub fn recorded(mut self) -> Network {
@@ -288,7 +320,8 @@ impl Network {
         let end = Instant::ZERO + limit;
         if self.steps == 0 {
             for pair in 0..self.pairs.len() {
-                self.drain(pair, Side::Client);
+                let start = Instant::ZERO + self.step * pair as u64;
+                self.push(start, pair, Side::Client, What::Start);
             }
         }
         while let Some(Reverse(due)) = self.queue.pop() {
@@ -302,6 +335,8 @@ impl Network {
             let now = self.now;
             let target = &mut self.pairs[due.pair][due.side as usize];
             match due.what {
+                What::Start => {}
+                What::Act => target.acting = true,
                 What::Arrival(segment) => {
                     if due.side == Side::Server {
                         self.in_link -= 1;
@@ -317,6 +352,7 @@ impl Network {
                 }
             }
             self.drain(due.pair, due.side);
+            self.pairs[due.pair][due.side as usize].acting = self.step == Span::ZERO;
         }
         true
     }
@@ -331,7 +367,7 @@ impl Network {
                 continue;
             }
             let Some(segment) = end.tcp.poll_segment(now) else {
-                if end.act(now) {
+                if end.acting && end.act(now) {
                     continue;
                 }
                 break;
@@ -345,6 +381,13 @@ impl Network {
                     lost,
                 });
             }
+        }
+        let end = &mut self.pairs[pair][side as usize];
+        if end.eager && !end.acting && end.acts_at < now {
+            let at = self.free_at.max(now) + self.step;
+            self.free_at = at;
+            end.acts_at = at;
+            self.push(at, pair, side, What::Act);
         }
         let end = &mut self.pairs[pair][side as usize];
         if let Some(at) = end.tcp.deadline()
@@ -407,7 +450,8 @@ impl Network {
             self.pairs[pair][from as usize].tcp.on_local_queue(departure);
         }
         self.in_link += 1;
-        self.push(departure, pair, Side::Server, What::Arrival(segment));
+        let late = self.link.late.get(&number).copied().unwrap_or(Span::ZERO);
+        self.push(departure + late, pair, Side::Server, What::Arrival(segment));
         false
     }
 

@@ -10,4 +10,5 @@ mod losing;
 mod mean_window;
 mod speed;
 mod truth;
+mod undoing;
 mod windows;

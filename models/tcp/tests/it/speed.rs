@@ -76,6 +76,7 @@ fn speed_of_the_hot_path() {
                 controller,
                 send_buffer: 1 << 30,
                 receive_buffer: 1 << 29,
+                autotuning: false,
                 ..Config::default()
             };
             let loss = Probability::from_ratio(loss_ppm, 1_000_000).expect("below one");

@@ -19,8 +19,14 @@ use crate::harness::{Link, Loss, Network};
 /// What the measuring machine itself adds to each way: `handshake_s` exceeds the RTT by 46 µs and the time of the
 /// SYN on the wire.
 const HOST: Span = Span::from_us(23);
+/// What its application takes for one step, from run to run a little more: with several streams the shares of a
+/// full queue depend on who comes first, and that is chance.
+const STEP: Span = Span::from_us(20);
+const MORE_STEP: Span = Span::from_ns(300);
 /// Runs of each lossy or jittery configuration.
 const SEEDS: u32 = 33;
+/// Runs of other configurations with several streams.
+const ORDERS: u32 = 9;
 
 /// One configuration and what the kernel needed.
 #[derive(Clone, Debug)]
@@ -141,7 +147,8 @@ impl Case {
             seed: u64::from(seed) << 32,
             ..Config::default()
         };
-        let mut network = Network::new(link, config, config, self.streams, self.bytes);
+        let mut network = Network::new(link, config, config, self.streams, self.bytes)
+            .with_steps(STEP + MORE_STEP * u64::from(seed));
         network.run(Span::from_s(3600));
         // A long burst of losses can outlast TCP's patience.
         let completion = network
@@ -203,7 +210,11 @@ impl Summary {
         // BBR draws by itself, too.
         let random =
             case.loss_permyriad > 0 || case.jitter > Span::ZERO || case.controller == Some(Controller::Bbr);
-        let seeds = if random { SEEDS } else { 1 };
+        let seeds = match case.streams {
+            _ if random => SEEDS,
+            1 => 1,
+            _ => ORDERS,
+        };
         let (mut sample, mut resent): (Vec<f64>, Vec<f64>) =
             (0..seeds).map(|seed| case.run(seed, offload)).unzip();
         let ours = quantile(&mut sample, 0.5);
@@ -303,20 +314,34 @@ fn size(bytes: u64) -> &'static str {
 #[ignore = "needs the measurements and a release build"]
 fn completion_times_without_jitter_are_those_of_linux() {
     if let Some(mut summary) = compare(false, true) {
-        let (all, loss_free) = (summary.quantile("all", 0.5), summary.quantile("loss-free", 0.5));
-        assert!(all <= 0.08, "median error {all}");
-        assert!(
-            loss_free <= 0.05,
-            "median error of loss-free transfers {loss_free}"
+        let (median, high) = (summary.quantile("all", 0.5), summary.quantile("all", 0.9));
+        assert!(median <= 0.015, "median error {median}");
+        assert!(high <= 0.12, "90th percentile of the errors {high}");
+        let (median, high) = (
+            summary.quantile("loss-free", 0.5),
+            summary.quantile("loss-free", 0.9),
         );
-        assert!(summary.share_within_quartiles() >= 0.5);
+        assert!(median <= 0.005, "median error without loss {median}");
+        assert!(high <= 0.03, "90th percentile of the errors without loss {high}");
+        let share = summary.share_within_quartiles();
+        assert!(
+            share >= 0.93,
+            "{share} of the configurations within the quartiles"
+        );
     }
 }
 
 #[test]
 #[ignore = "needs the measurements and a release build"]
-fn completion_times_with_jitter_for_information() {
-    compare(true, true);
+fn completion_times_with_jitter_are_those_of_linux() {
+    if let Some(mut summary) = compare(true, true) {
+        let median = summary.quantile("all", 0.5);
+        assert!(median <= 0.015, "median error {median}");
+        let high = summary.quantile("loss-free", 0.9);
+        assert!(high <= 0.03, "90th percentile of the errors without loss {high}");
+        let share = summary.share_within_quartiles();
+        assert!(share >= 0.9, "{share} of the configurations within the quartiles");
+    }
 }
 
 #[test]
