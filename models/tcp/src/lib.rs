@@ -78,6 +78,7 @@ mod send;
 mod timer;
 
 pub use config::{Config, ConfigError, Controller};
+pub use congestion::rounds::{RoundController, SlowStartRound};
 pub use connection::Connection;
 pub use event::{Event, Failure};
 pub use segment::{Flags, SackBlock, Segment};

@@ -6,6 +6,7 @@
 pub(crate) mod cubic;
 mod hystart;
 pub(crate) mod reno;
+pub(crate) mod rounds;
 
 use longhaul_core::time::{Instant, Span};
 

@@ -1,0 +1,356 @@
+//! Groups of flows that share links which could fill up: who belongs together, and what each gets.
+
+use longhaul_core::schedule::{Class, Schedule, TimerId};
+use longhaul_core::time::Instant;
+
+use super::link::{Carrier, Crossing, Path};
+use super::{Flow, Network};
+use crate::maxmin::Demand;
+use crate::pace::Pace;
+use crate::sender::Conditions;
+
+/// Flows that can affect each other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Group {
+    members: Vec<Member>,
+    timer: Option<(Instant, TimerId)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    flow: Flow,
+    path: u32,
+    pace: Pace,
+    /// The full link that limits it.
+    bottleneck: Option<u32>,
+    /// Bytes of a segment, and whether bursts are one frame on its first link.
+    frame: f64,
+    offload: bool,
+}
+
+impl Group {
+    pub(super) fn rate_of(&self, flow: Flow) -> f64 {
+        let member = self.members.iter().find(|member| member.flow == flow);
+        member.map_or(0.0, |member| member.pace.rate)
+    }
+}
+
+impl Member {
+    /// What the path gives it, from how its group was solved last.
+    fn conditions(&self, links: &[Carrier], path: &Path) -> Conditions {
+        let at = self.bottleneck.unwrap_or(path.slowest);
+        let link = &links[at as usize];
+        let (share, own) = if self.bottleneck.is_some() {
+            (self.pace.rate, self.pace.queued())
+        } else {
+            let spare = |link: &u32| links[*link as usize].capacity - links[*link as usize].used;
+            let spare = path.links.iter().map(spare).fold(f64::INFINITY, f64::min);
+            // A link that others fill still gives a beginner a place in its queue.
+            let even = link.capacity / link.flows.len().max(1) as f64;
+            ((self.pace.rate + spare.max(0.0)).max(even), 0.0)
+        };
+        let own_device = self.offload && at == path.links[0];
+        let others = (link.queued - own).max(0.0);
+        Conditions {
+            share,
+            room: link.room(self.frame, others, own_device),
+        }
+    }
+}
+
+impl Network {
+    /// A side has something to send: it takes its place on its links.
+    pub(super) fn activate<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
+        let half = self.active(flow);
+        half.active = true;
+        let (path, potential) = (half.path, half.sender.potential());
+        let mut contended = false;
+        for &link in &self.paths[path as usize].links {
+            let link = &mut self.links[link as usize];
+            link.flows.push(Crossing { flow, potential });
+            if !link.contended {
+                link.judge();
+            }
+            contended |= link.contended;
+        }
+        if contended {
+            self.enter_group(schedule, flow);
+        } else {
+            self.go_alone(schedule, flow);
+        }
+    }
+
+    /// A side has nothing more to send for now.
+    pub(super) fn deactivate<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
+        let half = self.active(flow);
+        if !std::mem::take(&mut half.active) {
+            return;
+        }
+        let (path, group) = (half.path, half.group.take());
+        let (mut contended, mut changed) = (0, false);
+        for &link in &self.paths[path as usize].links {
+            let link = &mut self.links[link as usize];
+            link.flows.retain(|crossing| crossing.flow != flow);
+            contended += u32::from(link.contended);
+            changed |= link.contended && link.judge();
+        }
+        let Some(group) = group else { return };
+        let members = &mut self.groups[group as usize].members;
+        members.retain(|member| member.flow != flow);
+        // Only one link held the others together with it, and it still does.
+        if contended == 1 && !changed {
+            self.solve(schedule, group);
+        } else {
+            self.rebuild(schedule, group);
+        }
+    }
+
+    /// More was written: a side that could use little before can use more now.
+    pub(super) fn update_potential<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
+        let half = self.active(flow);
+        let (path, potential) = (half.path, half.sender.potential());
+        let mut newly = false;
+        for &link in &self.paths[path as usize].links {
+            let link = &mut self.links[link as usize];
+            let crossing = link.flows.iter_mut().find(|crossing| crossing.flow == flow);
+            crossing.expect("an active flow is on its links").potential = potential;
+            newly |= !link.contended && link.judge();
+        }
+        if newly {
+            if let Some(group) = self.active(flow).group {
+                self.rebuild(schedule, group);
+            } else {
+                self.enter_group(schedule, flow);
+            }
+        }
+    }
+
+    fn go_alone<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
+        let entity = self.entity(flow);
+        let half = self.active(flow);
+        half.run_ahead(schedule.now());
+        half.arm(schedule, entity);
+    }
+
+    /// A side that is in no group has come upon a contended link.
+    fn enter_group<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
+        let mut known: Option<u32> = None;
+        let mut simple = true;
+        let path = self.active(flow).path as usize;
+        for &link in &self.paths[path].links {
+            let link = &self.links[link as usize];
+            for crossing in link.flows.iter().filter(|_| link.contended) {
+                let super::Slot::Open(half) = &self.slots[crossing.flow.0 as usize] else {
+                    unreachable!("what is active is open")
+                };
+                match half.group {
+                    Some(group) => simple &= *known.get_or_insert(group) == group,
+                    None => simple &= crossing.flow == flow,
+                }
+            }
+        }
+        match known.filter(|_| simple) {
+            Some(group) => {
+                self.add_member(schedule, group, flow);
+                self.solve(schedule, group);
+            }
+            None => self.collect(schedule, vec![flow]),
+        }
+    }
+
+    /// Puts a side into a group, with the stretch that is under way or a new one.
+    fn add_member<S: Schedule>(&mut self, schedule: &mut S, group: u32, flow: Flow) {
+        let now = schedule.now();
+        let entity = self.entity(flow);
+        let half = self.active(flow);
+        half.group = Some(group);
+        half.roll_back(now);
+        let (path, line) = (half.path, half.sender.line);
+        let pace = half.pace.take();
+        let mut member = Member {
+            flow,
+            path,
+            pace: Pace::pause(now, now),
+            bottleneck: None,
+            frame: line.frame,
+            offload: line.offload,
+        };
+        if let Some(pace) = pace {
+            member.pace = pace;
+        } else {
+            let conditions = member.conditions(&self.links, &self.paths[path as usize]);
+            let half = self.active(flow);
+            if let Some(pace) = half.sender.begin(now, &conditions) {
+                member.pace = pace;
+            }
+        }
+        self.active(flow).arm(schedule, entity);
+        self.groups[group as usize].members.push(member);
+    }
+
+    /// Breaks a group up and makes groups of its members again.
+    fn rebuild<S: Schedule>(&mut self, schedule: &mut S, group: u32) {
+        let members = self.dissolve(schedule, group);
+        self.collect(schedule, members);
+    }
+
+    fn dissolve<S: Schedule>(&mut self, schedule: &mut S, group: u32) -> Vec<Flow> {
+        let Group { members, timer } = std::mem::take(&mut self.groups[group as usize]);
+        if let Some((_, timer)) = timer {
+            schedule.cancel(timer);
+        }
+        self.free_groups.push(group);
+        for member in &members {
+            let half = self.active(member.flow);
+            half.group = None;
+            half.pace = Some(member.pace);
+        }
+        members.iter().map(|member| member.flow).collect()
+    }
+
+    /// Gives each of `flows`, none of which is in a group, its group, or leaves it alone.
+    fn collect<S: Schedule>(&mut self, schedule: &mut S, mut flows: Vec<Flow>) {
+        let mut next = 0;
+        while let Some(&first) = flows.get(next) {
+            next += 1;
+            let half = self.active(first);
+            if half.group.is_some() || !half.active {
+                continue;
+            }
+            let group = self.free_groups.pop().unwrap_or_else(|| {
+                self.groups.push(Group::default());
+                // Fewer than flows.
+                (self.groups.len() - 1) as u32
+            });
+            self.add_member(schedule, group, first);
+            let mut reached = 0;
+            while let Some(&Member { path, .. }) = self.groups[group as usize].members.get(reached) {
+                reached += 1;
+                for index in 0..self.paths[path as usize].links.len() {
+                    let link = self.paths[path as usize].links[index] as usize;
+                    if !self.links[link].contended {
+                        continue;
+                    }
+                    for place in 0..self.links[link].flows.len() {
+                        let flow = self.links[link].flows[place].flow;
+                        match self.active(flow).group {
+                            Some(known) if known == group => {}
+                            Some(other) => {
+                                flows.extend(self.dissolve(schedule, other));
+                                self.add_member(schedule, group, flow);
+                            }
+                            None => self.add_member(schedule, group, flow),
+                        }
+                    }
+                }
+            }
+            if let [member] = self.groups[group as usize].members[..] {
+                self.dissolve(schedule, group);
+                let now = schedule.now();
+                self.active(member.flow).change_conditions(now);
+                self.go_alone(schedule, member.flow);
+            } else {
+                self.solve(schedule, group);
+            }
+        }
+    }
+
+    /// Finds the rates of a group and when its next round ends.
+    pub(super) fn solve<S: Schedule>(&mut self, schedule: &mut S, group: u32) {
+        let now = schedule.now();
+        let Group { members, .. } = &mut self.groups[group as usize];
+        let (paths, links) = (&self.paths, &mut self.links);
+        let demands = members.iter().map(|member| Demand {
+            cap: member.pace.cap,
+            links: &paths[member.path as usize].links,
+        });
+        self.solver
+            .solve(demands, |link| links[link as usize].capacity, &mut self.shares);
+        for member in members.iter() {
+            for &link in &paths[member.path as usize].links {
+                let link = &mut links[link as usize];
+                (link.used, link.queued) = (0.0, 0.0);
+            }
+        }
+        let mut next = Instant::MAX;
+        for (member, share) in members.iter_mut().zip(&self.shares) {
+            member.pace.set_rate(now, share.rate);
+            member.bottleneck = share.bottleneck;
+            for &link in &paths[member.path as usize].links {
+                links[link as usize].used += share.rate;
+            }
+            if let Some(link) = share.bottleneck {
+                links[link as usize].queued += member.pace.queued();
+            }
+            next = next.min(member.pace.due);
+        }
+        self.arm_group(schedule, group, next);
+    }
+
+    fn arm_group<S: Schedule>(&mut self, schedule: &mut S, group: u32, next: Instant) {
+        let armed = self.groups[group as usize].timer;
+        if armed.is_some_and(|(at, _)| at == next) {
+            return;
+        }
+        if let Some((_, timer)) = armed {
+            schedule.cancel(timer);
+        }
+        let first = self.groups[group as usize].members.first();
+        let timer = first.filter(|_| next != Instant::MAX).map(|member| {
+            let entity = self.entity(member.flow);
+            let at = next.max(schedule.now());
+            let timer = schedule.schedule_timer(at, Class::Timer, entity, entity, group + 1);
+            (next, timer)
+        });
+        self.groups[group as usize].timer = timer;
+    }
+
+    /// The round of some member ends.
+    pub(super) fn step<S: Schedule>(&mut self, schedule: &mut S, group: u32) {
+        let now = schedule.now();
+        self.groups[group as usize].timer = None;
+        let mut idle = None;
+        for index in 0..self.groups[group as usize].members.len() {
+            let member = self.groups[group as usize].members[index];
+            if member.pace.due > now {
+                continue;
+            }
+            let entity = self.entity(member.flow);
+            let conditions = member.conditions(&self.links, &self.paths[member.path as usize]);
+            let half = self.active(member.flow);
+            half.sender.end(now);
+            let pace = half.sender.begin(now, &conditions);
+            half.arm(schedule, entity);
+            let member = &mut self.groups[group as usize].members[index];
+            match pace {
+                Some(pace) => member.pace = pace,
+                None => {
+                    member.pace = Pace::pause(now, Instant::MAX);
+                    idle.get_or_insert_with(Vec::new).push(member.flow);
+                }
+            }
+        }
+        match idle {
+            None => self.solve(schedule, group),
+            Some(idle) => {
+                for flow in idle {
+                    self.deactivate(schedule, flow);
+                }
+            }
+        }
+    }
+
+    /// More was written on a side of a group while its round is under way.
+    pub(super) fn extend<S: Schedule>(&mut self, schedule: &mut S, flow: Flow, group: u32) {
+        let entity = self.entity(flow);
+        let half = self.active(flow);
+        let more = half.sender.join(schedule.now());
+        half.arm(schedule, entity);
+        let Some(more) = more else { return };
+        let members = &mut self.groups[group as usize].members;
+        let member = members.iter_mut().find(|member| member.flow == flow);
+        let member = member.expect("a side is a member of its group");
+        member.pace.extend(schedule.now(), more);
+        self.solve(schedule, group);
+    }
+}

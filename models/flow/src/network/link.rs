@@ -1,0 +1,103 @@
+//! Links and the paths made of them.
+
+use longhaul_core::time::Span;
+use longhaul_net::jitter::Jitter;
+use longhaul_net::link::{LinkSpec, QueueLimit};
+
+use super::Flow;
+use crate::sender::Room;
+
+/// A directed link.
+#[derive(Clone, Debug)]
+pub(super) struct Carrier {
+    pub(super) spec: LinkSpec,
+    /// Bytes per second.
+    pub(super) capacity: f64,
+    /// Flows that have something to send over it, in the order in which they began.
+    pub(super) flows: Vec<Crossing>,
+    /// Whether they could fill it together.
+    pub(super) contended: bool,
+    /// Bytes per second in use, and bytes that stand in its queue, when its group was last solved.
+    pub(super) used: f64,
+    pub(super) queued: f64,
+}
+
+/// A flow on a link.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crossing {
+    pub(super) flow: Flow,
+    /// Most bytes per second that it can use.
+    pub(super) potential: f64,
+}
+
+/// The links from one region to another.
+#[derive(Clone, Debug)]
+pub(super) struct Path {
+    pub(super) links: Box<[u32]>,
+    /// Propagation and mean jitter.
+    pub(super) delay: Span,
+    /// The slowest link, the first if several are.
+    pub(super) slowest: u32,
+    /// Connections opened over it so far.
+    pub(super) opened: u32,
+}
+
+impl Carrier {
+    pub(super) fn new(spec: LinkSpec) -> Carrier {
+        Carrier {
+            capacity: spec.rate.as_bits_per_s() as f64 / 8.0,
+            spec,
+            flows: Vec::new(),
+            contended: false,
+            used: 0.0,
+            queued: 0.0,
+        }
+    }
+
+    /// Finds out anew whether the flows could fill the link. Returns whether the answer has changed.
+    pub(super) fn judge(&mut self) -> bool {
+        let potential: f64 = self.flows.iter().map(|crossing| crossing.potential).sum();
+        let contended = self.flows.len() > 1 && potential > self.capacity;
+        std::mem::replace(&mut self.contended, contended) != contended
+    }
+
+    /// Room in the queue for a flow with segments of `frame` bytes beside `others` bytes. `own_device` says that a
+    /// burst is one frame here.
+    pub(super) fn room(&self, frame: f64, others: f64, own_device: bool) -> Room {
+        let frames = |limit: u32| {
+            if own_device {
+                (f64::from(limit), -others)
+            } else {
+                (0.0, f64::from(limit) * frame - others)
+            }
+        };
+        let (frames, bytes) = match self.spec.queue {
+            QueueLimit::Packets(limit) | QueueLimit::Inside(limit) => frames(limit),
+            QueueLimit::Bytes(limit) => (0.0, limit as f64 - others),
+        };
+        let line_s = match self.spec.queue {
+            QueueLimit::Inside(_) => self.spec.delay.as_ns() as f64 / 1e9,
+            _ => 0.0,
+        };
+        Room { frames, bytes, line_s }
+    }
+}
+
+/// Time that jitter adds on average.
+pub(super) fn mean_jitter(jitter: Jitter) -> Span {
+    match jitter {
+        Jitter::None => Span::ZERO,
+        Jitter::Uniform { max } => max / 2,
+        Jitter::Normal { mean, sd } => {
+            // The mean of a normal law whose negative values are zero.
+            let (mean, sd) = (mean.as_ns() as f64, sd.as_ns() as f64);
+            if sd == 0.0 {
+                return Span::from_ns(mean as u64);
+            }
+            let z = mean / sd;
+            let density = libm::exp(-z * z / 2.0) / (2.0 * std::f64::consts::PI).sqrt();
+            let below = 0.5 * (1.0 + libm::erf(z / std::f64::consts::SQRT_2));
+            Span::from_ns((mean * below + sd * density) as u64)
+        }
+    }
+}
