@@ -1,11 +1,11 @@
 //! Which frames of a flow are lost: instead of a draw per frame, the gap to the next loss, so that a clean
 //! stretch costs nothing however long it is.
 //!
-//! Each flow has the law of every link on its path to itself. Independent losses are the same for that; bursts of
-//! a Gilbert–Elliott link hit each flow on its own instead of all that cross the link at the time.
+//! Each flow has the law of every link on its path to itself. Independent losses are the same for that. Of a
+//! Gilbert–Elliott link shared with others a flow sees every n-th frame: the chain takes n steps between two of its
+//! frames, which shortens the bursts and leaves the mean. That bursts hit several flows at once is lost.
 
 use longhaul_core::random::Stream;
-use longhaul_core::units::Probability;
 use longhaul_net::loss::Loss;
 
 /// The laws of a path at work.
@@ -19,14 +19,24 @@ pub(crate) struct Losses {
 
 #[derive(Clone, Debug)]
 struct Law {
-    /// 1 / ln(1 - p) of starting a burst at a frame, and of ending it after one. A burst of independent losses
-    /// ends at once.
+    /// Starting a burst at a frame.
     start: Gap,
-    end: Option<Gap>,
+    /// How bursts end; independent losses come one by one.
+    bursts: Option<Bursts>,
     /// Frames until the next burst.
     clean: u64,
     /// Frames left of the burst.
     bad: u64,
+}
+
+/// A Gilbert–Elliott chain as one flow among others sees it.
+#[derive(Clone, Copy, Debug)]
+struct Bursts {
+    end: Gap,
+    mean: f64,
+    /// The chain's memory of its state per step: 1 - P(good → bad) - P(bad → good).
+    memory: f64,
+    interleaved: f64,
 }
 
 /// A geometric law.
@@ -41,13 +51,13 @@ enum Gap {
 }
 
 impl Gap {
-    fn new(probability: Probability) -> Gap {
-        if probability == Probability::ONE {
+    fn new(probability: f64) -> Gap {
+        if probability >= 1.0 {
             Gap::None
-        } else if probability == Probability::ZERO {
+        } else if probability <= 0.0 {
             Gap::Endless
         } else {
-            Gap::Scale(1.0 / libm::log1p(-probability.as_f64()))
+            Gap::Scale(1.0 / libm::log1p(-probability))
         }
     }
 
@@ -64,36 +74,57 @@ impl Gap {
 
 impl Law {
     fn new(loss: Loss, stream: &mut Stream) -> Option<Law> {
-        let mut law = match loss {
+        let mut law = Law {
+            start: Gap::None,
+            bursts: None,
+            clean: 0,
+            bad: 0,
+        };
+        match loss {
             Loss::None => return None,
-            Loss::Independent(mean) => Law {
-                start: Gap::new(mean),
-                end: None,
-                clean: 0,
-                bad: 0,
-            },
+            Loss::Independent(mean) => law.start = Gap::new(mean.as_f64()),
             Loss::GilbertElliott { mean, burst_packets } => {
                 let (to_bad, to_good) =
                     Loss::transitions(mean, burst_packets).expect("the network checked its laws");
-                let mut law = Law {
-                    start: Gap::new(to_bad),
-                    end: Some(Gap::new(to_good)),
-                    clean: 0,
-                    bad: 0,
-                };
+                law.start = Gap::new(to_bad.as_f64());
+                law.bursts = Some(Bursts {
+                    end: Gap::new(to_good.as_f64()),
+                    mean: mean.as_f64(),
+                    memory: 1.0 - to_bad.as_f64() - to_good.as_f64(),
+                    interleaved: 1.0,
+                });
                 if stream.chance(mean) {
                     law.bad = law.burst(stream);
                     return Some(law);
                 }
-                law
             }
-        };
+        }
         law.clean = law.start.draw(stream);
         Some(law)
     }
 
+    /// From now on one of `interleaved` frames is the flow's.
+    fn interleave(&mut self, interleaved: f64, stream: &mut Stream) {
+        let Some(bursts) = &mut self.bursts else { return };
+        let ratio = interleaved / bursts.interleaved;
+        // Drawn gaps are not drawn again for a small change.
+        if (0.7..1.4).contains(&ratio) {
+            return;
+        }
+        bursts.interleaved = interleaved;
+        let forgotten = 1.0 - libm::pow(bursts.memory.max(0.0), interleaved);
+        bursts.end = Gap::new((1.0 - bursts.mean) * forgotten);
+        self.start = Gap::new(bursts.mean * forgotten);
+        // Geometric gaps have no memory, so what is left of one may be drawn anew.
+        if self.bad > 0 {
+            self.bad = self.burst(stream);
+        } else {
+            self.clean = self.start.draw(stream);
+        }
+    }
+
     fn burst(&self, stream: &mut Stream) -> u64 {
-        let more = self.end.map_or(0, |end| end.draw(stream));
+        let more = self.bursts.map_or(0, |bursts| bursts.end.draw(stream));
         more.saturating_add(1)
     }
 
@@ -110,7 +141,7 @@ impl Law {
                 at += now as u32;
                 if self.bad == 0 {
                     // After a burst of a chain there is a delivered frame; independent losses may be neighbours.
-                    let delivered = u64::from(self.end.is_some());
+                    let delivered = u64::from(self.bursts.is_some());
                     self.clean = self.start.draw(stream).saturating_add(delivered);
                 }
                 continue;
@@ -141,6 +172,14 @@ impl Losses {
         })
     }
 
+    /// From now on one of `interleaved` frames on the path is the flow's.
+    #[inline]
+    pub(crate) fn interleave(&mut self, interleaved: f64) {
+        for law in &mut self.laws {
+            law.interleave(interleaved, &mut self.stream);
+        }
+    }
+
     /// Frames that will all arrive.
     pub(crate) fn clean_frames(&self) -> u64 {
         let clean = |law: &Law| if law.bad > 0 { 0 } else { law.clean };
@@ -169,6 +208,7 @@ impl Losses {
 #[cfg(test)]
 mod tests {
     use longhaul_core::random::Streams;
+    use longhaul_core::units::Probability;
 
     use super::*;
 

@@ -60,6 +60,8 @@ pub(crate) struct Conditions {
     pub(crate) share: f64,
     /// What may stand in the bottleneck's queue of this flow.
     pub(crate) room: Room,
+    /// Of so many frames on the link one is of this flow, the mean over flows of all sizes; at least 1.
+    pub(crate) interleaved: f64,
 }
 
 /// Room in a queue.
@@ -229,6 +231,10 @@ impl Sender {
             }
         }
         let round = self.plan(now, conditions);
+        if round.is_empty() {
+            // All refused and nothing in flight: only a timer tries again (`tcp_check_probe_timer`).
+            return Some(Pace::pause(now, now.saturating_add(self.timeout())));
+        }
         let line = &self.line;
         let rtt = line.rtt.as_ns() as f64 / 1e9;
         let in_flight = f64::from(round.segments) * line.frame;

@@ -50,10 +50,12 @@ impl Member {
             ((self.pace.rate + spare.max(0.0)).max(even), 0.0)
         };
         let own_device = self.offload && at == path.links[0];
-        let others = (link.queued - own).max(0.0);
+        let elsewhere = (link.used - self.pace.rate).max(0.0) * link.line_s();
+        let others = (link.queued - own).max(0.0) + elsewhere;
         Conditions {
             share,
             room: link.room(self.frame, others, own_device),
+            interleaved: (link.used / self.pace.rate.max(share)).max(1.0),
         }
     }
 }
@@ -96,7 +98,10 @@ impl Network {
         }
         let Some(group) = group else { return };
         let members = &mut self.groups[group as usize].members;
-        members.retain(|member| member.flow != flow);
+        let place = members.iter().position(|member| member.flow == flow);
+        let member = members.remove(place.expect("a side is a member of its group"));
+        // A round under way goes on: what is sent while it lasts joins it.
+        self.active(flow).pace = Some(member.pace).filter(|pace| pace.due != Instant::MAX);
         // Only one link held the others together with it, and it still does.
         if contended == 1 && !changed {
             self.solve(schedule, group);

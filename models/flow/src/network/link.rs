@@ -75,11 +75,19 @@ impl Carrier {
             QueueLimit::Packets(limit) | QueueLimit::Inside(limit) => frames(limit),
             QueueLimit::Bytes(limit) => (0.0, limit as f64 - others),
         };
-        let line_s = match self.spec.queue {
+        Room {
+            frames,
+            bytes,
+            line_s: self.line_s(),
+        }
+    }
+
+    /// Seconds of traffic on the way that the limit counts.
+    pub(super) fn line_s(&self) -> f64 {
+        match self.spec.queue {
             QueueLimit::Inside(_) => self.spec.delay.as_ns() as f64 / 1e9,
-            _ => 0.0,
-        };
-        Room { frames, bytes, line_s }
+            QueueLimit::Packets(_) | QueueLimit::Bytes(_) => 0.0,
+        }
     }
 }
 

@@ -136,6 +136,7 @@ impl Network {
         let alone = Conditions {
             share: slowest.capacity,
             room: slowest.room(frame, 0.0, line.offload && this.slowest == first),
+            interleaved: 1.0,
         };
         Half::new(
             Sender::new(line, governor, losses.map(Box::new)),
@@ -272,9 +273,9 @@ impl Network {
         }
         if half.active && half.group.is_none() {
             half.run_ahead(now);
-            if half.sender.is_done() {
-                self.deactivate(schedule, flow);
-            }
+        }
+        if half.active && half.sender.is_done() {
+            self.deactivate(schedule, flow);
         }
         if let Some(half) = self.half_mut(flow) {
             half.arm(schedule, entity);

@@ -34,6 +34,11 @@ pub(crate) struct Round {
 }
 
 impl Round {
+    /// Whether nothing was sent in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments == 0
+    }
+
     /// When the last segment left.
     pub(super) fn last_sent(&self) -> Instant {
         let time = f64::from(self.segments) * self.frame / self.share;
@@ -84,30 +89,35 @@ impl Sender {
         let immune = std::mem::take(&mut self.immune).min(segments);
         round.repeated = self.retransmit.min(segments - immune);
         let burst = self.burst(segments);
+        if let Some(losses) = &mut self.losses {
+            losses.interleave(conditions.interleaved);
+        }
         let overflow = self.overflow(&round, conditions, burst);
+        if overflow > 0 && self.line.offload {
+            // The sender's own device: it refuses, which TCP hears at once, and the rest waits for ACKs.
+            self.stats.queue_drops += u64::from(overflow);
+            if !recovering && budget.is_none() {
+                self.governor.reduce();
+                self.stats.reductions += 1;
+            }
+            round.refused = true;
+            round.segments -= overflow;
+            round.repeated = round.repeated.min(round.segments.saturating_sub(immune));
+        }
         if overflow == 0 && !recovering && budget.is_none() {
             round.rounds = self.quiet_rounds(window, segments, burst);
         }
         let new = u64::from(round.segments - round.repeated) * u64::from(round.rounds);
         round.new_bytes = (new * mss).min(self.written - self.sent);
         let mut damage = self.draw_losses(&round, immune, burst);
-        if overflow > 0 {
+        if overflow > 0 && !self.line.offload {
             self.stats.queue_drops += u64::from(overflow);
-            if self.line.offload {
-                // The device tells at once: the window falls, and nothing is lost.
-                if !recovering && budget.is_none() {
-                    self.governor.reduce();
-                    self.stats.reductions += 1;
-                }
-                round.refused = true;
-            } else {
-                let first = segments - overflow;
-                damage.lost = (damage.lost + overflow).min(segments);
-                damage.tail = true;
-                damage.first_new = Some(damage.first_new.map_or(first, |at| at.min(first)));
-                if !recovering {
-                    damage.first = Some(damage.first.map_or(first, |at| at.min(first)));
-                }
+            let first = segments - overflow;
+            damage.lost = (damage.lost + overflow).min(segments);
+            damage.tail = true;
+            damage.first_new = Some(damage.first_new.map_or(first, |at| at.min(first)));
+            if !recovering {
+                damage.first = Some(damage.first.map_or(first, |at| at.min(first)));
             }
         }
         round.lost = damage.lost;
@@ -149,8 +159,13 @@ impl Sender {
         if excess < 1.0 {
             return 0;
         }
+        let refused = (excess as u32).min(round.segments);
+        if self.line.offload {
+            // What is refused of a burst is all of it.
+            return refused.next_multiple_of(burst).min(round.segments);
+        }
         // The first segment finds room in the serialiser.
-        (excess as u32).min(round.segments - 1)
+        refused.min(round.segments - 1)
     }
 
     /// How many rounds like this one may be taken together.

@@ -110,7 +110,11 @@ impl Cubic {
             }
         }
         self.update(window.cwnd, jiffies(now), acked);
-        window.additive_increase(self.per_segment, acked.min(window.cwnd));
+        let before = window.cwnd;
+        window.additive_increase(self.per_segment, acked.min(before));
+        // Credit from a slower pace would take the window past the curve, which ACK by ACK stops it there.
+        let growth = (before / self.per_segment).max(1);
+        window.cwnd = window.cwnd.min(before.saturating_add(growth));
     }
 
     /// Recomputes `per_segment` (`bictcp_update`).
