@@ -72,6 +72,22 @@ impl Pace {
         self.rate = 0.0;
     }
 
+    /// Most bytes per second when a queue makes the round trip `wait_s` longer.
+    #[inline]
+    pub(crate) fn cap_after(&self, wait_s: f64) -> f64 {
+        if wait_s > 0.0 {
+            self.cap.min(self.in_flight / (self.rtt_s + wait_s))
+        } else {
+            self.cap
+        }
+    }
+
+    /// The round trip that the cap counts with, twice: a range of one value.
+    #[inline]
+    pub(crate) fn rtt_s(&self) -> (f64, f64) {
+        (self.rtt_s, self.rtt_s)
+    }
+
     /// Bytes that stand in the bottleneck's queue.
     #[inline]
     pub(crate) fn queued(&self) -> f64 {
@@ -80,16 +96,6 @@ impl Pace {
         } else {
             0.0
         }
-    }
-
-    /// Share of the stretch that is done.
-    pub(crate) fn fraction(&self, now: Instant) -> f64 {
-        if self.goal == 0.0 {
-            return 0.0;
-        }
-        let mut copy = *self;
-        copy.sync(now);
-        copy.done / copy.goal
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Conditions {
     pub(crate) room: Room,
     /// Of so many frames on the link one is of this flow, the mean over flows of all sizes; at least 1.
     pub(crate) interleaved: f64,
+    /// How long the bursts of others keep the link busy.
+    pub(crate) wait: Span,
 }
 
 /// Room in a queue.
@@ -236,7 +238,7 @@ impl Sender {
             return Some(Pace::pause(now, now.saturating_add(self.timeout())));
         }
         let line = &self.line;
-        let rtt = line.rtt.as_ns() as f64 / 1e9;
+        let rtt = line.rtt.saturating_add(conditions.wait).as_ns() as f64 / 1e9;
         let in_flight = f64::from(round.segments) * line.frame;
         let goal = in_flight * f64::from(round.rounds);
         self.last_sent = now;
@@ -307,8 +309,7 @@ impl Sender {
 
     /// Lets the peer know of what has been sent up to now.
     fn report(&mut self, now: Instant) {
-        let at = now.saturating_add(self.lag).saturating_add(self.line.one_way);
-        self.deliver(at, self.sent);
+        self.deliver(now.saturating_add(self.line.one_way), self.sent);
     }
 
     fn deliver(&mut self, at: Instant, upto: u64) {

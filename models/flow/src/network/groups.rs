@@ -1,13 +1,16 @@
 //! Groups of flows that share links which could fill up: who belongs together, and what each gets.
 
 use longhaul_core::schedule::{Class, Schedule, TimerId};
-use longhaul_core::time::Instant;
+use longhaul_core::time::{Instant, Span};
 
 use super::link::{Carrier, Crossing, Path};
 use super::{Flow, Network};
 use crate::maxmin::Demand;
-use crate::pace::Pace;
+use crate::pace::{Pace, seconds};
 use crate::sender::Conditions;
+
+/// Frames of others between two of a flow beyond which a loss law's state means nothing any more.
+const MOST_INTERLEAVED: f64 = 64.0;
 
 /// Flows that can affect each other.
 #[derive(Clone, Debug, Default)]
@@ -37,26 +40,44 @@ impl Group {
 
 impl Member {
     /// What the path gives it, from how its group was solved last.
-    fn conditions(&self, links: &[Carrier], path: &Path) -> Conditions {
+    fn conditions(&self, now: Instant, links: &[Carrier], path: &Path) -> Conditions {
         let at = self.bottleneck.unwrap_or(path.slowest);
         let link = &links[at as usize];
-        let (share, own) = if self.bottleneck.is_some() {
-            (self.pace.rate, self.pace.queued())
+        let own_device = self.offload && at == path.links[0];
+        let (share, room) = if self.bottleneck.is_some() {
+            let others = (link.queued - self.pace.queued()).max(0.0) + self.elsewhere(link);
+            (self.pace.rate, link.room(self.frame, others, own_device))
         } else {
+            // What the windows leave free is there for a burst, after the bursts that came before it.
             let spare = |link: &u32| links[*link as usize].capacity - links[*link as usize].used;
             let spare = path.links.iter().map(spare).fold(f64::INFINITY, f64::min);
-            // A link that others fill still gives a beginner a place in its queue.
+            // Where others fill the link, there is still a place in its queue.
             let even = link.capacity / link.flows.len().max(1) as f64;
-            ((self.pace.rate + spare.max(0.0)).max(even), 0.0)
+            let others = link.queued + self.elsewhere(link);
+            let share = (self.pace.rate + spare.max(0.0)).max(even);
+            (share, link.room(self.frame, others, own_device))
         };
-        let own_device = self.offload && at == path.links[0];
-        let elsewhere = (link.used - self.pace.rate).max(0.0) * link.line_s();
-        let others = (link.queued - own).max(0.0) + elsewhere;
+        let wait = if self.bottleneck.is_none() {
+            link.busy_until.saturating_since(now)
+        } else {
+            Span::ZERO
+        };
         Conditions {
             share,
-            room: link.room(self.frame, others, own_device),
-            interleaved: (link.used / self.pace.rate.max(share)).max(1.0),
+            room,
+            wait,
+            interleaved: match link.flows.len() {
+                0 | 1 => 1.0,
+                // After a pause the others have forgotten whatever state the link was in.
+                _ if self.pace.rate == 0.0 => MOST_INTERLEAVED,
+                _ => (link.used / self.pace.rate).clamp(1.0, MOST_INTERLEAVED),
+            },
         }
+    }
+
+    /// Bytes of the others on the way, where a queue counts them.
+    fn elsewhere(&self, link: &Carrier) -> f64 {
+        (link.used - self.pace.rate).max(0.0) * link.line_s()
     }
 }
 
@@ -183,14 +204,26 @@ impl Network {
         if let Some(pace) = pace {
             member.pace = pace;
         } else {
-            let conditions = member.conditions(&self.links, &self.paths[path as usize]);
-            let half = self.active(flow);
-            if let Some(pace) = half.sender.begin(now, &conditions) {
+            if let Some(pace) = self.begin(now, &member) {
                 member.pace = pace;
             }
         }
         self.active(flow).arm(schedule, entity);
         self.groups[group as usize].members.push(member);
+    }
+
+    /// Begins the next stretch of a member.
+    fn begin(&mut self, now: Instant, member: &Member) -> Option<Pace> {
+        let path = &self.paths[member.path as usize];
+        let conditions = member.conditions(now, &self.links, path);
+        let slowest = path.slowest as usize;
+        let pace = self.active(member.flow).sender.begin(now, &conditions)?;
+        if member.bottleneck.is_none() {
+            let link = &mut self.links[slowest];
+            let burst = seconds(pace.in_flight / link.capacity);
+            link.busy_until = link.busy_until.max(now).saturating_add(burst);
+        }
+        Some(pace)
     }
 
     /// Breaks a group up and makes groups of its members again.
@@ -265,12 +298,17 @@ impl Network {
         let now = schedule.now();
         let Group { members, .. } = &mut self.groups[group as usize];
         let (paths, links) = (&self.paths, &mut self.links);
-        let demands = members.iter().map(|member| Demand {
-            cap: member.pace.cap,
-            links: &paths[member.path as usize].links,
+        find_waits(members, paths, links);
+        let carriers = &*links;
+        let demands = members.iter().map(|member| {
+            let path = &paths[member.path as usize];
+            Demand {
+                cap: member.pace.cap_after(path.wait(carriers)),
+                links: &path.links,
+            }
         });
         self.solver
-            .solve(demands, |link| links[link as usize].capacity, &mut self.shares);
+            .solve(demands, |link| carriers[link as usize].capacity, &mut self.shares);
         for member in members.iter() {
             for &link in &paths[member.path as usize].links {
                 let link = &mut links[link as usize];
@@ -280,11 +318,12 @@ impl Network {
         let mut next = Instant::MAX;
         for (member, share) in members.iter_mut().zip(&self.shares) {
             member.pace.set_rate(now, share.rate);
-            member.bottleneck = share.bottleneck;
+            let path = &paths[member.path as usize];
+            member.bottleneck = share.bottleneck.or_else(|| path.slowest_queue(links));
             for &link in &paths[member.path as usize].links {
                 links[link as usize].used += share.rate;
             }
-            if let Some(link) = share.bottleneck {
+            if let Some(link) = member.bottleneck {
                 links[link as usize].queued += member.pace.queued();
             }
             next = next.min(member.pace.due);
@@ -320,12 +359,10 @@ impl Network {
             if member.pace.due > now {
                 continue;
             }
+            self.active(member.flow).sender.end(now);
+            let pace = self.begin(now, &member);
             let entity = self.entity(member.flow);
-            let conditions = member.conditions(&self.links, &self.paths[member.path as usize]);
-            let half = self.active(member.flow);
-            half.sender.end(now);
-            let pace = half.sender.begin(now, &conditions);
-            half.arm(schedule, entity);
+            self.active(member.flow).arm(schedule, entity);
             let member = &mut self.groups[group as usize].members[index];
             match pace {
                 Some(pace) => member.pace = pace,
@@ -358,4 +395,64 @@ impl Network {
         member.pace.extend(schedule.now(), more);
         self.solve(schedule, group);
     }
+}
+
+/// Finds how long the queue of each full link is, from the windows of those that share it: with Σ w / (RTT + q) at the
+/// capacity, first-in first-out gives each flow what its window is worth. Where flows cross several full links this
+/// has no such answer, and max-min sharing alone decides.
+fn find_waits(members: &[Member], paths: &[Path], links: &mut [Carrier]) {
+    for member in members {
+        for &link in &paths[member.path as usize].links {
+            let link = &mut links[link as usize];
+            (link.wanted, link.in_flight, link.wait_s, link.rtt_s) = (0.0, 0.0, 0.0, None);
+        }
+    }
+    for member in members.iter().filter(|member| member.pace.cap > 0.0) {
+        for &link in &paths[member.path as usize].links {
+            let link = &mut links[link as usize];
+            link.wanted += member.pace.cap;
+            link.in_flight += member.pace.in_flight;
+            let rtt = member.pace.rtt_s();
+            link.rtt_s = Some(link.rtt_s.map_or(rtt, |(low, high)| {
+                (f64::min(low, rtt.0), f64::max(high, rtt.1))
+            }));
+        }
+    }
+    let full = |link: &&u32| links[**link as usize].wanted > links[**link as usize].capacity;
+    let crosses_several = |member: &Member| paths[member.path as usize].links.iter().filter(full).count() > 1;
+    if members.iter().any(crosses_several) {
+        return;
+    }
+    for index in 0..members.len() {
+        for &link in &paths[members[index].path as usize].links {
+            let carrier = &links[link as usize];
+            if carrier.wait_s > 0.0 || carrier.wanted <= carrier.capacity {
+                continue;
+            }
+            let (low, high) = carrier.rtt_s.expect("a full link has a flow");
+            let wait = if low == high {
+                carrier.in_flight / carrier.capacity - low
+            } else {
+                wait_of(members, paths, link, carrier.capacity)
+            };
+            links[link as usize].wait_s = wait;
+        }
+    }
+}
+
+/// Newton's method on a convex falling function: from 0 it comes up to the root and never passes it.
+fn wait_of(members: &[Member], paths: &[Path], link: u32, capacity: f64) -> f64 {
+    let mut wait = 0.0;
+    for _ in 0..6 {
+        let (mut sum, mut slope) = (0.0, 0.0);
+        for member in members {
+            if member.pace.cap > 0.0 && paths[member.path as usize].links.contains(&link) {
+                let rtt = member.pace.rtt_s().0 + wait;
+                sum += member.pace.in_flight / rtt;
+                slope += member.pace.in_flight / (rtt * rtt);
+            }
+        }
+        wait += (sum - capacity) / slope;
+    }
+    wait
 }

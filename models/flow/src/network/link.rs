@@ -1,6 +1,6 @@
 //! Links and the paths made of them.
 
-use longhaul_core::time::Span;
+use longhaul_core::time::{Instant, Span};
 use longhaul_net::jitter::Jitter;
 use longhaul_net::link::{LinkSpec, QueueLimit};
 
@@ -20,6 +20,14 @@ pub(super) struct Carrier {
     /// Bytes per second in use, and bytes that stand in its queue, when its group was last solved.
     pub(super) used: f64,
     pub(super) queued: f64,
+    /// When the bursts of flows that do not fill it have left.
+    pub(super) busy_until: Instant,
+    /// Of the flows of its group: the rates that their windows want, bytes in flight, lowest and highest RTT in seconds.
+    pub(super) wanted: f64,
+    pub(super) in_flight: f64,
+    pub(super) rtt_s: Option<(f64, f64)>,
+    /// How long its queue is, in seconds.
+    pub(super) wait_s: f64,
 }
 
 /// A flow on a link.
@@ -42,6 +50,18 @@ pub(super) struct Path {
     pub(super) opened: u32,
 }
 
+impl Path {
+    /// How long its queues are together, in seconds.
+    pub(super) fn wait(&self, links: &[Carrier]) -> f64 {
+        self.links.iter().map(|link| links[*link as usize].wait_s).sum()
+    }
+
+    /// The link with a queue, if there is one.
+    pub(super) fn slowest_queue(&self, links: &[Carrier]) -> Option<u32> {
+        self.links.iter().copied().find(|link| links[*link as usize].wait_s > 0.0)
+    }
+}
+
 impl Carrier {
     pub(super) fn new(spec: LinkSpec) -> Carrier {
         Carrier {
@@ -51,6 +71,11 @@ impl Carrier {
             contended: false,
             used: 0.0,
             queued: 0.0,
+            busy_until: Instant::ZERO,
+            wanted: 0.0,
+            in_flight: 0.0,
+            rtt_s: None,
+            wait_s: 0.0,
         }
     }
 

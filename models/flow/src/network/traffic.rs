@@ -137,6 +137,7 @@ impl Network {
             share: slowest.capacity,
             room: slowest.room(frame, 0.0, line.offload && this.slowest == first),
             interleaved: 1.0,
+            wait: Span::ZERO,
         };
         Half::new(
             Sender::new(line, governor, losses.map(Box::new)),

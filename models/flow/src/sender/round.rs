@@ -1,6 +1,6 @@
 //! What is decided when a round begins.
 
-use longhaul_core::time::Instant;
+use longhaul_core::time::{Instant, Span};
 
 use super::{Conditions, Sender};
 use crate::pace::seconds;
@@ -28,8 +28,9 @@ pub(crate) struct Round {
     pub(super) tail_lost: bool,
     /// The local queue refused something, so the window has fallen.
     pub(super) refused: bool,
-    /// Bytes per second of the bottleneck.
+    /// Bytes per second of the bottleneck, and how long it is busy before.
     pub(super) share: f64,
+    wait: Span,
     frame: f64,
 }
 
@@ -84,6 +85,7 @@ impl Sender {
             tail_lost: false,
             refused: false,
             share: conditions.share,
+            wait: conditions.wait,
             frame: self.line.frame,
         };
         let immune = std::mem::take(&mut self.immune).min(segments);
@@ -155,7 +157,8 @@ impl Sender {
         } else {
             standing
         };
-        let excess = peak - room;
+        let before = conditions.wait.as_ns() as f64 / 1e9 * conditions.share / self.line.frame;
+        let excess = peak + before - room;
         if excess < 1.0 {
             return 0;
         }
@@ -221,7 +224,9 @@ impl Sender {
             return;
         }
         let mss = u64::from(self.line.mss);
-        let way = self.line.one_way.saturating_add(self.lag);
+        // Rounds follow each other at the pace of the bottleneck, so their time is that at which it sends; a
+        // standing queue delays what the sender hears and not what the peer receives.
+        let way = self.line.one_way.saturating_add(round.wait);
         let arrival = |segments: u32| {
             let sent = seconds(f64::from(segments) * round.frame / round.share);
             round.start.saturating_add(sent).saturating_add(way)
