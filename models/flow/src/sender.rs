@@ -131,6 +131,8 @@ pub(crate) struct Sender {
     budget: Option<u32>,
     /// So many segments of the next round leave before the loss is known.
     immune: u32,
+    /// The window fell in the last round because the local queue refused something; that lasts a round trip.
+    cooling: bool,
     /// The pause before the next round.
     pause: Option<Instant>,
     /// Timeouts in a row.
@@ -159,6 +161,7 @@ impl Sender {
             retransmit: 0,
             budget: None,
             immune: 0,
+            cooling: false,
             pause: None,
             timeouts: 0,
             stride: 1,
@@ -254,6 +257,7 @@ impl Sender {
         let duration = now.saturating_since(round.start) / rounds;
         let queued = duration.saturating_sub(self.line.rtt);
         self.lag = if round.full { queued } else { Span::ZERO };
+        self.cooling = round.refused && !self.cooling;
         self.sent += round.new_bytes;
         self.retransmit = self.retransmit - round.repeated + round.lost;
         self.stats.segments_sent += u64::from(round.segments) * rounds;
@@ -276,7 +280,12 @@ impl Sender {
         self.governor.on_round(&RoundResult {
             start: round.start,
             end: now,
-            acked: if round.refused { 0 } else { acked },
+            // A window that the buffers limit does not grow (`tcp_is_cwnd_limited`).
+            acked: if round.refused || self.governor.window() >= self.line.limit {
+                0
+            } else {
+                acked
+            },
             delivered: (round.segments - round.lost).saturating_mul(round.rounds),
             full: round.full,
             spacing: seconds(self.line.frame / round.share),
@@ -378,19 +387,22 @@ impl Sender {
 
     /// More rounds together the longer nothing has happened, as long as the window hardly moves.
     fn choose_stride(&mut self, before: u32, round: &Round) {
-        let quiet = self.retransmit == 0 && !round.refused && !self.governor.in_slow_start();
+        let limited = self.governor.window() >= self.line.limit;
+        let quiet = self.retransmit == 0 && !round.refused && (limited || !self.governor.in_slow_start());
         if !quiet || round.recovering || !self.governor.has_closed_form() {
             self.stride = 1;
             return;
         }
         let after = self.governor.window().min(self.line.limit);
         let moved = after.abs_diff(before);
-        let longest = if after == self.line.limit && moved == 0 {
+        let longest = if limited && moved == 0 {
             LONGEST_STRIDE
         } else {
-            // A stride of so many rounds moves the window by about a thirty-second.
+            // A stride moves the window, and with it the rate, by about a thirty-second; where a queue stands only its
+            // length moves, and an eighth will do.
             let per_round = moved.div_ceil(round.rounds).max(1);
-            (after / 32 / per_round).max(1)
+            let part = if self.lag > Span::ZERO { 8 } else { 32 };
+            (after / part / per_round).max(1)
         };
         self.stride = (self.stride * 2).min(longest);
     }

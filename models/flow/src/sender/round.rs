@@ -98,7 +98,7 @@ impl Sender {
         if overflow > 0 && self.line.offload {
             // The sender's own device: it refuses, which TCP hears at once, and the rest waits for ACKs.
             self.stats.queue_drops += u64::from(overflow);
-            if !recovering && budget.is_none() {
+            if !recovering && budget.is_none() && !self.cooling {
                 self.governor.reduce();
                 self.stats.reductions += 1;
             }
@@ -164,8 +164,10 @@ impl Sender {
         }
         let refused = (excess as u32).min(round.segments);
         if self.line.offload {
-            // What is refused of a burst is all of it.
-            return refused.next_multiple_of(burst).min(round.segments);
+            // What is refused of a burst is all of it. A queue that is full on average still takes a burst now and
+            // then; one that earlier bursts have just filled does not.
+            let taken = if before >= room { 0 } else { burst.min(round.segments) };
+            return refused.next_multiple_of(burst).min(round.segments - taken);
         }
         // The first segment finds room in the serialiser.
         refused.min(round.segments - 1)
