@@ -27,7 +27,7 @@ use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 use longhaul_net::routing::RegionId;
 use longhaul_tcp::Config;
 
-const RUNS: usize = 3;
+const RUNS: usize = 2;
 
 fn mesh(regions: u32, loss: Loss) -> (Vec<String>, Vec<NetworkLink>) {
     let names = (0..regions).map(|region| format!("r{region}")).collect();
@@ -114,7 +114,7 @@ impl World for Churn {
 fn churn(concurrent: u32) -> (f64, f64) {
     let (names, links) = mesh(16, Loss::None);
     let streams = Streams::new(1, 0);
-    let total = (concurrent * 8).max(20_000);
+    let total = (concurrent * 4).max(10_000);
     let mut churn = Churn {
         network: Network::new(1, &streams, &names, &links).expect("a valid network"),
         random: streams.stream("bench", "transfers"),

@@ -165,9 +165,10 @@ mod tests {
     }
 
     #[test]
-    fn random_loss_below_the_probing_gain_costs_what_is_lost() {
+    fn random_loss_below_the_probing_gain_costs_about_twice_what_is_lost() {
+        // The bandwidth is known from probes of which a tenth was lost, and a tenth is lost of what is paced by it.
         let (_, rate) = run(5_000.0, 0.9, 400);
-        assert!((0.8..0.91).contains(&(rate / 5_000.0)), "{rate}");
+        assert!((0.76..0.83).contains(&(rate / 5_000.0)), "{rate}");
         // 25 % more sent and 30 % lost: the known bandwidth shrinks every ten rounds.
         let (_, rate) = run(5_000.0, 0.7, 400);
         assert!(rate / 5_000.0 < 0.4, "{rate}");

@@ -395,15 +395,18 @@ impl Sender {
         }
         let after = self.governor.window().min(self.line.limit);
         let moved = after.abs_diff(before);
-        let longest = if limited && moved == 0 {
-            LONGEST_STRIDE
-        } else {
+        if limited && moved == 0 {
+            // Nothing of it can change: no need to feel one's way.
+            self.stride = LONGEST_STRIDE;
+            return;
+        }
+        let longest = {
             // A stride moves the window, and with it the rate, by about a thirty-second; where a queue stands only its
             // length moves, and an eighth will do.
             let per_round = moved.div_ceil(round.rounds).max(1);
             let part = if self.lag > Span::ZERO { 8 } else { 32 };
             (after / part / per_round).max(1)
         };
-        self.stride = (self.stride * 2).min(longest);
+        self.stride = (self.stride * 4).min(longest);
     }
 }

@@ -298,6 +298,14 @@ impl Network {
         let now = schedule.now();
         let Group { members, .. } = &mut self.groups[group as usize];
         let (paths, links) = (&self.paths, &mut self.links);
+        let Some(first) = members.first() else { return };
+        if let [link] = paths[first.path as usize].links[..]
+            && members.iter().all(|member| member.path == first.path)
+        {
+            let next = share_one_link(now, members, link, &mut links[link as usize]);
+            self.arm_group(schedule, group, next);
+            return;
+        }
         find_waits(members, paths, links);
         let carriers = &*links;
         let demands = members.iter().map(|member| {
@@ -395,6 +403,36 @@ impl Network {
         member.pace.extend(schedule.now(), more);
         self.solve(schedule, group);
     }
+}
+
+/// The same for flows that all have one path of one link, so that one round trip and one queue concern them all: each
+/// gets what it can use or, if that is too much, what its window is worth. Returns when the next round ends.
+fn share_one_link(now: Instant, members: &mut [Member], index: u32, link: &mut Carrier) -> Instant {
+    let (mut wanted, mut in_flight, mut rtt) = (0.0, 0.0, 0.0);
+    for member in members.iter().filter(|member| member.pace.cap > 0.0) {
+        wanted += member.pace.cap;
+        in_flight += member.pace.in_flight;
+        rtt = f64::max(rtt, member.pace.rtt_s().0);
+    }
+    let full = wanted > link.capacity;
+    let bottleneck = full.then_some(index);
+    link.wait_s = if full {
+        (in_flight / link.capacity - rtt).max(0.0)
+    } else {
+        0.0
+    };
+    // A burst that waits for others has a longer round trip, so the caps may ask for less than the windows would.
+    let part = link.capacity / f64::max(wanted, link.capacity);
+    (link.used, link.queued) = (0.0, 0.0);
+    let mut next = Instant::MAX;
+    for member in members {
+        member.pace.set_rate(now, member.pace.cap * part);
+        member.bottleneck = bottleneck;
+        link.used += member.pace.rate;
+        link.queued += member.pace.queued();
+        next = next.min(member.pace.due);
+    }
+    next
 }
 
 /// Finds how long the queue of each full link is, from the windows of those that share it: with Σ w / (RTT + q) at the

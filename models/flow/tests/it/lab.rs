@@ -144,6 +144,8 @@ impl Transfer {
 pub struct Lab<N> {
     pub network: N,
     pub transfers: Vec<Transfer>,
+    /// Events of the last run.
+    pub executed: u64,
     /// Transfer by connection.
     index: Vec<usize>,
 }
@@ -174,12 +176,13 @@ impl<N: Fidelity> Lab<N> {
         Lab {
             network: N::new(&Streams::new(seed, replication), &names, links),
             transfers: Vec::new(),
+            executed: 0,
             index: Vec::new(),
         }
     }
 
     /// Runs all transfers to their end, at most until `until`.
-    pub fn run(&mut self, transfers: &[Transfer], until: Span) -> u64 {
+    pub fn run(&mut self, transfers: &[Transfer], until: Span) {
         self.transfers = transfers.to_vec();
         let mut engine = Engine::new();
         let starter = EntityId::new(0);
@@ -188,7 +191,7 @@ impl<N: Fidelity> Lab<N> {
         }
         engine.run(self, Budget::until(Instant::ZERO + until));
         self.network.check();
-        engine.executed()
+        self.executed = engine.executed();
     }
 
     fn notice(&mut self, engine: &mut Engine, notice: Notice) {
