@@ -71,15 +71,18 @@ impl Churn {
         self.left -= 1;
         let from = self.random.below(16) as u32;
         let to = (from + 1 + self.random.below(15) as u32) % 16;
-        self.sizes
-            .push(1_000_000 + self.random.below(839_000_000));
+        self.sizes.push(1_000_000 + self.random.below(839_000_000));
         self.network
             .open(engine, RegionId(from), RegionId(to), Config::default())
             .expect("a route");
     }
 
     fn notice(&mut self, engine: &mut Engine, notice: &Notice) {
-        let Notice { connection, side, what } = notice;
+        let Notice {
+            connection,
+            side,
+            what,
+        } = notice;
         match (side, what) {
             (Side::Opener, What::Opened) => {
                 let payload = Payload::Synthetic(self.sizes[connection.0 as usize]);
@@ -146,7 +149,12 @@ struct Replication {
 impl World for Replication {
     fn handle(&mut self, event: &Event, engine: &mut Engine) {
         self.network.handle(engine, event.target, event.token);
-        while let Some(Notice { connection, side, what }) = self.network.poll_notice() {
+        while let Some(Notice {
+            connection,
+            side,
+            what,
+        }) = self.network.poll_notice()
+        {
             if what == What::Opened {
                 let endless = Payload::Synthetic(1 << 50);
                 let written = self.network.write(engine, connection, side, endless);
@@ -173,10 +181,7 @@ fn day(streams: u32, loss: Loss) -> (f64, u64, u64) {
     }
     let clock = std::time::Instant::now();
     let start = cpu_ns(clock);
-    engine.run(
-        &mut world,
-        Budget::until(Instant::ZERO + Span::from_s(86_400)),
-    );
+    engine.run(&mut world, Budget::until(Instant::ZERO + Span::from_s(86_400)));
     let seconds = (cpu_ns(clock) - start) as f64 / 1e9;
     let stats = |stream| world.network.stats(ConnectionId(stream), Side::Opener);
     let carried = (0..streams).map(|stream| stats(stream).delivered_bytes).sum();
@@ -188,12 +193,16 @@ fn main() {
     println!();
     println!("concurrent   µs/transfer   events/transfer");
     for concurrent in [16, 256, 4_096] {
-        let best = (0..RUNS).map(|_| churn(concurrent)).min_by(|a, b| a.0.total_cmp(&b.0));
+        let best = (0..RUNS)
+            .map(|_| churn(concurrent))
+            .min_by(|a, b| a.0.total_cmp(&b.0));
         let (ns, events) = best.expect("at least one run");
         println!("{concurrent:>10} {:>13.2} {events:>17.1}", ns / 1e3);
     }
     println!();
-    println!("a day over three regions, 1 Gbit/s, 80 ms: streams, loss, CPU seconds, events, mean Gbit/s in all");
+    println!(
+        "a day over three regions, 1 Gbit/s, 80 ms: streams, loss, CPU seconds, events, mean Gbit/s in all"
+    );
     let parts = |parts| Loss::Independent(Probability::from_parts(parts).expect("a probability"));
     for (streams, name, loss) in [
         (64, "none", Loss::None),

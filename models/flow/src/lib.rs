@@ -18,6 +18,8 @@
 //!   moment that an application hears of, and computed again from where they were saved if something joins.
 //! - Flows that do share such a link form a *group* with all that they reach over further such links. Only a group's
 //!   rates are solved when one of its members changes; the rest of the network is not touched.
+//! - A full link gives each flow what its window is worth, as first-in first-out queues do, and never more than the
+//!   max-min rates of what the windows ask for.
 //! - Rounds in which nothing can happen are taken together: no loss until the drawn gap is used up, no boundary
 //!   between writes, and a window that hardly moves, or not at all because a buffer limits it.
 //!
@@ -25,9 +27,8 @@
 //!
 //! - Packets: order, bursts on the wire between connections, delayed ACKs, ACKs lost or queued on the way back (a
 //!   handshake's are). The reverse path is a delay.
-//! - The queue as others see it: a flow waits in the queue of its bottleneck only, and one that its own window
-//!   limits does not wait at all.
-//! - Sharing in proportion to windows: a full link is shared max-min, as windows are on average.
+//! - Where flows cross several full links at once, the length of their queues: max-min sharing alone decides there.
+//! - Several bursts in one queue to the packet: connections in step queue behind each other, others meet averages.
 //! - Reordering by jitter: its mean is part of the delay.
 //! - Loss laws are those of the links, but each flow has its own copy: bursts do not hit two flows at once.
 

@@ -2,8 +2,9 @@
 //! stretch costs nothing however long it is.
 //!
 //! Each flow has the law of every link on its path to itself. Independent losses are the same for that. Of a
-//! Gilbert–Elliott link shared with others a flow sees every n-th frame: the chain takes n steps between two of its
-//! frames, which shortens the bursts and leaves the mean. That bursts hit several flows at once is lost.
+//! Gilbert–Elliott link shared with others a flow sees every n-th frame where they fill it: the chain takes n steps
+//! between two of its frames, which shortens the bursts and leaves the mean. Where they do not, the frames of a round
+//! leave together, and the others pass between two rounds. That bursts hit several flows at once is lost.
 
 use longhaul_core::random::Stream;
 use longhaul_net::loss::Loss;
@@ -123,6 +124,22 @@ impl Law {
         }
     }
 
+    /// `others` frames of other flows have passed since the flow's last one.
+    fn forget(&mut self, others: f64, stream: &mut Stream) {
+        let Some(bursts) = self.bursts else { return };
+        let remembered = libm::pow(bursts.memory.max(0.0), others);
+        if stream.unit() < remembered {
+            return;
+        }
+        // Whatever the state was, it is drawn anew.
+        (self.bad, self.clean) = (0, 0);
+        if stream.unit() < bursts.mean {
+            self.bad = self.burst(stream);
+        } else {
+            self.clean = self.start.draw(stream);
+        }
+    }
+
     fn burst(&self, stream: &mut Stream) -> u64 {
         let more = self.bursts.map_or(0, |bursts| bursts.end.draw(stream));
         more.saturating_add(1)
@@ -177,6 +194,16 @@ impl Losses {
     pub(crate) fn interleave(&mut self, interleaved: f64) {
         for law in &mut self.laws {
             law.interleave(interleaved, &mut self.stream);
+        }
+    }
+
+    /// `others` frames of other flows have passed since the last frame.
+    #[inline]
+    pub(crate) fn forget(&mut self, others: f64) {
+        if others > 0.0 {
+            for law in &mut self.laws {
+                law.forget(others, &mut self.stream);
+            }
         }
     }
 
@@ -248,9 +275,15 @@ mod tests {
             let (share, burst) = measure(law, 90_000, 33);
             let n = 90_000.0 * 33.0 * mean as f64 / 100.0;
             let tolerance = 4.5 * (2.0 * f64::from(burst_packets) / n).sqrt();
-            assert!((share * 100.0 / mean as f64 - 1.0).abs() < tolerance, "{law:?}: {share}");
+            assert!(
+                (share * 100.0 / mean as f64 - 1.0).abs() < tolerance,
+                "{law:?}: {share}"
+            );
             // Bursts cut by the end of a round are counted twice only where `before` misses them.
-            assert!((burst / f64::from(burst_packets) - 1.0).abs() < tolerance, "{law:?}: {burst}");
+            assert!(
+                (burst / f64::from(burst_packets) - 1.0).abs() < tolerance,
+                "{law:?}: {burst}"
+            );
         }
     }
 

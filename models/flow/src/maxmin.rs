@@ -65,7 +65,10 @@ impl Solver {
                 }
                 break;
             };
-            let limited = self.growing.iter().any(|&flow| demands[flow as usize].cap <= level);
+            let limited = self
+                .growing
+                .iter()
+                .any(|&flow| demands[flow as usize].cap <= level);
             let growing = std::mem::take(&mut self.growing);
             for &flow in &growing {
                 let Demand { cap, links } = demands[flow as usize];

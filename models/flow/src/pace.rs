@@ -82,10 +82,10 @@ impl Pace {
         }
     }
 
-    /// The round trip that the cap counts with, twice: a range of one value.
+    /// The round trip that the cap counts with, in seconds.
     #[inline]
-    pub(crate) fn rtt_s(&self) -> (f64, f64) {
-        (self.rtt_s, self.rtt_s)
+    pub(crate) fn rtt_s(&self) -> f64 {
+        self.rtt_s
     }
 
     /// Bytes that stand in the bottleneck's queue.

@@ -60,8 +60,10 @@ pub(crate) struct Conditions {
     pub(crate) share: f64,
     /// What may stand in the bottleneck's queue of this flow.
     pub(crate) room: Room,
-    /// Of so many frames on the link one is of this flow, the mean over flows of all sizes; at least 1.
+    /// Of so many frames on a full link one is of this flow; at least 1.
     pub(crate) interleaved: f64,
+    /// Frames of others between two rounds.
+    pub(crate) between: f64,
     /// How long the bursts of others keep the link busy.
     pub(crate) wait: Span,
 }
@@ -180,7 +182,10 @@ impl Sender {
     /// `bytes` more to send. Ends of writes closer together than a segment count as one.
     pub(crate) fn write(&mut self, bytes: u64) {
         self.written += bytes;
-        let scheduled = self.deliveries.back().map_or(self.stats.delivered_bytes, |last| last.upto);
+        let scheduled = self
+            .deliveries
+            .back()
+            .map_or(self.stats.delivered_bytes, |last| last.upto);
         let len = self.marks.len();
         let before = if len > 1 { self.marks[len - 2] } else { scheduled };
         match self.marks.back_mut() {
@@ -407,6 +412,6 @@ impl Sender {
             let part = if self.lag > Span::ZERO { 8 } else { 32 };
             (after / part / per_round).max(1)
         };
-        self.stride = (self.stride * 4).min(longest);
+        self.stride = (self.stride * 3).min(longest);
     }
 }

@@ -57,21 +57,25 @@ impl Member {
             let share = (self.pace.rate + spare.max(0.0)).max(even);
             (share, link.room(self.frame, others, own_device))
         };
-        let wait = if self.bottleneck.is_none() {
-            link.busy_until.saturating_since(now)
+        let others = (link.used - self.pace.rate).max(0.0);
+        let (wait, interleaved, between) = if self.bottleneck.is_none() {
+            // Over a pause the others move the link's law on, however slow they are.
+            let passed = if self.pace.cap == 0.0 {
+                f64::MAX
+            } else {
+                others * self.pace.rtt_s() / self.frame
+            };
+            (link.busy_until.saturating_since(now), 1.0, passed)
         } else {
-            Span::ZERO
+            let rate = self.pace.rate.max(link.used / MOST_INTERLEAVED);
+            (Span::ZERO, (link.used / rate).max(1.0), 0.0)
         };
         Conditions {
             share,
             room,
+            interleaved,
+            between,
             wait,
-            interleaved: match link.flows.len() {
-                0 | 1 => 1.0,
-                // After a pause the others have forgotten whatever state the link was in.
-                _ if self.pace.rate == 0.0 => MOST_INTERLEAVED,
-                _ => (link.used / self.pace.rate).clamp(1.0, MOST_INTERLEAVED),
-            },
         }
     }
 
@@ -327,7 +331,9 @@ impl Network {
         for (member, share) in members.iter_mut().zip(&self.shares) {
             member.pace.set_rate(now, share.rate);
             let path = &paths[member.path as usize];
-            member.bottleneck = share.bottleneck.or_else(|| path.slowest_queue(links));
+            // What pauses is not limited by anything.
+            let at = share.bottleneck.or_else(|| path.slowest_queue(links));
+            member.bottleneck = at.filter(|_| member.pace.cap > 0.0);
             for &link in &paths[member.path as usize].links {
                 links[link as usize].used += share.rate;
             }
@@ -412,7 +418,7 @@ fn share_one_link(now: Instant, members: &mut [Member], index: u32, link: &mut C
     for member in members.iter().filter(|member| member.pace.cap > 0.0) {
         wanted += member.pace.cap;
         in_flight += member.pace.in_flight;
-        rtt = f64::max(rtt, member.pace.rtt_s().0);
+        rtt = f64::max(rtt, member.pace.rtt_s());
     }
     let full = wanted > link.capacity;
     let bottleneck = full.then_some(index);
@@ -427,7 +433,7 @@ fn share_one_link(now: Instant, members: &mut [Member], index: u32, link: &mut C
     let mut next = Instant::MAX;
     for member in members {
         member.pace.set_rate(now, member.pace.cap * part);
-        member.bottleneck = bottleneck;
+        member.bottleneck = bottleneck.filter(|_| member.pace.cap > 0.0);
         link.used += member.pace.rate;
         link.queued += member.pace.queued();
         next = next.min(member.pace.due);
@@ -451,9 +457,8 @@ fn find_waits(members: &[Member], paths: &[Path], links: &mut [Carrier]) {
             link.wanted += member.pace.cap;
             link.in_flight += member.pace.in_flight;
             let rtt = member.pace.rtt_s();
-            link.rtt_s = Some(link.rtt_s.map_or(rtt, |(low, high)| {
-                (f64::min(low, rtt.0), f64::max(high, rtt.1))
-            }));
+            let (low, high) = link.rtt_s.unwrap_or((rtt, rtt));
+            link.rtt_s = Some((low.min(rtt), high.max(rtt)));
         }
     }
     let full = |link: &&u32| links[**link as usize].wanted > links[**link as usize].capacity;
@@ -485,7 +490,7 @@ fn wait_of(members: &[Member], paths: &[Path], link: u32, capacity: f64) -> f64 
         let (mut sum, mut slope) = (0.0, 0.0);
         for member in members {
             if member.pace.cap > 0.0 && paths[member.path as usize].links.contains(&link) {
-                let rtt = member.pace.rtt_s().0 + wait;
+                let rtt = member.pace.rtt_s() + wait;
                 sum += member.pace.in_flight / rtt;
                 slope += member.pace.in_flight / (rtt * rtt);
             }

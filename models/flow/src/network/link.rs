@@ -58,7 +58,10 @@ impl Path {
 
     /// The link with a queue, if there is one.
     pub(super) fn slowest_queue(&self, links: &[Carrier]) -> Option<u32> {
-        self.links.iter().copied().find(|link| links[*link as usize].wait_s > 0.0)
+        self.links
+            .iter()
+            .copied()
+            .find(|link| links[*link as usize].wait_s > 0.0)
     }
 }
 

@@ -91,7 +91,8 @@ impl Network {
         let links: Box<[u32]> = route.links.iter().map(|link| link.0).collect();
         let spec = |link: &u32| &self.links[*link as usize].spec;
         let delay = links.iter().map(spec).fold(Span::ZERO, |sum, spec| {
-            sum.saturating_add(spec.delay).saturating_add(mean_jitter(spec.jitter))
+            sum.saturating_add(spec.delay)
+                .saturating_add(mean_jitter(spec.jitter))
         });
         let slowest = links.iter().copied().min_by_key(|link| spec(link).rate);
         // Below 2^32: pairs of regions that have connections.
@@ -130,13 +131,15 @@ impl Network {
         let (first, last) = (this.links[0], this.links[this.links.len() - 1]);
         let losses = Losses::new(laws, || {
             let (first, last) = (&self.names[first as usize], &self.names[last as usize]);
-            self.streams.stream(&format!("{first} .. {last} flow {place}"), "loss")
+            self.streams
+                .stream(&format!("{first} .. {last} flow {place}"), "loss")
         });
         let governor = Governor::new(control, config, now, line.rtt);
         let alone = Conditions {
             share: slowest.capacity,
             room: slowest.room(frame, 0.0, line.offload && this.slowest == first),
             interleaved: 1.0,
+            between: 0.0,
             wait: Span::ZERO,
         };
         Half::new(

@@ -93,6 +93,7 @@ impl Sender {
         let burst = self.burst(segments);
         if let Some(losses) = &mut self.losses {
             losses.interleave(conditions.interleaved);
+            losses.forget(conditions.between / f64::from(burst.max(1)));
         }
         let overflow = self.overflow(&round, conditions, burst);
         if overflow > 0 && self.line.offload {
@@ -166,7 +167,11 @@ impl Sender {
         if self.line.offload {
             // What is refused of a burst is all of it. A queue that is full on average still takes a burst now and
             // then; one that earlier bursts have just filled does not.
-            let taken = if before >= room { 0 } else { burst.min(round.segments) };
+            let taken = if before > 0.0 && before >= room.max(1.0) {
+                0
+            } else {
+                burst.min(round.segments)
+            };
             return refused.next_multiple_of(burst).min(round.segments - taken);
         }
         // The first segment finds room in the serialiser.

@@ -18,7 +18,11 @@ fn a_transfer_of_one_segment_takes_two_round_trips_and_the_frame() {
     let transfer = single::<FlowNetwork>(PLAIN, CUBIC, 1448, 0);
     let syn = 74.0 * 8.0 / 100e6;
     let expected = 4.0 * 0.04 + syn + FRAME_S;
-    assert!((transfer.seconds() - expected).abs() < 1e-6, "{}", transfer.seconds());
+    assert!(
+        (transfer.seconds() - expected).abs() < 1e-6,
+        "{}",
+        transfer.seconds()
+    );
 }
 
 #[test]
@@ -29,7 +33,10 @@ fn slow_start_doubles_from_ten_segments_every_round_trip() {
         let read = transfer.read.expect("read").as_ns() as f64 / 1e9;
         let round_trip = 0.08 + FRAME_S;
         let expected = 0.08 + f64::from(rounds) * round_trip + 0.04 + f64::from(last) * FRAME_S;
-        assert!((read - expected).abs() < 20e-6, "{segments}: {read} not {expected}");
+        assert!(
+            (read - expected).abs() < 20e-6,
+            "{segments}: {read} not {expected}"
+        );
     }
 }
 
@@ -81,7 +88,10 @@ fn reno_with_random_loss_has_the_rate_of_mathis() {
         let window = bytes as f64 / 1448.0 / (seconds / 0.08);
         let p = loss as f64 / 1e6;
         let ratio = window / (1.5 / p).sqrt();
-        assert!((0.85..1.1).contains(&ratio), "loss {p}: window {window}, {ratio} of Mathis");
+        assert!(
+            (0.85..1.1).contains(&ratio),
+            "loss {p}: window {window}, {ratio} of Mathis"
+        );
     }
 }
 

@@ -89,7 +89,10 @@ fidelity!(FlowNetwork, |network, engine, from, to, transfer| {
     network.open_with(engine, from, to, transfer.config, control)
 });
 fidelity!(PacketNetwork, |network, engine, from, to, transfer| {
-    assert!(transfer.control.is_none(), "not a controller of the packet network");
+    assert!(
+        transfer.control.is_none(),
+        "not a controller of the packet network"
+    );
     network.open(engine, from, to, transfer.config)
 });
 
@@ -195,7 +198,11 @@ impl<N: Fidelity> Lab<N> {
     }
 
     fn notice(&mut self, engine: &mut Engine, notice: Notice) {
-        let Notice { connection, side, what } = notice;
+        let Notice {
+            connection,
+            side,
+            what,
+        } = notice;
         let transfer = &mut self.transfers[self.index[connection.0 as usize]];
         match (side, what) {
             (Side::Opener, What::Opened) => {

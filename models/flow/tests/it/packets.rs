@@ -92,7 +92,10 @@ fn completion_times_are_those_packet_by_packet() {
         let packets = case.seconds::<PacketNetwork>(seeds);
         let flows = case.seconds::<FlowNetwork>(seeds * 3);
         let error = flows / packets - 1.0;
-        println!("{case:?}: packets {packets:.3} flows {flows:.3} error {:+.1} %", error * 100.0);
+        println!(
+            "{case:?}: packets {packets:.3} flows {flows:.3} error {:+.1} %",
+            error * 100.0
+        );
         let loss = case.loss_per_million;
         for class in [
             "all".to_owned(),

@@ -23,7 +23,9 @@ fn problem() -> impl Strategy<Value = (Vec<(f64, Vec<u32>)>, Vec<f64>)> {
     let links = 6u32;
     let route = proptest::collection::btree_set(0..links, 1..4)
         .prop_map(|links| links.into_iter().collect::<Vec<u32>>());
-    let flow = (1u32..2_000).prop_map(f64::from).prop_flat_map(move |cap| (Just(cap), route.clone()));
+    let flow = (1u32..2_000)
+        .prop_map(f64::from)
+        .prop_flat_map(move |cap| (Just(cap), route.clone()));
     let capacity = (1u32..1_000).prop_map(f64::from);
     (
         proptest::collection::vec(flow, 1..20),

@@ -112,7 +112,8 @@ pub(super) fn acks_before_exit(cwnd: u32, mss: u32, round: &SlowStartRound) -> O
     let delay = (round.round_min_rtt > delay_limit(round.min_rtt)).then_some(early.max(MIN_SAMPLES + 1));
     // An ACK may answer two segments.
     let train = (round.spacing.saturating_mul(2) <= TRAIN_GAP).then(|| {
-        let pace = u128::from(cwnd) * u128::from(mss) * 2_000_000_000 / u128::from(round.min_rtt.as_ns().max(1));
+        let pace =
+            u128::from(cwnd) * u128::from(mss) * 2_000_000_000 / u128::from(round.min_rtt.as_ns().max(1));
         let allowance = burst_allowance(u64::try_from(pace).unwrap_or(u64::MAX));
         let threshold = round.min_rtt.saturating_add(allowance) / 2;
         let acks = threshold.as_ns() / round.spacing.as_ns().max(1) + 1;

