@@ -55,7 +55,6 @@ impl Solver {
                 self.touch(demand.links, &capacity);
             }
         }
-        // A single link needs no search through demands for who crosses it.
         let demands: Vec<Demand<'a>> = demands.collect();
         while !self.growing.is_empty() {
             let fullest = self.fullest();
