@@ -18,7 +18,7 @@ const WINDOW_DIVISOR: u64 = 3;
 const RECENT: Span = Span::from_ms(1);
 
 /// Packets that one burst may hold at this pacing rate in bytes per second; `least` at any rate.
-pub(super) fn limit(mss: u32, pacing_rate: u64, min_rtt: Span, least: u32) -> u32 {
+pub(crate) fn limit(mss: u32, pacing_rate: u64, min_rtt: Span, least: u32) -> u32 {
     let mut bytes = pacing_rate >> PACING_SHIFT;
     let halvings = (min_rtt.as_ns() / 1000) >> RTT_SHIFT;
     if halvings < 32 {
