@@ -21,6 +21,7 @@ impl From<Controller> for Control {
         match controller {
             Controller::Reno => Control::Reno,
             Controller::Cubic => Control::Cubic,
+            Controller::Bbr => Control::Bbr,
         }
     }
 }

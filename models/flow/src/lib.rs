@@ -6,6 +6,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`network`] | links, routes and connections behind one event handler |
+//! | [`limits`] | what is not modelled and therefore refused |
 //! | [`maxmin`] | max-min fair rates over any topology |
 //! | `sender` | one direction of a connection, round by round: windows, losses, recovery, timeouts |
 //! | `control`, `bbr` | the congestion controllers: those of [`longhaul_tcp`], and BBR by rounds |
@@ -34,6 +35,7 @@
 
 mod bbr;
 mod control;
+pub mod limits;
 mod losses;
 pub mod maxmin;
 pub mod network;

@@ -83,6 +83,7 @@ impl Law {
         };
         match loss {
             Loss::None => return None,
+            Loss::TwoState { .. } => unreachable!("the network refused it"),
             Loss::Independent(mean) => law.start = Gap::new(mean.as_f64()),
             Loss::GilbertElliott { mean, burst_packets } => {
                 let (to_bad, to_good) =

@@ -16,11 +16,11 @@ use longhaul_core::random::Streams;
 use longhaul_core::schedule::EntityId;
 use longhaul_core::time::Instant;
 use longhaul_net::link::LinkError;
-use longhaul_net::loss::Loss;
 use longhaul_net::network::{NetworkError, NetworkLink};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 use longhaul_net::routing::{Edge, Graph, LinkId};
 
+use crate::limits::{FlowError, not_modelled};
 use crate::maxmin::{Share, Solver};
 use crate::sender::FlowStats;
 use groups::Group;
@@ -78,23 +78,24 @@ impl Network {
     /// are those of its regions and its place among the connections between them.
     ///
     /// # Errors
-    /// If names repeat, a link ends nowhere, leads back to its start, has a twin or an impossible law.
+    /// If names repeat, a link ends nowhere, leads back to its start, has a twin, an impossible law or something
+    /// that is not modelled.
     pub fn new(
         first_entity: u32,
         streams: &Streams,
         regions: &[String],
         links: &[NetworkLink],
-    ) -> Result<Network, NetworkError> {
+    ) -> Result<Network, FlowError> {
         let edge = |link: &NetworkLink| Edge {
             from: link.from,
             to: link.to,
             latency: link.spec.delay,
         };
         let edges: Vec<Edge> = links.iter().map(edge).collect();
-        let graph = Graph::new(regions, &edges)?;
+        let graph = Graph::new(regions, &edges).map_err(NetworkError::from)?;
         let room = EntityId::LIMIT.saturating_sub(first_entity);
         if links.len() > room as usize {
-            return Err(NetworkError::TooManyLinks);
+            return Err(NetworkError::TooManyLinks.into());
         }
         let mut network = Network {
             first_entity,
@@ -119,12 +120,16 @@ impl Network {
                 network.graph.name(link.to)
             );
             if network.by_name.insert(name.clone(), id).is_some() {
-                return Err(NetworkError::ParallelLinks(name));
+                return Err(NetworkError::ParallelLinks(name).into());
+            }
+            let what = not_modelled(&link.spec);
+            if !what.is_empty() {
+                return Err(FlowError::NotModelled { link: name, what });
             }
             if let Err(error) = check(link) {
-                return Err(NetworkError::Link { name, error });
+                return Err(NetworkError::Link { name, error }.into());
             }
-            network.links.push(Carrier::new(link.spec));
+            network.links.push(Carrier::new(link.spec.clone()));
             network.names.push(name);
         }
         Ok(network)
@@ -262,8 +267,5 @@ fn check(link: &NetworkLink) -> Result<(), LinkError> {
     if link.spec.rate.as_bits_per_s() == 0 {
         return Err(LinkError::ZeroRate);
     }
-    if let Loss::GilbertElliott { mean, burst_packets } = link.spec.loss {
-        Loss::transitions(mean, burst_packets)?;
-    }
-    Ok(())
+    Ok(link.spec.loss.check()?)
 }

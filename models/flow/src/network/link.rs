@@ -128,11 +128,15 @@ impl Carrier {
 }
 
 /// Time that jitter adds on average.
-pub(super) fn mean_jitter(jitter: Jitter) -> Span {
+pub(super) fn mean_jitter(jitter: &Jitter) -> Span {
     match jitter {
         Jitter::None => Span::ZERO,
-        Jitter::Uniform { max } => max / 2,
-        Jitter::Normal { mean, sd } => {
+        Jitter::Uniform { max } => *max / 2,
+        // The tables have a mean near zero; what the cut at zero adds is taken to be as in a normal law.
+        Jitter::Normal { mean, sd }
+        | Jitter::Pareto { mean, sd }
+        | Jitter::ParetoNormal { mean, sd }
+        | Jitter::Table { mean, sd, .. } => {
             // The mean of a normal law whose negative values are zero.
             let (mean, sd) = (mean.as_ns() as f64, sd.as_ns() as f64);
             if sd == 0.0 {

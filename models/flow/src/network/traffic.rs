@@ -92,7 +92,7 @@ impl Network {
         let spec = |link: &u32| &self.links[*link as usize].spec;
         let delay = links.iter().map(spec).fold(Span::ZERO, |sum, spec| {
             sum.saturating_add(spec.delay)
-                .saturating_add(mean_jitter(spec.jitter))
+                .saturating_add(mean_jitter(&spec.jitter))
         });
         let slowest = links.iter().copied().min_by_key(|link| spec(link).rate);
         // Below 2^32: pairs of regions that have connections.

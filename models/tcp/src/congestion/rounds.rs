@@ -150,7 +150,7 @@ impl RoundController {
             early: u64::from(window) * 2 < u64::from(self.window.ssthresh),
             srtt,
         };
-        burst::limit(self.mss, pace.rate(), min_rtt)
+        burst::limit(self.mss, pace.rate(), min_rtt, burst::MIN_BURST_PACKETS)
     }
 }
 
