@@ -19,7 +19,6 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_engine::{Budget, Engine, Event, World};
 use longhaul_flow::network::Network;
-use longhaul_net::jitter::Jitter;
 use longhaul_net::link::{LinkSpec, QueueLimit};
 use longhaul_net::loss::Loss;
 use longhaul_net::network::NetworkLink;
@@ -31,17 +30,19 @@ const RUNS: usize = 2;
 
 fn mesh(regions: u32, loss: Loss) -> (Vec<String>, Vec<NetworkLink>) {
     let names = (0..regions).map(|region| format!("r{region}")).collect();
+    let rate = BitRate::from_bits_per_s(1_000_000_000);
     let spec = LinkSpec {
-        rate: BitRate::from_bits_per_s(1_000_000_000),
-        delay: Span::from_ms(40),
-        queue: QueueLimit::Packets(6_600),
         loss,
-        jitter: Jitter::None,
+        ..LinkSpec::fifo(rate, Span::from_ms(40), QueueLimit::Packets(6_600))
     };
     let mut links = Vec::new();
     for from in (0..regions).map(RegionId) {
         for to in (0..regions).map(RegionId).filter(|to| *to != from) {
-            links.push(NetworkLink { from, to, spec });
+            links.push(NetworkLink {
+                from,
+                to,
+                spec: spec.clone(),
+            });
         }
     }
     (names, links)

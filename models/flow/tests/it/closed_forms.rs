@@ -3,7 +3,7 @@
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_flow::Control;
-use longhaul_net::link::{LinkSpec, QueueLimit};
+use longhaul_net::link::{LinkSpec, Queue, QueueLimit};
 use longhaul_net::loss::Loss;
 use longhaul_tcp::Config;
 
@@ -15,7 +15,7 @@ const FRAME_S: f64 = 121.12e-6;
 #[test]
 fn a_transfer_of_one_segment_takes_two_round_trips_and_the_frame() {
     // Handshake; data there; the end of the other stream back.
-    let transfer = single::<FlowNetwork>(PLAIN, CUBIC, 1448, 0);
+    let transfer = single::<FlowNetwork>(&PLAIN, CUBIC, 1448, 0);
     let syn = 74.0 * 8.0 / 100e6;
     let expected = 4.0 * 0.04 + syn + FRAME_S;
     assert!(
@@ -29,7 +29,7 @@ fn a_transfer_of_one_segment_takes_two_round_trips_and_the_frame() {
 fn slow_start_doubles_from_ten_segments_every_round_trip() {
     // 10 + 20 + 40 + 80 = 150 segments take four rounds; the last of them sends its 80th after 80 frame times.
     for (segments, rounds, last) in [(10, 0, 10), (30, 1, 20), (31, 2, 1), (150, 3, 80)] {
-        let transfer = single::<FlowNetwork>(PLAIN, RENO, segments * 1448, 0);
+        let transfer = single::<FlowNetwork>(&PLAIN, RENO, segments * 1448, 0);
         let read = transfer.read.expect("read").as_ns() as f64 / 1e9;
         let round_trip = 0.08 + FRAME_S;
         let expected = 0.08 + f64::from(rounds) * round_trip + 0.04 + f64::from(last) * FRAME_S;
@@ -44,7 +44,7 @@ fn slow_start_doubles_from_ten_segments_every_round_trip() {
 fn a_long_transfer_fills_the_link() {
     let bytes = 500_000_000;
     for control in [Control::Reno, Control::Cubic, Control::Bbr] {
-        let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, PLAIN));
+        let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, &PLAIN));
         let transfer = Transfer {
             control: Some(control),
             ..Transfer::new(0, 1, bytes, RENO)
@@ -64,7 +64,7 @@ fn a_receive_window_limits_the_rate_to_a_window_per_round_trip() {
         receive_buffer: 100 * 1448,
         ..CUBIC
     };
-    let transfer = single::<FlowNetwork>(PLAIN, config, 100 * 1448 * 1000, 0);
+    let transfer = single::<FlowNetwork>(&PLAIN, config, 100 * 1448 * 1000, 0);
     let rounds = transfer.seconds() / (0.08 + FRAME_S);
     // Handshake, four rounds of slow start for 150 segments less than full ones, the way back.
     assert!((1000.0..1006.0).contains(&rounds), "{rounds}");
@@ -76,13 +76,13 @@ fn reno_with_random_loss_has_the_rate_of_mathis() {
     for loss in [1_000, 3_000] {
         let spec = LinkSpec {
             rate: BitRate::from_bits_per_s(10_000_000_000),
-            queue: QueueLimit::Packets(100_000),
+            queue: Queue::Fifo(QueueLimit::Packets(100_000)),
             loss: Loss::Independent(Probability::from_ratio(loss, 1_000_000).expect("at most one")),
             ..PLAIN
         };
         let bytes = 400_000_000;
         let seconds: f64 = (0..4)
-            .map(|replication| single::<FlowNetwork>(spec, RENO, bytes, replication).seconds())
+            .map(|replication| single::<FlowNetwork>(&spec, RENO, bytes, replication).seconds())
             .sum::<f64>()
             / 4.0;
         let window = bytes as f64 / 1448.0 / (seconds / 0.08);
@@ -101,7 +101,7 @@ fn bbr_minds_random_loss_of_a_tenth_little() {
         loss: Loss::Independent(Probability::from_ratio(1, 10).expect("at most one")),
         ..PLAIN
     };
-    let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, spec));
+    let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, &spec));
     let transfer = Transfer {
         control: Some(Control::Bbr),
         ..Transfer::new(0, 1, 100_000_000, RENO)
@@ -118,6 +118,6 @@ fn a_link_that_loses_everything_fails_the_transfer() {
         loss: Loss::Independent(Probability::ONE),
         ..PLAIN
     };
-    let transfer = single::<FlowNetwork>(spec, CUBIC, 1_000_000, 0);
+    let transfer = single::<FlowNetwork>(&spec, CUBIC, 1_000_000, 0);
     assert!(transfer.failed && transfer.opened.is_none());
 }

@@ -8,7 +8,7 @@ use longhaul_core::units::BitRate;
 use longhaul_engine::{Budget, Engine, Event, World};
 use longhaul_flow::Control;
 use longhaul_net::jitter::Jitter;
-use longhaul_net::link::{LinkSpec, QueueLimit};
+use longhaul_net::link::{LinkSpec, Queue, QueueLimit};
 use longhaul_net::loss::Loss;
 use longhaul_net::network::NetworkLink;
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
@@ -16,13 +16,11 @@ use longhaul_net::routing::RegionId;
 use longhaul_tcp::{Config, Controller};
 
 /// 100 Mbit/s, 40 ms one way, room for 1,000 packets.
-pub const PLAIN: LinkSpec = LinkSpec {
-    rate: BitRate::from_bits_per_s(100_000_000),
-    delay: Span::from_ms(40),
-    queue: QueueLimit::Packets(1_000),
-    loss: Loss::None,
-    jitter: Jitter::None,
-};
+pub const PLAIN: LinkSpec = LinkSpec::fifo(
+    BitRate::from_bits_per_s(100_000_000),
+    Span::from_ms(40),
+    QueueLimit::Packets(1_000),
+);
 
 pub const RENO: Config = Config {
     controller: Controller::Reno,
@@ -38,6 +36,9 @@ pub const CUBIC: Config = Config {
     controller: Controller::Cubic,
     hystart: true,
     segmentation_offload: false,
+    autotuning: false,
+    ecn: false,
+    seed: 0,
 };
 
 /// The first entity of the network; the one before it starts transfers.
@@ -154,17 +155,21 @@ pub struct Lab<N> {
 }
 
 /// A directed link and its way back without limits.
-pub fn pair(from: u32, to: u32, spec: LinkSpec) -> [NetworkLink; 2] {
+pub fn pair(from: u32, to: u32, spec: &LinkSpec) -> [NetworkLink; 2] {
     let back = LinkSpec {
         rate: BitRate::from_bits_per_s(1_000_000_000_000),
-        queue: QueueLimit::Packets(1_000_000),
+        queue: Queue::Fifo(QueueLimit::Packets(1_000_000)),
         loss: Loss::None,
         jitter: Jitter::None,
-        ..spec
+        ..spec.clone()
     };
     let (from, to) = (RegionId(from), RegionId(to));
     [
-        NetworkLink { from, to, spec },
+        NetworkLink {
+            from,
+            to,
+            spec: spec.clone(),
+        },
         NetworkLink {
             from: to,
             to: from,
@@ -239,7 +244,7 @@ impl<N: Fidelity> World for Lab<N> {
 }
 
 /// One transfer over one link and back.
-pub fn single<N: Fidelity>(spec: LinkSpec, config: Config, bytes: u64, replication: u32) -> Transfer {
+pub fn single<N: Fidelity>(spec: &LinkSpec, config: Config, bytes: u64, replication: u32) -> Transfer {
     let mut lab: Lab<N> = Lab::new(3, replication, 2, &pair(0, 1, spec));
     lab.run(&[Transfer::new(0, 1, bytes, config)], Span::from_s(40_000));
     lab.transfers[0]

@@ -15,7 +15,7 @@ fn a_transfer_that_its_window_limits_costs_seven_events_however_long_it_is() {
             ..PLAIN
         };
         let config = longhaul_tcp::Config::default();
-        let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, spec));
+        let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, &spec));
         lab.run(&[Transfer::new(0, 1, bytes, config)], Span::from_s(1_000_000));
         assert!(lab.transfers[0].completed.is_some());
         lab.executed
@@ -33,7 +33,7 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
         ..PLAIN
     };
     let run = |seed| {
-        let mut lab = FlowLab::new(seed, 0, 2, &pair(0, 1, spec));
+        let mut lab = FlowLab::new(seed, 0, 2, &pair(0, 1, &spec));
         lab.run(&[Transfer::new(0, 1, 3_000_000, CUBIC); 5], Span::from_s(1_000));
         lab.transfers
     };

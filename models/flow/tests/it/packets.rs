@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, Probability};
-use longhaul_net::link::{LinkSpec, QueueLimit};
+use longhaul_net::link::{LinkSpec, Queue, QueueLimit};
 use longhaul_net::loss::Loss;
 use longhaul_tcp::{Config, Controller};
 
@@ -34,7 +34,7 @@ impl Case {
         let spec = LinkSpec {
             rate,
             delay: Span::from_ms(self.rtt_ms) / 2,
-            queue: QueueLimit::Packets((product * self.queue / 2).max(20) as u32),
+            queue: Queue::Fifo(QueueLimit::Packets((product * self.queue / 2).max(20) as u32)),
             loss: if self.loss_per_million == 0 {
                 Loss::None
             } else {
@@ -48,7 +48,7 @@ impl Case {
         };
         let share = self.bytes / self.streams as u64;
         let run = |seed| {
-            let mut lab: Lab<N> = Lab::new(11, seed, 2, &pair(0, 1, spec));
+            let mut lab: Lab<N> = Lab::new(11, seed, 2, &pair(0, 1, &spec));
             let transfers = vec![Transfer::new(0, 1, share, config); self.streams];
             lab.run(&transfers, Span::from_s(7200));
             lab.transfers.iter().map(Transfer::seconds).fold(0.0, f64::max)

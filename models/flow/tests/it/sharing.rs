@@ -3,7 +3,7 @@
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_flow::maxmin::{Demand, Share, Solver};
-use longhaul_net::link::{LinkSpec, QueueLimit};
+use longhaul_net::link::{LinkSpec, Queue, QueueLimit};
 use longhaul_net::loss::Loss;
 use longhaul_net::network::NetworkLink;
 use longhaul_net::routing::RegionId;
@@ -71,11 +71,11 @@ proptest! {
         let spec = LinkSpec {
             rate: BitRate::from_bits_per_s(20_000_000),
             delay: Span::from_ms(5),
-            queue: QueueLimit::Packets(queue),
+            queue: Queue::Fifo(QueueLimit::Packets(queue)),
             loss: Loss::Independent(Probability::from_ratio(loss, 1_000_000).expect("at most one")),
             ..PLAIN
         };
-        let links = ring(4, spec);
+        let links = ring(4, &spec);
         let transfers: Vec<Transfer> = sizes.iter().map(|&(from, hops, bytes, start_ms)| {
             let config = Config { segmentation_offload: offload, ..CUBIC };
             Transfer::new(from, (from + hops) % 4, bytes, config).at(Span::from_ms(start_ms))
@@ -90,15 +90,19 @@ proptest! {
 }
 
 /// Links both ways between neighbours on a ring.
-fn ring(regions: u32, spec: LinkSpec) -> Vec<NetworkLink> {
+fn ring(regions: u32, spec: &LinkSpec) -> Vec<NetworkLink> {
     let both = |region: u32| {
         let (from, to) = (RegionId(region), RegionId((region + 1) % regions));
         [
-            NetworkLink { from, to, spec },
+            NetworkLink {
+                from,
+                to,
+                spec: spec.clone(),
+            },
             NetworkLink {
                 from: to,
                 to: from,
-                spec,
+                spec: spec.clone(),
             },
         ]
     };
@@ -113,7 +117,7 @@ fn equal_windows_share_a_full_link_equally() {
         ..RENO
     };
     let transfers = vec![Transfer::new(0, 1, 15_000_000, config); 4];
-    let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, PLAIN));
+    let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, &PLAIN));
     lab.run(&transfers, Span::from_s(1_000));
     let all = 60e6 / 1448.0 * 121.12e-6;
     for transfer in &lab.transfers {
@@ -131,8 +135,8 @@ fn a_flow_on_other_links_changes_nothing_bit_for_bit() {
         loss: Loss::Independent(Probability::from_ratio(1, 1_000).expect("at most one")),
         ..PLAIN
     };
-    let mut links = pair(0, 1, spec).to_vec();
-    links.extend(pair(2, 3, spec));
+    let mut links = pair(0, 1, &spec).to_vec();
+    links.extend(pair(2, 3, &spec));
     let watched: Vec<Transfer> = (0..3)
         .map(|place| Transfer::new(0, 1, 5_000_000, CUBIC).at(Span::from_ms(300 * place)))
         .collect();
@@ -152,7 +156,7 @@ fn a_flow_that_joins_halves_the_rate_and_gives_it_back() {
     // 100 MB alone take 8.4 s; 25 MB that come in between take their time from it.
     let long = Transfer::new(0, 1, 100_000_000, RENO);
     let short = Transfer::new(0, 1, 25_000_000, RENO).at(Span::from_s(2));
-    let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, PLAIN));
+    let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, &PLAIN));
     lab.run(&[long, short], Span::from_s(1_000));
     let all = 125e6 / 1448.0 * 121.12e-6;
     let end = lab.transfers[0].seconds();

@@ -12,7 +12,6 @@ use std::path::PathBuf;
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_flow::Control;
-use longhaul_net::jitter::Jitter;
 use longhaul_net::link::{LinkSpec, QueueLimit};
 use longhaul_net::loss::Loss;
 use longhaul_tcp::{Config, Controller};
@@ -103,9 +102,6 @@ impl Case {
     fn link(&self) -> LinkSpec {
         let mean = Probability::from_ratio(self.loss_permyriad, 10_000).expect("at most one");
         LinkSpec {
-            rate: BitRate::from_bits_per_s(self.rate_mbit * 1_000_000),
-            delay: self.rtt / 2 + HOST,
-            queue: QueueLimit::Inside(self.limit),
             loss: match self.loss_model.as_str() {
                 _ if self.loss_permyriad == 0 => Loss::None,
                 "iid" => Loss::Independent(mean),
@@ -114,7 +110,11 @@ impl Case {
                     burst_packets: 4,
                 },
             },
-            jitter: Jitter::None,
+            ..LinkSpec::fifo(
+                BitRate::from_bits_per_s(self.rate_mbit * 1_000_000),
+                self.rtt / 2 + HOST,
+                QueueLimit::Inside(self.limit),
+            )
         }
     }
 
@@ -139,7 +139,7 @@ impl Case {
             control: Some(self.control),
             ..Transfer::new(0, 1, self.bytes / self.streams, config)
         };
-        let mut lab = FlowLab::new(7, seed, 2, &pair(0, 1, self.link()));
+        let mut lab = FlowLab::new(7, seed, 2, &pair(0, 1, &self.link()));
         lab.run(
             &vec![transfer; usize::try_from(self.streams).expect("few")],
             Span::from_s(7200),
