@@ -5,6 +5,7 @@
 //! share links has one, on behalf of its first member, for the round that ends next.
 
 mod close;
+mod counters;
 mod groups;
 mod half;
 mod link;
@@ -23,6 +24,7 @@ use longhaul_net::routing::{Edge, Graph, LinkId};
 use crate::limits::{FlowError, not_modelled};
 use crate::maxmin::{Share, Solver};
 use crate::sender::FlowStats;
+pub use counters::LinkCounters;
 use groups::Group;
 use half::Half;
 use link::{Carrier, Path};
@@ -189,12 +191,15 @@ impl Network {
     /// # Panics
     /// If the connection was never opened.
     pub fn rate(&self, now: Instant, connection: ConnectionId, side: Side) -> f64 {
-        let flow = Flow::new(connection, side);
+        self.flow_rate(now, Flow::new(connection, side))
+    }
+
+    fn flow_rate(&self, now: Instant, flow: Flow) -> f64 {
         let Slot::Open(half) = &self.slots[flow.0 as usize] else {
             return 0.0;
         };
-        match half.group {
-            Some(group) => self.groups[group as usize].rate_of(flow),
+        match half.seat {
+            Some(seat) => self.groups[seat.group as usize].pace(seat).rate,
             None => half.private_rate(now),
         }
     }
@@ -228,8 +233,8 @@ impl Network {
         let Slot::Open(half) = &self.slots[flow.0 as usize] else {
             return None;
         };
-        let group = half.group?;
-        Some(self.groups[group as usize].rate_of(flow))
+        let seat = half.seat?;
+        Some(self.groups[seat.group as usize].pace(seat).rate)
     }
 
     fn half_mut(&mut self, flow: Flow) -> Option<&mut Half> {

@@ -54,6 +54,15 @@ impl Pace {
         self.due = now.saturating_add(seconds((self.goal - self.done) / rate));
     }
 
+    /// The part of the stretch that is over at `now`, from 0 to 1.
+    pub(crate) fn part(&self, now: Instant) -> f64 {
+        if self.goal == 0.0 {
+            return 1.0;
+        }
+        let elapsed = now.saturating_since(self.updated).as_ns() as f64 / 1e9;
+        ((self.done + self.rate * elapsed) / self.goal).min(1.0)
+    }
+
     #[inline]
     fn sync(&mut self, now: Instant) {
         let elapsed = now.saturating_since(self.updated).as_ns() as f64 / 1e9;

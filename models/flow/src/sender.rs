@@ -12,6 +12,7 @@
 //! is lost again costs another round without growth. When nothing of a window arrives a loss probe (two round
 //! trips) or a retransmission timeout starts again from one segment.
 
+mod progress;
 mod round;
 
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use crate::control::{Governor, RoundResult};
 use crate::losses::Losses;
 use crate::pace::{Pace, seconds};
 
+pub(crate) use progress::Progress;
 use round::Round;
 
 /// The smallest retransmission timeout beyond the RTT (`TCP_RTO_MIN`).
@@ -108,8 +110,19 @@ pub struct FlowStats {
     pub timeouts: u64,
     /// Segments that a full queue dropped or refused.
     pub queue_drops: u64,
+    /// Segments that a loss law took.
+    pub lost: u64,
     /// Payload that has reached the peer in order.
     pub delivered_bytes: u64,
+}
+
+impl FlowStats {
+    fn count(&mut self, round: &Round) {
+        self.segments_sent += u64::from(round.segments) * u64::from(round.rounds);
+        self.retransmits += u64::from(round.repeated);
+        self.queue_drops += u64::from(round.dropped);
+        self.lost += u64::from(round.lost_by_law());
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -223,6 +236,15 @@ impl Sender {
         backlog.min(u64::from(self.line.limit)) as f64 * self.line.frame / rtt
     }
 
+    /// What it has done in all, the round under way included.
+    pub(crate) fn final_stats(&self) -> FlowStats {
+        let mut stats = self.stats;
+        if let Some(round) = &self.round {
+            stats.count(round);
+        }
+        stats
+    }
+
     /// Begins the next stretch; `None` if there is nothing to do.
     pub(crate) fn begin(&mut self, now: Instant, conditions: &Conditions) -> Option<Pace> {
         if let Some(until) = self.pause.take() {
@@ -242,6 +264,7 @@ impl Sender {
         }
         let round = self.plan(now, conditions);
         if round.is_empty() {
+            self.stats.queue_drops += u64::from(round.dropped);
             // All refused and nothing in flight: only a timer tries again (`tcp_check_probe_timer`).
             return Some(Pace::pause(now, now.saturating_add(self.timeout())));
         }
@@ -265,8 +288,7 @@ impl Sender {
         self.cooling = round.refused && !self.cooling;
         self.sent += round.new_bytes;
         self.retransmit = self.retransmit - round.repeated + round.lost;
-        self.stats.segments_sent += u64::from(round.segments) * rounds;
-        self.stats.retransmits += u64::from(round.repeated);
+        self.stats.count(&round);
         if round.lost > 0 || self.retransmit > 0 {
             self.stride = 1;
         }

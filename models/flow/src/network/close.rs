@@ -103,7 +103,7 @@ impl Network {
         for flow in [flow, flow.peer()] {
             let half = self.active(flow);
             half.disarm(schedule);
-            let stats = half.sender.stats;
+            let stats = half.sender.final_stats();
             self.slots[flow.0 as usize] = Slot::Closed(stats);
         }
     }

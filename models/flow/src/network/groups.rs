@@ -31,10 +31,17 @@ struct Member {
     offload: bool,
 }
 
+/// A place in a group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Seat {
+    pub(super) group: u32,
+    place: u32,
+}
+
 impl Group {
-    pub(super) fn rate_of(&self, flow: Flow) -> f64 {
-        let member = self.members.iter().find(|member| member.flow == flow);
-        member.map_or(0.0, |member| member.pace.rate)
+    /// The stretch that a member is in.
+    pub(super) fn pace(&self, seat: Seat) -> Pace {
+        self.members[seat.place as usize].pace
     }
 }
 
@@ -113,7 +120,8 @@ impl Network {
         if !std::mem::take(&mut half.active) {
             return;
         }
-        let (path, group) = (half.path, half.group.take());
+        let (path, seat) = (half.path, half.seat.take());
+        self.close_books(flow);
         let (mut contended, mut changed) = (0, false);
         for &link in &self.paths[path as usize].links {
             let link = &mut self.links[link as usize];
@@ -121,10 +129,13 @@ impl Network {
             contended += u32::from(link.contended);
             changed |= link.contended && link.judge();
         }
-        let Some(group) = group else { return };
+        let Some(Seat { group, place }) = seat else { return };
         let members = &mut self.groups[group as usize].members;
-        let place = members.iter().position(|member| member.flow == flow);
-        let member = members.remove(place.expect("a side is a member of its group"));
+        let member = members.swap_remove(place as usize);
+        if let Some(moved) = members.get(place as usize) {
+            let moved = moved.flow;
+            self.active(moved).seat = seat;
+        }
         // A round under way goes on: what is sent while it lasts joins it.
         self.active(flow).pace = Some(member.pace).filter(|pace| pace.due != Instant::MAX);
         // Only one link held the others together with it, and it still does.
@@ -147,8 +158,8 @@ impl Network {
             newly |= !link.contended && link.judge();
         }
         if newly {
-            if let Some(group) = self.active(flow).group {
-                self.rebuild(schedule, group);
+            if let Some(seat) = self.active(flow).seat {
+                self.rebuild(schedule, seat.group);
             } else {
                 self.enter_group(schedule, flow);
             }
@@ -173,8 +184,8 @@ impl Network {
                 let super::Slot::Open(half) = &self.slots[crossing.flow.0 as usize] else {
                     unreachable!("what is active is open")
                 };
-                match half.group {
-                    Some(group) => simple &= *known.get_or_insert(group) == group,
+                match half.seat {
+                    Some(Seat { group, .. }) => simple &= *known.get_or_insert(group) == group,
                     None => simple &= crossing.flow == flow,
                 }
             }
@@ -192,8 +203,10 @@ impl Network {
     fn add_member<S: Schedule>(&mut self, schedule: &mut S, group: u32, flow: Flow) {
         let now = schedule.now();
         let entity = self.entity(flow);
+        // Fewer than flows.
+        let place = self.groups[group as usize].members.len() as u32;
         let half = self.active(flow);
-        half.group = Some(group);
+        half.seat = Some(Seat { group, place });
         half.roll_back(now);
         let (path, line) = (half.path, half.sender.line);
         let pace = half.pace.take();
@@ -244,7 +257,7 @@ impl Network {
         self.free_groups.push(group);
         for member in &members {
             let half = self.active(member.flow);
-            half.group = None;
+            half.seat = None;
             half.pace = Some(member.pace);
         }
         members.iter().map(|member| member.flow).collect()
@@ -256,7 +269,7 @@ impl Network {
         while let Some(&first) = flows.get(next) {
             next += 1;
             let half = self.active(first);
-            if half.group.is_some() || !half.active {
+            if half.seat.is_some() || !half.active {
                 continue;
             }
             let group = self.free_groups.pop().unwrap_or_else(|| {
@@ -275,10 +288,10 @@ impl Network {
                     }
                     for place in 0..self.links[link].flows.len() {
                         let flow = self.links[link].flows[place].flow;
-                        match self.active(flow).group {
-                            Some(known) if known == group => {}
-                            Some(other) => {
-                                flows.extend(self.dissolve(schedule, other));
+                        match self.active(flow).seat {
+                            Some(seat) if seat.group == group => {}
+                            Some(seat) => {
+                                flows.extend(self.dissolve(schedule, seat.group));
                                 self.add_member(schedule, group, flow);
                             }
                             None => self.add_member(schedule, group, flow),
@@ -397,17 +410,15 @@ impl Network {
     }
 
     /// More was written on a side of a group while its round is under way.
-    pub(super) fn extend<S: Schedule>(&mut self, schedule: &mut S, flow: Flow, group: u32) {
+    pub(super) fn extend<S: Schedule>(&mut self, schedule: &mut S, flow: Flow, seat: Seat) {
         let entity = self.entity(flow);
         let half = self.active(flow);
         let more = half.sender.join(schedule.now());
         half.arm(schedule, entity);
         let Some(more) = more else { return };
-        let members = &mut self.groups[group as usize].members;
-        let member = members.iter_mut().find(|member| member.flow == flow);
-        let member = member.expect("a side is a member of its group");
+        let member = &mut self.groups[seat.group as usize].members[seat.place as usize];
         member.pace.extend(schedule.now(), more);
-        self.solve(schedule, group);
+        self.solve(schedule, seat.group);
     }
 }
 

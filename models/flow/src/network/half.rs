@@ -5,8 +5,9 @@ use longhaul_core::schedule::{Class, EntityId, Schedule, TimerId};
 use longhaul_core::time::Instant;
 use longhaul_tcp::Config;
 
+use super::groups::Seat;
 use crate::pace::Pace;
-use crate::sender::{Conditions, Sender};
+use crate::sender::{Conditions, Progress, Sender};
 
 /// Something that a side will be told at a known time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +36,7 @@ pub(super) struct Half {
     saved: Option<Box<(Sender, Option<Pace>)>>,
     /// Whether it is one of the flows of its links.
     pub(super) active: bool,
-    pub(super) group: Option<u32>,
+    pub(super) seat: Option<Seat>,
     pub(super) path: u32,
     /// Conditions when alone.
     pub(super) alone: Conditions,
@@ -56,6 +57,10 @@ pub(super) struct Half {
     pub(super) peer_finished: bool,
     /// Whether the application was told that the connection is over.
     pub(super) closed: bool,
+    /// What of its books its path has.
+    pub(super) counted: Progress,
+    /// Bytes that the peer was said to have received.
+    pub(super) seen: u64,
     agenda: Vec<(Instant, Item)>,
     timer: Option<(Instant, TimerId)>,
 }
@@ -67,7 +72,9 @@ impl Half {
             pace: None,
             saved: None,
             active: false,
-            group: None,
+            seat: None,
+            counted: Progress::default(),
+            seen: 0,
             path,
             alone,
             outbox: PayloadBuffer::default(),
@@ -153,8 +160,7 @@ impl Half {
     }
 
     fn begin_alone(&mut self, at: Instant) {
-        self.pace = self.sender.begin(at, &self.alone);
-        self.set_rate_alone(at);
+        self.pace = begin_alone(&mut self.sender, &self.alone, at);
     }
 
     fn set_rate_alone(&mut self, at: Instant) {
@@ -215,6 +221,25 @@ impl Half {
         true
     }
 
+    /// What this side, which is in no group, has done by `now`.
+    pub(super) fn progress_alone(&mut self, now: Instant) -> Progress {
+        let Some(saved) = &mut self.saved else {
+            return self.sender.progress(now, self.pace.as_ref());
+        };
+        let delivered = self.sender.stats.delivered_bytes;
+        // What lies before `now` will not be computed again.
+        let (sender, pace) = &mut **saved;
+        while let Some(due) = pace.map(|pace| pace.due).filter(|due| *due <= now) {
+            sender.end(due);
+            *pace = begin_alone(sender, &self.alone, due);
+        }
+        let progress = sender.progress(now, pace.as_ref());
+        Progress {
+            received: progress.received.max(delivered),
+            ..progress
+        }
+    }
+
     /// The rate now, for a side that is alone.
     pub(super) fn private_rate(&self, now: Instant) -> f64 {
         let saved = self.saved.as_ref().and_then(|saved| saved.1);
@@ -251,4 +276,10 @@ impl Half {
     pub(super) fn fired(&mut self) {
         self.timer = None;
     }
+}
+
+fn begin_alone(sender: &mut Sender, alone: &Conditions, at: Instant) -> Option<Pace> {
+    let mut pace = sender.begin(at, alone)?;
+    pace.set_rate(at, pace.cap.min(alone.share));
+    Some(pace)
 }

@@ -3,9 +3,10 @@
 use longhaul_core::time::{Instant, Span};
 use longhaul_net::jitter::Jitter;
 use longhaul_net::link::{LinkSpec, Queue, QueueLimit};
+use longhaul_net::loss::Loss;
 
 use super::Flow;
-use crate::sender::Room;
+use crate::sender::{Progress, Room};
 
 /// A directed link.
 #[derive(Clone, Debug)]
@@ -50,12 +51,25 @@ pub(super) struct Path {
     pub(super) slowest: u32,
     /// Connections opened over it so far.
     pub(super) opened: u32,
+    /// Mean loss of each of its links.
+    pub(super) losses: Box<[f64]>,
+    /// What flows that have left it have done.
+    pub(super) closed: Progress,
 }
 
 impl Path {
     /// How long its queues are together, in seconds.
     pub(super) fn wait(&self, links: &[Carrier]) -> f64 {
         self.links.iter().map(|link| links[*link as usize].wait_s).sum()
+    }
+
+    /// The part of its losses that a link of it causes.
+    pub(super) fn loss_part(&self, link: u32) -> f64 {
+        let all: f64 = self.losses.iter().sum();
+        let place = self.links.iter().position(|other| *other == link);
+        place
+            .filter(|_| all > 0.0)
+            .map_or(0.0, |place| self.losses[place] / all)
     }
 
     /// The link with a queue, if there is one.
@@ -146,6 +160,16 @@ pub(super) fn mean_jitter(jitter: &Jitter) -> Span {
             let density = libm::exp(-z * z / 2.0) / (2.0 * std::f64::consts::PI).sqrt();
             let below = 0.5 * (1.0 + libm::erf(z / std::f64::consts::SQRT_2));
             Span::from_ns((mean * below + sd * density) as u64)
+        }
+    }
+}
+
+/// Long-run share of frames that a law takes.
+pub(super) fn mean_loss(loss: Loss) -> f64 {
+    match loss {
+        Loss::None => 0.0,
+        Loss::Independent(mean) | Loss::GilbertElliott { mean, .. } | Loss::TwoState { mean, .. } => {
+            mean.as_f64()
         }
     }
 }

@@ -10,12 +10,12 @@ use longhaul_net::routing::{RegionId, RouteError};
 use longhaul_tcp::Config;
 
 use super::half::{Half, Item};
-use super::link::{Path, mean_jitter};
+use super::link::{Path, mean_jitter, mean_loss};
 use super::{Flow, Network, Slot};
 use crate::control::{Control, Governor};
 use crate::losses::Losses;
 use crate::pace::seconds;
-use crate::sender::{Conditions, Line, Sender};
+use crate::sender::{Conditions, Line, Progress, Sender};
 
 /// Headers of a data segment, and a SYN, on the wire.
 const HEADER_BYTES: u32 = 66;
@@ -95,6 +95,7 @@ impl Network {
                 .saturating_add(mean_jitter(&spec.jitter))
         });
         let slowest = links.iter().copied().min_by_key(|link| spec(link).rate);
+        let losses = links.iter().map(|link| mean_loss(spec(link).loss)).collect();
         // Below 2^32: pairs of regions that have connections.
         let id = self.paths.len() as u32;
         self.paths.push(Path {
@@ -102,6 +103,8 @@ impl Network {
             links,
             delay,
             opened: 0,
+            losses,
+            closed: Progress::default(),
         });
         self.by_ends.insert((from.0, to.0), id);
         Ok(id)
@@ -232,9 +235,9 @@ impl Network {
         let entity = self.entity(flow);
         let now = schedule.now();
         let half = self.active(flow);
-        if let Some(group) = half.group {
+        if let Some(seat) = half.seat {
             half.sender.write(bytes);
-            self.extend(schedule, flow, group);
+            self.extend(schedule, flow, seat);
             self.update_potential(schedule, flow);
         } else if half.active {
             if half.write_alone(now, bytes) {
@@ -275,7 +278,7 @@ impl Network {
             self.fail(schedule, flow);
             return;
         }
-        if half.active && half.group.is_none() {
+        if half.active && half.seat.is_none() {
             half.run_ahead(now);
         }
         if half.active && half.sender.is_done() {

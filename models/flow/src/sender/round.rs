@@ -20,8 +20,10 @@ pub(crate) struct Round {
     pub(super) full: bool,
     /// It began with something to repair.
     pub(super) recovering: bool,
-    /// Segments lost.
+    /// Segments lost, by a law or in a full queue.
     pub(super) lost: u32,
+    /// Segments that a full queue dropped; the local one refuses them, and they are not lost then.
+    pub(super) dropped: u32,
     /// First loss that is not part of a recovery under way.
     pub(super) first_loss: Option<u32>,
     /// The last segments are lost, and nothing follows them.
@@ -38,6 +40,15 @@ impl Round {
     /// Whether nothing was sent in it.
     pub(super) fn is_empty(&self) -> bool {
         self.segments == 0
+    }
+
+    /// Segments that a loss law took.
+    pub(super) fn lost_by_law(&self) -> u32 {
+        if self.refused {
+            self.lost
+        } else {
+            self.lost.saturating_sub(self.dropped)
+        }
     }
 
     /// When the last segment left.
@@ -81,6 +92,7 @@ impl Sender {
             full: segments == budget_segments,
             recovering,
             lost: 0,
+            dropped: 0,
             first_loss: None,
             tail_lost: false,
             refused: false,
@@ -96,9 +108,9 @@ impl Sender {
             losses.forget(conditions.between / f64::from(burst.max(1)));
         }
         let overflow = self.overflow(&round, conditions, burst);
+        round.dropped = overflow;
         if overflow > 0 && self.line.offload {
             // The sender's own device: it refuses, which TCP hears at once, and the rest waits for ACKs.
-            self.stats.queue_drops += u64::from(overflow);
             if !recovering && budget.is_none() && !self.cooling {
                 self.governor.reduce();
                 self.stats.reductions += 1;
@@ -114,7 +126,6 @@ impl Sender {
         round.new_bytes = (new * mss).min(self.written - self.sent);
         let mut damage = self.draw_losses(&round, immune, burst);
         if overflow > 0 && !self.line.offload {
-            self.stats.queue_drops += u64::from(overflow);
             let first = segments - overflow;
             damage.lost = (damage.lost + overflow).min(segments);
             damage.tail = true;

@@ -1,6 +1,7 @@
 //! Transfers over the flow network, driven by the engine.
 
 mod closed_forms;
+mod counters;
 mod lab;
 mod long_runs;
 mod packets;
