@@ -36,6 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-engine",
             "longhaul-amst",
             "longhaul-bulk",
+            "longhaul-flow",
             "longhaul-hde",
             "longhaul-memory",
             "longhaul-migration",

@@ -78,16 +78,21 @@ fn table(record: &RunRecord) -> String {
         .expect("writing to a string");
     }
     for l in &record.links {
+        let Some(p) = l.packets else {
+            writeln!(text, "link {} delivered_bytes {}", l.name, l.delivered_bytes)
+                .expect("writing to a string");
+            continue;
+        };
         writeln!(
             text,
             "link {} offered {} delivered {} lost {} dropped {} queue_bytes_max {} queue_delay_max_ns {}",
             l.name,
-            l.offered_packets,
-            l.delivered_packets,
-            l.lost_packets,
-            l.queue_dropped_packets,
-            l.queue_bytes_max,
-            l.queue_delay_max_ns,
+            p.offered_packets,
+            p.delivered_packets,
+            p.lost_packets,
+            p.queue_dropped_packets + p.early_dropped_packets,
+            p.queue_bytes_max,
+            p.queue_delay_max_ns,
         )
         .expect("writing to a string");
     }

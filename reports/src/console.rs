@@ -163,15 +163,20 @@ impl Page {
     }
 
     fn head(&mut self, record: &RunRecord) {
-        let Fidelity::Packet = record.fidelity;
+        let fidelity = fidelity(record.fidelity);
         let name = human::printable(&record.scenario);
         let title = format!(
-            "{name}, seed {}, packet fidelity, model version {}",
+            "{name}, seed {}, {fidelity} fidelity, model version {}",
             record.seed, record.model_version
         );
         for line in wrap(&title, usize::from(self.style.columns()), 2) {
             let line = self.style.paint(Ink::Heading, &line);
             self.line(&line);
+        }
+        // A scenario that left the choice open is told what was chosen and why.
+        if let Some(reason) = &record.fidelity_reason {
+            let chosen = format!("{fidelity}, chosen by Auto: {}", human::printable(reason));
+            self.labelled("fidelity", &chosen);
         }
         self.labelled("question", &human::printable(&record.question));
         self.labelled("expected", &human::printable(&record.expect));
@@ -343,6 +348,14 @@ fn payload_statement(payload: &PayloadRecord) -> String {
         ),
     };
     format!("{share}: {real} generated, encoded, carried and decoded; {compared}{synthetic}")
+}
+
+/// A fidelity in words.
+fn fidelity(fidelity: Fidelity) -> &'static str {
+    match fidelity {
+        Fidelity::Packet => "packet",
+        Fidelity::Flow => "flow",
+    }
 }
 
 #[cfg(test)]

@@ -14,11 +14,13 @@ use longhaul_net::geo::Coordinates;
 
 use crate::decode::{Decoded, PAGE};
 use crate::diagnose::{Diagnostic, Sink, approximate};
+use crate::fidelity::obstacles;
 use crate::path::locate;
-use crate::schema::{Location, Memory, PayloadMode};
+use crate::schema::{Fidelity, Location, Memory, PayloadMode, Scenario};
 use crate::syntax::Node;
 
 pub use lint::lint;
+pub use routes::{graph, route};
 
 /// Samples × sampled things in one run; bounds what the time series can take.
 const MOST_SAMPLES: u64 = 10_000_000;
@@ -36,6 +38,17 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     let lists = [decoded.migrations.good.len(), decoded.transfers.good.len()];
     if lists == [0, 0] && decoded.migrations.complete && decoded.transfers.complete {
         report.error("", "nothing happens: there is neither a migration nor a transfer");
+    }
+}
+
+/// Reports to `sink` what flow fidelity does not model of a scenario that asks for it.
+pub fn fidelity(root: &Node, scenario: &Scenario, sink: &mut Sink) {
+    if scenario.fidelity != Fidelity::Flow {
+        return;
+    }
+    let mut report = Report { root, sink };
+    for what in obstacles(scenario) {
+        report.error("fidelity", format!("flow fidelity does not model {what}"));
     }
 }
 

@@ -20,6 +20,7 @@
 pub mod check;
 pub mod decode;
 pub mod diagnose;
+mod fidelity;
 pub mod library;
 pub mod metric;
 pub mod overrides;
@@ -129,6 +130,10 @@ fn interpret(
     }
     let link_entries: Vec<usize> = decoded.links.good.iter().map(|(entry, _)| *entry).collect();
     let scenario = decoded.finish()?;
+    check::fidelity(&root, &scenario, sink);
+    if !sink.is_empty() {
+        return None;
+    }
     let mut doubts = Sink::default();
     check::lint(&root, &scenario, &link_entries, &mut doubts);
     Some((scenario, doubts))

@@ -31,16 +31,20 @@ const ENTRIES: &[Entry] = entries![
     "reference/fairness_reno",
     "reference/rtt_unfairness_cubic",
     "reference/rtt_unfairness_reno",
+    "smoke/active_queues",
     "smoke/bulk_cubic_loss",
     "smoke/bulk_reno",
     "smoke/burst_loss",
     "smoke/four_patterns",
+    "smoke/long_haul_flows",
     "smoke/migration_diverges",
     "smoke/migration_real",
     "smoke/migration_sampled",
     "smoke/multi_hop",
     "smoke/multi_stream",
+    "smoke/restless_link",
     "smoke/tiny_queue",
+    "smoke/traffic_classes",
 ];
 
 /// Every scenario of the library, by name.

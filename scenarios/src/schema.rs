@@ -119,6 +119,13 @@ pub struct Link {
     pub background: Option<Background>,
 }
 
+impl Link {
+    /// `from->to`.
+    pub fn name(&self) -> String {
+        format!("{}->{}", self.from, self.to)
+    }
+}
+
 /// How fast a link sends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Rate {

@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 use longhaul_core::MODEL_VERSION;
-use longhaul_core::record::RECORD_FORMAT;
+use longhaul_core::record::{Fidelity, RECORD_FORMAT};
 use longhaul_core::time::Span;
 use longhaul_scenarios::schema::SCHEMA_VERSION;
 use longhaul_validation::filter::Filter;
-use longhaul_validation::tolerance::Tolerances;
+use longhaul_validation::tolerance::Declared;
 
 use crate::output::Colour;
 
@@ -150,15 +150,19 @@ pub struct ValidateArgs {
     /// What the measuring hosts add to each way, such as `23 us` [default: derived from the table's handshakes].
     #[arg(long, value_name = "TIME")]
     pub host_delay: Option<Span>,
+    /// How the network is simulated: `packet` or `flow`.
+    #[arg(long, value_name = "FIDELITY", default_value = "packet", value_parser = fidelity)]
+    pub fidelity: Fidelity,
     /// What the errors must keep, such as `median=3%,p90=20%,inside=none`.
     #[arg(long, value_name = "BOUNDS")]
     #[arg(
-        long_help = "What the errors must keep [default: median=3%,p90=12%,clean=3%,inside=90%]. What is not \
+        long_help = "What the errors must keep [default: median=3%,p90=12%,clean=3%,inside=90%; at flow fidelity \
+        median=8%,p90=25%, promised for round_trips>=10]. What is not \
         named keeps its default; `none` leaves one out. median, p90, worst: of all configurations; clean: the \
         worst without loss and jitter; inside: share of the lossy ones whose measured median lies inside the \
         simulated quartiles, each moved outwards by 10 % of itself"
     )]
-    pub tolerance: Option<Tolerances>,
+    pub tolerance: Option<Declared>,
     /// Print the scenario of this configuration instead, for `longhaul run`.
     #[arg(long, value_name = "CONFIG", conflicts_with_all = ["filter", "seeds", "tolerance", "json", "csv", "plot", "quiet", "threads"])]
     pub emit: Option<String>,
@@ -194,6 +198,15 @@ pub struct DigestArgs {
     /// Perturb the digest at this event.
     #[arg(long)]
     pub inject_divergence: Option<u64>,
+}
+
+/// A fidelity by its name.
+fn fidelity(text: &str) -> Result<Fidelity, String> {
+    match text {
+        "packet" => Ok(Fidelity::Packet),
+        "flow" => Ok(Fidelity::Flow),
+        _ => Err("there are `packet` and `flow`".to_owned()),
+    }
 }
 
 /// A window of event indices: `FROM..TO`, the end excluded.

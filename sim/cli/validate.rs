@@ -10,6 +10,7 @@ use longhaul_reports::human;
 use longhaul_reports::validation::{self as files, PlotError};
 use longhaul_validation::simulate::{SimulateError, Watch};
 use longhaul_validation::table::{Table, TableError};
+use longhaul_validation::tolerance::Tolerances;
 use longhaul_validation::{Options, testbed, testbed_of, validate as compare};
 use thiserror::Error;
 
@@ -87,7 +88,12 @@ pub fn validate(args: &ValidateArgs, colour: Colour) -> Result<Exit, Failure> {
         seeds: args.seeds,
         host_delay: args.host_delay,
         threads: args.threads.map_or_else(processors, usize::from),
-        tolerances: args.tolerance.clone().unwrap_or_default(),
+        fidelity: args.fidelity,
+        tolerances: args
+            .tolerance
+            .clone()
+            .unwrap_or_default()
+            .over(Tolerances::promised(args.fidelity)),
     };
     if options.filter.select(&table).is_empty() {
         let (table, filter) = (table.name, options.filter.to_string());
@@ -125,7 +131,7 @@ fn emit(args: &ValidateArgs, table: &Table, name: &str) -> Result<String, Valida
         table: table.name.clone(),
         name: shown(),
     })?;
-    let (testbed, _) = testbed_of(table, args.host_delay);
+    let (testbed, _) = testbed_of(table, args.host_delay, args.fidelity);
     testbed::scenario(configuration, &testbed).ok_or_else(|| ValidateError::NotModelled {
         name: shown(),
         controller: configuration.parameters.controller.name(),

@@ -25,6 +25,7 @@ pub mod testbed;
 pub mod tolerance;
 
 use longhaul_core::MODEL_VERSION;
+use longhaul_core::record::Fidelity;
 use longhaul_core::time::Span;
 use longhaul_core::validation::{HostDelaySource, VALIDATION_FORMAT, ValidationRecord};
 
@@ -45,12 +46,14 @@ pub struct Options {
     pub host_delay: Option<Span>,
     /// Threads, at least 1. They change nothing but the time that it takes.
     pub threads: usize,
+    /// How the network is simulated.
+    pub fidelity: Fidelity,
     /// What the result must satisfy.
     pub tolerances: Tolerances,
 }
 
 /// The testbed that a table was measured on, as far as the table tells, and where its host delay comes from.
-pub fn testbed_of(table: &Table, host_delay: Option<Span>) -> (Testbed, HostDelaySource) {
+pub fn testbed_of(table: &Table, host_delay: Option<Span>, fidelity: Fidelity) -> (Testbed, HostDelaySource) {
     let (host_delay, source) = match host_delay {
         Some(given) => (given, HostDelaySource::Given),
         None => testbed::host_delay_of(table),
@@ -58,6 +61,7 @@ pub fn testbed_of(table: &Table, host_delay: Option<Span>) -> (Testbed, HostDela
     let testbed = Testbed {
         table: table.name.clone(),
         host_delay,
+        fidelity,
     };
     (testbed, source)
 }
@@ -72,7 +76,7 @@ pub fn validate(
     options: &Options,
     watch: &dyn Watch,
 ) -> Result<ValidationRecord, SimulateError> {
-    let (testbed, host_delay_source) = testbed_of(table, options.host_delay);
+    let (testbed, host_delay_source) = testbed_of(table, options.host_delay, options.fidelity);
     let selected = options.filter.select(table);
     let simulated = simulate::simulate(&selected, &testbed, options.seeds, options.threads, watch)?;
     let configurations: Vec<_> = selected
@@ -89,6 +93,7 @@ pub fn validate(
         table: table.name.clone(),
         table_blake3: table.blake3.clone(),
         filter: options.filter.to_string(),
+        fidelity: options.fidelity,
         seeds: options.seeds,
         host_delay_ns: testbed.host_delay.as_ns(),
         host_delay_source,

@@ -7,6 +7,7 @@
 //! the data, half the round trip and no limit that matters on the way back.
 
 use longhaul_core::random::Streams;
+use longhaul_core::record::Fidelity;
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize};
 use longhaul_core::validation::HostDelaySource;
@@ -35,6 +36,8 @@ pub struct Testbed {
     pub table: String,
     /// Time that the hosts themselves add to each way: interrupts, the stack, the scheduler.
     pub host_delay: Span,
+    /// How the network is simulated.
+    pub fidelity: Fidelity,
 }
 
 /// A controller's name in the scenario language; `None` if the simulator does not model it.
@@ -87,6 +90,7 @@ Scenario(
     expect: "{median:.6} s, the median of the measurements.",
     seed: {seed},
     horizon: "{horizon}",
+    fidelity: {fidelity:?},
     regions: [(name: "client"), (name: "server")],
     links: [
         (from: "client", to: "server", {there},
@@ -107,6 +111,7 @@ Scenario(
         seed = first_seed(configuration),
         there = delay_and_jitter(parameters, testbed.host_delay),
         rate = parameters.rate,
+        fidelity = testbed.fidelity,
         loss = loss(parameters),
         back = parameters.rtt / 2 + testbed.host_delay,
         rate_back = parameters.rate.max(RATE_BACK),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use longhaul_core::record::Verdict;
+use longhaul_core::record::{Fidelity, Verdict};
 use longhaul_core::validation::{ConfigurationRecord, ToleranceRecord};
 use thiserror::Error;
 
@@ -102,15 +102,19 @@ pub struct Tolerances {
     bounds: Vec<(Measure, f64)>,
 }
 
-impl Default for Tolerances {
-    /// `median=3%,p90=12%,clean=3%,inside=90%`: what the simulator promises for packet fidelity.
-    fn default() -> Tolerances {
-        let bounds = vec![
-            (Measure::Median, 0.03),
-            (Measure::P90, 0.12),
-            (Measure::Clean, 0.03),
-            (Measure::Inside, 0.9),
-        ];
+impl Tolerances {
+    /// What the simulator promises: `median=3%,p90=12%,clean=3%,inside=90%` at packet fidelity, and
+    /// `median=8%,p90=25%` at flow fidelity, there for transfers of at least ten round trips.
+    pub fn promised(fidelity: Fidelity) -> Tolerances {
+        let bounds = match fidelity {
+            Fidelity::Packet => vec![
+                (Measure::Median, 0.03),
+                (Measure::P90, 0.12),
+                (Measure::Clean, 0.03),
+                (Measure::Inside, 0.9),
+            ],
+            Fidelity::Flow => vec![(Measure::Median, 0.08), (Measure::P90, 0.25)],
+        };
         Tolerances { bounds }
     }
 }
@@ -137,11 +141,30 @@ pub enum ToleranceError {
     Bound(String),
 }
 
-impl FromStr for Tolerances {
+/// What a user declares over the defaults: bounds, and measures to leave out.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Declared(Vec<(Measure, Option<f64>)>);
+
+impl Declared {
+    /// The defaults with what was declared in place of theirs.
+    pub fn over(&self, defaults: Tolerances) -> Tolerances {
+        let mut tolerances = defaults;
+        for (measure, bound) in &self.0 {
+            tolerances.bounds.retain(|(known, _)| known != measure);
+            tolerances.bounds.extend(bound.map(|bound| (*measure, bound)));
+        }
+        tolerances
+            .bounds
+            .sort_by_key(|(measure, _)| Measure::ALL.iter().position(|known| known == measure));
+        tolerances
+    }
+}
+
+impl FromStr for Declared {
     type Err = ToleranceError;
 
-    /// Reads `median=3%,p90=12%,worst=none`. What is not named keeps its default.
-    fn from_str(text: &str) -> Result<Tolerances, ToleranceError> {
+    /// Reads `median=3%,p90=12%,worst=none`.
+    fn from_str(text: &str) -> Result<Declared, ToleranceError> {
         let mut declared: Vec<(Measure, Option<f64>)> = Vec::new();
         for part in text.split(',') {
             let shown = || part.trim().chars().take(40).collect::<String>();
@@ -162,15 +185,7 @@ impl FromStr for Tolerances {
             };
             declared.push((measure, bound));
         }
-        let mut tolerances = Tolerances::default();
-        for (measure, bound) in declared {
-            tolerances.bounds.retain(|(known, _)| *known != measure);
-            tolerances.bounds.extend(bound.map(|bound| (measure, bound)));
-        }
-        tolerances
-            .bounds
-            .sort_by_key(|(measure, _)| Measure::ALL.iter().position(|known| known == measure));
-        Ok(tolerances)
+        Ok(Declared(declared))
     }
 }
 
@@ -230,11 +245,9 @@ mod tests {
 
     #[test]
     fn what_is_named_replaces_its_default_and_nothing_else() {
-        let read = |text: &str| text.parse::<Tolerances>().map(|t| t.to_string());
-        assert_eq!(
-            Tolerances::default().to_string(),
-            "median=3%,p90=12%,clean=3%,inside=90%"
-        );
+        let packet = || Tolerances::promised(Fidelity::Packet);
+        let read = |text: &str| text.parse::<Declared>().map(|d| d.over(packet()).to_string());
+        assert_eq!(packet().to_string(), "median=3%,p90=12%,clean=3%,inside=90%");
         assert_eq!(read("p90=20%").unwrap(), "median=3%,p90=20%,clean=3%,inside=90%");
         assert_eq!(
             read("worst = 2.5 %, inside=none").unwrap(),
@@ -261,7 +274,7 @@ mod tests {
             "p90=1e2%",
             "p90=1.2.3%",
         ] {
-            assert!(wrong.parse::<Tolerances>().is_err(), "{wrong}");
+            assert!(wrong.parse::<Declared>().is_err(), "{wrong}");
         }
     }
 }

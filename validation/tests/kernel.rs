@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use longhaul_core::record::Verdict;
+use longhaul_core::record::{Fidelity, Verdict};
 use longhaul_core::validation::{HostDelaySource, ValidationRecord};
 use longhaul_validation::simulate::{SimulateError, Unwatched, Watch};
 use longhaul_validation::table::Table;
+use longhaul_validation::tolerance::Tolerances;
 use longhaul_validation::{Options, validate};
 
 const SAMPLE: &str = include_str!("../samples/linux_netem.csv");
@@ -20,7 +21,8 @@ fn options(filter: &str, seeds: u32, threads: usize) -> Options {
         seeds,
         host_delay: None,
         threads,
-        tolerances: Default::default(),
+        fidelity: Fidelity::Packet,
+        tolerances: Tolerances::promised(Fidelity::Packet),
     }
 }
 

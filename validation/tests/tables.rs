@@ -1,5 +1,6 @@
 //! Reading tables: what is understood, what is refused, and where the message points.
 
+use longhaul_core::record::Fidelity;
 use longhaul_core::time::Span;
 use longhaul_core::units::ByteSize;
 use longhaul_validation::table::{Buffers, Controller, LossModel, Room, Table};
@@ -165,6 +166,7 @@ fn the_scenario_of_a_configuration_reads_and_says_what_the_row_said() {
     let testbed = Testbed {
         table: "t \"x\"\n.csv".to_owned(),
         host_delay: Span::from_us(20),
+        fidelity: Fidelity::Packet,
     };
     let text = testbed::scenario(&table.configurations[0], &testbed).unwrap();
     let source = longhaul_scenarios::source::Source {
@@ -257,7 +259,7 @@ proptest! {
         let text = format!("{},loss_percent,loss_model,loss_burst\n{},{loss},gemodel,{burst}\n",
             HEADER.trim_end(), cells.join(","));
         if let Ok(table) = Table::parse("t.csv", text.as_bytes()) {
-            let testbed = Testbed { table: table.name.clone(), host_delay: Span::ZERO };
+            let testbed = Testbed { table: table.name.clone(), host_delay: Span::ZERO, fidelity: Fidelity::Packet };
             prop_assert!(testbed::scenario(&table.configurations[0], &testbed).is_some());
         }
     }
@@ -274,7 +276,7 @@ proptest! {
             rtt / 1000, rtt % 1000, rate / 1000, rate % 1000, jitter / 1000, jitter % 1000, loss / 1000, loss % 1000,
         );
         let table = Table::parse("t.csv", text.as_bytes()).map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let testbed = Testbed { table: table.name.clone(), host_delay: Span::from_us(23) };
+        let testbed = Testbed { table: table.name.clone(), host_delay: Span::from_us(23), fidelity: Fidelity::Packet };
         let source = longhaul_scenarios::source::Source {
             name: "x.ron".to_owned(),
             text: testbed::scenario(&table.configurations[0], &testbed).unwrap(),

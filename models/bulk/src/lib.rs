@@ -29,13 +29,15 @@ pub struct SenderOptions {
 pub enum Amount {
     /// So many bytes in all.
     Bytes(u64),
-    /// As much as goes until so long after the start.
-    Duration(Span),
+    /// As much as goes until the time is up.
+    Duration {
+        /// So long after the start.
+        span: Span,
+        /// Bytes that each stream keeps before the transport, above zero: enough that the transport never waits
+        /// for the application. They are sent even when the time is up, as a socket's buffer is.
+        ahead_bytes: u64,
+    },
 }
-
-/// What a stream of a timed transfer keeps before the transport, in bytes: enough that the transport never waits
-/// for the application. It is sent even when the time is up, as a socket's buffer is.
-const WRITTEN_AHEAD: u64 = 128 << 10;
 
 /// The only command of a sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -97,11 +99,14 @@ impl Sender {
     /// A sender that waits for [`Command::Start`].
     ///
     /// # Panics
-    /// Without streams, or with more streams than bytes.
+    /// Without streams, with more streams than bytes, or with nothing ahead.
     pub fn new(options: SenderOptions) -> Sender {
         let most = match options.amount {
             Amount::Bytes(bytes) => bytes,
-            Amount::Duration(_) => u64::MAX,
+            Amount::Duration { ahead_bytes, .. } => {
+                assert!(ahead_bytes > 0, "a stream without anything to send");
+                u64::MAX
+            }
         };
         assert!(
             options.streams > 0 && u64::from(options.streams) <= most,
@@ -126,8 +131,8 @@ impl Sender {
                 let streams = u64::from(self.options.streams);
                 bytes / streams + u64::from(u64::from(stream.0) < bytes % streams)
             }
-            Amount::Duration(_) if self.time_up => 0,
-            Amount::Duration(_) => WRITTEN_AHEAD,
+            Amount::Duration { .. } if self.time_up => 0,
+            Amount::Duration { ahead_bytes, .. } => ahead_bytes,
         };
         if written > 0 {
             let payload = Payload::Synthetic(written);
@@ -166,7 +171,7 @@ impl Machine for Sender {
         match input {
             Input::Command(Command::Start) => {
                 let peer = self.options.peer;
-                if let Amount::Duration(span) = self.options.amount {
+                if let Amount::Duration { span, .. } = self.options.amount {
                     self.deadline = Some(now.saturating_add(span));
                 }
                 let opens = (0..self.options.streams).map(|stream| Output::Open {
@@ -323,7 +328,10 @@ mod tests {
     fn a_timed_sender_refills_until_its_time_is_up_and_then_closes() {
         let mut sender = Sender::new(SenderOptions {
             peer: PeerId(1),
-            amount: Amount::Duration(Span::from_s(5)),
+            amount: Amount::Duration {
+                span: Span::from_s(5),
+                ahead_bytes: 9_000,
+            },
             streams: 2,
         });
         drain(&mut sender, Input::Command(Command::Start));
@@ -332,7 +340,7 @@ mod tests {
         let begun = drain(&mut sender, Input::Opened { stream });
         assert!(begun.contains(&Output::Send {
             stream,
-            payload: Payload::Synthetic(WRITTEN_AHEAD)
+            payload: Payload::Synthetic(9_000)
         }));
         let refill = drain(&mut sender, Input::Sent { stream, bytes: 700 });
         let payload = Payload::Synthetic(700);

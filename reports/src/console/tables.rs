@@ -138,14 +138,17 @@ pub(super) fn transfers(transfers: &[TransferRecord]) -> Table {
 
 pub(super) fn links(links: &[LinkRecord]) -> Table {
     let row = |link: &LinkRecord| {
-        let used = link.offered_packets > 0;
+        let packets = link.packets.filter(|packets| packets.offered_packets > 0);
         vec![
             printable(&link.name).replace("->", " → "),
             or_missing(link.rate_bits_per_s.map(human::rate)),
             human::share(link.busy_ns, link.active_ns),
-            human::share(link.lost_packets, link.offered_packets),
-            or_missing(used.then(|| human::count(link.queue_dropped_packets + link.early_dropped_packets))),
-            or_missing(used.then(|| human::span(link.queue_delay_max_ns))),
+            packets.map_or_else(
+                || MISSING.to_owned(),
+                |p| human::share(p.lost_packets, p.offered_packets),
+            ),
+            or_missing(packets.map(|p| human::count(p.queue_dropped_packets + p.early_dropped_packets))),
+            or_missing(packets.map(|p| human::span(p.queue_delay_max_ns))),
         ]
     };
     Table {
@@ -231,13 +234,17 @@ pub(super) fn transfer_notes(record: &RunRecord) -> Vec<Note> {
 /// What else happened on links, where it did.
 pub(super) fn link_notes(record: &RunRecord) -> Vec<Note> {
     let note = |link: &LinkRecord| {
+        let packets = link.packets?;
         let counts = [
-            (link.early_dropped_packets, "dropped early by CoDel"),
-            (link.marked_packets, "marked instead of dropped"),
-            (link.duplicated_packets, "duplicated"),
-            (link.corrupted_packets, "damaged and discarded"),
-            (link.background_packets, "of background traffic came"),
-            (link.background_dropped_packets, "of background traffic dropped"),
+            (packets.early_dropped_packets, "dropped early by CoDel"),
+            (packets.marked_packets, "marked instead of dropped"),
+            (packets.duplicated_packets, "duplicated"),
+            (packets.corrupted_packets, "damaged and discarded"),
+            (packets.background_packets, "of background traffic came"),
+            (
+                packets.background_dropped_packets,
+                "of background traffic dropped",
+            ),
         ];
         let told: Vec<String> = counts
             .iter()

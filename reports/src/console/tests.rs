@@ -77,7 +77,7 @@ fn what_is_missing_is_a_dash_beside_its_state() {
 fn an_unused_link_has_no_loss_rather_than_a_loss_of_zero() {
     let mut record = fixture::run();
     let link = &mut record.links[0];
-    (link.offered_packets, link.busy_ns, link.active_ns) = (0, 0, 0);
+    (link.packets, link.busy_ns, link.active_ns) = (None, 0, 0);
     let text = report(
         &record,
         None,

@@ -6,7 +6,7 @@ use longhaul_core::validation::{
 };
 
 use super::tables::{verdict_ink, verdict_word};
-use super::{Ink, Page, Style};
+use super::{Ink, Page, Style, fidelity};
 use crate::human::{self, MISSING, printable};
 use crate::table::Align::{Left, Right};
 use crate::table::Table;
@@ -61,9 +61,10 @@ fn head(page: &mut Page, record: &ValidationRecord) {
         filter => format!(" where {}", printable(filter)),
     };
     let title = format!(
-        "{}: {} configurations{selected}, model version {}",
+        "{}: {} configurations{selected}, {} fidelity, model version {}",
         printable(&record.table),
         record.configurations.len(),
+        fidelity(record.fidelity),
         record.model_version
     );
     page.wrapped(&title, 2);

@@ -12,7 +12,8 @@ use crate::diagnose::{Diagnostic, Sink, approximate};
 use crate::metric::Subject;
 use crate::path::locate;
 use crate::schema::{
-    Amount, Controller, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, Scenario, Scope, Start, Tcp,
+    Amount, Controller, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, Queue, Scenario, Scope,
+    Start, Tcp,
 };
 use crate::syntax::Node;
 
@@ -200,7 +201,8 @@ impl Lint<'_> {
         // One nanosecond less than the round trip, which may be odd and was cut in halves.
         let round_trip = (link.delay * 2).saturating_sub(Span::from_ns(1));
         let product = link.rate.constant().map_or(0, |rate| rate.bytes_in(round_trip));
-        if queue < product {
+        // A discipline keeps its queue short on purpose.
+        if queue < product && matches!(link.queue, Queue::Fifo(_)) {
             let message = format!(
                 "a queue of {} is shorter than what the link carries in a round trip, {} kB: a single connection \
                  cannot keep it busy",

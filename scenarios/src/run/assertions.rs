@@ -121,16 +121,18 @@ fn of_transfer(metric: Metric, transfer: &TransferRecord) -> Sample {
 }
 
 fn of_link(metric: Metric, link: &LinkRecord) -> Sample {
+    if metric == Metric::LinkUtilisation {
+        return quotient(link.busy_ns, link.active_ns, Probability::PARTS);
+    }
+    // At flow fidelity there are no frames to count.
+    let Some(packets) = link.packets.filter(|packets| packets.offered_packets > 0) else {
+        return Sample::Missing;
+    };
+    let share = |part| quotient(part, packets.offered_packets, Probability::PARTS);
     match metric {
-        Metric::LinkUtilisation => quotient(link.busy_ns, link.active_ns, Probability::PARTS),
-        Metric::LinkLoss => quotient(link.lost_packets, link.offered_packets, Probability::PARTS),
-        Metric::LinkQueueDrops => quotient(
-            link.queue_dropped_packets + link.early_dropped_packets,
-            link.offered_packets,
-            Probability::PARTS,
-        ),
-        _ if link.offered_packets > 0 => Sample::Exact(link.queue_delay_max_ns),
-        _ => Sample::Missing,
+        Metric::LinkLoss => share(packets.lost_packets),
+        Metric::LinkQueueDrops => share(packets.queue_dropped_packets + packets.early_dropped_packets),
+        _ => Sample::Exact(packets.queue_delay_max_ns),
     }
 }
 

@@ -7,17 +7,19 @@ use longhaul_amst::SenderOptions;
 use longhaul_bulk as bulk;
 use longhaul_core::machine::PeerId;
 use longhaul_core::random::Streams;
-use longhaul_core::record::InputRecord;
+use longhaul_core::record::{Fidelity, InputRecord};
 use longhaul_core::schedule::{Class, EntityId, Schedule};
-use longhaul_core::time::Instant;
+use longhaul_core::time::{Instant, Span};
+use longhaul_core::units::BitRate;
 use longhaul_engine::Engine;
+use longhaul_flow as flow;
 use longhaul_hde::EncoderOptions;
 use longhaul_memory::generated::{DirtyOptions, GeneratedMemory, GeneratedOptions};
 use longhaul_memory::images::{Image, ImageSeries};
 use longhaul_memory::{GuestMemory, pattern};
 use longhaul_migration as migration;
 use longhaul_net::network::{Network, NetworkLink};
-use longhaul_net::routing::RegionId;
+use longhaul_net::routing::{Graph, RegionId};
 use longhaul_tcp as tcp;
 use thiserror::Error;
 
@@ -26,9 +28,13 @@ use super::guest::Guest;
 use super::links::{self, Files};
 use super::sample::Sampler;
 use super::scene::{SAMPLE, SCENE, Scene, digest_of};
+use super::transit::{Flows, Transit};
 use super::workload::{MigrationRun, TransferRun};
+use crate::check;
+use crate::fidelity::{self, Choice};
 use crate::schema::{
-    Amount, Controller, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Start, Tcp, Vm,
+    Amount, Controller, Encoding, Link, Memory, Migration, Pattern, PayloadMode, Scenario, Start, Tcp,
+    Transfer, Vm,
 };
 
 /// Why a scenario that passed its check cannot be built.
@@ -56,6 +62,9 @@ pub enum BuildError {
     /// The network is impossible.
     #[error("the network: {0}")]
     Network(#[from] longhaul_net::network::NetworkError),
+    /// The network is impossible at flow fidelity.
+    #[error("the network: {0}")]
+    Flow(#[from] flow::limits::FlowError),
     /// A migration is impossible.
     #[error("{migration}: {reason}")]
     Migration {
@@ -68,9 +77,14 @@ pub enum BuildError {
 
 /// Builds the world and schedules what starts by itself. `base_dir` is where image files are looked for.
 pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Result<Scene, BuildError> {
+    let graph = check::graph(scenario.regions.iter(), scenario.links.iter());
+    let graph = graph.expect("the check found no contradiction");
+    let choice = fidelity::choose(scenario, |from, to| path(scenario, &graph, from, to));
     let streams = Streams::new(scenario.seed, 0);
     let mut builder = Builder {
         scenario,
+        graph,
+        choice,
         streams,
         endpoints: Vec::new(),
         inputs: Vec::new(),
@@ -82,7 +96,7 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
         .map(|i| builder.transfer(i))
         .collect();
     let mut files = Files::new(base_dir, builder.inputs);
-    let endpoints = builder.endpoints;
+    let (endpoints, choice) = (builder.endpoints, builder.choice);
     let links = scenario
         .links
         .iter()
@@ -105,7 +119,16 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
         .iter()
         .map(|region| region.name.clone())
         .collect();
-    let network = Network::new(first_network_entity, &streams, &names, &links)?;
+    let network = match choice.fidelity {
+        Fidelity::Packet => {
+            let network = Network::new(first_network_entity, &streams, &names, &links)?;
+            Transit::Packet(Box::new(network))
+        }
+        Fidelity::Flow => {
+            let network = flow::network::Network::new(first_network_entity, &streams, &names, &links)?;
+            Transit::Flow(Flows::new(network, links.len()))
+        }
+    };
 
     for (run, migration) in migrations.iter().zip(&scenario.migrations) {
         if let Start::At(at) = migration.start {
@@ -116,14 +139,34 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
         Scene::schedule_start(engine, Instant::ZERO + transfer.at, run.sender);
     }
     engine.schedule(Instant::ZERO, Class::Observe, SCENE, SCENE, SAMPLE);
-    let sampler = Sampler::new(scenario.sample_interval);
+    let sampler = Sampler::new(
+        scenario.sample_interval,
+        scenario.links.iter().map(Link::name).collect(),
+    );
     let mut scene = Scene::new(network, endpoints, migrations, transfers, sampler);
     scene.inputs = inputs;
+    scene.fidelity_reason = choice.reason;
     Ok(scene)
 }
 
+/// How many links the route between two regions has, and the rate of the slowest.
+fn path(scenario: &Scenario, graph: &Graph, from: &str, to: &str) -> (usize, BitRate) {
+    let route = check::route(graph, from, to).expect("the check found a route");
+    let rates = route.links.iter().map(|link| {
+        let rate = &scenario.links[link.0 as usize].rate;
+        rate.constant().unwrap_or(BitRate::from_bits_per_s(u64::MAX))
+    });
+    let slowest = rates.min().expect("a route between two regions has links");
+    (route.links.len(), slowest)
+}
+
+/// What a write of a bulk sender hands to its socket.
+const SOCKET_WRITE: u64 = 128 << 10;
+
 struct Builder<'a> {
     scenario: &'a Scenario,
+    graph: Graph,
+    choice: Choice,
     streams: Streams,
     endpoints: Vec<Endpoint>,
     inputs: Vec<InputRecord>,
@@ -208,7 +251,10 @@ impl Builder<'_> {
             peer: self.peer(1),
             amount: match spec.amount {
                 Amount::Size(size) => bulk::Amount::Bytes(size.as_bytes()),
-                Amount::Duration(span) => bulk::Amount::Duration(span),
+                Amount::Duration(span) => bulk::Amount::Duration {
+                    span,
+                    ahead_bytes: self.ahead_bytes(spec, span),
+                },
             },
             streams: spec.streams,
         });
@@ -220,6 +266,19 @@ impl Builder<'_> {
             tcp,
         );
         TransferRun::new(&spec.name, sender, receiver, spec.streams)
+    }
+
+    /// What each stream of a timed transfer keeps before TCP: a full write of a socket's. At flow fidelity every
+    /// write is an event, so there it is a thousandth of what the path could carry in the time, if that is more.
+    fn ahead_bytes(&self, spec: &Transfer, span: Span) -> u64 {
+        match self.choice.fidelity {
+            Fidelity::Packet => SOCKET_WRITE,
+            Fidelity::Flow => {
+                let (_, slowest) = path(self.scenario, &self.graph, &spec.from, &spec.to);
+                let share = slowest.bytes_in(span) / 1_000 / u64::from(spec.streams);
+                share.max(SOCKET_WRITE)
+            }
+        }
     }
 
     fn guest(&mut self, vm: &Vm, base_dir: &Path) -> Result<Guest, BuildError> {

@@ -6,6 +6,7 @@
 //! | `endpoint` | the machines behind one type |
 //! | `links` | the links of the network, with the files that they name |
 //! | `guest` | the memory of a VM, generated or recorded |
+//! | `transit` | the network, at packet or at flow fidelity |
 //! | `scene` | the simulated world: events in, network and machines hand over to each other |
 //! | `workload` | how far each migration and transfer has got |
 //! | `sample` | the time series |
@@ -20,6 +21,7 @@ mod links;
 mod sample;
 mod scene;
 mod summary;
+mod transit;
 mod workload;
 
 use std::ops::Range;

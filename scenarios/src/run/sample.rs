@@ -2,22 +2,26 @@
 
 use longhaul_core::record::SampleRecord;
 use longhaul_core::time::{Instant, Span};
-use longhaul_net::network::Network;
+use longhaul_net::routing::LinkId;
 
 use super::endpoint::{Endpoint, Protocol};
+use super::transit::Transit;
 use super::workload::{MigrationRun, TransferRun};
 
 /// Collects samples. Counters are cumulative, so that a rate over any window is a difference.
 pub struct Sampler {
     interval: Span,
+    /// Names of the links, in the order of the scenario.
+    links: Vec<String>,
     samples: Vec<SampleRecord>,
 }
 
 impl Sampler {
-    /// A sampler with this distance between samples.
-    pub fn new(interval: Span) -> Sampler {
+    /// A sampler with this distance between samples, of links of these names.
+    pub fn new(interval: Span, links: Vec<String>) -> Sampler {
         Sampler {
             interval,
+            links,
             samples: Vec::new(),
         }
     }
@@ -36,7 +40,7 @@ impl Sampler {
     pub fn sample(
         &mut self,
         now: Instant,
-        network: &Network,
+        network: &mut Transit,
         endpoints: &[Endpoint],
         migrations: &[MigrationRun],
         transfers: &[TransferRun],
@@ -49,16 +53,10 @@ impl Sampler {
                 value,
             });
         };
-        for (name, link) in network.links() {
-            let stats = link.stats();
-            push(name, "delivered_bytes", stats.delivered.bytes);
-            push(name, "lost_packets", stats.lost_by_law.packets);
-            push(
-                name,
-                "queue_dropped_packets",
-                stats.dropped_full.packets + stats.dropped_early.packets,
-            );
-            push(name, "queue_bytes", link.queue(now).bytes);
+        for (name, link) in self.links.iter().zip((0..).map(LinkId)) {
+            for (metric, value) in network.link_samples(link, now) {
+                push(name, metric, value);
+            }
         }
         for run in migrations.iter().filter(|run| run.under_way()) {
             if let Protocol::MigrationSource(source) = &endpoints[run.source.0 as usize].machine {
@@ -69,9 +67,8 @@ impl Sampler {
             }
         }
         for run in transfers.iter().filter(|run| run.under_way()) {
-            if let Protocol::BulkReceiver(receiver) = &endpoints[run.receiver.0 as usize].machine {
-                push(&run.name, "received_bytes", receiver.received());
-            }
+            let received = network.received(&endpoints[run.receiver.0 as usize], now);
+            push(&run.name, "received_bytes", received.iter().sum());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The simulated world: the packet network, the machines on it, and the hand-over between them.
+//! The simulated world: the network, the machines on it, and the hand-over between them.
 //!
 //! An event reaches either the scene itself (a start, a sample), a machine (a wake) or the network (a packet, a
 //! timer). Whatever it sets off is carried to the end before the next event: notices of the network become
@@ -10,11 +10,11 @@ use longhaul_core::record::{EventRecord, InputRecord};
 use longhaul_core::schedule::{Class, EntityId, Schedule, TimerId};
 use longhaul_core::time::{Instant, Span};
 use longhaul_engine::{Engine, Event as EngineEvent, World};
-use longhaul_net::network::Network;
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 
-use super::endpoint::{Endpoint, Event, Protocol, StartCommand, Workload};
+use super::endpoint::{Endpoint, Event, StartCommand, Workload};
 use super::sample::Sampler;
+use super::transit::Transit;
 use super::workload::{MigrationRun, TransferRun};
 
 /// The scene itself among the entities; the machines follow, then the network.
@@ -34,7 +34,7 @@ struct Attachment {
 /// The simulated world.
 pub struct Scene {
     /// Links and connections.
-    pub network: Network,
+    pub network: Transit,
     /// Machines; the index is the [`PeerId`].
     pub endpoints: Vec<Endpoint>,
     /// Migrations in the order of the scenario.
@@ -45,6 +45,8 @@ pub struct Scene {
     pub events: Vec<EventRecord>,
     /// The time series.
     pub sampler: Sampler,
+    /// Why the network has the fidelity that it has.
+    pub fidelity_reason: Option<String>,
     /// Files that were read to build it.
     pub inputs: Vec<InputRecord>,
     next_sample: Option<TimerId>,
@@ -57,7 +59,7 @@ pub struct Scene {
 impl Scene {
     /// A scene in which nothing has started.
     pub fn new(
-        network: Network,
+        network: Transit,
         endpoints: Vec<Endpoint>,
         migrations: Vec<MigrationRun>,
         transfers: Vec<TransferRun>,
@@ -71,6 +73,7 @@ impl Scene {
             transfers,
             events: Vec::new(),
             sampler,
+            fidelity_reason: None,
             inputs: Vec::new(),
             next_sample: None,
             attachments: Vec::new(),
@@ -94,7 +97,7 @@ impl Scene {
         self.network.catch_up(now);
         self.sampler.sample(
             now,
-            &self.network,
+            &mut self.network,
             &self.endpoints,
             &self.migrations,
             &self.transfers,
@@ -138,7 +141,7 @@ impl Scene {
         let tcp = endpoint.next_tcp();
         let connection = self
             .network
-            .open_in_class(engine, endpoint.region, acceptor, tcp, endpoint.class)
+            .open(engine, endpoint.region, acceptor, tcp, endpoint.class)
             .expect("the scenario's check found a route both ways");
         endpoint.streams.insert(stream, (connection, Side::Opener));
         assert_eq!(
@@ -218,10 +221,9 @@ impl Scene {
             }
             Workload::Transfer(index) => {
                 let run = &mut self.transfers[index];
-                if run.compares_streams(event)
-                    && let Protocol::BulkReceiver(receiver) = &self.endpoints[run.receiver.0 as usize].machine
-                {
-                    run.shares = Some(receiver.received_by_stream().collect());
+                if run.compares_streams(event) {
+                    let receiver = &self.endpoints[run.receiver.0 as usize];
+                    run.shares = Some(self.network.received(receiver, now));
                 }
                 (run.name.clone(), run.observe(now, event))
             }

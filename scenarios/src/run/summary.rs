@@ -2,8 +2,8 @@
 
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{
-    EncodingRecord, Ended, Fidelity, LinkRecord, MigrationRecord, PayloadRecord, RECORD_FORMAT, RamRecord,
-    RunRecord, TransferRecord, TransportRecord, Verdict,
+    EncodingRecord, Ended, LinkRecord, MigrationRecord, PayloadRecord, RECORD_FORMAT, RamRecord, RunRecord,
+    TransferRecord, TransportRecord, Verdict,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
@@ -55,7 +55,8 @@ pub fn summarise(
         scenario_hash: loaded.hash.clone(),
         inputs: scene.inputs.clone(),
         seed: scenario.seed,
-        fidelity: Fidelity::Packet,
+        fidelity: scene.network.fidelity(),
+        fidelity_reason: scene.fidelity_reason.clone(),
         ended,
         verdict: Verdict::Inconclusive,
         simulated_ns: now.as_ns(),
@@ -64,7 +65,7 @@ pub fn summarise(
         payload,
         migrations,
         transfers: (0..scene.transfers.len())
-            .map(|i| transfer(loaded, scene, i))
+            .map(|i| transfer(loaded, scene, i, now))
             .collect(),
         links: (0..scenario.links.len())
             .map(|i| link(loaded, scene, i, now))
@@ -143,11 +144,10 @@ fn migration(loaded: &Loaded, scene: &Scene, index: usize) -> MigrationRecord {
     }
 }
 
-fn transfer(loaded: &Loaded, scene: &Scene, index: usize) -> TransferRecord {
+fn transfer(loaded: &Loaded, scene: &mut Scene, index: usize, now: Instant) -> TransferRecord {
     let (spec, run) = (&loaded.scenario.transfers[index], &scene.transfers[index]);
-    let Protocol::BulkReceiver(receiver) = &scene.endpoints[run.receiver.0 as usize].machine else {
-        unreachable!("a transfer's receiver is a bulk receiver")
-    };
+    let receiver = &scene.endpoints[run.receiver.0 as usize];
+    let received = scene.network.received(receiver, now).iter().sum();
     let (segments, retransmits) = segments(scene, &scene.endpoints[run.sender.0 as usize]);
     let (size, duration) = match spec.amount {
         Amount::Size(size) => (Some(size), None),
@@ -162,7 +162,7 @@ fn transfer(loaded: &Loaded, scene: &Scene, index: usize) -> TransferRecord {
         progress: run.progress().clone(),
         size: size.map(ByteSize::as_bytes),
         duration_ns: duration.map(Span::as_ns),
-        received: receiver.received(),
+        received,
         received_in_time: duration
             .and(run.shares.as_ref())
             .map(|shares| shares.iter().sum()),
@@ -176,33 +176,19 @@ fn transfer(loaded: &Loaded, scene: &Scene, index: usize) -> TransferRecord {
     }
 }
 
-fn link(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> LinkRecord {
+fn link(loaded: &Loaded, scene: &mut Scene, index: usize, now: Instant) -> LinkRecord {
     let spec = &loaded.scenario.links[index];
-    let link = scene.network.link(LinkId(index as u32));
-    let stats = link.stats();
+    let used = scene
+        .network
+        .link_use(LinkId(index as u32), spec.rate.constant(), now);
     LinkRecord {
-        name: format!("{}->{}", spec.from, spec.to),
+        name: spec.name(),
         rate_bits_per_s: spec.rate.constant().map(BitRate::as_bits_per_s),
         delay_ns: spec.delay.as_ns(),
-        offered_packets: stats.offered.packets,
-        offered_bytes: stats.offered.bytes,
-        delivered_packets: stats.delivered.packets,
-        delivered_bytes: stats.delivered.bytes,
-        lost_packets: stats.lost_by_law.packets,
-        duplicated_packets: stats.duplicated.packets,
-        corrupted_packets: stats.corrupted.packets,
-        queue_dropped_packets: stats.dropped_full.packets,
-        early_dropped_packets: stats.dropped_early.packets,
-        marked_packets: stats.marked.packets,
-        background_packets: stats.background.offered.packets,
-        background_dropped_packets: stats.background.dropped_full.packets
-            + stats.background.dropped_early.packets,
-        busy_ns: link.busy_time(now).as_ns(),
-        active_ns: stats.first_start.map_or(0, |first| {
-            link.last_end().min(now).saturating_since(first).as_ns()
-        }),
-        queue_delay_max_ns: stats.longest_wait.as_ns(),
-        queue_bytes_max: stats.max_queue_bytes,
+        delivered_bytes: used.delivered_bytes,
+        busy_ns: used.busy.as_ns(),
+        active_ns: used.active.as_ns(),
+        packets: used.packets,
     }
 }
 
@@ -212,7 +198,7 @@ fn segments(scene: &Scene, endpoint: &Endpoint) -> (u64, u64) {
         .streams
         .values()
         .fold((0, 0), |(segments, retransmits), &(connection, side)| {
-            let stats = scene.network.tcp_stats(connection, side);
-            (segments + stats.segments_sent, retransmits + stats.retransmits)
+            let (sent, again) = scene.network.segments(connection, side);
+            (segments + sent, retransmits + again)
         })
 }

@@ -33,6 +33,8 @@ pub struct RunRecord {
     pub seed: u64,
     /// How the network was simulated.
     pub fidelity: Fidelity,
+    /// Why so, if the scenario left it to the program.
+    pub fidelity_reason: Option<String>,
     /// Why the run ended.
     pub ended: Ended,
     /// The verdict over all assertions.
@@ -75,6 +77,8 @@ pub struct InputRecord {
 pub enum Fidelity {
     /// Every segment crosses every hop.
     Packet,
+    /// TCP by round trips, links by max-min fair shares.
+    Flow,
 }
 
 /// Why a run ended.
@@ -271,16 +275,27 @@ pub struct LinkRecord {
     pub name: String,
     /// Rate in bit/s at the start; none if it is recorded in a file.
     pub rate_bits_per_s: Option<u64>,
-    /// One-way propagation delay.
+    /// One-way propagation delay at the start.
     pub delay_ns: u64,
+    /// Bytes of frames that reached the other end; at flow fidelity those of data alone.
+    pub delivered_bytes: u64,
+    /// Time spent transmitting.
+    pub busy_ns: u64,
+    /// From the first frame offered to the end of the last transmission; at flow fidelity to the end of the run.
+    pub active_ns: u64,
+    /// What only packet fidelity can tell.
+    pub packets: Option<LinkPackets>,
+}
+
+/// What became of the frames of a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LinkPackets {
     /// Frames offered to the link.
     pub offered_packets: u64,
     /// Their bytes.
     pub offered_bytes: u64,
     /// Frames that reached the other end.
     pub delivered_packets: u64,
-    /// Their bytes.
-    pub delivered_bytes: u64,
     /// Frames lost by the loss law.
     pub lost_packets: u64,
     /// Copies that the link made of frames.
@@ -293,18 +308,14 @@ pub struct LinkRecord {
     pub early_dropped_packets: u64,
     /// Frames marked instead.
     pub marked_packets: u64,
-    /// Frames of others that came; they share queue and rate and are in no other count.
-    pub background_packets: u64,
-    /// Of these, frames that were dropped.
-    pub background_dropped_packets: u64,
-    /// Time spent transmitting.
-    pub busy_ns: u64,
-    /// From the first frame offered to the end of the last transmission.
-    pub active_ns: u64,
     /// Longest wait in the queue.
     pub queue_delay_max_ns: u64,
     /// Most bytes waiting in the queue.
     pub queue_bytes_max: u64,
+    /// Frames of others that came; they share queue and rate and are in no other count.
+    pub background_packets: u64,
+    /// Of these, frames that were dropped.
+    pub background_dropped_packets: u64,
 }
 
 /// An assertion and what became of it. Values carry their unit in text and their exact number.
@@ -369,23 +380,14 @@ mod tests {
         let link = LinkRecord {
             name: "a->b".to_owned(),
             rate_bits_per_s: Some(u64::MAX),
-            delay_ns: 1,
-            offered_packets: 2,
-            offered_bytes: 3,
-            delivered_packets: 4,
-            delivered_bytes: 5,
-            lost_packets: 6,
-            duplicated_packets: 0,
-            corrupted_packets: 0,
-            early_dropped_packets: 0,
-            marked_packets: 0,
-            background_packets: 0,
-            background_dropped_packets: 0,
-            queue_dropped_packets: 7,
-            busy_ns: 8,
-            active_ns: 9,
-            queue_delay_max_ns: 10,
-            queue_bytes_max: 11,
+            delay_ns: u64::MAX,
+            delivered_bytes: u64::MAX,
+            busy_ns: u64::MAX,
+            active_ns: u64::MAX,
+            packets: Some(LinkPackets {
+                offered_packets: u64::MAX,
+                ..LinkPackets::default()
+            }),
         };
         let text = serde_json::to_string(&link).unwrap();
         assert_eq!(serde_json::from_str::<LinkRecord>(&text).unwrap(), link);

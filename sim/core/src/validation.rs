@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::Verdict;
+use crate::record::{Fidelity, Verdict};
 
 /// Version of these records; a reader refuses a newer one.
 pub const VALIDATION_FORMAT: u32 = 1;
@@ -25,6 +25,8 @@ pub struct ValidationRecord {
     pub table_blake3: String,
     /// What was selected from the table, empty for all of it.
     pub filter: String,
+    /// How the network was simulated.
+    pub fidelity: Fidelity,
     /// Simulated runs of each configuration in which chance plays a part; all others run once.
     pub seeds: u32,
     /// Time that the measuring hosts themselves add to each way.

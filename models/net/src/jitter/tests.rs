@@ -1,3 +1,5 @@
+//! Every jitter law against its moments and quantiles.
+
 use longhaul_core::random::Streams;
 
 use super::*;

@@ -1,0 +1,128 @@
+//! Which fidelity a scenario is simulated at, and why.
+
+use longhaul_core::record::Fidelity as Chosen;
+use longhaul_core::units::BitRate;
+
+use crate::schema::{Amount, Fidelity, Link, Loss, Memory, Queue, Rate, Scenario, Vm};
+
+/// Packets times hops up to which `Auto` prefers single packets: some ten seconds of one core.
+const MOST_PACKET_HOPS: u128 = 30_000_000;
+/// Payload of a full segment.
+const SEGMENT: u128 = 1_448;
+/// Times that a migration sends its memory, for an estimate.
+const COPIES: u128 = 2;
+
+/// A choice and its reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Choice {
+    /// Which one.
+    pub fidelity: Chosen,
+    /// Why, in a sentence, if the scenario left it open.
+    pub reason: Option<String>,
+}
+
+/// What a scenario has that flow fidelity does not model.
+pub fn obstacles(scenario: &Scenario) -> Vec<String> {
+    let mut found = Vec::new();
+    for link in &scenario.links {
+        for what in not_modelled(link) {
+            found.push(format!("{what} on {}->{}", link.from, link.to));
+        }
+    }
+    let tcp = scenario.transfers.iter().map(|transfer| transfer.tcp);
+    let tcp = tcp.chain(
+        scenario
+            .migrations
+            .iter()
+            .map(|migration| migration.transport.tcp),
+    );
+    if tcp.into_iter().any(|tcp| tcp.ecn) {
+        found.push("explicit congestion notification".to_owned());
+    }
+    found
+}
+
+fn not_modelled(link: &Link) -> Vec<&'static str> {
+    let has = [
+        (
+            !matches!(link.queue, Queue::Fifo(_)),
+            "a queue discipline other than drop-tail",
+        ),
+        (matches!(link.loss, Loss::TwoState { .. }), "loss in two states"),
+        (link.reorder, "reordering"),
+        (link.duplicate.as_parts() > 0, "duplication"),
+        (link.corrupt.as_parts() > 0, "corruption"),
+        (!link.changes.is_empty(), "a change over time"),
+        (!matches!(link.rate, Rate::Constant(_)), "a recorded rate"),
+        (link.background.is_some(), "background traffic"),
+    ];
+    has.into_iter()
+        .filter(|(has, _)| *has)
+        .map(|(_, what)| what)
+        .collect()
+}
+
+/// What a scenario is simulated at. One that asks for `Flow` and cannot have it was refused when it was checked.
+///
+/// `path` tells of the route between two regions how many links it has and the rate of the slowest.
+pub fn choose(scenario: &Scenario, path: impl Fn(&str, &str) -> (usize, BitRate)) -> Choice {
+    let asked = |fidelity| Choice {
+        fidelity,
+        reason: None,
+    };
+    match scenario.fidelity {
+        Fidelity::Packet => return asked(Chosen::Packet),
+        Fidelity::Flow => return asked(Chosen::Flow),
+        Fidelity::Auto => {}
+    }
+    if let Some(first) = obstacles(scenario).first() {
+        return Choice {
+            fidelity: Chosen::Packet,
+            reason: Some(format!("flow fidelity does not model {first}")),
+        };
+    }
+    let packets = packet_hops(scenario, path);
+    let (fidelity, relation) = if packets <= MOST_PACKET_HOPS {
+        (Chosen::Packet, "not more than")
+    } else {
+        (Chosen::Flow, "more than")
+    };
+    Choice {
+        fidelity,
+        reason: Some(format!(
+            "about {} million packets times hops, {relation} {} million",
+            packets.div_ceil(1_000_000),
+            MOST_PACKET_HOPS / 1_000_000
+        )),
+    }
+}
+
+/// An estimate of data packets times the links that they cross.
+fn packet_hops(scenario: &Scenario, path: impl Fn(&str, &str) -> (usize, BitRate)) -> u128 {
+    let mut sum: u128 = 0;
+    for transfer in &scenario.transfers {
+        let (hops, slowest) = path(&transfer.from, &transfer.to);
+        let bytes = match transfer.amount {
+            Amount::Size(size) => size.as_bytes(),
+            Amount::Duration(duration) => slowest.bytes_in(duration),
+        };
+        sum += u128::from(bytes) / SEGMENT * hops as u128;
+    }
+    for migration in &scenario.migrations {
+        let vm = scenario.vms.iter().find(|vm| vm.name == migration.vm);
+        let Some((vm, bytes)) = vm.and_then(|vm| Some((vm, memory_bytes(vm)?))) else {
+            continue;
+        };
+        let (hops, _) = path(&vm.region, &migration.to);
+        sum += COPIES * bytes / SEGMENT * hops as u128;
+    }
+    sum
+}
+
+/// The size of a generated memory; that of images is in their files.
+fn memory_bytes(vm: &Vm) -> Option<u128> {
+    match &vm.memory {
+        Memory::Generated { size, .. } => Some(size.as_bytes().into()),
+        Memory::Images { .. } => None,
+    }
+}

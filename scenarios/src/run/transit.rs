@@ -1,0 +1,256 @@
+//! The network of a run at the fidelity that it has: every segment over every hop, or TCP by rounds and links by fair
+//! shares. Both have the same operations and the same notices; what they can tell of a link differs.
+
+use longhaul_core::payload::Payload;
+use longhaul_core::record::{Fidelity, LinkPackets};
+use longhaul_core::schedule::{EntityId, Schedule};
+use longhaul_core::time::{Instant, Span};
+use longhaul_core::units::BitRate;
+use longhaul_engine::Engine;
+use longhaul_flow::network as flow;
+use longhaul_net::network as packet;
+use longhaul_net::network::{OpenError, WriteError};
+use longhaul_net::notice::{ConnectionId, Notice, Side};
+use longhaul_net::routing::{LinkId, RegionId};
+use longhaul_tcp::Config;
+
+use super::endpoint::{Endpoint, Protocol};
+
+/// A network under way.
+pub enum Transit {
+    /// At packet fidelity.
+    Packet(Box<packet::Network>),
+    /// At flow fidelity.
+    Flow(Flows),
+}
+
+/// A network at flow fidelity, and since when its links are in use.
+pub struct Flows {
+    network: Box<flow::Network>,
+    first_use: Vec<Option<Instant>>,
+}
+
+impl Flows {
+    /// A network whose links nobody has used.
+    pub fn new(network: flow::Network, links: usize) -> Flows {
+        Flows {
+            network: Box::new(network),
+            first_use: vec![None; links],
+        }
+    }
+
+    /// Notes that data may cross the route from now on.
+    fn note_use(&mut self, now: Instant, from: RegionId, to: RegionId) {
+        let Ok(route) = self.network.graph().route(from, to) else {
+            return;
+        };
+        for link in route.links {
+            self.first_use[link.0 as usize].get_or_insert(now);
+        }
+    }
+}
+
+/// What a link has done so far.
+pub struct LinkUse {
+    /// Bytes on the wire that came out at its far end.
+    pub delivered_bytes: u64,
+    /// How long it was sending.
+    pub busy: Span,
+    /// From its first frame to its last; at flow fidelity to now.
+    pub active: Span,
+    /// What only single packets show.
+    pub packets: Option<LinkPackets>,
+}
+
+impl Transit {
+    /// Which one it is.
+    pub fn fidelity(&self) -> Fidelity {
+        match self {
+            Transit::Packet(_) => Fidelity::Packet,
+            Transit::Flow(_) => Fidelity::Flow,
+        }
+    }
+
+    /// Opens a connection whose packets belong to a traffic class.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn open(
+        &mut self,
+        engine: &mut Engine,
+        from: RegionId,
+        to: RegionId,
+        config: Config,
+        class: u8,
+    ) -> Result<ConnectionId, OpenError> {
+        match self {
+            Transit::Packet(network) => network.open_in_class(engine, from, to, config, class),
+            Transit::Flow(flows) => {
+                flows.note_use(engine.now(), from, to);
+                flows.network.open(engine, from, to, config)
+            }
+        }
+    }
+
+    /// Hands payload over.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub fn write(
+        &mut self,
+        engine: &mut Engine,
+        connection: ConnectionId,
+        side: Side,
+        payload: Payload,
+    ) -> Result<(), WriteError> {
+        match self {
+            Transit::Packet(network) => network.write(engine, connection, side, payload),
+            Transit::Flow(Flows { network, .. }) => network.write(engine, connection, side, payload),
+        }
+    }
+
+    /// Nothing more will be written on one side.
+    pub fn shutdown(&mut self, engine: &mut Engine, connection: ConnectionId, side: Side) {
+        match self {
+            Transit::Packet(network) => network.shutdown(engine, connection, side),
+            Transit::Flow(Flows { network, .. }) => network.shutdown(engine, connection, side),
+        }
+    }
+
+    /// Takes an event of one of its entities.
+    pub fn handle(&mut self, engine: &mut Engine, target: EntityId, token: u32) {
+        match self {
+            Transit::Packet(network) => network.handle(engine, target, token),
+            Transit::Flow(Flows { network, .. }) => network.handle(engine, target, token),
+        }
+    }
+
+    /// The next notice.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        match self {
+            Transit::Packet(network) => network.poll_notice(),
+            Transit::Flow(Flows { network, .. }) => network.poll_notice(),
+        }
+    }
+
+    /// Brings what is worked out only when it is looked at up to `now`.
+    pub fn catch_up(&mut self, now: Instant) {
+        if let Transit::Packet(network) = self {
+            network.catch_up(now);
+        }
+    }
+
+    /// Asserts conservation.
+    ///
+    /// # Panics
+    /// If the books do not balance.
+    pub fn check(&self) {
+        match self {
+            Transit::Packet(network) => network.check(),
+            Transit::Flow(Flows { network, .. }) => network.check(),
+        }
+    }
+
+    /// Segments that one side has sent, and how many of them again.
+    pub fn segments(&self, connection: ConnectionId, side: Side) -> (u64, u64) {
+        match self {
+            Transit::Packet(network) => {
+                let stats = network.tcp_stats(connection, side);
+                (stats.segments_sent, stats.retransmits)
+            }
+            Transit::Flow(Flows { network, .. }) => {
+                let stats = network.stats(connection, side);
+                (stats.segments_sent, stats.retransmits)
+            }
+        }
+    }
+
+    /// Payload that a bulk receiver has received by `now` on each stream. At flow fidelity a machine hears of a write
+    /// when all of it has arrived, so the network is asked.
+    ///
+    /// # Panics
+    /// If the endpoint is no bulk receiver.
+    pub fn received(&mut self, receiver: &Endpoint, now: Instant) -> Vec<u64> {
+        let Protocol::BulkReceiver(machine) = &receiver.machine else {
+            unreachable!("a transfer's receiver is a bulk receiver")
+        };
+        match self {
+            Transit::Packet(_) => machine.received_by_stream().collect(),
+            Transit::Flow(flows) => {
+                let streams = receiver.streams.values();
+                let so_far = |&(connection, side)| flows.network.received_so_far(connection, side, now);
+                streams.map(so_far).collect()
+            }
+        }
+    }
+
+    /// What a link of this rate has done by `now`.
+    pub fn link_use(&mut self, link: LinkId, rate: Option<BitRate>, now: Instant) -> LinkUse {
+        match self {
+            Transit::Packet(network) => packet_link_use(network, link, now),
+            Transit::Flow(flows) => {
+                let delivered_bytes = flows.network.link_carried(link, now);
+                let first = flows.first_use[link.0 as usize];
+                LinkUse {
+                    delivered_bytes,
+                    busy: rate.map_or(Span::ZERO, |rate| rate.time_for(delivered_bytes)),
+                    active: first.map_or(Span::ZERO, |first| now.saturating_since(first)),
+                    packets: None,
+                }
+            }
+        }
+    }
+
+    /// What of a link goes into the time series: names with their values.
+    pub fn link_samples(&mut self, link: LinkId, now: Instant) -> Vec<(&'static str, u64)> {
+        match self {
+            Transit::Packet(network) => {
+                let link = network.link(link);
+                let stats = link.stats();
+                let dropped = stats.dropped_full.packets + stats.dropped_early.packets;
+                vec![
+                    ("delivered_bytes", stats.delivered.bytes),
+                    ("lost_packets", stats.lost_by_law.packets),
+                    ("queue_dropped_packets", dropped),
+                    ("queue_bytes", link.queue(now).bytes),
+                ]
+            }
+            Transit::Flow(flows) => {
+                let counters = flows.network.link_counters(link, now);
+                vec![
+                    ("delivered_bytes", counters.carried_bytes),
+                    ("lost_packets", counters.lost_segments),
+                    ("queue_dropped_packets", counters.dropped_segments),
+                ]
+            }
+        }
+    }
+}
+
+fn packet_link_use(network: &packet::Network, link: LinkId, now: Instant) -> LinkUse {
+    let link = network.link(link);
+    let stats = link.stats();
+    LinkUse {
+        delivered_bytes: stats.delivered.bytes,
+        busy: link.busy_time(now),
+        active: stats.first_start.map_or(Span::ZERO, |first| {
+            link.last_end().min(now).saturating_since(first)
+        }),
+        packets: Some(LinkPackets {
+            offered_packets: stats.offered.packets,
+            offered_bytes: stats.offered.bytes,
+            delivered_packets: stats.delivered.packets,
+            lost_packets: stats.lost_by_law.packets,
+            duplicated_packets: stats.duplicated.packets,
+            corrupted_packets: stats.corrupted.packets,
+            queue_dropped_packets: stats.dropped_full.packets,
+            early_dropped_packets: stats.dropped_early.packets,
+            marked_packets: stats.marked.packets,
+            queue_delay_max_ns: stats.longest_wait.as_ns(),
+            queue_bytes_max: stats.max_queue_bytes,
+            background_packets: stats.background.offered.packets,
+            background_dropped_packets: stats.background.dropped_full.packets
+                + stats.background.dropped_early.packets,
+        }),
+    }
+}
