@@ -3,6 +3,7 @@
 //! | module | what it proves |
 //! | --- | --- |
 //! | `architecture` | dependencies point in the direction that the design allows; licences are on the list |
+//! | `fidelity` | which fidelity is chosen and why; that both agree where the answer is known |
 //! | `goldens` | every smoke scenario still gives the records that were reviewed |
 //! | `determinism` | one digest per scenario, seed and model version, however it is run |
 //! | `invariants` | the right answers that goldens alone cannot know: closed forms, conservation, bounds |
@@ -16,6 +17,7 @@ mod architecture;
 mod cli;
 mod common;
 mod determinism;
+mod fidelity;
 mod goldens;
 mod invariants;
 mod knobs;

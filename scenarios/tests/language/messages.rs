@@ -143,6 +143,51 @@ fn fields_and_types() {
 }
 
 #[test]
+fn laws_of_links() {
+    let rate = "rate: \"1 Gbit/s\"";
+    let with = |more: &'static str| (rate, more);
+    pinned!(messages(
+        &[
+            with("rate: Deliveries(\"x\")"),
+            with("rate: Deliveries(file: \"x.down\")"),
+            with("rate: Recorded(file: \"x\"), queue: Packets(9), changes: [(at: \"1 s\", delay: \"2 ms\")]"),
+            with("rate: \"1 Gbit/s\", queue: CoDel"),
+            with("rate: \"1 Gbit/s\", queue: CoDel(target: \"0 ms\")"),
+            with("rate: \"1 Gbit/s\", queue: FqCoDel(quantum: \"1 B\", flows: 0)"),
+            with("rate: \"1 Gbit/s\", queue: Htb(rate: \"1 Gbit/s\", default_class: 1, classes: [])"),
+            with(
+                "rate: \"1 Gbit/s\", queue: Htb(rate: \"1 Gbit/s\", default_class: 1, \
+                 classes: [(class: 1, rate: \"2 Mbit/s\", ceil: \"1 Mbit/s\")])"
+            ),
+            with(
+                "rate: \"1 Gbit/s\", queue: Htb(rate: \"1 Gbit/s\", default_class: 2, \
+                 classes: [(class: 1, rate: \"2 Mbit/s\")])"
+            ),
+            with("rate: \"1 Gbit/s\", loss: TwoState(mean: \"60 %\", stay: 3, bad: \"50 %\", good: \"1 %\")"),
+            with("rate: \"1 Gbit/s\", jitter: Pareto(mean: \"1 ms\")"),
+            with("rate: \"1 Gbit/s\", reorder: yes, corrupt: \"200 %\""),
+            with("rate: \"1 Gbit/s\", changes: [(at: \"1 s\")]"),
+            with(
+                "rate: \"1 Gbit/s\", changes: [(at: \"2 s\", rate: \"1 bit/s\"), (at: \"2 s\", rate: \"2 bit/s\")]"
+            ),
+            with("rate: \"1 Gbit/s\", changes: [(at: \"2 s\", rate: \"1 bit/s\")], period: \"2 s\""),
+            with("rate: \"1 Gbit/s\", period: \"2 s\""),
+            with("rate: \"1 Gbit/s\", background: Poisson(rate: \"0 bit/s\")"),
+            with(
+                "rate: \"1 Gbit/s\", background: OnOff(rate: \"1 Mbit/s\", mean_on: \"1 us\", \
+                 mean_off: \"1 s\", shape: 1.0)"
+            ),
+            with("rate: \"1 Gbit/s\", background: Bursts(rate: \"1 Mbit/s\")"),
+            ("rtt: \"80 ms\"", "rtt: Fibre(0.5)"),
+            ("rtt: \"80 ms\"", "rtt: Fibre(1.255)"),
+            ("rtt: \"80 ms\"", "rtt: Measured(file: \"no-such-table.csv\")"),
+            ("rtt: \"80 ms\"", "rtt: Measure(file: \"x\")"),
+        ],
+        false
+    ));
+}
+
+#[test]
 fn network() {
     let rate = "rate: \"1 Gbit/s\"";
     pinned!(messages(

@@ -181,8 +181,7 @@ impl<P: Frame> HtbQueue<P> {
             })
             .collect();
         let position = |number: u8| options.classes.iter().position(|class| class.class == number);
-        let default = position(options.default_class);
-        let default = default.ok_or(QueueError::NoDefaultClass(options.default_class))?;
+        let default = position(options.default_class).expect("checked above");
         let mut index = [default as u8; 256];
         for (at, class) in options.classes.iter().enumerate() {
             index[usize::from(class.class)] = at as u8;
@@ -318,6 +317,9 @@ fn check(options: &Htb) -> Result<(), QueueError> {
     }
     if options.classes.is_empty() {
         return Err(QueueError::Classes);
+    }
+    if !known[usize::from(options.default_class)] {
+        return Err(QueueError::NoDefaultClass(options.default_class));
     }
     if options.rate.as_bits_per_s() == 0 || options.burst.as_bytes() == 0 {
         return Err(QueueError::EmptyRoot);
