@@ -157,13 +157,10 @@ fn directed(cx: &mut Context, fields: &Fields) -> Option<Vec<Ends>> {
     let from = fields.required(cx, "from", region_name);
     let to_at = fields.get("to");
     let to = fields.required(cx, "to", region_name);
-    let (from, to) = match (from, to) {
-        (Some(from), Some(to)) => (from, to),
-        _ => {
-            // The delay may be wrong by itself.
-            fields.required(cx, "delay", |cx, at| distance::written(cx, at, &LONGEST_DELAY));
-            return None;
-        }
+    let (Some(from), Some(to)) = (from, to) else {
+        // The delay may be wrong by itself.
+        fields.required(cx, "delay", |cx, at| distance::written(cx, at, &LONGEST_DELAY));
+        return None;
     };
     if from == to {
         return cx.refuse(&to_at?, format!("a link from `{from}` to itself"));
