@@ -9,6 +9,7 @@ mod counters;
 mod groups;
 mod half;
 mod link;
+mod sharing;
 mod traffic;
 
 use std::collections::{BTreeMap, VecDeque};

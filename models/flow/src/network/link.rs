@@ -6,7 +6,7 @@ use longhaul_net::link::{LinkSpec, Queue, QueueLimit};
 use longhaul_net::loss::Loss;
 
 use super::Flow;
-use crate::sender::{Progress, Room};
+use crate::sender::{Crowd, Progress, Room};
 
 /// A directed link.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub(super) struct Carrier {
     pub(super) rtt_s: Option<(f64, f64)>,
     /// How long its queue is, in seconds.
     pub(super) wait_s: f64,
+    /// What each has if a crowd keeps it full.
+    pub(super) crowd: Option<Crowd>,
 }
 
 /// A flow on a link.
@@ -101,6 +103,7 @@ impl Carrier {
             in_flight: 0.0,
             rtt_s: None,
             wait_s: 0.0,
+            crowd: None,
         }
     }
 
@@ -130,6 +133,14 @@ impl Carrier {
             bytes,
             line_s: self.line_s(),
         }
+    }
+
+    /// Bytes that pipe and queue hold with a round trip of `rtt_s` and segments of `frame` bytes. Unknown where
+    /// a burst counts as one frame.
+    pub(super) fn holds(&self, rtt_s: f64, frame: f64, own_device: bool) -> Option<f64> {
+        let room = self.room(frame, 0.0, own_device);
+        let on_the_way = self.capacity * (rtt_s - room.line_s);
+        (!own_device).then_some(on_the_way + room.bytes)
     }
 
     /// Seconds of traffic on the way that the limit counts.
