@@ -73,11 +73,19 @@ impl Pace {
         self.updated = now;
     }
 
-    /// The window of one that has settled is now this many bytes.
-    #[inline]
-    pub(crate) fn set_window(&mut self, in_flight: f64) {
+    /// The stretch as it is at `now`, with `left` bytes to go at `rate` and a window of `in_flight` bytes.
+    pub(crate) fn at(mut self, now: Instant, left: f64, rate: f64, in_flight: f64) -> Pace {
+        self.done = (self.goal - left).clamp(0.0, self.goal);
+        self.updated = now;
+        self.rate = rate;
         self.in_flight = in_flight;
         self.cap = in_flight / self.rtt_s;
+        self
+    }
+
+    /// Bytes of the whole stretch.
+    pub(crate) fn goal(&self) -> f64 {
+        self.goal
     }
 
     /// `more` bytes join the stretch, to be sent in what is left of its time if the rate allows.

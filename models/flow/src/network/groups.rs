@@ -3,6 +3,7 @@
 use longhaul_core::schedule::{Class, Schedule, TimerId};
 use longhaul_core::time::Instant;
 
+use super::crowd::{Clock, Kind};
 use super::link::Crossing;
 use super::{Flow, Network};
 use crate::pace::{Pace, seconds};
@@ -15,6 +16,8 @@ const FEWEST_SETTLED: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Group {
     pub(super) members: Vec<Member>,
+    /// Of those that have settled.
+    pub(super) clock: Clock,
     timer: Option<(Instant, TimerId)>,
 }
 
@@ -22,15 +25,16 @@ pub(super) struct Group {
 pub(super) struct Member {
     pub(super) flow: Flow,
     pub(super) path: u32,
+    /// Its stretch; of one that has settled, as it was when it began.
     pub(super) pace: Pace,
+    /// Where the group's clock ends a settled stretch.
+    pub(super) tag: f64,
     /// The full link that limits it.
     pub(super) bottleneck: Option<u32>,
     /// Bytes of a segment, and whether bursts are one frame on its first link.
     pub(super) frame: f64,
     pub(super) offload: bool,
-    /// Most bytes that its buffers let it have in flight, and what part of a full pipe its window is on average.
-    pub(super) limit: f64,
-    pub(super) mean_part: f64,
+    pub(super) kind: Kind,
 }
 
 /// A place in a group.
@@ -42,8 +46,34 @@ pub(super) struct Seat {
 
 impl Group {
     /// The stretch that a member is in.
-    pub(super) fn pace(&self, seat: Seat) -> Pace {
-        self.members[seat.place as usize].pace
+    pub(super) fn pace(&self, now: Instant, seat: Seat) -> Pace {
+        self.pace_of(now, &self.members[seat.place as usize])
+    }
+
+    fn pace_of(&self, now: Instant, member: &Member) -> Pace {
+        if !member.pace.settled {
+            return member.pace;
+        }
+        let Clock { rate, window, .. } = self.clock;
+        let left = member.tag - self.clock.served(now);
+        member.pace.at(now, left, rate, window)
+    }
+
+    /// Bytes per second of a member.
+    pub(super) fn rate(&self, seat: Seat) -> f64 {
+        let pace = self.members[seat.place as usize].pace;
+        if pace.settled { self.clock.rate } else { pace.rate }
+    }
+}
+
+impl Member {
+    fn start(&mut self, now: Instant, pace: Pace, clock: &Clock) {
+        self.pace = pace;
+        self.tag = if pace.settled {
+            clock.served(now) + pace.goal()
+        } else {
+            f64::INFINITY
+        };
     }
 }
 
@@ -78,7 +108,7 @@ impl Network {
         }
         let (path, seat) = (half.path, half.seat.take());
         if let Some(Seat { group, place }) = seat {
-            let pace = self.groups[group as usize].members[place as usize].pace;
+            let pace = self.groups[group as usize].pace(now, Seat { group, place });
             let half = self.active(flow);
             half.pace = half.sender.unsettle(now, pace);
         }
@@ -143,6 +173,10 @@ impl Network {
         let path = self.active(flow).path as usize;
         for &link in &self.paths[path].links {
             let link = &self.links[link as usize];
+            if let Some(group) = link.group {
+                simple &= *known.get_or_insert(group) == group;
+                continue;
+            }
             for crossing in link.flows.iter().filter(|_| link.contended) {
                 let super::Slot::Open(half) = &self.slots[crossing.flow.0 as usize] else {
                     unreachable!("what is active is open")
@@ -180,15 +214,17 @@ impl Network {
             bottleneck: None,
             frame: line.frame,
             offload: line.offload,
-            limit: f64::from(line.limit) * line.frame,
-            mean_part: half.sender.sawtooth.map_or(0.0, Sawtooth::mean_part),
+            kind: Kind {
+                limit: f64::from(line.limit) * line.frame,
+                frame: line.frame,
+                mean_part: half.sender.sawtooth.map_or(0.0, Sawtooth::mean_part),
+            },
+            tag: f64::INFINITY,
         };
         if let Some(pace) = pace {
             member.pace = pace;
-        } else {
-            if let Some(pace) = self.begin(now, &member) {
-                member.pace = pace;
-            }
+        } else if let Some(pace) = self.begin(now, &member) {
+            member.start(now, pace, &self.groups[group as usize].clock);
         }
         self.active(flow).arm(schedule, entity);
         self.groups[group as usize].members.push(member);
@@ -200,7 +236,9 @@ impl Network {
         let conditions = member.conditions(now, &self.links, path);
         let slowest = path.slowest as usize;
         let pace = self.active(member.flow).sender.begin(now, &conditions)?;
-        if member.bottleneck.is_none() {
+        if pace.settled {
+            self.links[slowest].kind = Some(member.kind);
+        } else if member.bottleneck.is_none() {
             let link = &mut self.links[slowest];
             let burst = seconds(pace.in_flight / link.capacity);
             link.busy_until = link.busy_until.max(now).saturating_add(burst);
@@ -209,22 +247,27 @@ impl Network {
     }
 
     /// Breaks a group up and makes groups of its members again.
-    fn rebuild<S: Schedule>(&mut self, schedule: &mut S, group: u32) {
+    pub(super) fn rebuild<S: Schedule>(&mut self, schedule: &mut S, group: u32) {
         let members = self.dissolve(schedule, group);
         self.collect(schedule, members);
     }
 
     fn dissolve<S: Schedule>(&mut self, schedule: &mut S, group: u32) -> Vec<Flow> {
         let now = schedule.now();
-        let Group { members, timer } = std::mem::take(&mut self.groups[group as usize]);
-        if let Some((_, timer)) = timer {
+        let whole = std::mem::take(&mut self.groups[group as usize]);
+        let members = &whole.members;
+        if let Some((_, timer)) = whole.timer {
             schedule.cancel(timer);
         }
         self.free_groups.push(group);
-        for member in &members {
+        for member in members {
+            for &link in &self.paths[member.path as usize].links {
+                let link = &mut self.links[link as usize];
+                (link.crowd, link.kind, link.group) = (None, None, None);
+            }
             let half = self.active(member.flow);
             half.seat = None;
-            half.pace = half.sender.unsettle(now, member.pace);
+            half.pace = half.sender.unsettle(now, whole.pace_of(now, member));
         }
         members.iter().map(|member| member.flow).collect()
     }
@@ -252,6 +295,9 @@ impl Network {
                     if !self.links[link].contended {
                         continue;
                     }
+                    if self.links[link].group == Some(group) {
+                        continue;
+                    }
                     for place in 0..self.links[link].flows.len() {
                         let flow = self.links[link].flows[place].flow;
                         match self.active(flow).seat {
@@ -263,6 +309,7 @@ impl Network {
                             None => self.add_member(schedule, group, flow),
                         }
                     }
+                    self.links[link].group = Some(group);
                 }
             }
             if let [member] = self.groups[group as usize].members[..] {
@@ -300,17 +347,25 @@ impl Network {
         self.groups[group as usize].timer = None;
         let mut idle = None;
         for index in 0..self.groups[group as usize].members.len() {
-            let member = self.groups[group as usize].members[index];
-            if member.pace.due > now {
+            let whole = &self.groups[group as usize];
+            let mut member = whole.members[index];
+            let over = if member.pace.settled {
+                whole.clock.has_come_to(now, member.tag)
+            } else {
+                member.pace.due <= now
+            };
+            if !over {
                 continue;
             }
+            member.pace = whole.pace_of(now, &member);
             self.active(member.flow).sender.end(now);
             let pace = self.begin(now, &member);
             let entity = self.entity(member.flow);
             self.active(member.flow).arm(schedule, entity);
-            let member = &mut self.groups[group as usize].members[index];
+            let Group { members, clock, .. } = &mut self.groups[group as usize];
+            let member = &mut members[index];
             match pace {
-                Some(pace) => member.pace = pace,
+                Some(pace) => member.start(now, pace, clock),
                 None => {
                     member.pace = Pace::pause(now, Instant::MAX);
                     idle.get_or_insert_with(Vec::new).push(member.flow);

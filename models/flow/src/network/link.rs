@@ -6,6 +6,7 @@ use longhaul_net::link::{LinkSpec, Queue, QueueLimit};
 use longhaul_net::loss::Loss;
 
 use super::Flow;
+use super::crowd::Kind;
 use crate::sender::{Crowd, Progress, Room};
 
 /// A directed link.
@@ -33,6 +34,10 @@ pub(super) struct Carrier {
     pub(super) wait_s: f64,
     /// What each has if a crowd keeps it full.
     pub(super) crowd: Option<Crowd>,
+    /// What those that have settled in it have in common.
+    pub(super) kind: Option<Kind>,
+    /// The group that all its flows are in; nothing if that is not known.
+    pub(super) group: Option<u32>,
 }
 
 /// A flow on a link.
@@ -104,6 +109,8 @@ impl Carrier {
             rtt_s: None,
             wait_s: 0.0,
             crowd: None,
+            kind: None,
+            group: None,
         }
     }
 
@@ -135,12 +142,10 @@ impl Carrier {
         }
     }
 
-    /// Bytes that pipe and queue hold with a round trip of `rtt_s` and segments of `frame` bytes. Unknown where
-    /// a burst counts as one frame.
-    pub(super) fn holds(&self, rtt_s: f64, frame: f64, own_device: bool) -> Option<f64> {
-        let room = self.room(frame, 0.0, own_device);
-        let on_the_way = self.capacity * (rtt_s - room.line_s);
-        (!own_device).then_some(on_the_way + room.bytes)
+    /// Bytes that pipe and queue hold with a round trip of `rtt_s` and single segments of `frame` bytes.
+    pub(super) fn holds(&self, rtt_s: f64, frame: f64) -> f64 {
+        let room = self.room(frame, 0.0, false);
+        self.capacity * (rtt_s - room.line_s) + room.bytes
     }
 
     /// Seconds of traffic on the way that the limit counts.

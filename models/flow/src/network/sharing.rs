@@ -4,6 +4,7 @@ use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
 
 use super::Network;
+use super::crowd::Clock;
 use super::groups::{Group, Member};
 use super::link::{Carrier, Path};
 use crate::maxmin::Demand;
@@ -52,7 +53,9 @@ impl Member {
             interleaved,
             between,
             wait,
-            crowd: link.crowd,
+            crowd: link
+                .crowd
+                .filter(|_| !own_device && link.kind.is_none_or(|kind| kind == self.kind)),
         }
     }
 
@@ -66,14 +69,19 @@ impl Network {
     /// Finds the rates of a group and when its next round ends.
     pub(super) fn solve<S: Schedule>(&mut self, schedule: &mut S, group: u32) {
         let now = schedule.now();
-        let Group { members, .. } = &mut self.groups[group as usize];
+        let Group { members, clock, .. } = &mut self.groups[group as usize];
         let (paths, links) = (&self.paths, &mut self.links);
         let Some(first) = members.first() else { return };
         if let [link] = paths[first.path as usize].links[..]
             && members.iter().all(|member| member.path == first.path)
         {
-            let next = share_one_link(now, members, link, &mut links[link as usize]);
+            let next = share_one_link(now, members, clock, link, &mut links[link as usize]);
             self.arm_group(schedule, group, next);
+            return;
+        }
+        if members.iter().any(|member| member.pace.settled) {
+            // A crowd has one link; here nobody settles.
+            self.rebuild(schedule, group);
             return;
         }
         find_waits(members, paths, links);
@@ -114,14 +122,28 @@ impl Network {
 
 /// The same for flows that all have one path of one link, so that one round trip and one queue concern them all: each
 /// gets what it can use or, if that is too much, what its window is worth. Returns when the next round ends.
-fn share_one_link(now: Instant, members: &mut [Member], index: u32, link: &mut Carrier) -> Instant {
-    gather_crowd(members, link);
+fn share_one_link(
+    now: Instant,
+    members: &mut [Member],
+    clock: &mut Clock,
+    index: u32,
+    link: &mut Carrier,
+) -> Instant {
     let (mut wanted, mut in_flight, mut rtt) = (0.0, 0.0, 0.0);
-    for member in members.iter().filter(|member| member.pace.cap > 0.0) {
-        wanted += member.pace.cap;
-        in_flight += member.pace.in_flight;
+    let (mut settled, mut first_tag) = (0.0, f64::INFINITY);
+    for member in &*members {
         rtt = f64::max(rtt, member.pace.rtt_s());
+        if member.pace.settled {
+            settled += 1.0;
+            first_tag = f64::min(first_tag, member.tag);
+        } else if member.pace.cap > 0.0 {
+            wanted += member.pace.cap;
+            in_flight += member.pace.in_flight;
+        }
     }
+    let window = gather_crowd(members, link, rtt, settled, in_flight);
+    in_flight += settled * window;
+    wanted += settled * window / rtt;
     let full = wanted > link.capacity;
     let bottleneck = full.then_some(index);
     link.wait_s = if full {
@@ -131,11 +153,16 @@ fn share_one_link(now: Instant, members: &mut [Member], index: u32, link: &mut C
     };
     // A burst that waits for others has a longer round trip, so the caps may ask for less than the windows would.
     let part = link.capacity / f64::max(wanted, link.capacity);
-    (link.used, link.queued) = (0.0, 0.0);
-    let mut next = Instant::MAX;
+    clock.set_rate(now, window / rtt * part, window);
+    link.used = settled * clock.rate;
+    link.queued = settled * (window - clock.rate * rtt).max(0.0);
+    let mut next = clock.due(now, first_tag);
     for member in members {
-        member.pace.set_rate(now, member.pace.cap * part);
         member.bottleneck = bottleneck.filter(|_| member.pace.cap > 0.0);
+        if member.pace.settled {
+            continue;
+        }
+        member.pace.set_rate(now, member.pace.cap * part);
         link.used += member.pace.rate;
         link.queued += member.pace.queued();
         next = next.min(member.pace.due);
@@ -143,37 +170,27 @@ fn share_one_link(now: Instant, members: &mut [Member], index: u32, link: &mut C
     next
 }
 
-/// Gives those that have settled in a crowd their part of what the others leave of the full pipe.
-fn gather_crowd(members: &mut [Member], link: &mut Carrier) {
+/// Finds out whether there is a crowd on the link, and the window of those that have settled in it: their part of
+/// what the `others` bytes in flight leave of the full pipe.
+fn gather_crowd(members: &[Member], link: &mut Carrier, rtt_s: f64, settled: f64, others: f64) -> f64 {
     link.crowd = None;
-    let settled = members.iter().filter(|member| member.pace.settled).count();
-    if members.len() < CROWD && settled == 0 {
-        return;
+    if settled == 0.0 {
+        link.kind = None;
+        if members.len() < CROWD {
+            return 0.0;
+        }
     }
-    let rtt = members
-        .iter()
-        .map(|member| member.pace.rtt_s())
-        .fold(0.0, f64::max);
-    let Some(holds) = link.holds(rtt, members[0].frame, members[0].offload) else {
-        return;
-    };
-    let even = holds / members.len() as f64;
+    let frame = link.kind.unwrap_or(members[0].kind).frame;
+    let holds = link.holds(rtt_s, frame);
+    let number = members.len() as f64;
+    let (peak, rate) = (holds / number, link.capacity / number);
     if members.len() >= CROWD {
-        let rate = link.capacity / members.len() as f64;
-        link.crowd = Some(Crowd { peak: even, rate });
+        link.crowd = Some(Crowd { peak, rate });
     }
-    if settled == 0 {
-        return;
-    }
-    let moving = members.iter().filter(|member| !member.pace.settled);
-    let others: f64 = moving.map(|member| member.pace.in_flight).sum();
+    let Some(kind) = link.kind else { return 0.0 };
     // Losses stop a newcomer before it has pushed the others back by more than half.
-    let window = ((holds - others) / settled as f64).max(even / 2.0);
-    for member in members.iter_mut().filter(|member| member.pace.settled) {
-        member
-            .pace
-            .set_window((window * member.mean_part).min(member.limit));
-    }
+    let window = ((holds - others) / settled).max(peak / 2.0);
+    (window * kind.mean_part).min(kind.limit)
 }
 
 /// Finds how long the queue of each full link is, from the windows of those that share it: with Σ w / (RTT + q) at the
