@@ -6,9 +6,11 @@
 
 mod close;
 mod counters;
+mod crowd;
 mod groups;
 mod half;
 mod link;
+mod sharing;
 mod traffic;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -199,7 +201,7 @@ impl Network {
             return 0.0;
         };
         match half.seat {
-            Some(seat) => self.groups[seat.group as usize].pace(seat).rate,
+            Some(seat) => self.groups[seat.group as usize].pace(now, seat).rate,
             None => half.private_rate(now),
         }
     }
@@ -234,7 +236,7 @@ impl Network {
             return None;
         };
         let seat = half.seat?;
-        Some(self.groups[seat.group as usize].pace(seat).rate)
+        Some(self.groups[seat.group as usize].rate(seat))
     }
 
     fn half_mut(&mut self, flow: Flow) -> Option<&mut Half> {

@@ -18,6 +18,8 @@ pub(crate) struct Pace {
     /// Bytes that stand in the queue when the flow gets less than its cap: what is in flight less rate times RTT.
     pub(crate) in_flight: f64,
     rtt_s: f64,
+    /// It is many rounds of a sender that has settled in a crowd: its share of the pipe may change within it.
+    pub(crate) settled: bool,
 }
 
 impl Pace {
@@ -32,6 +34,7 @@ impl Pace {
             due: Instant::MAX,
             in_flight,
             rtt_s,
+            settled: false,
         }
     }
 
@@ -68,6 +71,21 @@ impl Pace {
         let elapsed = now.saturating_since(self.updated).as_ns() as f64 / 1e9;
         self.done = (self.done + self.rate * elapsed).min(self.goal);
         self.updated = now;
+    }
+
+    /// The stretch as it is at `now`, with `left` bytes to go at `rate` and a window of `in_flight` bytes.
+    pub(crate) fn at(mut self, now: Instant, left: f64, rate: f64, in_flight: f64) -> Pace {
+        self.done = (self.goal - left).clamp(0.0, self.goal);
+        self.updated = now;
+        self.rate = rate;
+        self.in_flight = in_flight;
+        self.cap = in_flight / self.rtt_s;
+        self
+    }
+
+    /// Bytes of the whole stretch.
+    pub(crate) fn goal(&self) -> f64 {
+        self.goal
     }
 
     /// `more` bytes join the stretch, to be sent in what is left of its time if the rate allows.

@@ -12,6 +12,7 @@
 //! is lost again costs another round without growth. When nothing of a window arrives a loss probe (two round
 //! trips) or a retransmission timeout starts again from one segment.
 
+mod crowd;
 mod progress;
 mod round;
 
@@ -23,6 +24,7 @@ use crate::control::{Governor, RoundResult};
 use crate::losses::Losses;
 use crate::pace::{Pace, seconds};
 
+pub(crate) use crowd::{Crowd, Sawtooth};
 pub(crate) use progress::Progress;
 use round::Round;
 
@@ -68,6 +70,8 @@ pub(crate) struct Conditions {
     pub(crate) between: f64,
     /// How long the bursts of others keep the link busy.
     pub(crate) wait: Span,
+    /// Its part of a link that a crowd keeps full.
+    pub(crate) crowd: Option<Crowd>,
 }
 
 /// Room in a queue.
@@ -129,6 +133,8 @@ impl FlowStats {
 pub(crate) struct Sender {
     pub(crate) line: Line,
     pub(crate) governor: Governor,
+    /// How its window moves between two losses, if that is known.
+    pub(crate) sawtooth: Option<Sawtooth>,
     losses: Option<Box<Losses>>,
     /// Ends of writes that have not been scheduled for delivery.
     marks: VecDeque<u64>,
@@ -140,6 +146,8 @@ pub(crate) struct Sender {
     round: Option<Round>,
     /// How long the queue holds a segment.
     lag: Span,
+    /// Smallest round trip of a full window so far: a queue that always stands is not known to be one.
+    smallest_rtt: Span,
     /// Segments to send again.
     retransmit: u32,
     /// Segments of the next round, where it is not the window.
@@ -162,10 +170,16 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(line: Line, governor: Governor, losses: Option<Box<Losses>>) -> Sender {
+    pub(crate) fn new(
+        line: Line,
+        governor: Governor,
+        sawtooth: Option<Sawtooth>,
+        losses: Option<Box<Losses>>,
+    ) -> Sender {
         Sender {
             line,
             governor,
+            sawtooth,
             losses,
             marks: VecDeque::new(),
             deliveries: VecDeque::new(),
@@ -173,6 +187,7 @@ impl Sender {
             sent: 0,
             round: None,
             lag: Span::ZERO,
+            smallest_rtt: Span::MAX,
             retransmit: 0,
             budget: None,
             immune: 0,
@@ -262,6 +277,9 @@ impl Sender {
                 self.lag = Span::ZERO;
             }
         }
+        if let Some(pace) = self.settle(now, conditions) {
+            return Some(pace);
+        }
         let round = self.plan(now, conditions);
         if round.is_empty() {
             self.stats.queue_drops += u64::from(round.dropped);
@@ -281,10 +299,16 @@ impl Sender {
     pub(crate) fn end(&mut self, now: Instant) {
         let Some(round) = self.round.take() else { return };
         self.last_sent = now;
+        if round.settled {
+            self.come_out(now, &round, 1.0);
+            return;
+        }
         let rounds = u64::from(round.rounds);
         let duration = now.saturating_since(round.start) / rounds;
         let queued = duration.saturating_sub(self.line.rtt);
         self.lag = if round.full { queued } else { Span::ZERO };
+        let rtt = self.line.rtt.saturating_add(self.lag);
+        self.smallest_rtt = self.smallest_rtt.min(rtt);
         self.cooling = round.refused && !self.cooling;
         self.sent += round.new_bytes;
         self.retransmit = self.retransmit - round.repeated + round.lost;
@@ -316,8 +340,8 @@ impl Sender {
             delivered: (round.segments - round.lost).saturating_mul(round.rounds),
             full: round.full,
             spacing: seconds(self.line.frame / round.share),
-            min_rtt: self.line.rtt,
-            rtt: self.line.rtt.saturating_add(self.lag),
+            min_rtt: self.smallest_rtt,
+            rtt,
         });
         if let Some(first) = round.first_loss {
             let before = self.governor.window().min(self.line.limit).max(1);

@@ -93,7 +93,7 @@ impl Network {
         };
         match half.seat {
             Some(seat) => {
-                let pace = self.groups[seat.group as usize].pace(seat);
+                let pace = self.groups[seat.group as usize].pace(now, seat);
                 half.sender.progress(now, Some(&pace))
             }
             None => half.progress_alone(now),

@@ -1,34 +1,40 @@
-//! Groups of flows that share links which could fill up: who belongs together, and what each gets.
+//! Groups of flows that share links which could fill up: who belongs together, and when their rounds end.
 
 use longhaul_core::schedule::{Class, Schedule, TimerId};
-use longhaul_core::time::{Instant, Span};
+use longhaul_core::time::Instant;
 
-use super::link::{Carrier, Crossing, Path};
+use super::crowd::{Clock, Kind};
+use super::link::Crossing;
 use super::{Flow, Network};
-use crate::maxmin::Demand;
 use crate::pace::{Pace, seconds};
-use crate::sender::Conditions;
+use crate::sender::Sawtooth;
 
-/// Frames of others between two of a flow beyond which a loss law's state means nothing any more.
-const MOST_INTERLEAVED: f64 = 64.0;
+/// So many members keep together what settles at the time average; fewer go on round by round.
+const FEWEST_SETTLED: usize = 4;
 
 /// Flows that can affect each other.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Group {
-    members: Vec<Member>,
+    pub(super) members: Vec<Member>,
+    /// Of those that have settled.
+    pub(super) clock: Clock,
     timer: Option<(Instant, TimerId)>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Member {
-    flow: Flow,
-    path: u32,
-    pace: Pace,
+pub(super) struct Member {
+    pub(super) flow: Flow,
+    pub(super) path: u32,
+    /// Its stretch; of one that has settled, as it was when it began.
+    pub(super) pace: Pace,
+    /// Where the group's clock ends a settled stretch.
+    pub(super) tag: f64,
     /// The full link that limits it.
-    bottleneck: Option<u32>,
+    pub(super) bottleneck: Option<u32>,
     /// Bytes of a segment, and whether bursts are one frame on its first link.
-    frame: f64,
-    offload: bool,
+    pub(super) frame: f64,
+    pub(super) offload: bool,
+    pub(super) kind: Kind,
 }
 
 /// A place in a group.
@@ -40,55 +46,34 @@ pub(super) struct Seat {
 
 impl Group {
     /// The stretch that a member is in.
-    pub(super) fn pace(&self, seat: Seat) -> Pace {
-        self.members[seat.place as usize].pace
+    pub(super) fn pace(&self, now: Instant, seat: Seat) -> Pace {
+        self.pace_of(now, &self.members[seat.place as usize])
+    }
+
+    fn pace_of(&self, now: Instant, member: &Member) -> Pace {
+        if !member.pace.settled {
+            return member.pace;
+        }
+        let Clock { rate, window, .. } = self.clock;
+        let left = member.tag - self.clock.served(now);
+        member.pace.at(now, left, rate, window)
+    }
+
+    /// Bytes per second of a member.
+    pub(super) fn rate(&self, seat: Seat) -> f64 {
+        let pace = self.members[seat.place as usize].pace;
+        if pace.settled { self.clock.rate } else { pace.rate }
     }
 }
 
 impl Member {
-    /// What the path gives it, from how its group was solved last.
-    fn conditions(&self, now: Instant, links: &[Carrier], path: &Path) -> Conditions {
-        let at = self.bottleneck.unwrap_or(path.slowest);
-        let link = &links[at as usize];
-        let own_device = self.offload && at == path.links[0];
-        let (share, room) = if self.bottleneck.is_some() {
-            let others = (link.queued - self.pace.queued()).max(0.0) + self.elsewhere(link);
-            (self.pace.rate, link.room(self.frame, others, own_device))
+    fn start(&mut self, now: Instant, pace: Pace, clock: &Clock) {
+        self.pace = pace;
+        self.tag = if pace.settled {
+            clock.served(now) + pace.goal()
         } else {
-            // What the windows leave free is there for a burst, after the bursts that came before it.
-            let spare = |link: &u32| links[*link as usize].capacity - links[*link as usize].used;
-            let spare = path.links.iter().map(spare).fold(f64::INFINITY, f64::min);
-            // Where others fill the link, there is still a place in its queue.
-            let even = link.capacity / link.flows.len().max(1) as f64;
-            let others = link.queued + self.elsewhere(link);
-            let share = (self.pace.rate + spare.max(0.0)).max(even);
-            (share, link.room(self.frame, others, own_device))
+            f64::INFINITY
         };
-        let others = (link.used - self.pace.rate).max(0.0);
-        let (wait, interleaved, between) = if self.bottleneck.is_none() {
-            // Over a pause the others move the link's law on, however slow they are.
-            let passed = if self.pace.cap == 0.0 {
-                f64::MAX
-            } else {
-                others * self.pace.rtt_s() / self.frame
-            };
-            (link.busy_until.saturating_since(now), 1.0, passed)
-        } else {
-            let rate = self.pace.rate.max(link.used / MOST_INTERLEAVED);
-            (Span::ZERO, (link.used / rate).max(1.0), 0.0)
-        };
-        Conditions {
-            share,
-            room,
-            interleaved,
-            between,
-            wait,
-        }
-    }
-
-    /// Bytes of the others on the way, where a queue counts them.
-    fn elsewhere(&self, link: &Carrier) -> f64 {
-        (link.used - self.pace.rate).max(0.0) * link.line_s()
     }
 }
 
@@ -116,11 +101,17 @@ impl Network {
 
     /// A side has nothing more to send for now.
     pub(super) fn deactivate<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
+        let now = schedule.now();
         let half = self.active(flow);
         if !std::mem::take(&mut half.active) {
             return;
         }
         let (path, seat) = (half.path, half.seat.take());
+        if let Some(Seat { group, place }) = seat {
+            let pace = self.groups[group as usize].pace(now, Seat { group, place });
+            let half = self.active(flow);
+            half.pace = half.sender.unsettle(now, pace);
+        }
         self.close_books(flow);
         let (mut contended, mut changed) = (0, false);
         for &link in &self.paths[path as usize].links {
@@ -130,16 +121,18 @@ impl Network {
             changed |= link.contended && link.judge();
         }
         let Some(Seat { group, place }) = seat else { return };
+        // A round under way goes on: what is sent while it lasts joins it.
+        let half = self.active(flow);
+        half.pace = half.pace.filter(|pace| pace.due != Instant::MAX);
         let members = &mut self.groups[group as usize].members;
-        let member = members.swap_remove(place as usize);
+        members.swap_remove(place as usize);
+        let scattered = members.len() < FEWEST_SETTLED && members.iter().any(|member| member.pace.settled);
         if let Some(moved) = members.get(place as usize) {
             let moved = moved.flow;
             self.active(moved).seat = seat;
         }
-        // A round under way goes on: what is sent while it lasts joins it.
-        self.active(flow).pace = Some(member.pace).filter(|pace| pace.due != Instant::MAX);
         // Only one link held the others together with it, and it still does.
-        if contended == 1 && !changed {
+        if contended == 1 && !changed && !scattered {
             self.solve(schedule, group);
         } else {
             self.rebuild(schedule, group);
@@ -180,6 +173,10 @@ impl Network {
         let path = self.active(flow).path as usize;
         for &link in &self.paths[path].links {
             let link = &self.links[link as usize];
+            if let Some(group) = link.group {
+                simple &= *known.get_or_insert(group) == group;
+                continue;
+            }
             for crossing in link.flows.iter().filter(|_| link.contended) {
                 let super::Slot::Open(half) = &self.slots[crossing.flow.0 as usize] else {
                     unreachable!("what is active is open")
@@ -217,13 +214,17 @@ impl Network {
             bottleneck: None,
             frame: line.frame,
             offload: line.offload,
+            kind: Kind {
+                limit: f64::from(line.limit) * line.frame,
+                frame: line.frame,
+                mean_part: half.sender.sawtooth.map_or(0.0, Sawtooth::mean_part),
+            },
+            tag: f64::INFINITY,
         };
         if let Some(pace) = pace {
             member.pace = pace;
-        } else {
-            if let Some(pace) = self.begin(now, &member) {
-                member.pace = pace;
-            }
+        } else if let Some(pace) = self.begin(now, &member) {
+            member.start(now, pace, &self.groups[group as usize].clock);
         }
         self.active(flow).arm(schedule, entity);
         self.groups[group as usize].members.push(member);
@@ -235,7 +236,9 @@ impl Network {
         let conditions = member.conditions(now, &self.links, path);
         let slowest = path.slowest as usize;
         let pace = self.active(member.flow).sender.begin(now, &conditions)?;
-        if member.bottleneck.is_none() {
+        if pace.settled {
+            self.links[slowest].kind = Some(member.kind);
+        } else if member.bottleneck.is_none() {
             let link = &mut self.links[slowest];
             let burst = seconds(pace.in_flight / link.capacity);
             link.busy_until = link.busy_until.max(now).saturating_add(burst);
@@ -244,21 +247,27 @@ impl Network {
     }
 
     /// Breaks a group up and makes groups of its members again.
-    fn rebuild<S: Schedule>(&mut self, schedule: &mut S, group: u32) {
+    pub(super) fn rebuild<S: Schedule>(&mut self, schedule: &mut S, group: u32) {
         let members = self.dissolve(schedule, group);
         self.collect(schedule, members);
     }
 
     fn dissolve<S: Schedule>(&mut self, schedule: &mut S, group: u32) -> Vec<Flow> {
-        let Group { members, timer } = std::mem::take(&mut self.groups[group as usize]);
-        if let Some((_, timer)) = timer {
+        let now = schedule.now();
+        let whole = std::mem::take(&mut self.groups[group as usize]);
+        let members = &whole.members;
+        if let Some((_, timer)) = whole.timer {
             schedule.cancel(timer);
         }
         self.free_groups.push(group);
-        for member in &members {
+        for member in members {
+            for &link in &self.paths[member.path as usize].links {
+                let link = &mut self.links[link as usize];
+                (link.crowd, link.kind, link.group) = (None, None, None);
+            }
             let half = self.active(member.flow);
             half.seat = None;
-            half.pace = Some(member.pace);
+            half.pace = half.sender.unsettle(now, whole.pace_of(now, member));
         }
         members.iter().map(|member| member.flow).collect()
     }
@@ -286,6 +295,9 @@ impl Network {
                     if !self.links[link].contended {
                         continue;
                     }
+                    if self.links[link].group == Some(group) {
+                        continue;
+                    }
                     for place in 0..self.links[link].flows.len() {
                         let flow = self.links[link].flows[place].flow;
                         match self.active(flow).seat {
@@ -297,6 +309,7 @@ impl Network {
                             None => self.add_member(schedule, group, flow),
                         }
                     }
+                    self.links[link].group = Some(group);
                 }
             }
             if let [member] = self.groups[group as usize].members[..] {
@@ -310,55 +323,7 @@ impl Network {
         }
     }
 
-    /// Finds the rates of a group and when its next round ends.
-    pub(super) fn solve<S: Schedule>(&mut self, schedule: &mut S, group: u32) {
-        let now = schedule.now();
-        let Group { members, .. } = &mut self.groups[group as usize];
-        let (paths, links) = (&self.paths, &mut self.links);
-        let Some(first) = members.first() else { return };
-        if let [link] = paths[first.path as usize].links[..]
-            && members.iter().all(|member| member.path == first.path)
-        {
-            let next = share_one_link(now, members, link, &mut links[link as usize]);
-            self.arm_group(schedule, group, next);
-            return;
-        }
-        find_waits(members, paths, links);
-        let carriers = &*links;
-        let demands = members.iter().map(|member| {
-            let path = &paths[member.path as usize];
-            Demand {
-                cap: member.pace.cap_after(path.wait(carriers)),
-                links: &path.links,
-            }
-        });
-        self.solver
-            .solve(demands, |link| carriers[link as usize].capacity, &mut self.shares);
-        for member in members.iter() {
-            for &link in &paths[member.path as usize].links {
-                let link = &mut links[link as usize];
-                (link.used, link.queued) = (0.0, 0.0);
-            }
-        }
-        let mut next = Instant::MAX;
-        for (member, share) in members.iter_mut().zip(&self.shares) {
-            member.pace.set_rate(now, share.rate);
-            let path = &paths[member.path as usize];
-            // What pauses is not limited by anything.
-            let at = share.bottleneck.or_else(|| path.slowest_queue(links));
-            member.bottleneck = at.filter(|_| member.pace.cap > 0.0);
-            for &link in &paths[member.path as usize].links {
-                links[link as usize].used += share.rate;
-            }
-            if let Some(link) = member.bottleneck {
-                links[link as usize].queued += member.pace.queued();
-            }
-            next = next.min(member.pace.due);
-        }
-        self.arm_group(schedule, group, next);
-    }
-
-    fn arm_group<S: Schedule>(&mut self, schedule: &mut S, group: u32, next: Instant) {
+    pub(super) fn arm_group<S: Schedule>(&mut self, schedule: &mut S, group: u32, next: Instant) {
         let armed = self.groups[group as usize].timer;
         if armed.is_some_and(|(at, _)| at == next) {
             return;
@@ -382,17 +347,25 @@ impl Network {
         self.groups[group as usize].timer = None;
         let mut idle = None;
         for index in 0..self.groups[group as usize].members.len() {
-            let member = self.groups[group as usize].members[index];
-            if member.pace.due > now {
+            let whole = &self.groups[group as usize];
+            let mut member = whole.members[index];
+            let over = if member.pace.settled {
+                whole.clock.has_come_to(now, member.tag)
+            } else {
+                member.pace.due <= now
+            };
+            if !over {
                 continue;
             }
+            member.pace = whole.pace_of(now, &member);
             self.active(member.flow).sender.end(now);
             let pace = self.begin(now, &member);
             let entity = self.entity(member.flow);
             self.active(member.flow).arm(schedule, entity);
-            let member = &mut self.groups[group as usize].members[index];
+            let Group { members, clock, .. } = &mut self.groups[group as usize];
+            let member = &mut members[index];
             match pace {
-                Some(pace) => member.pace = pace,
+                Some(pace) => member.start(now, pace, clock),
                 None => {
                     member.pace = Pace::pause(now, Instant::MAX);
                     idle.get_or_insert_with(Vec::new).push(member.flow);
@@ -420,93 +393,4 @@ impl Network {
         member.pace.extend(schedule.now(), more);
         self.solve(schedule, seat.group);
     }
-}
-
-/// The same for flows that all have one path of one link, so that one round trip and one queue concern them all: each
-/// gets what it can use or, if that is too much, what its window is worth. Returns when the next round ends.
-fn share_one_link(now: Instant, members: &mut [Member], index: u32, link: &mut Carrier) -> Instant {
-    let (mut wanted, mut in_flight, mut rtt) = (0.0, 0.0, 0.0);
-    for member in members.iter().filter(|member| member.pace.cap > 0.0) {
-        wanted += member.pace.cap;
-        in_flight += member.pace.in_flight;
-        rtt = f64::max(rtt, member.pace.rtt_s());
-    }
-    let full = wanted > link.capacity;
-    let bottleneck = full.then_some(index);
-    link.wait_s = if full {
-        (in_flight / link.capacity - rtt).max(0.0)
-    } else {
-        0.0
-    };
-    // A burst that waits for others has a longer round trip, so the caps may ask for less than the windows would.
-    let part = link.capacity / f64::max(wanted, link.capacity);
-    (link.used, link.queued) = (0.0, 0.0);
-    let mut next = Instant::MAX;
-    for member in members {
-        member.pace.set_rate(now, member.pace.cap * part);
-        member.bottleneck = bottleneck.filter(|_| member.pace.cap > 0.0);
-        link.used += member.pace.rate;
-        link.queued += member.pace.queued();
-        next = next.min(member.pace.due);
-    }
-    next
-}
-
-/// Finds how long the queue of each full link is, from the windows of those that share it: with Σ w / (RTT + q) at the
-/// capacity, first-in first-out gives each flow what its window is worth. Where flows cross several full links this
-/// has no such answer, and max-min sharing alone decides.
-fn find_waits(members: &[Member], paths: &[Path], links: &mut [Carrier]) {
-    for member in members {
-        for &link in &paths[member.path as usize].links {
-            let link = &mut links[link as usize];
-            (link.wanted, link.in_flight, link.wait_s, link.rtt_s) = (0.0, 0.0, 0.0, None);
-        }
-    }
-    for member in members.iter().filter(|member| member.pace.cap > 0.0) {
-        for &link in &paths[member.path as usize].links {
-            let link = &mut links[link as usize];
-            link.wanted += member.pace.cap;
-            link.in_flight += member.pace.in_flight;
-            let rtt = member.pace.rtt_s();
-            let (low, high) = link.rtt_s.unwrap_or((rtt, rtt));
-            link.rtt_s = Some((low.min(rtt), high.max(rtt)));
-        }
-    }
-    let full = |link: &&u32| links[**link as usize].wanted > links[**link as usize].capacity;
-    let crosses_several = |member: &Member| paths[member.path as usize].links.iter().filter(full).count() > 1;
-    if members.iter().any(crosses_several) {
-        return;
-    }
-    for index in 0..members.len() {
-        for &link in &paths[members[index].path as usize].links {
-            let carrier = &links[link as usize];
-            if carrier.wait_s > 0.0 || carrier.wanted <= carrier.capacity {
-                continue;
-            }
-            let (low, high) = carrier.rtt_s.expect("a full link has a flow");
-            let wait = if low == high {
-                carrier.in_flight / carrier.capacity - low
-            } else {
-                wait_of(members, paths, link, carrier.capacity)
-            };
-            links[link as usize].wait_s = wait;
-        }
-    }
-}
-
-/// Newton's method on a convex falling function: from 0 it comes up to the root and never passes it.
-fn wait_of(members: &[Member], paths: &[Path], link: u32, capacity: f64) -> f64 {
-    let mut wait = 0.0;
-    for _ in 0..6 {
-        let (mut sum, mut slope) = (0.0, 0.0);
-        for member in members {
-            if member.pace.cap > 0.0 && paths[member.path as usize].links.contains(&link) {
-                let rtt = member.pace.rtt_s() + wait;
-                sum += member.pace.in_flight / rtt;
-                slope += member.pace.in_flight / (rtt * rtt);
-            }
-        }
-        wait += (sum - capacity) / slope;
-    }
-    wait
 }

@@ -6,7 +6,8 @@ use longhaul_net::link::{LinkSpec, Queue, QueueLimit};
 use longhaul_net::loss::Loss;
 
 use super::Flow;
-use crate::sender::{Progress, Room};
+use super::crowd::Kind;
+use crate::sender::{Crowd, Progress, Room};
 
 /// A directed link.
 #[derive(Clone, Debug)]
@@ -31,6 +32,12 @@ pub(super) struct Carrier {
     pub(super) rtt_s: Option<(f64, f64)>,
     /// How long its queue is, in seconds.
     pub(super) wait_s: f64,
+    /// What each has if a crowd keeps it full.
+    pub(super) crowd: Option<Crowd>,
+    /// What those that have settled in it have in common.
+    pub(super) kind: Option<Kind>,
+    /// The group that all its flows are in; nothing if that is not known.
+    pub(super) group: Option<u32>,
 }
 
 /// A flow on a link.
@@ -101,6 +108,9 @@ impl Carrier {
             in_flight: 0.0,
             rtt_s: None,
             wait_s: 0.0,
+            crowd: None,
+            kind: None,
+            group: None,
         }
     }
 
@@ -130,6 +140,12 @@ impl Carrier {
             bytes,
             line_s: self.line_s(),
         }
+    }
+
+    /// Bytes that pipe and queue hold with a round trip of `rtt_s` and single segments of `frame` bytes.
+    pub(super) fn holds(&self, rtt_s: f64, frame: f64) -> f64 {
+        let room = self.room(frame, 0.0, false);
+        self.capacity * (rtt_s - room.line_s) + room.bytes
     }
 
     /// Seconds of traffic on the way that the limit counts.

@@ -15,7 +15,7 @@ use super::{Flow, Network, Slot};
 use crate::control::{Control, Governor};
 use crate::losses::Losses;
 use crate::pace::seconds;
-use crate::sender::{Conditions, Line, Progress, Sender};
+use crate::sender::{Conditions, Line, Progress, Sawtooth, Sender};
 
 /// Headers of a data segment, and a SYN, on the wire.
 const HEADER_BYTES: u32 = 66;
@@ -138,15 +138,21 @@ impl Network {
                 .stream(&format!("{first} .. {last} flow {place}"), "loss")
         });
         let governor = Governor::new(control, config, now, line.rtt);
+        let sawtooth = match control {
+            Control::Reno => Some(Sawtooth::Reno),
+            Control::Cubic => Some(Sawtooth::Cubic),
+            Control::Bbr => None,
+        };
         let alone = Conditions {
             share: slowest.capacity,
             room: slowest.room(frame, 0.0, line.offload && this.slowest == first),
             interleaved: 1.0,
             between: 0.0,
             wait: Span::ZERO,
+            crowd: None,
         };
         Half::new(
-            Sender::new(line, governor, losses.map(Box::new)),
+            Sender::new(line, governor, sawtooth, losses.map(Box::new)),
             path,
             alone,
             config,

@@ -2,7 +2,7 @@
 
 use longhaul_core::time::{Instant, Span};
 
-use super::{Conditions, Sender};
+use super::{Conditions, Line, Sender};
 use crate::pace::seconds;
 
 /// One round trip, or several that are alike.
@@ -30,6 +30,8 @@ pub(crate) struct Round {
     pub(super) tail_lost: bool,
     /// The local queue refused something, so the window has fallen.
     pub(super) refused: bool,
+    /// It is a long stretch in a crowd.
+    pub(super) settled: bool,
     /// Bytes per second of the bottleneck, and how long it is busy before.
     pub(super) share: f64,
     wait: Span,
@@ -37,6 +39,44 @@ pub(crate) struct Round {
 }
 
 impl Round {
+    fn new(start: Instant, conditions: &Conditions, frame: f64) -> Round {
+        Round {
+            start,
+            segments: 0,
+            rounds: 1,
+            repeated: 0,
+            new_bytes: 0,
+            full: true,
+            recovering: false,
+            lost: 0,
+            dropped: 0,
+            first_loss: None,
+            tail_lost: false,
+            refused: false,
+            settled: false,
+            share: conditions.share,
+            wait: conditions.wait,
+            frame,
+        }
+    }
+
+    /// A long stretch in a crowd: so many rounds of new segments.
+    pub(super) fn settled(
+        start: Instant,
+        conditions: &Conditions,
+        line: &Line,
+        segments: u32,
+        rounds: u32,
+    ) -> Round {
+        Round {
+            segments,
+            rounds,
+            new_bytes: u64::from(segments) * u64::from(rounds) * u64::from(line.mss),
+            settled: true,
+            ..Round::new(start, conditions, line.frame)
+        }
+    }
+
     /// Whether nothing was sent in it.
     pub(super) fn is_empty(&self) -> bool {
         self.segments == 0
@@ -84,21 +124,10 @@ impl Sender {
         let wanted = u64::from(self.retransmit) + backlog;
         let segments = u64::from(budget_segments).min(wanted) as u32;
         let mut round = Round {
-            start: now,
             segments,
-            rounds: 1,
-            repeated: 0,
-            new_bytes: 0,
             full: segments == budget_segments,
             recovering,
-            lost: 0,
-            dropped: 0,
-            first_loss: None,
-            tail_lost: false,
-            refused: false,
-            share: conditions.share,
-            wait: conditions.wait,
-            frame: self.line.frame,
+            ..Round::new(now, conditions, self.line.frame)
         };
         let immune = std::mem::take(&mut self.immune).min(segments);
         round.repeated = self.retransmit.min(segments - immune);
