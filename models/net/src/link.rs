@@ -45,7 +45,7 @@ use crate::jitter::JitterProcess;
 use crate::link::ring::Ring;
 use crate::link::service::Service;
 use crate::link::staged::{Staged, Step};
-use crate::link::wire::{InFlight, Propagation, Wire};
+use crate::link::wire::{Propagation, Wire};
 use crate::loss::{Loss, LossProcess};
 use crate::queue::{Discipline, Queued};
 use crate::stats::{Count, Ledger, LinkStats};
@@ -68,7 +68,7 @@ pub enum Offer {
 
 /// A directed link that carries packets of type `P`.
 #[derive(Clone, Debug)]
-pub struct Link<P> {
+pub struct Link<P: Frame> {
     loss: LossProcess,
     jitter: JitterProcess,
     engine: Engine<P>,
@@ -209,13 +209,13 @@ impl<P: Frame> Link<P> {
         if self.wire.next_arrival()? > now {
             return None;
         }
-        let first = self.wire.pop()?;
-        if first.damaged {
-            self.stats.corrupted.add(first.frame_bytes);
+        let (packet, frame_bytes, damaged) = self.wire.pop()?;
+        if damaged {
+            self.stats.corrupted.add(frame_bytes);
         } else {
-            self.stats.delivered.add(first.frame_bytes);
+            self.stats.delivered.add(frame_bytes);
         }
-        Some(first.packet)
+        Some(packet)
     }
 
     /// When to call [`Link::pop_arrival`] next, unless nothing will happen or such an event is pending: the
@@ -223,7 +223,7 @@ impl<P: Frame> Link<P> {
     #[inline]
     pub fn next_event(&mut self) -> Option<Instant> {
         match (&self.engine, &self.wire) {
-            (Engine::Ring(_), Wire::InOrder(_)) => self.wire.next_arrival(),
+            (Engine::Ring(_), Wire::InOrder { .. }) => self.wire.next_arrival(),
             _ => self.arm(),
         }
     }
@@ -391,7 +391,7 @@ impl<P: Frame> Link<P> {
             self.stats.dropped_full.add(frame_bytes);
             return Offer::DroppedFull;
         }
-        let in_order = matches!(self.wire, Wire::InOrder(_));
+        let in_order = matches!(self.wire, Wire::InOrder { .. });
         let ready = if in_order {
             now.saturating_add(self.jitter.draw())
         } else {
@@ -419,7 +419,7 @@ impl<P: Frame> Link<P> {
             unreachable!("only links with stages come here")
         };
         let ready = match self.wire {
-            Wire::InOrder(_) => now.saturating_add(self.jitter.draw()),
+            Wire::InOrder { .. } => now.saturating_add(self.jitter.draw()),
             Wire::Sorted { .. } => now,
         };
         let frame = Queued {
@@ -455,7 +455,7 @@ impl<P: Frame> Link<P> {
     }
 
     /// Puts a frame that leaves the serialiser at `end` on its way; returns when it arrives.
-    #[inline]
+    #[inline(always)]
     fn launch(&mut self, end: Instant, packet: P, frame_bytes: u32, damaged: bool) -> Instant {
         let mut arrival = self.propagation.arrival(end);
         if matches!(self.wire, Wire::Sorted { .. }) {
@@ -464,12 +464,7 @@ impl<P: Frame> Link<P> {
             arrival = arrival.max(self.last_arrival);
             self.last_arrival = arrival;
         }
-        self.wire.push(InFlight {
-            arrival,
-            frame_bytes,
-            damaged,
-            packet,
-        });
+        self.wire.push(arrival, packet, frame_bytes, damaged);
         arrival
     }
 

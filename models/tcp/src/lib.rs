@@ -90,5 +90,5 @@ mod timer;
 pub use config::{Config, ConfigError, Controller};
 pub use connection::Connection;
 pub use event::{Event, Failure};
-pub use segment::{Ecn, Flags, SackBlock, Segment};
+pub use segment::{Ecn, Flags, Header, SackBlock, SackBlocks, Segment};
 pub use stats::Stats;

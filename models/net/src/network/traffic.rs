@@ -8,7 +8,7 @@ use longhaul_tcp::{Config, Connection, Event};
 
 use crate::endpoint::{Endpoint, Shutdown};
 use crate::link::{Link, Offer};
-use crate::network::{Flow, Network, OpenError, Packet, Slot, WriteError};
+use crate::network::{Flow, Network, OpenError, Origin, Packet, Slot, WriteError};
 use crate::notice::{ConnectionId, Side, What};
 use crate::routing::{LinkId, RegionId};
 
@@ -154,11 +154,8 @@ impl Network {
         if let Some(next) = link.next_event() {
             schedule_arrival(schedule, self.first_entity, index, next);
         }
-        let Some(packet) = packet else { return };
-        let packet = Packet {
-            hop: packet.hop.next(),
-            ..packet
-        };
+        let Some(mut packet) = packet else { return };
+        packet.hop = packet.hop.next();
         if let Some(next) = self.itineraries.link(packet.hop) {
             let _ = transmit(schedule, self.first_entity, &mut self.links, next, packet);
             return;
@@ -167,7 +164,7 @@ impl Network {
             self.discarded.add(packet.segment.frame_bytes());
             return;
         }
-        let flow = packet.flow.peer();
+        let flow = packet.origin.flow().peer();
         // Segments can outlive their connection; a host without it ignores them.
         let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
             return;
@@ -191,10 +188,14 @@ impl Network {
 
     /// Takes everything out of one side's TCP after it was given something: events, segments, the deadline.
     fn settle<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
-        let mut ended = self.pass_on_events(schedule.now(), flow);
+        let mut ended = self.pass_on_events(schedule.now(), flow).ended;
         // What has been sent makes room for what the application has waiting.
         while self.send(schedule, flow) {
-            ended |= self.pass_on_events(schedule.now(), flow);
+            let told = self.pass_on_events(schedule.now(), flow);
+            ended |= told.ended;
+            if !told.anything {
+                break;
+            }
         }
         let entity = self.entity(flow);
         if let Some(endpoint) = self.endpoint_mut(flow) {
@@ -205,16 +206,17 @@ impl Network {
         }
     }
 
-    /// Passes on everything that one side's TCP tells. Returns whether that ends the connection for it.
-    fn pass_on_events(&mut self, now: Instant, flow: Flow) -> bool {
-        let mut ended = false;
+    /// Passes on everything that one side's TCP tells.
+    fn pass_on_events(&mut self, now: Instant, flow: Flow) -> Told {
+        let mut told = Told::default();
         while let Some(event) = self
             .endpoint_mut(flow)
             .and_then(|endpoint| endpoint.tcp.poll_event())
         {
-            ended |= self.event(now, flow, event);
+            told.anything = true;
+            told.ended |= self.event(now, flow, event);
         }
-        ended
+        told
     }
 
     /// Puts everything that one side's TCP wants to send on the first link. Returns whether there was any.
@@ -231,10 +233,9 @@ impl Network {
         while let Some(segment) = endpoint.tcp.poll_segment(now) {
             sent = true;
             let packet = Packet {
-                flow,
+                origin: Origin::new(flow, endpoint.class),
                 hop: endpoint.first_hop,
                 segment,
-                class: endpoint.class,
                 damaged: false,
             };
             let offer = transmit(schedule, self.first_entity, &mut self.links, first_link, packet);
@@ -314,11 +315,19 @@ impl Network {
         for flow in both {
             if let Some(endpoint) = self.endpoint_mut(flow) {
                 endpoint.disarm(schedule);
-                let stats = *endpoint.tcp.stats();
+                let stats = endpoint.tcp.stats();
                 self.slots[flow.0 as usize] = Slot::Closed(Box::new(stats));
             }
         }
     }
+}
+
+/// What one side's TCP had to tell.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    anything: bool,
+    /// The connection is over for this side.
+    ended: bool,
 }
 
 /// Offers a packet to a link and schedules its arrival if it is the link's next.
