@@ -193,7 +193,7 @@ impl<P: Frame> Link<P> {
             self.stats.lost_by_law.add(frame_bytes);
             return Offer::LostByLaw;
         }
-        self.admit(now, packet, frame_bytes, false)
+        self.admit(now, &packet, frame_bytes, false)
     }
 
     /// Brings the inside of the link up to `now`, and takes out the next frame if it has arrived by then. The
@@ -206,16 +206,16 @@ impl<P: Frame> Link<P> {
         if matches!(self.engine, Engine::Staged(_)) {
             self.catch_up(now);
         }
-        if self.wire.next_arrival()? > now {
+        let next = self.wire.next()?;
+        if next.arrival > now {
             return None;
         }
-        let (packet, frame_bytes, damaged) = self.wire.pop()?;
-        if damaged {
-            self.stats.corrupted.add(frame_bytes);
+        if next.damaged {
+            self.stats.corrupted.add(next.frame_bytes);
         } else {
-            self.stats.delivered.add(frame_bytes);
+            self.stats.delivered.add(next.frame_bytes);
         }
-        Some(packet)
+        self.wire.pop()
     }
 
     /// When to call [`Link::pop_arrival`] next, unless nothing will happen or such an event is pending: the
@@ -378,14 +378,14 @@ impl<P: Frame> Link<P> {
         if damaged {
             packet.damage();
         }
-        self.admit(now, packet, frame_bytes, damaged)
+        self.admit(now, &packet, frame_bytes, damaged)
     }
 
     /// Jitter, queue and serialiser for a frame that was not lost.
     #[inline]
-    fn admit(&mut self, now: Instant, packet: P, frame_bytes: u32, damaged: bool) -> Offer {
+    fn admit(&mut self, now: Instant, packet: &P, frame_bytes: u32, damaged: bool) -> Offer {
         let Engine::Ring(ring) = &mut self.engine else {
-            return self.admit_to_stages(now, packet, frame_bytes, damaged);
+            return self.admit_to_stages(now, *packet, frame_bytes, damaged);
         };
         if ring.refuses(self.wire.len()) {
             self.stats.dropped_full.add(frame_bytes);
@@ -448,7 +448,7 @@ impl<P: Frame> Link<P> {
                 Step::Idle => return,
                 Step::Happened => {}
                 Step::Sent(sent) => {
-                    self.launch(sent.end, sent.packet, sent.frame.frame_bytes, sent.frame.damaged);
+                    self.launch(sent.end, &sent.packet, sent.frame.frame_bytes, sent.frame.damaged);
                 }
             }
         }
@@ -456,7 +456,7 @@ impl<P: Frame> Link<P> {
 
     /// Puts a frame that leaves the serialiser at `end` on its way; returns when it arrives.
     #[inline(always)]
-    fn launch(&mut self, end: Instant, packet: P, frame_bytes: u32, damaged: bool) -> Instant {
+    fn launch(&mut self, end: Instant, packet: &P, frame_bytes: u32, damaged: bool) -> Instant {
         let mut arrival = self.propagation.arrival(end);
         if matches!(self.wire, Wire::Sorted { .. }) {
             arrival = arrival.saturating_add(self.jitter.draw());

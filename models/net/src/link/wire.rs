@@ -21,6 +21,16 @@ pub(super) struct InFlight<C> {
     common: C,
 }
 
+/// The frame that arrives next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Next {
+    /// When.
+    pub(super) arrival: Instant,
+    pub(super) frame_bytes: u32,
+    /// Whether this link damaged it.
+    pub(super) damaged: bool,
+}
+
 /// Frames on their way.
 #[derive(Clone, Debug)]
 pub(super) enum Wire<P: Frame> {
@@ -97,7 +107,7 @@ impl<P: Frame> Wire<P> {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, arrival: Instant, packet: P, frame_bytes: u32, damaged: bool) {
+    pub(super) fn push(&mut self, arrival: Instant, packet: &P, frame_bytes: u32, damaged: bool) {
         match self {
             Wire::InOrder { frames, rare } => {
                 let (common, part) = packet.split();
@@ -121,21 +131,41 @@ impl<P: Frame> Wire<P> {
                     number: *sent,
                     frame_bytes,
                     damaged,
-                    packet,
+                    packet: *packet,
                 }));
                 *sent += 1;
             }
         }
     }
 
+    /// What is known of the next frame before it is taken out.
+    #[inline]
+    pub(super) fn next(&self) -> Option<Next> {
+        let next = match self {
+            Wire::InOrder { frames, .. } => {
+                let first = frames.front()?;
+                Next {
+                    arrival: first.arrival,
+                    frame_bytes: first.frame_bytes,
+                    damaged: first.damaged,
+                }
+            }
+            Wire::Sorted { heap, .. } => {
+                let Reverse(first) = heap.peek()?;
+                Next {
+                    arrival: first.arrival,
+                    frame_bytes: first.frame_bytes,
+                    damaged: first.damaged,
+                }
+            }
+        };
+        (next.arrival < Instant::MAX).then_some(next)
+    }
+
     /// When the next frame arrives, unless there is none or that is never.
     #[inline]
     pub(super) fn next_arrival(&self) -> Option<Instant> {
-        let first = match self {
-            Wire::InOrder { frames, .. } => frames.front()?.arrival,
-            Wire::Sorted { heap, .. } => heap.peek()?.0.arrival,
-        };
-        (first < Instant::MAX).then_some(first)
+        self.next().map(|next| next.arrival)
     }
 
     /// When the frame sent last arrives, unless frames overtake each other.
@@ -146,19 +176,16 @@ impl<P: Frame> Wire<P> {
         }
     }
 
-    /// The next frame: the packet, its size on the wire, and whether this link damaged it.
+    /// Takes the next frame out.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<(P, u32, bool)> {
+    pub(super) fn pop(&mut self) -> Option<P> {
         match self {
             Wire::InOrder { frames, rare } => {
                 let frame = frames.pop_front()?;
                 let part = if frame.has_rare { rare.pop_front() } else { None };
-                Some((P::join(frame.common, part), frame.frame_bytes, frame.damaged))
+                Some(P::join(frame.common, part))
             }
-            Wire::Sorted { heap, .. } => {
-                let Reverse(frame) = heap.pop()?;
-                Some((frame.packet, frame.frame_bytes, frame.damaged))
-            }
+            Wire::Sorted { heap, .. } => heap.pop().map(|Reverse(frame)| frame.packet),
         }
     }
 

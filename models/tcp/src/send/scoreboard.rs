@@ -63,11 +63,13 @@ impl Scoreboard {
     }
 
     /// Packets sent and not acknowledged in order.
+    #[inline]
     pub(super) fn outstanding(&self) -> u32 {
         u32::try_from(self.packets.len()).expect("a window of fewer than 2^32 packets")
     }
 
     /// Packets that the network is believed to hold.
+    #[inline]
     pub(super) fn in_flight(&self) -> u32 {
         self.outstanding() - self.sacked_out - self.lost_out + self.retransmitted_out
     }

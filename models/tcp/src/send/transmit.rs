@@ -55,16 +55,17 @@ impl Sender {
     /// The next segment, if one may leave now. Draw until there is none.
     #[inline]
     pub(crate) fn poll(&mut self, now: Instant) -> Option<&Outgoing> {
-        if self.turn == Turn::Idle {
-            self.last = None;
-        } else {
-            self.poll_turn(now);
-        }
+        self.last = match self.turn {
+            Turn::Idle => None,
+            Turn::New => self.send_new(now),
+            _ => self.poll_rare_turn(now),
+        };
         self.last.as_ref()
     }
 
-    fn poll_turn(&mut self, now: Instant) {
-        self.last = match self.turn {
+    /// The next segment in a turn that is about more than new data.
+    fn poll_rare_turn(&mut self, now: Instant) -> Option<Outgoing> {
+        match self.turn {
             Turn::Idle => None,
             Turn::Oldest => {
                 self.turn = Turn::Idle;
@@ -91,7 +92,7 @@ impl Sender {
                 self.resend_lost(now)
             }),
             Turn::New => self.send_new(now),
-        };
+        }
     }
 
     /// The segment that was polled last carried nothing of the sender's.
