@@ -101,6 +101,14 @@ impl JitterProcess {
     /// The jitter of the next frame.
     #[inline]
     pub fn draw(&mut self) -> Span {
+        // Most links have none.
+        match self.law {
+            Law::None => Span::ZERO,
+            _ => self.draw_some(),
+        }
+    }
+
+    fn draw_some(&mut self) -> Span {
         // The cast takes negative values to zero and values beyond the range to its end.
         let rounded = |ns: f64| Span::from_ns((ns + 0.5) as u64);
         match &self.law {

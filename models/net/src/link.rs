@@ -45,7 +45,7 @@ use crate::jitter::JitterProcess;
 use crate::link::ring::Ring;
 use crate::link::service::Service;
 use crate::link::staged::{Staged, Step};
-use crate::link::wire::{InFlight, Propagation, Wire};
+use crate::link::wire::{Propagation, Wire};
 use crate::loss::{Loss, LossProcess};
 use crate::queue::{Discipline, Queued};
 use crate::stats::{Count, Ledger, LinkStats};
@@ -68,7 +68,7 @@ pub enum Offer {
 
 /// A directed link that carries packets of type `P`.
 #[derive(Clone, Debug)]
-pub struct Link<P> {
+pub struct Link<P: Frame> {
     loss: LossProcess,
     jitter: JitterProcess,
     engine: Engine<P>,
@@ -193,7 +193,7 @@ impl<P: Frame> Link<P> {
             self.stats.lost_by_law.add(frame_bytes);
             return Offer::LostByLaw;
         }
-        self.admit(now, packet, frame_bytes, false)
+        self.admit(now, &packet, frame_bytes, false)
     }
 
     /// Brings the inside of the link up to `now`, and takes out the next frame if it has arrived by then. The
@@ -206,16 +206,16 @@ impl<P: Frame> Link<P> {
         if matches!(self.engine, Engine::Staged(_)) {
             self.catch_up(now);
         }
-        if self.wire.next_arrival()? > now {
+        let next = self.wire.next()?;
+        if next.arrival > now {
             return None;
         }
-        let first = self.wire.pop()?;
-        if first.damaged {
-            self.stats.corrupted.add(first.frame_bytes);
+        if next.damaged {
+            self.stats.corrupted.add(next.frame_bytes);
         } else {
-            self.stats.delivered.add(first.frame_bytes);
+            self.stats.delivered.add(next.frame_bytes);
         }
-        Some(first.packet)
+        self.wire.pop()
     }
 
     /// When to call [`Link::pop_arrival`] next, unless nothing will happen or such an event is pending: the
@@ -223,7 +223,7 @@ impl<P: Frame> Link<P> {
     #[inline]
     pub fn next_event(&mut self) -> Option<Instant> {
         match (&self.engine, &self.wire) {
-            (Engine::Ring(_), Wire::InOrder(_)) => self.wire.next_arrival(),
+            (Engine::Ring(_), Wire::InOrder { .. }) => self.wire.next_arrival(),
             _ => self.arm(),
         }
     }
@@ -378,20 +378,20 @@ impl<P: Frame> Link<P> {
         if damaged {
             packet.damage();
         }
-        self.admit(now, packet, frame_bytes, damaged)
+        self.admit(now, &packet, frame_bytes, damaged)
     }
 
     /// Jitter, queue and serialiser for a frame that was not lost.
     #[inline]
-    fn admit(&mut self, now: Instant, packet: P, frame_bytes: u32, damaged: bool) -> Offer {
+    fn admit(&mut self, now: Instant, packet: &P, frame_bytes: u32, damaged: bool) -> Offer {
         let Engine::Ring(ring) = &mut self.engine else {
-            return self.admit_to_stages(now, packet, frame_bytes, damaged);
+            return self.admit_to_stages(now, *packet, frame_bytes, damaged);
         };
         if ring.refuses(self.wire.len()) {
             self.stats.dropped_full.add(frame_bytes);
             return Offer::DroppedFull;
         }
-        let in_order = matches!(self.wire, Wire::InOrder(_));
+        let in_order = matches!(self.wire, Wire::InOrder { .. });
         let ready = if in_order {
             now.saturating_add(self.jitter.draw())
         } else {
@@ -419,7 +419,7 @@ impl<P: Frame> Link<P> {
             unreachable!("only links with stages come here")
         };
         let ready = match self.wire {
-            Wire::InOrder(_) => now.saturating_add(self.jitter.draw()),
+            Wire::InOrder { .. } => now.saturating_add(self.jitter.draw()),
             Wire::Sorted { .. } => now,
         };
         let frame = Queued {
@@ -448,15 +448,15 @@ impl<P: Frame> Link<P> {
                 Step::Idle => return,
                 Step::Happened => {}
                 Step::Sent(sent) => {
-                    self.launch(sent.end, sent.packet, sent.frame.frame_bytes, sent.frame.damaged);
+                    self.launch(sent.end, &sent.packet, sent.frame.frame_bytes, sent.frame.damaged);
                 }
             }
         }
     }
 
     /// Puts a frame that leaves the serialiser at `end` on its way; returns when it arrives.
-    #[inline]
-    fn launch(&mut self, end: Instant, packet: P, frame_bytes: u32, damaged: bool) -> Instant {
+    #[inline(always)]
+    fn launch(&mut self, end: Instant, packet: &P, frame_bytes: u32, damaged: bool) -> Instant {
         let mut arrival = self.propagation.arrival(end);
         if matches!(self.wire, Wire::Sorted { .. }) {
             arrival = arrival.saturating_add(self.jitter.draw());
@@ -464,12 +464,7 @@ impl<P: Frame> Link<P> {
             arrival = arrival.max(self.last_arrival);
             self.last_arrival = arrival;
         }
-        self.wire.push(InFlight {
-            arrival,
-            frame_bytes,
-            damaged,
-            packet,
-        });
+        self.wire.push(arrival, packet, frame_bytes, damaged);
         arrival
     }
 

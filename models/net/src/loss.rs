@@ -191,6 +191,14 @@ impl LossProcess {
     /// behind, and the state changes after it.
     #[inline]
     pub fn lose(&mut self) -> bool {
+        // Most links lose nothing.
+        match self.law {
+            Law::None => false,
+            _ => self.lose_some(),
+        }
+    }
+
+    fn lose_some(&mut self) -> bool {
         match &mut self.law {
             Law::None => false,
             Law::Independent(mean) => self.stream.chance(*mean),

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use longhaul_core::random::Streams;
 use longhaul_core::schedule::EntityId;
 use longhaul_core::time::Instant;
-use longhaul_tcp::{Segment, Stats};
+use longhaul_tcp::{Header, SackBlocks, Segment, Stats};
 
 pub use crate::network::error::{NetworkError, OpenError, WriteError};
 
@@ -44,23 +44,85 @@ pub struct NetworkLink {
 /// A segment on its way: whose it is, and how far it has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet {
-    /// The side that sent it.
-    flow: Flow,
+    origin: Origin,
     hop: Hop,
     segment: Segment,
-    /// Traffic class of the connection.
-    class: u8,
     /// Whether a link has damaged it: the host at the end discards it.
     damaged: bool,
 }
 
+/// What a link keeps of every packet.
+#[derive(Clone, Copy, Debug)]
+pub struct CommonPart {
+    origin: Origin,
+    hop: Hop,
+    header: Header,
+}
+
+/// What it keeps of packets that tell of gaps or are damaged.
+#[derive(Clone, Copy, Debug)]
+pub struct RarePart {
+    sack: Option<SackBlocks>,
+    damaged: bool,
+}
+
+/// The side that sent a packet, and the traffic class of its connection, in one number: flows are entities, of
+/// which there are at most 2^24.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Origin(u32);
+
+impl Origin {
+    const CLASS_SHIFT: u32 = EntityId::LIMIT.ilog2();
+
+    #[inline]
+    fn new(flow: Flow, class: u8) -> Origin {
+        Origin(flow.0 | u32::from(class) << Origin::CLASS_SHIFT)
+    }
+
+    #[inline]
+    fn flow(self) -> Flow {
+        Flow(self.0 & (EntityId::LIMIT - 1))
+    }
+
+    #[inline]
+    fn class(self) -> u8 {
+        (self.0 >> Origin::CLASS_SHIFT) as u8
+    }
+}
+
 impl Frame for Packet {
+    type Common = CommonPart;
+    type Rare = RarePart;
+
+    #[inline]
+    fn split(self) -> (CommonPart, Option<RarePart>) {
+        let (header, sack) = self.segment.split();
+        let common = CommonPart {
+            origin: self.origin,
+            hop: self.hop,
+            header,
+        };
+        let damaged = self.damaged;
+        let rare = (sack.is_some() || damaged).then_some(RarePart { sack, damaged });
+        (common, rare)
+    }
+
+    #[inline]
+    fn join(common: CommonPart, rare: Option<RarePart>) -> Packet {
+        Packet {
+            origin: common.origin,
+            hop: common.hop,
+            segment: Segment::join(common.header, rare.and_then(|rare| rare.sack)),
+            damaged: rare.is_some_and(|rare| rare.damaged),
+        }
+    }
+
     fn flow(&self) -> u64 {
-        u64::from(self.flow.0)
+        u64::from(self.origin.flow().0)
     }
 
     fn class(&self) -> u8 {
-        self.class
+        self.origin.class()
     }
 
     fn ecn_capable(&self) -> bool {
@@ -223,10 +285,10 @@ impl Network {
     ///
     /// # Panics
     /// If the connection was never opened.
-    pub fn tcp_stats(&self, connection: ConnectionId, side: Side) -> &Stats {
+    pub fn tcp_stats(&self, connection: ConnectionId, side: Side) -> Stats {
         match &self.slots[Flow::new(connection, side).0 as usize] {
             Slot::Open(endpoint) => endpoint.tcp.stats(),
-            Slot::Closed(stats) => stats,
+            Slot::Closed(stats) => **stats,
         }
     }
 

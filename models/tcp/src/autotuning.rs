@@ -109,11 +109,8 @@ impl Autotuning {
     /// The window to offer while `held` bytes wait out of order.
     pub(crate) fn window(&self, held: u64) -> u64 {
         let window = self.buffer.saturating_sub(held).min(self.offer);
-        if self.unit == 1 {
-            window
-        } else {
-            window.next_multiple_of(self.unit)
-        }
+        // Up to a multiple of the unit, which is a power of two: a division here would be dear.
+        (window + (self.unit - 1)) & !(self.unit - 1)
     }
 
     /// A packet of `len` bytes was accepted: the offer may grow. Returns whether it did.

@@ -38,12 +38,21 @@ struct Handshake {
 }
 
 /// What the application has not been told yet.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Pending {
     established: bool,
     peer_finished: bool,
     closed: bool,
     failed: Option<Failure>,
+}
+
+impl Pending {
+    const NOTHING: Pending = Pending {
+        established: false,
+        peer_finished: false,
+        closed: false,
+        failed: None,
+    };
 }
 
 /// One endpoint of a connection.
@@ -61,7 +70,7 @@ pub struct Connection {
     /// A SYN, SYN-ACK or RST that waits to leave.
     control: Option<Flags>,
     /// The window that the peer offered in its SYN.
-    peer_window: u64,
+    peer_window: u32,
     ecn: Agreement,
     pending: Pending,
     reported_peer_finished: bool,
@@ -104,7 +113,7 @@ impl Connection {
             control: None,
             peer_window: 0,
             ecn: Agreement::new(config.ecn),
-            pending: Pending::default(),
+            pending: Pending::NOTHING,
             reported_peer_finished: false,
             reported_closed: false,
         }
@@ -112,7 +121,7 @@ impl Connection {
 
     /// A segment arrived.
     pub fn on_segment(&mut self, now: Instant, segment: &Segment) {
-        self.sender.stats_mut().segments_received += u64::from(segment.packets);
+        self.sender.counts_mut().segments_received += u64::from(segment.packets);
         let flags = segment.flags;
         match self.state {
             State::Failed => {}
@@ -141,7 +150,6 @@ impl Connection {
             }
             State::SynReceived | State::Open => self.on_segment_of_connection(now, segment),
         }
-        self.update_stats();
     }
 
     fn on_segment_of_connection(&mut self, now: Instant, segment: &Segment) {
@@ -192,7 +200,7 @@ impl Connection {
             self.receiver.enable_ecn();
         }
         self.receiver.on_established(now);
-        let window = self.peer_window.max(segment.window).min(Config::LARGEST_WINDOW);
+        let window = u64::from(self.peer_window.max(segment.window)).min(Config::LARGEST_WINDOW);
         self.sender
             .on_established(now, rtt, window, self.handshake.retries);
     }
@@ -244,7 +252,6 @@ impl Connection {
             let path = self.path();
             self.receiver.on_timer(now, path);
         }
-        self.update_stats();
     }
 
     fn on_handshake_timeout(&mut self, now: Instant) {
@@ -259,7 +266,7 @@ impl Connection {
             return;
         }
         self.handshake.retries += 1;
-        self.sender.stats_mut().retransmits += 1;
+        self.sender.counts_mut().retransmits += 1;
         self.handshake.timeout = self.handshake.timeout.saturating_mul(2).min(MAX_RTO);
         self.start_handshake(now, flags);
     }
@@ -272,7 +279,6 @@ impl Connection {
     pub fn on_local_drop(&mut self, now: Instant) {
         if self.state == State::Open {
             self.sender.on_local_drop(now);
-            self.update_stats();
         }
     }
 
@@ -304,9 +310,7 @@ impl Connection {
         if self.state == State::Failed {
             return 0;
         }
-        let taken = self.sender.write(now, bytes);
-        self.update_stats();
-        taken
+        self.sender.write(now, bytes)
     }
 
     /// Bytes that a write would be given at most.
@@ -335,7 +339,7 @@ impl Connection {
             self.control_segment(now, flags)
         } else if self.state != State::Open {
             return None;
-        } else if let Some(outgoing) = self.sender.poll(now) {
+        } else if let Some(&outgoing) = self.sender.poll(now) {
             self.receiver.forget_ready();
             self.data_segment(now, outgoing)
         } else {
@@ -343,7 +347,7 @@ impl Connection {
             segment.seq = self.sender.next();
             segment
         };
-        self.sender.stats_mut().segments_sent += u64::from(segment.packets);
+        self.sender.counts_mut().segments_sent += u64::from(segment.packets);
         Some(segment)
     }
 
@@ -382,8 +386,10 @@ impl Connection {
     }
 
     /// The next event, if any.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
-        if std::mem::take(&mut self.pending.established) {
+        if self.pending.established {
+            self.pending.established = false;
             return Some(Event::Established);
         }
         let received = self.receiver.take_received();
@@ -393,6 +399,14 @@ impl Connection {
         if self.state == State::Open && self.sender.take_space_notice() {
             return Some(Event::SendSpace);
         }
+        if self.pending == Pending::NOTHING {
+            return None;
+        }
+        self.poll_rare_event()
+    }
+
+    #[cold]
+    fn poll_rare_event(&mut self) -> Option<Event> {
         if std::mem::take(&mut self.pending.peer_finished) {
             return Some(Event::PeerFinished);
         }
@@ -403,12 +417,10 @@ impl Connection {
     }
 
     /// Counters so far.
-    pub fn stats(&self) -> &Stats {
-        self.sender.stats()
-    }
-
-    fn update_stats(&mut self) {
-        self.sender.update_stats();
-        self.sender.stats_mut().bytes_received = self.receiver.bytes();
+    pub fn stats(&self) -> Stats {
+        Stats {
+            bytes_received: self.receiver.bytes(),
+            ..self.sender.stats()
+        }
     }
 }

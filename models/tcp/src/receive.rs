@@ -91,6 +91,7 @@ impl Receiver {
     }
 
     /// Bytes in order since the last call.
+    #[inline]
     pub(crate) fn take_received(&mut self) -> u64 {
         std::mem::take(&mut self.unreported)
     }
@@ -276,7 +277,8 @@ impl Receiver {
         let window = self.tuning.window(self.held.bytes());
         self.right_edge = self.right_edge.max(self.next.saturating_add(window));
         segment.ack = self.next;
-        segment.window = self.right_edge.saturating_sub(self.next);
+        let window = self.right_edge.saturating_sub(self.next);
+        segment.window = u32::try_from(window).unwrap_or(u32::MAX);
         segment.ts_val = now;
         segment.ts_ecr = self.echo;
         if self.congestion.is_some_and(|congestion| congestion.active) {

@@ -127,7 +127,20 @@ impl PayloadBuffer {
     }
 
     /// Takes up to `limit` bytes of one piece from the front; `None` if the queue is empty or `limit` is 0.
+    #[inline]
     pub fn pop(&mut self, limit: u64) -> Option<Payload> {
+        match self.pieces.front_mut() {
+            // Almost always a piece is cut off something large.
+            Some(Payload::Synthetic(len)) if *len > limit && limit > 0 => {
+                *len -= limit;
+                self.len -= limit;
+                Some(Payload::Synthetic(limit))
+            }
+            _ => self.pop_piece(limit),
+        }
+    }
+
+    fn pop_piece(&mut self, limit: u64) -> Option<Payload> {
         let front = self.pieces.front_mut().filter(|_| limit > 0)?;
         let piece = if front.len() <= limit {
             self.pieces.pop_front()?

@@ -6,23 +6,40 @@ use std::collections::{BinaryHeap, VecDeque};
 use longhaul_core::time::{Instant, Span};
 
 use crate::course::Course;
+use crate::frame::Frame;
 use crate::stats::Count;
 
-/// A frame on its way.
+/// A frame on its way, as a link keeps it by the thousand.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct InFlight<P> {
+pub(super) struct InFlight<C> {
+    arrival: Instant,
+    frame_bytes: u32,
+    /// Whether this link damaged it.
+    damaged: bool,
+    /// Whether the packet has a rare part, which waits in a queue of its own.
+    has_rare: bool,
+    common: C,
+}
+
+/// The frame that arrives next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Next {
+    /// When.
     pub(super) arrival: Instant,
     pub(super) frame_bytes: u32,
     /// Whether this link damaged it.
     pub(super) damaged: bool,
-    pub(super) packet: P,
 }
 
 /// Frames on their way.
 #[derive(Clone, Debug)]
-pub(super) enum Wire<P> {
+pub(super) enum Wire<P: Frame> {
     /// None overtakes another.
-    InOrder(VecDeque<InFlight<P>>),
+    InOrder {
+        frames: VecDeque<InFlight<P::Common>>,
+        /// The rare parts of the packets that have one, in the same order.
+        rare: VecDeque<P::Rare>,
+    },
     /// The earliest arrival first; among equals, in the order of sending.
     Sorted {
         heap: BinaryHeap<Reverse<Ranked<P>>>,
@@ -31,15 +48,18 @@ pub(super) enum Wire<P> {
 }
 
 /// A frame in the order of (arrival, number).
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Ranked<P> {
+    arrival: Instant,
     number: u64,
-    frame: InFlight<P>,
+    frame_bytes: u32,
+    damaged: bool,
+    packet: P,
 }
 
 impl<P> Ranked<P> {
     fn rank(&self) -> (Instant, u64) {
-        (self.frame.arrival, self.number)
+        (self.arrival, self.number)
     }
 }
 
@@ -63,7 +83,7 @@ impl<P> Ord for Ranked<P> {
     }
 }
 
-impl<P: Copy> Wire<P> {
+impl<P: Frame> Wire<P> {
     pub(super) fn new(reorder: bool) -> Wire<P> {
         if reorder {
             Wire::Sorted {
@@ -71,52 +91,101 @@ impl<P: Copy> Wire<P> {
                 sent: 0,
             }
         } else {
-            Wire::InOrder(VecDeque::new())
+            Wire::InOrder {
+                frames: VecDeque::new(),
+                rare: VecDeque::new(),
+            }
         }
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
         match self {
-            Wire::InOrder(frames) => frames.len(),
+            Wire::InOrder { frames, .. } => frames.len(),
             Wire::Sorted { heap, .. } => heap.len(),
         }
     }
 
     #[inline]
-    pub(super) fn push(&mut self, frame: InFlight<P>) {
+    pub(super) fn push(&mut self, arrival: Instant, packet: &P, frame_bytes: u32, damaged: bool) {
         match self {
-            Wire::InOrder(frames) => frames.push_back(frame),
+            Wire::InOrder { frames, rare } => {
+                let (common, part) = packet.split();
+                if let Some(part) = part {
+                    rare.push_back(part);
+                }
+                if frames.len() == frames.capacity() {
+                    make_room(frames);
+                }
+                frames.push_back(InFlight {
+                    arrival,
+                    frame_bytes,
+                    damaged,
+                    has_rare: part.is_some(),
+                    common,
+                });
+            }
             Wire::Sorted { heap, sent } => {
-                heap.push(Reverse(Ranked { number: *sent, frame }));
+                heap.push(Reverse(Ranked {
+                    arrival,
+                    number: *sent,
+                    frame_bytes,
+                    damaged,
+                    packet: *packet,
+                }));
                 *sent += 1;
             }
         }
     }
 
+    /// What is known of the next frame before it is taken out.
+    #[inline]
+    pub(super) fn next(&self) -> Option<Next> {
+        let next = match self {
+            Wire::InOrder { frames, .. } => {
+                let first = frames.front()?;
+                Next {
+                    arrival: first.arrival,
+                    frame_bytes: first.frame_bytes,
+                    damaged: first.damaged,
+                }
+            }
+            Wire::Sorted { heap, .. } => {
+                let Reverse(first) = heap.peek()?;
+                Next {
+                    arrival: first.arrival,
+                    frame_bytes: first.frame_bytes,
+                    damaged: first.damaged,
+                }
+            }
+        };
+        (next.arrival < Instant::MAX).then_some(next)
+    }
+
     /// When the next frame arrives, unless there is none or that is never.
     #[inline]
     pub(super) fn next_arrival(&self) -> Option<Instant> {
-        let first = match self {
-            Wire::InOrder(frames) => frames.front()?.arrival,
-            Wire::Sorted { heap, .. } => heap.peek()?.0.frame.arrival,
-        };
-        (first < Instant::MAX).then_some(first)
+        self.next().map(|next| next.arrival)
     }
 
     /// When the frame sent last arrives, unless frames overtake each other.
     pub(super) fn last_arrival(&self) -> Option<Instant> {
         match self {
-            Wire::InOrder(frames) => frames.back().map(|frame| frame.arrival),
+            Wire::InOrder { frames, .. } => frames.back().map(|frame| frame.arrival),
             Wire::Sorted { .. } => None,
         }
     }
 
+    /// Takes the next frame out.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<InFlight<P>> {
+    pub(super) fn pop(&mut self) -> Option<P> {
         match self {
-            Wire::InOrder(frames) => frames.pop_front(),
-            Wire::Sorted { heap, .. } => heap.pop().map(|Reverse(ranked)| ranked.frame),
+            Wire::InOrder { frames, rare } => {
+                let frame = frames.pop_front()?;
+                let part = if frame.has_rare { rare.pop_front() } else { None };
+                Some(P::join(frame.common, part))
+            }
+            Wire::Sorted { heap, .. } => heap.pop().map(|Reverse(frame)| frame.packet),
         }
     }
 
@@ -124,14 +193,20 @@ impl<P: Copy> Wire<P> {
     pub(super) fn count(&self) -> Count {
         let mut count = Count::default();
         match self {
-            Wire::InOrder(frames) => frames.iter().for_each(|frame| count.add(frame.frame_bytes)),
+            Wire::InOrder { frames, .. } => frames.iter().for_each(|frame| count.add(frame.frame_bytes)),
             Wire::Sorted { heap, .. } => {
-                let frames = heap.iter().map(|Reverse(ranked)| ranked.frame.frame_bytes);
+                let frames = heap.iter().map(|Reverse(frame)| frame.frame_bytes);
                 frames.for_each(|bytes| count.add(bytes));
             }
         }
         count
     }
+}
+
+/// Makes a quarter more room, not twice as much: the rest would lie idle on a long, fast link.
+#[cold]
+fn make_room<T>(frames: &mut VecDeque<T>) {
+    frames.reserve_exact(frames.len() / 4 + 16);
 }
 
 /// The propagation delay, constant or in steps.

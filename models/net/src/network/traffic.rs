@@ -8,7 +8,7 @@ use longhaul_tcp::{Config, Connection, Event};
 
 use crate::endpoint::{Endpoint, Shutdown};
 use crate::link::{Link, Offer};
-use crate::network::{Flow, Network, OpenError, Packet, Slot, WriteError};
+use crate::network::{Flow, Network, OpenError, Origin, Packet, Slot, WriteError};
 use crate::notice::{ConnectionId, Side, What};
 use crate::routing::{LinkId, RegionId};
 
@@ -149,25 +149,22 @@ impl Network {
     /// A frame reaches the far end of a link, or something moves inside it.
     fn arrival<S: Schedule>(&mut self, schedule: &mut S, index: usize) {
         let link = &mut self.links[index];
-        let packet = link.pop_arrival(schedule.now());
+        let mut packet = link.pop_arrival(schedule.now());
         // Before the packet goes on: what it causes may be offered to this very link.
         if let Some(next) = link.next_event() {
             schedule_arrival(schedule, self.first_entity, index, next);
         }
-        let Some(packet) = packet else { return };
-        let packet = Packet {
-            hop: packet.hop.next(),
-            ..packet
-        };
+        let Some(packet) = &mut packet else { return };
+        packet.hop = packet.hop.next();
         if let Some(next) = self.itineraries.link(packet.hop) {
-            let _ = transmit(schedule, self.first_entity, &mut self.links, next, packet);
+            let _ = transmit(schedule, self.first_entity, &mut self.links, next, *packet);
             return;
         }
         if packet.damaged {
             self.discarded.add(packet.segment.frame_bytes());
             return;
         }
-        let flow = packet.flow.peer();
+        let flow = packet.origin.flow().peer();
         // Segments can outlive their connection; a host without it ignores them.
         let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
             return;
@@ -191,50 +188,46 @@ impl Network {
 
     /// Takes everything out of one side's TCP after it was given something: events, segments, the deadline.
     fn settle<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
-        let mut ended = self.pass_on_events(schedule.now(), flow);
-        // What has been sent makes room for what the application has waiting.
-        while self.send(schedule, flow) {
-            ended |= self.pass_on_events(schedule.now(), flow);
-        }
-        let entity = self.entity(flow);
-        if let Some(endpoint) = self.endpoint_mut(flow) {
-            endpoint.arm(schedule, entity);
+        let now = schedule.now();
+        let mut ended = false;
+        let mut event = self
+            .endpoint_mut(flow)
+            .and_then(|endpoint| endpoint.tcp.poll_event());
+        loop {
+            while let Some(told) = event {
+                ended |= self.event(now, flow, told);
+                event = self
+                    .endpoint_mut(flow)
+                    .and_then(|endpoint| endpoint.tcp.poll_event());
+            }
+            event = self.send(schedule, flow);
+            if event.is_none() {
+                break;
+            }
         }
         if ended {
             self.release_if_over(schedule, flow);
         }
     }
 
-    /// Passes on everything that one side's TCP tells. Returns whether that ends the connection for it.
-    fn pass_on_events(&mut self, now: Instant, flow: Flow) -> bool {
-        let mut ended = false;
-        while let Some(event) = self
-            .endpoint_mut(flow)
-            .and_then(|endpoint| endpoint.tcp.poll_event())
-        {
-            ended |= self.event(now, flow, event);
-        }
-        ended
-    }
-
-    /// Puts everything that one side's TCP wants to send on the first link. Returns whether there was any.
-    fn send<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) -> bool {
+    /// Puts everything that one side's TCP wants to send on the first link. Returns what TCP then has to tell: what
+    /// has been sent makes room for what the application has waiting. If that is nothing, TCP is settled and its
+    /// deadline stands.
+    fn send<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) -> Option<Event> {
         let now = schedule.now();
+        let entity = self.entity(flow);
         let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
-            return false;
+            return None;
         };
         let first_link = self
             .itineraries
             .link(endpoint.first_hop)
             .expect("a route has a link");
-        let mut sent = false;
         while let Some(segment) = endpoint.tcp.poll_segment(now) {
-            sent = true;
             let packet = Packet {
-                flow,
+                origin: Origin::new(flow, endpoint.class),
                 hop: endpoint.first_hop,
                 segment,
-                class: endpoint.class,
                 damaged: false,
             };
             let offer = transmit(schedule, self.first_entity, &mut self.links, first_link, packet);
@@ -251,7 +244,11 @@ impl Network {
                 }
             }
         }
-        sent
+        let event = endpoint.tcp.poll_event();
+        if event.is_none() {
+            endpoint.arm(schedule, entity);
+        }
+        event
     }
 
     /// Passes on what TCP tells one side. Returns whether that ends the connection for it.
@@ -314,7 +311,7 @@ impl Network {
         for flow in both {
             if let Some(endpoint) = self.endpoint_mut(flow) {
                 endpoint.disarm(schedule);
-                let stats = *endpoint.tcp.stats();
+                let stats = endpoint.tcp.stats();
                 self.slots[flow.0 as usize] = Slot::Closed(Box::new(stats));
             }
         }

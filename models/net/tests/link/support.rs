@@ -23,6 +23,17 @@ pub const PLAIN: LinkSpec = LinkSpec::fifo(
 pub struct Ping(pub u32);
 
 impl Frame for Ping {
+    type Common = Ping;
+    type Rare = std::convert::Infallible;
+
+    fn split(self) -> (Ping, Option<Self::Rare>) {
+        (self, None)
+    }
+
+    fn join(common: Ping, _rare: Option<Self::Rare>) -> Ping {
+        common
+    }
+
     fn flow(&self) -> u64 {
         0
     }
@@ -60,6 +71,17 @@ pub struct Probe {
 }
 
 impl Frame for Probe {
+    type Common = Probe;
+    type Rare = std::convert::Infallible;
+
+    fn split(self) -> (Probe, Option<Self::Rare>) {
+        (self, None)
+    }
+
+    fn join(common: Probe, _rare: Option<Self::Rare>) -> Probe {
+        common
+    }
+
     fn flow(&self) -> u64 {
         self.flow
     }

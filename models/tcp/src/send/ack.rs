@@ -88,7 +88,7 @@ impl Sender {
             self.restart_timer(now);
         }
         let delivered = findings.delivery.packets;
-        self.stats.delivered += u64::from(delivered);
+        self.counts.delivered += u64::from(delivered);
         let newly_lost = self.board.losses() - losses;
         if self.congestion.rules_window() {
             self.control(now, &findings, newly_lost);
@@ -140,7 +140,7 @@ impl Sender {
         let packets = len.div_ceil(u64::from(self.mss));
         self.duplicates += packets;
         // More than was sent again: the network duplicates.
-        if self.duplicates > self.stats.retransmits {
+        if self.duplicates > self.counts.retransmits {
             return;
         }
         let by_probe = |probe: Probe| packets == 1 && probe.high == block.end;
@@ -192,7 +192,7 @@ impl Sender {
             true
         } else {
             // A sample from data sent after the oldest packet must not put its timeout off for ever.
-            let oldest = self.board.packet(self.board.numbers().start);
+            let oldest = self.board.oldest();
             let oldest_age = oldest.map(|packet| now.saturating_since(packet.sent_at));
             by_sack.is_some_and(|(first, _)| oldest_age.is_some_and(|age| first > age))
         };

@@ -10,7 +10,7 @@ impl Sender {
     /// carried counts as not sent, the window is reduced once per round trip (`tcp_enter_cwr`), and nothing more
     /// leaves until an ACK or a timer gives another reason.
     pub(crate) fn on_local_drop(&mut self, now: Instant) {
-        self.stats.local_drops += 1;
+        self.counts.local_drops += 1;
         let Some(refused) = self.last.take() else {
             self.enter_reduced();
             return;
@@ -67,8 +67,6 @@ impl Sender {
 
     /// Whether the last copy of this packet is still in the sender's own queue: then another would be a waste.
     pub(super) fn is_queued(&self, number: u64, now: Instant) -> bool {
-        self.board
-            .packet(number)
-            .is_some_and(|packet| packet.leaves_at > now)
+        self.board.is_queued(number, now)
     }
 }

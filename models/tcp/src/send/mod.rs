@@ -135,7 +135,8 @@ pub(crate) struct Sender {
     last_sent: Instant,
     /// What the last polled segment was, should the local queue refuse it.
     last: Option<Outgoing>,
-    stats: Stats,
+    /// What is counted; [`Sender::stats`] adds what is a state.
+    counts: Stats,
 }
 
 impl Sender {
@@ -181,12 +182,7 @@ impl Sender {
             turn_packets: 0,
             last_sent: Instant::ZERO,
             last: None,
-            stats: Stats {
-                min_rtt: Span::MAX,
-                cwnd_segments: config.initial_window_segments,
-                ssthresh: u32::MAX,
-                ..Stats::default()
-            },
+            counts: Stats::default(),
         }
     }
 
@@ -265,11 +261,15 @@ impl Sender {
 
     /// Whether the application should hear of space: it ran out of it, a third of the buffer is free
     /// (`sk_stream_write_space`) and less than half of what may wait unsent does (`__sk_stream_memory_free`).
+    #[inline]
     pub(crate) fn take_space_notice(&mut self) -> bool {
+        if !self.starved {
+            return false;
+        }
         let queued = self.written - self.una.min(self.written);
         let free = self.send_buffer - queued;
-        let notice = self.starved && free >= queued / 2 && self.unsent() < self.notsent_lowat.div_ceil(2);
-        self.starved &= !notice;
+        let notice = free >= queued / 2 && self.unsent() < self.notsent_lowat.div_ceil(2);
+        self.starved = !notice;
         notice
     }
 
@@ -296,24 +296,21 @@ impl Sender {
         }
     }
 
-    /// The counters of the connection; [`Sender::update_stats`] brings those up to date that are states and not
-    /// counts.
-    pub(crate) fn stats(&self) -> &Stats {
-        &self.stats
+    /// The counters of the connection, except for what the receiver knows.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            bytes_acked: self.una.min(self.written),
+            srtt: self.srtt(),
+            min_rtt: self.rtt.min_rtt(),
+            cwnd_segments: self.window.cwnd,
+            ssthresh: self.window.ssthresh,
+            ..self.counts
+        }
     }
 
     /// For what the sender does not count itself.
-    pub(crate) fn stats_mut(&mut self) -> &mut Stats {
-        &mut self.stats
-    }
-
-    /// After anything that may have moved an estimate or the window.
-    pub(crate) fn update_stats(&mut self) {
-        self.stats.bytes_acked = self.una.min(self.written);
-        self.stats.srtt = self.srtt();
-        self.stats.min_rtt = self.rtt.min_rtt();
-        self.stats.cwnd_segments = self.window.cwnd;
-        self.stats.ssthresh = self.window.ssthresh;
+    pub(crate) fn counts_mut(&mut self) -> &mut Stats {
+        &mut self.counts
     }
 
     /// A reason to send. A turn that may send more is not cut short by one that may send less.
@@ -405,7 +402,7 @@ impl Sender {
     fn note_window(&mut self, segment: &Segment) -> bool {
         let end = segment
             .ack
-            .saturating_add(segment.window.min(Config::LARGEST_WINDOW));
+            .saturating_add(u64::from(segment.window).min(Config::LARGEST_WINDOW));
         let grows = end > self.window_end;
         self.window_end = self.window_end.max(end);
         grows

@@ -41,9 +41,48 @@ pub(super) struct Packet {
     pub(super) sent_at: Instant,
     /// Number of that transmission: tells what was sent first at one instant. The packets of a burst share it.
     pub(super) order: u64,
-    /// Until when the sender's own queue holds it; in the past unless somebody said otherwise.
-    pub(super) leaves_at: Instant,
     pub(super) mark: Mark,
+}
+
+/// A packet as the scoreboard keeps it: what a large window consists of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) seq: u64,
+    pub(super) sent_at: Instant,
+    /// The lower half of the transmission's number. No packet stays while 2^32 others are sent.
+    order: u32,
+    pub(super) mark: Mark,
+}
+
+impl Entry {
+    #[inline]
+    pub(super) fn new(packet: Packet) -> Entry {
+        Entry {
+            seq: packet.seq,
+            sent_at: packet.sent_at,
+            order: packet.order as u32,
+            mark: packet.mark,
+        }
+    }
+
+    /// The packet; `last` is the number of the last transmission of all.
+    #[inline]
+    pub(super) fn packet(&self, last: u64) -> Packet {
+        let age = (last as u32).wrapping_sub(self.order);
+        Packet {
+            seq: self.seq,
+            sent_at: self.sent_at,
+            order: last - u64::from(age),
+            mark: self.mark,
+        }
+    }
+
+    /// It was sent again.
+    #[inline]
+    pub(super) fn resend(&mut self, now: Instant, order: u64) {
+        self.sent_at = now;
+        self.order = order as u32;
+    }
 }
 
 /// What one ACK delivered.

@@ -181,7 +181,7 @@ impl Rack {
         self.oldest_original = self.oldest_original.max(numbers.start);
         while self.oldest_original < numbers.end {
             let number = self.oldest_original;
-            let packet = *board.packet(number)?;
+            let packet = board.packet(number)?;
             let mark = packet.mark;
             let open = !mark.has(Mark::SACKED) && !mark.has(Mark::LOST) && !mark.has(Mark::AMBIGUOUS);
             if open {
@@ -201,8 +201,8 @@ impl Rack {
     fn detect_retransmissions(&mut self, board: &mut Scoreboard, now: Instant, window: Span) -> Option<Span> {
         while let Some(&(number, order)) = self.retransmissions.front() {
             // Delivered, or sent yet again: then a later entry stands for it.
-            let current = |packet: &&Packet| !packet.mark.has(Mark::SACKED) && packet.order == order;
-            if let Some(&packet) = board.packet(number).filter(current) {
+            let current = |packet: &Packet| !packet.mark.has(Mark::SACKED) && packet.order == order;
+            if let Some(packet) = board.packet(number).filter(current) {
                 if (order, board.end_of(number)) >= self.latest {
                     return None;
                 }
@@ -226,7 +226,7 @@ impl Rack {
     /// is lost in any case.
     pub(super) fn mark_all_lost(&mut self, board: &mut Scoreboard, now: Instant) {
         for number in board.numbers() {
-            let packet = *board.packet(number).expect("the range is that of the packets");
+            let packet = board.packet(number).expect("the range is that of the packets");
             let oldest = number == board.numbers().start;
             if oldest || self.time_left(packet.sent_at, now, Span::ZERO).is_none() {
                 board.mark_lost(number);

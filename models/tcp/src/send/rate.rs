@@ -156,7 +156,7 @@ impl RateSampler {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packet::Mark;
+    use super::super::packet::{Entry, Mark};
     use super::*;
 
     fn at(ms: u64) -> Instant {
@@ -168,7 +168,6 @@ mod tests {
             seq: order,
             sent_at,
             order,
-            leaves_at: sent_at,
             mark: Mark::default(),
         }
     }
@@ -183,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_packet_in_flight_takes_less_than_a_hundred_bytes() {
-        assert!(size_of::<Packet>() + size_of::<Departure>() < 100);
+        assert!(size_of::<Entry>() + size_of::<Departure>() < 100);
     }
 
     #[test]

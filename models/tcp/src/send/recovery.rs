@@ -83,7 +83,7 @@ impl Sender {
             self.start_reduction();
         }
         self.phase = Phase::Recovery;
-        self.stats.fast_recoveries += 1;
+        self.counts.fast_recoveries += 1;
     }
 
     /// A retransmission timeout (`tcp_enter_loss`).
@@ -205,7 +205,7 @@ impl Sender {
 
     /// Whether something sent again is outstanding (`tcp_any_retrans_done`).
     pub(super) fn any_resent(&self) -> bool {
-        let oldest = self.board.packet(self.board.numbers().start);
+        let oldest = self.board.oldest();
         self.board.retransmitted_out() > 0 || oldest.is_some_and(|packet| packet.mark.has(Mark::AMBIGUOUS))
     }
 

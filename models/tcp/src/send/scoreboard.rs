@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use longhaul_core::time::{Instant, Span};
 
-use super::packet::{Delivery, Mark, Packet};
+use super::packet::{Delivery, Entry, Mark, Packet};
 use super::rack::Rack;
 use super::rate::RateSampler;
 use crate::ranges::RangeSet;
@@ -21,7 +21,7 @@ use crate::segment::SackBlock;
 #[derive(Clone, Debug)]
 pub(super) struct Scoreboard {
     mss: u64,
-    packets: VecDeque<Packet>,
+    packets: VecDeque<Entry>,
     /// Permanent number of the first packet.
     first: u64,
     /// End of the last packet.
@@ -38,6 +38,8 @@ pub(super) struct Scoreboard {
     losses: u64,
     /// For controllers that look at the delivery rate.
     rates: Option<Box<RateSampler>>,
+    /// Until when the sender's own queue holds each packet, in the past if it does not: once that has told.
+    departures: Option<Box<VecDeque<Instant>>>,
 }
 
 impl Scoreboard {
@@ -56,15 +58,18 @@ impl Scoreboard {
             retransmitted_out: 0,
             losses: 0,
             rates: rates.then(|| Box::new(RateSampler::new())),
+            departures: None,
         }
     }
 
     /// Packets sent and not acknowledged in order.
+    #[inline]
     pub(super) fn outstanding(&self) -> u32 {
         u32::try_from(self.packets.len()).expect("a window of fewer than 2^32 packets")
     }
 
     /// Packets that the network is believed to hold.
+    #[inline]
     pub(super) fn in_flight(&self) -> u32 {
         self.outstanding() - self.sacked_out - self.lost_out + self.retransmitted_out
     }
@@ -105,9 +110,17 @@ impl Scoreboard {
     }
 
     /// The packet with this number, unless it is acknowledged.
-    pub(super) fn packet(&self, number: u64) -> Option<&Packet> {
-        self.packets
-            .get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    #[inline]
+    pub(super) fn packet(&self, number: u64) -> Option<Packet> {
+        let place = number.checked_sub(self.first)?;
+        let entry = self.packets.get(usize::try_from(place).ok()?)?;
+        Some(entry.packet(self.order))
+    }
+
+    /// The oldest packet.
+    #[inline]
+    pub(super) fn oldest(&self) -> Option<Packet> {
+        Some(self.packets.front()?.packet(self.order))
     }
 
     /// The number of the oldest packet, and of the one after the newest.
@@ -137,13 +150,16 @@ impl Scoreboard {
         if let Some(rates) = &mut self.rates {
             rates.on_sent(now);
         }
-        self.packets.push_back(Packet {
+        if let Some(departures) = &mut self.departures {
+            departures.push_back(now);
+        }
+        let packet = Packet {
             seq,
             sent_at: now,
             order: self.order,
-            leaves_at: now,
             mark,
-        });
+        };
+        push_tightly(&mut self.packets, Entry::new(packet));
         self.end = end;
     }
 
@@ -157,6 +173,9 @@ impl Scoreboard {
             self.end = packet.seq;
             if let Some(rates) = &mut self.rates {
                 rates.on_taken_back();
+            }
+            if let Some(departures) = &mut self.departures {
+                departures.pop_back();
             }
         }
         self.end
@@ -172,11 +191,14 @@ impl Scoreboard {
         delivery: &mut Delivery,
     ) {
         let highest_held = self.held.highest();
-        while let Some(&packet) = self.packets.front() {
-            let end = self.packets.get(1).map_or(self.end, |next| next.seq);
+        let mut oldest = self.packets.front().copied();
+        while let Some(entry) = oldest {
+            oldest = self.packets.get(1).copied();
+            let end = oldest.map_or(self.end, |next| next.seq);
             if end > una {
                 break;
             }
+            let packet = entry.packet(self.order);
             self.packets.pop_front();
             self.first += 1;
             delivery.acked += 1;
@@ -209,6 +231,9 @@ impl Scoreboard {
             if let Some(rates) = &mut self.rates {
                 rates.on_acknowledged();
             }
+            if let Some(departures) = &mut self.departures {
+                departures.pop_front();
+            }
         }
         self.held.remove_below(una);
     }
@@ -227,7 +252,7 @@ impl Scoreboard {
         held.insert(block, |new| {
             // Only whole packets count: a peer that cuts them may confirm the rest later.
             let mut number = self.number_of(new.start);
-            while let Some(packet) = self.packet(number).copied().filter(|packet| packet.seq < new.end) {
+            while let Some(packet) = self.packet(number).filter(|packet| packet.seq < new.end) {
                 let end = self.end_of(number);
                 if packet.seq >= block.start && end <= block.end && !packet.mark.has(Mark::SACKED) {
                     self.mark_sacked(number, packet.seq < highest_held, delivery);
@@ -323,8 +348,7 @@ impl Scoreboard {
     /// The lowest packet that is lost and not yet sent again.
     pub(super) fn next_lost(&mut self) -> Option<u64> {
         while let Some(&number) = self.lost.front() {
-            let waits =
-                |packet: &Packet| packet.mark.has(Mark::LOST) && !packet.mark.has(Mark::RETRANSMITTED);
+            let waits = |packet: Packet| packet.mark.has(Mark::LOST) && !packet.mark.has(Mark::RETRANSMITTED);
             if self.packet(number).is_some_and(waits) {
                 return Some(number);
             }
@@ -336,7 +360,7 @@ impl Scoreboard {
     /// How many packets from this number on are lost, wait to be sent again, and belong to one burst; at most
     /// `limit`.
     pub(super) fn lost_run(&self, number: u64, limit: u32) -> u32 {
-        let same_burst = |packet: &Packet| {
+        let same_burst = |packet: Packet| {
             let mark = packet.mark;
             mark.has(Mark::LOST) && !mark.has(Mark::RETRANSMITTED) && !mark.has(Mark::BURST_START)
         };
@@ -357,8 +381,7 @@ impl Scoreboard {
             }
             packet.mark.set(Mark::RETRANSMITTED);
             packet.mark.set(Mark::AMBIGUOUS);
-            packet.sent_at = now;
-            packet.order = self.order;
+            packet.resend(now, self.order);
         }
         if let Some(rates) = &mut self.rates {
             rates.on_resent(start..start + count as usize);
@@ -387,9 +410,20 @@ impl Scoreboard {
     /// The sender's own queue holds packets `number..number + count` until `until`.
     pub(super) fn mark_queued(&mut self, number: u64, count: u32, until: Instant) {
         let start = (number - self.first) as usize;
-        for packet in self.packets.range_mut(start..start + count as usize) {
-            packet.leaves_at = until;
+        let departures = self.departures.get_or_insert_with(|| {
+            let untold = self.packets.iter().map(|packet| packet.sent_at);
+            Box::new(untold.collect())
+        });
+        for departure in departures.range_mut(start..start + count as usize) {
+            *departure = until;
         }
+    }
+
+    /// Whether the sender's own queue still holds the packet with this number, as far as it has told.
+    pub(super) fn is_queued(&self, number: u64, now: Instant) -> bool {
+        let place = number.checked_sub(self.first).map(|place| place as usize);
+        let departure = place.and_then(|place| self.departures.as_ref()?.get(place));
+        departure.is_some_and(|&departure| departure > now)
     }
 
     /// A copy of the newest packet was sent as a probe: it may deliver twice and is not counted as in flight.
@@ -398,8 +432,7 @@ impl Scoreboard {
         self.order += 1;
         if let Some(last) = self.packets.back_mut() {
             last.mark.set(Mark::AMBIGUOUS);
-            last.sent_at = now;
-            last.order = self.order;
+            last.resend(now, self.order);
         }
         if let Some(rates) = &mut self.rates {
             let places = self.packets.len().saturating_sub(1)..self.packets.len();
@@ -407,4 +440,14 @@ impl Scoreboard {
         }
         self.order
     }
+}
+
+/// Appends, and if there is no room makes a quarter more and not twice as much: windows are large, and the rest
+/// would lie idle.
+#[inline]
+fn push_tightly(packets: &mut VecDeque<Entry>, entry: Entry) {
+    if packets.len() == packets.capacity() {
+        packets.reserve_exact(packets.len() / 4 + 16);
+    }
+    packets.push_back(entry);
 }

@@ -51,7 +51,7 @@ impl Sender {
 
     /// Time until the oldest packet times out.
     fn left_to_timeout(&self, now: Instant) -> Span {
-        let oldest = self.board.packet(self.board.numbers().start);
+        let oldest = self.board.oldest();
         oldest.map_or(self.rtt.rto(), |packet| {
             packet
                 .sent_at
@@ -162,7 +162,7 @@ impl Sender {
         self.probe = None;
         self.enter_loss(now);
         self.timeouts += 1;
-        self.stats.rtos += 1;
+        self.counts.rtos += 1;
         self.rtt.back_off();
         self.set_full_timeout(now);
         self.turn = Turn::Oldest;

@@ -53,8 +53,19 @@ enum Permit {
 
 impl Sender {
     /// The next segment, if one may leave now. Draw until there is none.
-    pub(crate) fn poll(&mut self, now: Instant) -> Option<Outgoing> {
+    #[inline]
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<&Outgoing> {
         self.last = match self.turn {
+            Turn::Idle => None,
+            Turn::New => self.send_new(now),
+            _ => self.poll_rare_turn(now),
+        };
+        self.last.as_ref()
+    }
+
+    /// The next segment in a turn that is about more than new data.
+    fn poll_rare_turn(&mut self, now: Instant) -> Option<Outgoing> {
+        match self.turn {
             Turn::Idle => None,
             Turn::Oldest => {
                 self.turn = Turn::Idle;
@@ -81,8 +92,7 @@ impl Sender {
                 self.resend_lost(now)
             }),
             Turn::New => self.send_new(now),
-        };
-        self.last
+        }
     }
 
     /// The segment that was polled last carried nothing of the sender's.
@@ -137,7 +147,7 @@ impl Sender {
         let order = self.board.mark_retransmitted(number, count, now);
         self.rack.on_retransmitted(number, count, order);
         self.undo.on_resent(now, count);
-        self.stats.retransmits += u64::from(count);
+        self.counts.retransmits += u64::from(count);
         self.pace_after(now, count, u64::from(outgoing.len));
         outgoing
     }
@@ -186,11 +196,11 @@ impl Sender {
             let outgoing = self.describe(newest, 1, Kind::Probe);
             let order = self.board.mark_probed(now);
             self.rack.on_retransmitted(newest, 1, order);
-            self.stats.retransmits += 1;
+            self.counts.retransmits += 1;
             self.pace_after(now, 1, u64::from(outgoing.len));
             outgoing
         };
-        self.stats.loss_probes += 1;
+        self.counts.loss_probes += 1;
         self.probe = Some(Probe {
             high: self.nxt,
             repeated: outgoing.kind == Kind::Probe,
@@ -283,10 +293,7 @@ impl Sender {
         let deferral = Deferral {
             now,
             last_sent: self.last_sent,
-            oldest_sent: self
-                .board
-                .packet(self.board.numbers().start)
-                .map(|packet| packet.sent_at),
+            oldest_sent: self.board.oldest().map(|packet| packet.sent_at),
             srtt: self.srtt(),
             congestion_room: u64::from(room) * mss,
             offered_room: self.window_end - self.nxt,

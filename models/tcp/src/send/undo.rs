@@ -128,7 +128,7 @@ impl Sender {
         self.usage.full_at = now;
         self.undo.marker = None;
         self.rack.look_again();
-        self.stats.undone_reductions += 1;
+        self.counts.undone_reductions += 1;
     }
 
     /// Everything that was outstanding when recovery began is acknowledged (`tcp_try_undo_recovery`).

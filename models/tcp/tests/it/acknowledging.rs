@@ -145,7 +145,7 @@ fn the_right_edge_of_the_window_never_moves_back() {
     assert!(network.run(Span::from_s(20)));
     let edges: Vec<u64> = network
         .acks()
-        .map(|ack| ack.segment.ack + ack.segment.window)
+        .map(|ack| ack.segment.ack + u64::from(ack.segment.window))
         .collect();
     assert!(edges.windows(2).all(|pair| pair[0] <= pair[1]));
     let furthest = network

@@ -177,7 +177,8 @@ proptest! {
                 }
             }
             let mut segment = Segment::control(flags, seq, now);
-            (segment.ack, segment.window, segment.len, segment.packets) = (ack, window, len, packets);
+            (segment.ack, segment.len, segment.packets) = (ack, len, packets);
+            segment.window = u32::try_from(window).unwrap_or(u32::MAX);
             segment.ts_ecr = Instant::from_ns(block);
             for number in 0..blocks as u64 {
                 let start = block.saturating_mul(number + 1).min(u64::MAX - 1);

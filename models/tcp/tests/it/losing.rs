@@ -17,7 +17,7 @@ fn transfer(link: Link, config: Config, segments: u64) -> (u64, Stats) {
     assert_eq!(network.server().received, segments * SEGMENT);
     (
         network.completion().expect("it ends").as_ns(),
-        *network.client().tcp.stats(),
+        network.client().tcp.stats(),
     )
 }
 
@@ -92,12 +92,12 @@ fn a_probe_that_repaired_a_loss_reduces_the_window_once_more_is_acknowledged() {
     let link = Link::new(None, RTT).losing([71]);
     let mut network = Network::new(link, reno(), reno(), 1, 70 * SEGMENT).left_open();
     network.run(RTT * 12);
-    let stats = *network.client().tcp.stats();
+    let stats = network.client().tcp.stats();
     assert_eq!((stats.loss_probes, stats.retransmits, stats.rtos), (1, 1, 0));
     assert_eq!(stats.ssthresh, u32::MAX);
     network.write(10 * SEGMENT);
     network.run(Span::from_s(4));
-    let stats = *network.client().tcp.stats();
+    let stats = network.client().tcp.stats();
     assert!((10..45).contains(&stats.ssthresh), "{}", stats.ssthresh);
 }
 

@@ -17,7 +17,7 @@ fn transfer(late: impl IntoIterator<Item = (u64, Span)>, segments: u64) -> Stats
     let mut network = Network::new(link, reno(), reno(), 1, segments * SEGMENT);
     assert!(network.run(Span::from_s(1_000)));
     assert_eq!(network.server().received, segments * SEGMENT);
-    *network.client().tcp.stats()
+    network.client().tcp.stats()
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_late_packet_reduces_the_window_only_until_it_arrives() {
         500 * SEGMENT,
     );
     assert!(network.run(Span::from_s(1_000)));
-    let stats = *network.client().tcp.stats();
+    let stats = network.client().tcp.stats();
     assert_eq!((stats.fast_recoveries, stats.undone_reductions), (1, 0));
     assert!(stats.ssthresh < 50, "{}", stats.ssthresh);
 }
@@ -60,7 +60,7 @@ fn a_timeout_after_a_lost_flight_stands() {
         500 * SEGMENT,
     );
     assert!(network.run(Span::from_s(1_000)));
-    let stats = *network.client().tcp.stats();
+    let stats = network.client().tcp.stats();
     assert!(stats.rtos >= 1 && stats.ssthresh < 50, "{stats:?}");
     assert_eq!(stats.undone_reductions, 0);
 }

@@ -153,7 +153,7 @@ fn hystart_ends_slow_start_before_the_queue_overflows() {
         };
         let mut network = Network::new(link, config, config, 1, bytes);
         assert!(network.run(Span::from_s(100)));
-        *network.client().tcp.stats()
+        network.client().tcp.stats()
     };
     assert_eq!(run(true).retransmits, 0);
     assert!(run(false).retransmits > 100);
