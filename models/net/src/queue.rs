@@ -150,7 +150,7 @@ impl<P: Frame> Queued<P> {
 pub(crate) enum Discipline<P> {
     CoDel(CoDelQueue<P>),
     FqCoDel(FqCoDelQueue<P>),
-    Htb(HtbQueue<P>),
+    Htb(Box<HtbQueue<P>>),
 }
 
 impl<P: Frame> Discipline<P> {
@@ -160,7 +160,7 @@ impl<P: Frame> Discipline<P> {
             Queue::Fifo(_) => return Ok(None),
             Queue::CoDel(options) => Discipline::CoDel(CoDelQueue::new(*options)?),
             Queue::FqCoDel(options) => Discipline::FqCoDel(FqCoDelQueue::new(*options, salt)?),
-            Queue::Htb(options) => Discipline::Htb(HtbQueue::new(options)?),
+            Queue::Htb(options) => Discipline::Htb(Box::new(HtbQueue::new(options)?)),
         }))
     }
 
