@@ -1,6 +1,9 @@
 //! What a packet costs: one CUBIC flow at 100 Mbit/s over 40 ms for 60 simulated seconds, through one, two and
 //! three hops. A data packet's figure includes its share of the ACKs, all of TCP and the engine's queue.
 //!
+//! And what it takes in memory: resident bytes per packet in flight on a long, fast path, and the peak after 60 and
+//! after 600 simulated seconds, each in a process of its own (`VmHWM`; nothing where the kernel does not tell it).
+//!
 //! Times are CPU time of this thread where the kernel tells it (`/proc/thread-self/schedstat`), otherwise
 //! wall time; the best of several runs.
 
@@ -109,7 +112,115 @@ fn run(hops: u32) -> Measured {
     }
 }
 
+/// Peak of this process's resident memory.
+fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// A path whose memory is measured: the window is the bandwidth-delay product, and nothing queues.
+struct Path {
+    mbit_per_s: u64,
+    one_way_ms: u64,
+    seconds: u64,
+}
+
+impl Path {
+    /// Runs in this process; returns the packets in flight at the end and the peak in KiB.
+    fn fill(&self) -> Option<(u64, u64)> {
+        let window = self.mbit_per_s * 1_000 / 8 * 2 * self.one_way_ms;
+        let config = longhaul_tcp::Config {
+            send_buffer: 4 * window,
+            receive_buffer: window,
+            autotuning: false,
+            hystart: false,
+            ..longhaul_tcp::Config::default()
+        };
+        let rate = BitRate::from_bits_per_s(self.mbit_per_s * 1_000_000);
+        let spec = LinkSpec::fifo(rate, Span::from_ms(self.one_way_ms), QueueLimit::Packets(1 << 20));
+        let (here, there) = (RegionId(0), RegionId(1));
+        let link = |from, to| NetworkLink {
+            from,
+            to,
+            spec: spec.clone(),
+        };
+        let links = [link(here, there), link(there, here)];
+        let regions = ["a".to_owned(), "b".to_owned()];
+        let network = Network::new(0, &Streams::new(1, 0), &regions, &links).expect("a valid network");
+        let mut bulk = Bulk { network, received: 0 };
+        let mut engine = Engine::new();
+        let connection = bulk.network.open(&mut engine, here, there, config).ok()?;
+        let endless = Payload::Synthetic(1 << 50);
+        let written = bulk.network.write(&mut engine, connection, Side::Opener, endless);
+        written.expect("an open connection");
+        let end = Instant::ZERO + Span::from_s(self.seconds);
+        engine.run(&mut bulk, Budget::until(end));
+        let stats = bulk.network.tcp_stats(connection, Side::Opener);
+        Some((stats.segments_sent - stats.delivered, peak_kib()?))
+    }
+
+    /// Runs in a process of its own.
+    fn measure(&self) -> Option<(u64, u64)> {
+        let words = [self.mbit_per_s, self.one_way_ms, self.seconds].map(|number| number.to_string());
+        let child = std::process::Command::new(std::env::current_exe().ok()?)
+            .arg("memory")
+            .args(words)
+            .output()
+            .ok()?;
+        let text = String::from_utf8(child.stdout).ok()?;
+        let (packets, kib) = text.trim().split_once(' ')?;
+        Some((packets.parse().ok()?, kib.parse().ok()?))
+    }
+}
+
+/// The child's part of [`Path::measure`], if this is the child.
+fn is_child() -> bool {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [verb, numbers @ ..] = &words[..] else {
+        return false;
+    };
+    let numbers: Vec<u64> = numbers.iter().filter_map(|word| word.parse().ok()).collect();
+    let [mbit_per_s, one_way_ms, seconds] = numbers[..] else {
+        return false;
+    };
+    let path = Path {
+        mbit_per_s,
+        one_way_ms,
+        seconds,
+    };
+    if let Some((packets, kib)) = path.fill() {
+        println!("{packets} {kib}");
+    }
+    verb == "memory"
+}
+
+fn print_memory() {
+    let path = |mbit_per_s, one_way_ms, seconds| Path {
+        mbit_per_s,
+        one_way_ms,
+        seconds,
+    };
+    let idle = path(10_000, 100, 0).measure();
+    let full = path(10_000, 100, 6).measure();
+    if let (Some((_, before)), Some((packets, peak))) = (idle, full) {
+        println!();
+        println!(
+            "10 Gbit/s, 100 ms one way: {packets} packets in flight, {:.1} MiB more than at rest: {:.0} bytes each",
+            (peak - before) as f64 / 1024.0,
+            (peak - before) as f64 * 1024.0 / packets.max(1) as f64,
+        );
+    }
+    let lasting = [60, 600].map(|seconds| path(100, 40, seconds).measure());
+    if let [Some((_, short)), Some((_, long))] = lasting {
+        println!("100 Mbit/s, 40 ms one way: peak {short} KiB after 60 s simulated, {long} KiB after 600 s");
+    }
+}
+
 fn main() {
+    if is_child() {
+        return;
+    }
     let best = |hops| {
         (0..RUNS)
             .map(|_| run(hops))
@@ -141,4 +252,5 @@ fn main() {
             per_hop.map_or("-".to_owned(), |ns| ns.to_string()),
         );
     }
+    print_memory();
 }

@@ -124,3 +124,30 @@ impl Delivery {
         self.reordered = Some(self.reordered.map_or(seq, |low| low.min(seq)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_packet_sent_takes_24_bytes() {
+        assert_eq!(size_of::<Entry>(), 24);
+    }
+
+    proptest! {
+        #[test]
+        fn the_scoreboard_keeps_a_packet_whole_while_2_to_the_32_others_are_sent(
+            seq: u64,
+            sent_at: u64,
+            order in 0..u64::MAX >> 1,
+            mark: u8,
+            later in 0..u64::from(u32::MAX),
+        ) {
+            let packet = Packet { seq, sent_at: Instant::from_ns(sent_at), order, mark: Mark(mark) };
+            let back = Entry::new(packet).packet(order + later);
+            prop_assert_eq!((back.seq, back.sent_at, back.order, back.mark), (seq, packet.sent_at, order, packet.mark));
+        }
+    }
+}

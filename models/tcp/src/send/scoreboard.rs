@@ -39,7 +39,7 @@ pub(super) struct Scoreboard {
     /// For controllers that look at the delivery rate.
     rates: Option<Box<RateSampler>>,
     /// Until when the sender's own queue holds each packet, in the past if it does not: once that has told.
-    departures: Option<Box<VecDeque<Instant>>>,
+    departures: Option<VecDeque<Instant>>,
 }
 
 impl Scoreboard {
@@ -412,7 +412,7 @@ impl Scoreboard {
         let start = (number - self.first) as usize;
         let departures = self.departures.get_or_insert_with(|| {
             let untold = self.packets.iter().map(|packet| packet.sent_at);
-            Box::new(untold.collect())
+            untold.collect()
         });
         for departure in departures.range_mut(start..start + count as usize) {
             *departure = until;
@@ -442,12 +442,12 @@ impl Scoreboard {
     }
 }
 
-/// Appends, and if there is no room makes a quarter more and not twice as much: windows are large, and the rest
+/// Appends, and if there is no room makes an eighth more and not twice as much: windows are large, and the rest
 /// would lie idle.
 #[inline]
 fn push_tightly(packets: &mut VecDeque<Entry>, entry: Entry) {
     if packets.len() == packets.capacity() {
-        packets.reserve_exact(packets.len() / 4 + 16);
+        packets.reserve_exact(packets.len() / 8 + 16);
     }
     packets.push_back(entry);
 }
