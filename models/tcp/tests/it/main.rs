@@ -11,4 +11,5 @@ mod mean_window;
 mod speed;
 mod truth;
 mod undoing;
+mod window_law;
 mod windows;
