@@ -11,6 +11,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-engine", &["longhaul-core"]),
     ("longhaul-tcp", &["longhaul-core"]),
     ("longhaul-net", &["longhaul-core", "longhaul-tcp"]),
+    (
+        "longhaul-flow",
+        &["longhaul-core", "longhaul-net", "longhaul-tcp"],
+    ),
     ("longhaul-hde", &[]),
     ("longhaul-memory", &["longhaul-core"]),
     ("longhaul-amst", &["longhaul-core"]),

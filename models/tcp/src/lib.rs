@@ -88,6 +88,7 @@ mod send;
 mod timer;
 
 pub use config::{Config, ConfigError, Controller};
+pub use congestion::rounds::{RoundController, SlowStartRound};
 pub use connection::Connection;
 pub use event::{Event, Failure};
 pub use segment::{Ecn, Flags, SackBlock, Segment};

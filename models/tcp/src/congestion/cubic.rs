@@ -99,6 +99,24 @@ impl Cubic {
         window.additive_increase(self.per_segment, acked);
     }
 
+    /// The same when `acked` covers several round trips. The curve is absolute in time, so one window of ACKs
+    /// takes the window to it, however long ago the last ones came.
+    pub(super) fn grow_over_rounds(&mut self, window: &mut Window, now: Instant, acked: u32) {
+        let mut acked = acked;
+        if window.in_slow_start() {
+            acked = window.slow_start(acked);
+            if acked == 0 {
+                return;
+            }
+        }
+        self.update(window.cwnd, jiffies(now), acked);
+        let before = window.cwnd;
+        window.additive_increase(self.per_segment, acked.min(before));
+        // Credit from a slower pace would take the window past the curve, which ACK by ACK stops it there.
+        let growth = (before / self.per_segment).max(1);
+        window.cwnd = window.cwnd.min(before.saturating_add(growth));
+    }
+
     /// Recomputes `per_segment` (`bictcp_update`).
     fn update(&mut self, cwnd: u32, now: u64, acked: u32) {
         self.reno_credit += u64::from(acked);
@@ -183,6 +201,11 @@ impl Cubic {
         {
             hystart.on_path_sample(window, sample, min_rtt);
         }
+    }
+
+    /// The smallest RTT, from a caller that does not judge samples one by one.
+    pub(super) fn on_smallest_rtt(&mut self, rtt: Span) {
+        self.min_rtt = Some(rtt);
     }
 
     /// The curve stands still while nothing is in flight.

@@ -6,6 +6,7 @@
 
 use longhaul_core::time::{Instant, Span};
 
+use super::rounds::SlowStartRound;
 use super::{PathSample, Window};
 use crate::send::burst::MAX_BURST_BYTES;
 
@@ -93,9 +94,33 @@ impl HyStart {
             self.samples += 1;
             return false;
         }
-        let rise = (min_rtt / 8).clamp(*DELAY_RISE.start(), *DELAY_RISE.end());
-        self.round_min > min_rtt.saturating_add(rise)
+        self.round_min > delay_limit(min_rtt)
     }
+}
+
+/// The RTT of a round above which a queue is building.
+fn delay_limit(min_rtt: Span) -> Span {
+    let rise = (min_rtt / 8).clamp(*DELAY_RISE.start(), *DELAY_RISE.end());
+    min_rtt.saturating_add(rise)
+}
+
+/// The same signs, read from a whole round: how many of its ACKs arrive before one of them ends slow start;
+/// `None` if neither does.
+pub(super) fn acks_before_exit(cwnd: u32, mss: u32, round: &SlowStartRound) -> Option<u32> {
+    // The window below which nothing is decided may be passed within the round.
+    let early = LOW_WINDOW.saturating_sub(cwnd);
+    let delay = (round.round_min_rtt > delay_limit(round.min_rtt)).then_some(early.max(MIN_SAMPLES + 1));
+    // An ACK may answer two segments.
+    let train = (round.spacing.saturating_mul(2) <= TRAIN_GAP).then(|| {
+        let pace =
+            u128::from(cwnd) * u128::from(mss) * 2_000_000_000 / u128::from(round.min_rtt.as_ns().max(1));
+        let allowance = burst_allowance(u64::try_from(pace).unwrap_or(u64::MAX));
+        let threshold = round.min_rtt.saturating_add(allowance) / 2;
+        let acks = threshold.as_ns() / round.spacing.as_ns().max(1) + 1;
+        u32::try_from(acks).unwrap_or(u32::MAX).max(early)
+    });
+    let first = delay.into_iter().chain(train).min()?;
+    (first <= round.segments).then_some(first)
 }
 
 /// Four of the largest bursts at the pacing rate, at most 1 ms (`hystart_ack_delay`).

@@ -7,6 +7,7 @@ pub(crate) mod bbr;
 pub(crate) mod cubic;
 mod hystart;
 pub(crate) mod reno;
+pub(crate) mod rounds;
 
 use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};

@@ -7,7 +7,7 @@ use longhaul_core::time::{Instant, Span};
 /// Most payload of one burst (`sk_gso_max_size`: 64 KiB less room for headers).
 pub(crate) const MAX_BURST_BYTES: u64 = 65_215;
 /// Fewest packets of a burst, if the controller does not say otherwise (`tcp_min_tso_segs`).
-pub(super) const MIN_BURST_PACKETS: u32 = 2;
+pub(crate) const MIN_BURST_PACKETS: u32 = 2;
 /// A burst holds what passes in 2^-10 s (`sk_pacing_shift`).
 const PACING_SHIFT: u32 = 10;
 /// On short paths it is larger, by half as much for every 2^9 µs of the smallest RTT (`tcp_tso_rtt_log`).
@@ -18,7 +18,7 @@ const WINDOW_DIVISOR: u64 = 3;
 const RECENT: Span = Span::from_ms(1);
 
 /// Packets that one burst may hold at this pacing rate in bytes per second; `least` at any rate.
-pub(super) fn limit(mss: u32, pacing_rate: u64, min_rtt: Span, least: u32) -> u32 {
+pub(crate) fn limit(mss: u32, pacing_rate: u64, min_rtt: Span, least: u32) -> u32 {
     let mut bytes = pacing_rate >> PACING_SHIFT;
     let halvings = (min_rtt.as_ns() / 1000) >> RTT_SHIFT;
     if halvings < 32 {

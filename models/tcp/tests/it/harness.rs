@@ -275,7 +275,11 @@ impl Network {
             let share = bytes / streams + u64::from(stream < bytes % streams);
             let seed = client.seed + stream;
             network.pairs.push([
-                End::new(Connection::connect(Config { seed, ..client }, start), client, share),
+                End::new(
+                    Connection::connect(Config { seed, ..client }, start),
+                    client,
+                    share,
+                ),
                 End::new(Connection::listen(server), server, 0),
             ]);
         }

@@ -1,0 +1,271 @@
+//! Links, routes and connections, driven by the events that they schedule.
+//!
+//! Entities are numbered as in the packet network: links first, in the order of the list, then two per connection,
+//! opener first. Links have no events here. A side has one for what it is told next, and a group of sides that
+//! share links has one, on behalf of its first member, for the round that ends next.
+
+mod close;
+mod groups;
+mod half;
+mod link;
+mod traffic;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use longhaul_core::random::Streams;
+use longhaul_core::schedule::EntityId;
+use longhaul_core::time::Instant;
+use longhaul_net::link::LinkError;
+use longhaul_net::network::{NetworkError, NetworkLink};
+use longhaul_net::notice::{ConnectionId, Notice, Side, What};
+use longhaul_net::routing::{Edge, Graph, LinkId};
+
+use crate::limits::{FlowError, not_modelled};
+use crate::maxmin::{Share, Solver};
+use crate::sender::FlowStats;
+use groups::Group;
+use half::Half;
+use link::{Carrier, Path};
+
+/// One side of a connection as one number: twice the connection, plus one for the acceptor.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Flow(u32);
+
+impl Flow {
+    fn new(connection: ConnectionId, side: Side) -> Flow {
+        Flow(connection.0 * 2 + u32::from(side == Side::Acceptor))
+    }
+
+    fn peer(self) -> Flow {
+        Flow(self.0 ^ 1)
+    }
+
+    fn is_opener(self) -> bool {
+        self.0 & 1 == 0
+    }
+}
+
+/// What is kept of one side.
+#[derive(Clone, Debug)]
+enum Slot {
+    Open(Box<Half>),
+    /// The connection is over; only the counters are left.
+    Closed(FlowStats),
+}
+
+/// Links, routes and connections.
+#[derive(Clone, Debug)]
+pub struct Network {
+    first_entity: u32,
+    streams: Streams,
+    graph: Graph,
+    names: Vec<String>,
+    by_name: BTreeMap<String, LinkId>,
+    links: Vec<Carrier>,
+    paths: Vec<Path>,
+    by_ends: BTreeMap<(u32, u32), u32>,
+    /// By flow.
+    slots: Vec<Slot>,
+    groups: Vec<Group>,
+    free_groups: Vec<u32>,
+    solver: Solver,
+    shares: Vec<Share>,
+    notices: VecDeque<Notice>,
+}
+
+impl Network {
+    /// A network of idle links. It uses every entity number from `first_entity` on. A connection's random streams
+    /// are those of its regions and its place among the connections between them.
+    ///
+    /// # Errors
+    /// If names repeat, a link ends nowhere, leads back to its start, has a twin, an impossible law or something
+    /// that is not modelled.
+    pub fn new(
+        first_entity: u32,
+        streams: &Streams,
+        regions: &[String],
+        links: &[NetworkLink],
+    ) -> Result<Network, FlowError> {
+        let edge = |link: &NetworkLink| Edge {
+            from: link.from,
+            to: link.to,
+            latency: link.spec.delay,
+        };
+        let edges: Vec<Edge> = links.iter().map(edge).collect();
+        let graph = Graph::new(regions, &edges).map_err(NetworkError::from)?;
+        let room = EntityId::LIMIT.saturating_sub(first_entity);
+        if links.len() > room as usize {
+            return Err(NetworkError::TooManyLinks.into());
+        }
+        let mut network = Network {
+            first_entity,
+            streams: *streams,
+            graph,
+            names: Vec::with_capacity(links.len()),
+            by_name: BTreeMap::new(),
+            links: Vec::with_capacity(links.len()),
+            paths: Vec::new(),
+            by_ends: BTreeMap::new(),
+            slots: Vec::new(),
+            groups: Vec::new(),
+            free_groups: Vec::new(),
+            solver: Solver::default(),
+            shares: Vec::new(),
+            notices: VecDeque::new(),
+        };
+        for (id, link) in (0..).map(LinkId).zip(links) {
+            let name = format!(
+                "{}->{}",
+                network.graph.name(link.from),
+                network.graph.name(link.to)
+            );
+            if network.by_name.insert(name.clone(), id).is_some() {
+                return Err(NetworkError::ParallelLinks(name).into());
+            }
+            let what = not_modelled(&link.spec);
+            if !what.is_empty() {
+                return Err(FlowError::NotModelled { link: name, what });
+            }
+            if let Err(error) = check(link) {
+                return Err(NetworkError::Link { name, error }.into());
+            }
+            network.links.push(Carrier::new(link.spec.clone()));
+            network.names.push(name);
+        }
+        Ok(network)
+    }
+
+    /// The next notice, in the order in which things happened.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// Regions and routes.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The names of the links, `from->to`, in the order of the list.
+    pub fn link_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// The link of this name, `from->to`.
+    pub fn link_named(&self, name: &str) -> Option<LinkId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Number of connections opened so far, closed ones included.
+    pub fn connections(&self) -> u32 {
+        // Below 2^24, as every entity.
+        (self.slots.len() / 2) as u32
+    }
+
+    /// What one side has sent so far, also after the connection is closed. Counters of segments move when a round
+    /// ends, and may be ahead of time by the rounds up to the next notice.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn stats(&self, connection: ConnectionId, side: Side) -> FlowStats {
+        match &self.slots[Flow::new(connection, side).0 as usize] {
+            Slot::Open(half) => half.sender.stats,
+            Slot::Closed(stats) => *stats,
+        }
+    }
+
+    /// Bytes that one side's application has written and TCP has not taken yet.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn outbox_bytes(&self, connection: ConnectionId, side: Side) -> u64 {
+        match &self.slots[Flow::new(connection, side).0 as usize] {
+            Slot::Open(half) => half.outbox.len(),
+            Slot::Closed(_) => 0,
+        }
+    }
+
+    /// The rate at which one side sends now, in bytes on the wire per second.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn rate(&self, now: Instant, connection: ConnectionId, side: Side) -> f64 {
+        let flow = Flow::new(connection, side);
+        let Slot::Open(half) = &self.slots[flow.0 as usize] else {
+            return 0.0;
+        };
+        match half.group {
+            Some(group) => self.groups[group as usize].rate_of(flow),
+            None => half.private_rate(now),
+        }
+    }
+
+    /// Asserts conservation: on every open connection the payload in the pipe is what TCP took and the peer has not
+    /// received; and no link of a group carries more than it can.
+    ///
+    /// # Panics
+    /// If the books do not balance.
+    pub fn check(&self) {
+        for slot in &self.slots {
+            if let Slot::Open(half) = slot {
+                half.check();
+            }
+        }
+        for (link, name) in self.links.iter().zip(&self.names) {
+            let used: f64 = link
+                .flows
+                .iter()
+                .filter_map(|crossing| self.group_rate(crossing.flow))
+                .sum();
+            assert!(
+                used <= link.capacity * (1.0 + 1e-9),
+                "{name} carries {used} bytes per second of {}",
+                link.capacity
+            );
+        }
+    }
+
+    fn group_rate(&self, flow: Flow) -> Option<f64> {
+        let Slot::Open(half) = &self.slots[flow.0 as usize] else {
+            return None;
+        };
+        let group = half.group?;
+        Some(self.groups[group as usize].rate_of(flow))
+    }
+
+    fn half_mut(&mut self, flow: Flow) -> Option<&mut Half> {
+        match &mut self.slots[flow.0 as usize] {
+            Slot::Open(half) => Some(half),
+            Slot::Closed(_) => None,
+        }
+    }
+
+    /// A side that takes part in sharing, so it is open.
+    fn active(&mut self, flow: Flow) -> &mut Half {
+        self.half_mut(flow).expect("what is active is open")
+    }
+
+    fn entity(&self, flow: Flow) -> EntityId {
+        // Both terms are below 2^24: `open` refuses more.
+        EntityId::new(self.first_entity + self.links.len() as u32 + flow.0)
+    }
+
+    fn notify(&mut self, flow: Flow, what: What) {
+        let side = if flow.is_opener() {
+            Side::Opener
+        } else {
+            Side::Acceptor
+        };
+        self.notices.push_back(Notice {
+            connection: ConnectionId(flow.0 / 2),
+            side,
+            what,
+        });
+    }
+}
+
+fn check(link: &NetworkLink) -> Result<(), LinkError> {
+    if link.spec.rate.as_bits_per_s() == 0 {
+        return Err(LinkError::ZeroRate);
+    }
+    Ok(link.spec.loss.check()?)
+}
