@@ -18,6 +18,9 @@ use crate::syntax::Node;
 
 use super::routes::{graph, route};
 
+/// Stands for a recorded rate, of which nothing is known here but that it is finite.
+const UNKNOWN_RATE: BitRate = BitRate::from_bits_per_s(u64::MAX);
+
 /// Reports to `sink`, as warnings, what is doubtful about a scenario without mistakes, whose tree is `root`.
 /// `link_entries` has the index in the file of each of its links.
 pub fn lint(root: &Node, scenario: &Scenario, link_entries: &[usize], sink: &mut Sink) {
@@ -77,10 +80,9 @@ impl Lint<'_> {
         let index = |id: &longhaul_net::routing::LinkId| id.0 as usize;
         self.carrying
             .extend(there.links.iter().chain(&back.links).map(index));
-        // Of a recorded rate nothing is known here but that it is finite.
         let rates = there.links.iter().map(|id| {
-            let rate = self.scenario.links[index(id)].rate.constant();
-            rate.unwrap_or(BitRate::from_bits_per_s(u64::MAX))
+            let rate = self.scenario.links[index(id)].rate.mean();
+            rate.unwrap_or(UNKNOWN_RATE)
         });
         Path {
             rate: rates.min().expect("a route between two regions has links"),
@@ -133,6 +135,7 @@ impl Lint<'_> {
     fn fills(&mut self, at: &str, flight: u64, path: &Path) {
         if let Some(most) = BitRate::of(flight, path.round_trip)
             && most < path.rate
+            && path.rate < UNKNOWN_RATE
         {
             let message = format!(
                 "cannot fill its path: {} in flight over a round trip of {} make {} Mbit/s at most, and the path carries {}",
@@ -199,7 +202,7 @@ impl Lint<'_> {
         let queue = most_bytes(&link.queue);
         // One nanosecond less than the round trip, which may be odd and was cut in halves.
         let round_trip = (link.delay * 2).saturating_sub(Span::from_ns(1));
-        let product = link.rate.constant().map_or(0, |rate| rate.bytes_in(round_trip));
+        let product = link.rate.mean().map_or(0, |rate| rate.bytes_in(round_trip));
         if queue < product {
             let message = format!(
                 "a queue of {} is shorter than what the link carries in a round trip, {} kB: a single connection \

@@ -8,6 +8,7 @@ mod ecn;
 mod harness;
 mod losing;
 mod mean_window;
+mod response;
 mod speed;
 mod truth;
 mod undoing;

@@ -64,7 +64,7 @@ pub fn mean_window(
     controller: Controller,
     rtt: f64,
     probability: Probability,
-    losses: u32,
+    losses: u64,
     mut stream: Stream,
 ) -> f64 {
     let mut window = Window {
