@@ -136,6 +136,8 @@ pub enum Rate {
         /// The trace, relative to the scenario file.
         file: String,
     },
+    /// A full frame at each moment of a Poisson process with this mean rate.
+    Poisson(BitRate),
     /// At recorded rates: lines of `seconds Mbit/s`.
     Recorded {
         /// The trace, relative to the scenario file.
@@ -144,11 +146,19 @@ pub enum Rate {
 }
 
 impl Rate {
-    /// The rate, unless it is recorded in a file.
+    /// The mean rate, unless it is in a file.
+    pub fn mean(&self) -> Option<BitRate> {
+        match self {
+            Rate::Constant(rate) | Rate::Poisson(rate) => Some(*rate),
+            Rate::Deliveries { .. } | Rate::Recorded { .. } => None,
+        }
+    }
+
+    /// The rate, unless it varies.
     pub fn constant(&self) -> Option<BitRate> {
         match self {
             Rate::Constant(rate) => Some(*rate),
-            Rate::Deliveries { .. } | Rate::Recorded { .. } => None,
+            Rate::Deliveries { .. } | Rate::Poisson(_) | Rate::Recorded { .. } => None,
         }
     }
 }

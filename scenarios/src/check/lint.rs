@@ -19,6 +19,9 @@ use crate::syntax::Node;
 
 use super::routes::{graph, route};
 
+/// Stands for a recorded rate, of which nothing is known here but that it is finite.
+const UNKNOWN_RATE: BitRate = BitRate::from_bits_per_s(u64::MAX);
+
 /// Reports to `sink`, as warnings, what is doubtful about a scenario without mistakes, whose tree is `root`.
 /// `link_entries` has the index in the file of each of its links.
 pub fn lint(root: &Node, scenario: &Scenario, link_entries: &[usize], sink: &mut Sink) {
@@ -78,10 +81,9 @@ impl Lint<'_> {
         let index = |id: &longhaul_net::routing::LinkId| id.0 as usize;
         self.carrying
             .extend(there.links.iter().chain(&back.links).map(index));
-        // Of a recorded rate nothing is known here but that it is finite.
         let rates = there.links.iter().map(|id| {
-            let rate = self.scenario.links[index(id)].rate.constant();
-            rate.unwrap_or(BitRate::from_bits_per_s(u64::MAX))
+            let rate = self.scenario.links[index(id)].rate.mean();
+            rate.unwrap_or(UNKNOWN_RATE)
         });
         Path {
             rate: rates.min().expect("a route between two regions has links"),
@@ -134,6 +136,7 @@ impl Lint<'_> {
     fn fills(&mut self, at: &str, flight: u64, path: &Path) {
         if let Some(most) = BitRate::of(flight, path.round_trip)
             && most < path.rate
+            && path.rate < UNKNOWN_RATE
         {
             let message = format!(
                 "cannot fill its path: {} in flight over a round trip of {} make {} Mbit/s at most, and the path carries {}",
@@ -200,7 +203,7 @@ impl Lint<'_> {
         let queue = most_bytes(&link.queue);
         // One nanosecond less than the round trip, which may be odd and was cut in halves.
         let round_trip = (link.delay * 2).saturating_sub(Span::from_ns(1));
-        let product = link.rate.constant().map_or(0, |rate| rate.bytes_in(round_trip));
+        let product = link.rate.mean().map_or(0, |rate| rate.bytes_in(round_trip));
         // A discipline keeps its queue short on purpose.
         if queue < product && matches!(link.queue, Queue::Fifo(_)) {
             let message = format!(

@@ -285,7 +285,7 @@ pub fn agree(
         return cx.refuse(&fields.get("period")?, error.to_string());
     }
     if rate.constant().is_none() && changes.iter().any(|step| step.rate.is_some()) {
-        let message = "the rate is in a file, so no change can set it";
+        let message = "the rate varies by itself, so no change can set it";
         return cx.refuse(&fields.get("changes")?, message);
     }
     if matches!(rate, Rate::Recorded { .. }) && !changes.is_empty() {

@@ -3,6 +3,8 @@
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, Probability};
 
+use longhaul_net::trace::DeliveryTrace;
+
 use crate::schema::{Jitter, Link, Location, Loss, Rate, Region};
 use crate::syntax::Kind;
 
@@ -112,12 +114,16 @@ pub fn link(cx: &mut Context, at: &At) -> Option<Vec<Link>> {
     Some(ends.into_iter().map(link).collect())
 }
 
-/// A constant rate or a recorded one.
+/// A constant rate, a recorded one or a random one.
 fn rate(cx: &mut Context, at: &At) -> Option<Rate> {
     let variants = [
         Variant {
             name: "Deliveries",
             form: "Deliveries(file: \"lte.down\")",
+        },
+        Variant {
+            name: "Poisson",
+            form: "Poisson(mean: \"3 Mbit/s\")",
         },
         Variant {
             name: "Recorded",
@@ -128,6 +134,15 @@ fn rate(cx: &mut Context, at: &At) -> Option<Rate> {
         return constant_rate(cx, at).map(Rate::Constant);
     }
     let name = variant(cx, at, "a rate", &variants)?;
+    if name == "Poisson" {
+        let fields = Fields::of(cx, at, "a random rate", Some(name), &["mean"])?;
+        let (least, most) = DeliveryTrace::POISSON_RATES.into_inner();
+        let mean = fields.required(cx, "mean", |cx, at| {
+            let (least, most) = (BitRate::from_bits_per_s(least), BitRate::from_bits_per_s(most));
+            value::quantity_within(cx, at, &least, &most)
+        });
+        return mean.map(Rate::Poisson);
+    }
     let fields = Fields::of(cx, at, "a recorded rate", Some(name), &["file"])?;
     let file = fields.required(cx, "file", value::sentence)?;
     Some(match name {

@@ -242,8 +242,7 @@ pub fn resolve(cx: &mut Context, at: &At, queue: Written, rate: &Rate, round_tri
         (Written::Queue(queue), _) => queue,
         (Written::Bdp(millionths), Some(rate)) => Queue::Fifo(product(millionths, rate, round_trip)),
         (Written::Bdp(_), None) => {
-            let message =
-                "the rate is in a file, so `queue` must say how much may wait: Packets(…) or Bytes(…)";
+            let message = "the rate varies, so `queue` must say how much may wait: Packets(…) or Bytes(…)";
             return cx.refuse(at, message);
         }
     };

@@ -104,7 +104,7 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
             Ok(NetworkLink {
                 from: region_id(scenario, &link.from),
                 to: region_id(scenario, &link.to),
-                spec: links::spec(link, &mut files)?,
+                spec: links::spec(link, &mut files, &streams)?,
             })
         })
         .collect::<Result<Vec<_>, BuildError>>()?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use longhaul_core::random::Streams;
 use longhaul_core::record::InputRecord;
 use longhaul_core::units::BitRate;
 use longhaul_net::course::Steps;
@@ -65,7 +66,7 @@ impl Files {
 ///
 /// # Errors
 /// A file that cannot be read or means nothing.
-pub fn spec(link: &Link, files: &mut Files) -> Result<LinkSpec, BuildError> {
+pub fn spec(link: &Link, files: &mut Files, streams: &Streams) -> Result<LinkSpec, BuildError> {
     let mut changes = Changes::default();
     if !link.changes.is_empty() {
         let steps = Steps::new(link.changes.clone(), link.period).expect("checked when it was read");
@@ -78,6 +79,11 @@ pub fn spec(link: &Link, files: &mut Files) -> Result<LinkSpec, BuildError> {
         Rate::Deliveries { file } => {
             let trace = files.parse(file, |text| DeliveryTrace::parse(text, OPPORTUNITY_BYTES))?;
             changes.delivery = Some(Arc::new(trace));
+        }
+        Rate::Poisson(mean) => {
+            let stream = streams.stream(&format!("{}->{}", link.from, link.to), "deliveries");
+            let trace = DeliveryTrace::poisson(*mean, OPPORTUNITY_BYTES, stream);
+            changes.delivery = Some(Arc::new(trace.expect("checked when it was read")));
         }
         Rate::Recorded { file } => changes.steps = Some(Arc::new(files.parse(file, trace::rate_trace)?)),
     }

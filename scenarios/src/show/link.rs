@@ -29,6 +29,7 @@ pub fn link(link: &Link) -> String {
     let rate = match rate {
         Rate::Constant(rate) => format!("\"{rate}\""),
         Rate::Deliveries { file } => format!("Deliveries(file: {})", quoted(file)),
+        Rate::Poisson(mean) => format!("Poisson(mean: \"{mean}\")"),
         Rate::Recorded { file } => format!("Recorded(file: {})", quoted(file)),
     };
     let changes: Vec<String> = changes.iter().map(change).collect();

@@ -34,7 +34,19 @@ fn only_scenarios_about_a_doubtful_setting_give_warnings() {
         .filter(|entry| !loaded(entry).warnings.is_empty())
         .map(|entry| entry.name)
         .collect();
-    assert_eq!(doubtful, ["smoke/migration_diverges", "smoke/tiny_queue"]);
+    assert_eq!(
+        doubtful,
+        [
+            // Default buffers at 359 ms, as on the measured hosts.
+            "reference/aws_64_streams",
+            // Queues shorter than a round trip, as calibrated.
+            "reference/pantheon_china",
+            "reference/pantheon_india",
+            "reference/pantheon_mexico_wired",
+            "smoke/migration_diverges",
+            "smoke/tiny_queue"
+        ]
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Delivery opportunities: mahimahi's packet-delivery traces (Winstein, Sivaraman, Balakrishnan, NSDI 2013).
 
+use longhaul_core::random::Stream;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
 
@@ -20,6 +21,8 @@ pub struct DeliveryTrace {
 impl DeliveryTrace {
     /// Most opportunities of one trace: it bounds the memory that a file can ask for.
     pub const MOST: usize = 1 << 24;
+    /// Mean rates of [`DeliveryTrace::poisson`], in bit/s: milliseconds are too coarse for more.
+    pub const POISSON_RATES: std::ops::RangeInclusive<u64> = 10_000..=1_000_000_000;
 
     /// Reads mahimahi's format: each line is the whole millisecond of one opportunity, lines never fall, and
     /// the last one is the period. Empty lines and lines that start with `#` are skipped.
@@ -64,6 +67,33 @@ impl DeliveryTrace {
                 opportunity_bytes,
             }),
         }
+    }
+
+    /// Opportunities at the times of a Poisson process of this mean rate, in whole milliseconds as in a recorded
+    /// trace: how the calibrated emulators of Pantheon (Yan et al., USENIX ATC 2018) stand for wireless links.
+    /// The trace is a random one of 2^18 opportunities, so its own mean is off by some 0.2 %.
+    ///
+    /// `None` for a rate outside [`DeliveryTrace::POISSON_RATES`] or an opportunity of no bytes.
+    pub fn poisson(rate: BitRate, opportunity_bytes: u32, mut stream: Stream) -> Option<DeliveryTrace> {
+        let bits_per_s = rate.as_bits_per_s();
+        if opportunity_bytes == 0 || !DeliveryTrace::POISSON_RATES.contains(&bits_per_s) {
+            return None;
+        }
+        let mean_ms = f64::from(opportunity_bytes) * 8_000.0 / bits_per_s as f64;
+        let mut ms = 0.0;
+        let at_ms = (0..1 << 18).map(|_| {
+            ms += stream.exponential(mean_ms);
+            // Saturates for opportunities of a megabyte at the lowest rate.
+            ms as u32
+        });
+        let mut at_ms: Vec<u32> = at_ms.collect();
+        // The period is above zero, however short the gaps were.
+        let last = at_ms.len() - 1;
+        at_ms[last] = at_ms[last].max(1);
+        Some(DeliveryTrace {
+            at_ms,
+            opportunity_bytes,
+        })
     }
 
     /// After what time the trace starts again.

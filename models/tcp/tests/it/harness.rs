@@ -20,8 +20,6 @@ pub enum Loss {
     None,
     /// The packets with these numbers, counted from 0 over everything that the client sends.
     These(BTreeSet<u64>),
-    /// Every packet whose number is a multiple of this.
-    Every(u64),
     /// All packets from this number on.
     From(u64),
     /// Each with this probability.
@@ -40,7 +38,6 @@ impl Loss {
         match self {
             Loss::None => false,
             Loss::These(numbers) => numbers.contains(&number),
-            Loss::Every(period) => number > 0 && number.is_multiple_of(*period),
             Loss::From(first) => number >= *first,
             Loss::Independent(probability, stream) => stream.chance(*probability),
             Loss::Bursts {
