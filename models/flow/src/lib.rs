@@ -8,7 +8,7 @@
 //! | [`network`] | links, routes and connections behind one event handler |
 //! | [`limits`] | what is not modelled and therefore refused |
 //! | [`maxmin`] | max-min fair rates over any topology |
-//! | `sender` | one direction of a connection, round by round: windows, losses, recovery, timeouts |
+//! | `sender` | one direction of a connection, round by round: windows, losses, recovery, timeouts; settling in a crowd |
 //! | `control`, `bbr` | the congestion controllers: those of [`longhaul_tcp`], and BBR by rounds |
 //! | `losses` | gaps between losses instead of a draw per frame |
 //! | `pace` | progress within a round while rates change |
@@ -23,6 +23,11 @@
 //!   max-min rates of what the windows ask for.
 //! - Rounds in which nothing can happen are taken together: no loss until the drawn gap is used up, no boundary
 //!   between writes, and a window that hardly moves, or not at all because a buffer limits it.
+//!
+//! - Eight flows and more that keep one link full by themselves, without random loss, are a *crowd*: those whose window
+//!   has come near its even part *settle* at the time average over a sawtooth, and only joins and leaves are events.
+//!   Their drops are not counted meanwhile, and which of them is ahead of the others by chance is lost. Paths of
+//!   several links, and BBR, are followed round by round always.
 //!
 //! # What is not modelled
 //!

@@ -106,7 +106,7 @@ pub(crate) struct Delivery {
 pub struct FlowStats {
     /// Segments sent, retransmissions included.
     pub segments_sent: u64,
-    /// Segments sent again.
+    /// Segments sent again; none are counted while the flow has settled in a crowd.
     pub retransmits: u64,
     /// Times that the window fell because of losses or a full queue.
     pub reductions: u64,
@@ -270,8 +270,9 @@ impl Sender {
         }
         if self.last_sent != Instant::MAX {
             let idle = now.saturating_since(self.last_sent);
-            let timeouts = idle.as_ns() / self.timeout().as_ns();
-            if timeouts > 0 && self.retransmit == 0 {
+            let timeout = self.timeout();
+            if idle >= timeout && self.retransmit == 0 {
+                let timeouts = idle.as_ns() / timeout.as_ns();
                 let timeouts = u32::try_from(timeouts).unwrap_or(u32::MAX);
                 self.governor.restart_after_idle(now, self.last_sent, timeouts);
                 self.lag = Span::ZERO;
@@ -304,7 +305,10 @@ impl Sender {
             return;
         }
         let rounds = u64::from(round.rounds);
-        let duration = now.saturating_since(round.start) / rounds;
+        let mut duration = now.saturating_since(round.start);
+        if rounds > 1 {
+            duration = duration / rounds;
+        }
         let queued = duration.saturating_sub(self.line.rtt);
         self.lag = if round.full { queued } else { Span::ZERO };
         let rtt = self.line.rtt.saturating_add(self.lag);

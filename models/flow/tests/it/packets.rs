@@ -119,3 +119,47 @@ fn completion_times_are_those_packet_by_packet() {
     assert!(median <= 0.05, "median error {median}");
     assert!(high <= 0.2, "90th percentile {high}");
 }
+
+/// Sixteen flows of 15 to 45 MB that begin over 8 s, over 100 Mbit/s and 80 ms: their completion times.
+fn crowd<N: Fidelity>(controller: Controller, queue: u32) -> Vec<f64> {
+    let spec = LinkSpec {
+        queue: Queue::Fifo(QueueLimit::Packets(queue)),
+        ..PLAIN
+    };
+    let config = Config { controller, ..CUBIC };
+    let transfers: Vec<Transfer> = (0..16)
+        .map(|place| {
+            let bytes = 15_000_000 + place * 7 % 16 * 2_000_000;
+            Transfer::new(0, 1, bytes, config).at(Span::from_ms(500 * place))
+        })
+        .collect();
+    let mut lab: Lab<N> = Lab::new(5, 0, 2, &pair(0, 1, &spec));
+    lab.run(&transfers, Span::from_s(7200));
+    lab.transfers.iter().map(Transfer::seconds).collect()
+}
+
+#[test]
+#[ignore = "a minute in a debug build"]
+fn a_crowd_finishes_when_it_does_packet_by_packet() {
+    // 1.5 bandwidth-delay products of queue, and a quarter of one.
+    for (controller, queue) in [
+        (Controller::Cubic, 1_000),
+        (Controller::Cubic, 165),
+        (Controller::Reno, 1_000),
+        (Controller::Reno, 165),
+    ] {
+        let packets = crowd::<PacketNetwork>(controller, queue);
+        let flows = crowd::<FlowNetwork>(controller, queue);
+        let errors = packets
+            .iter()
+            .zip(&flows)
+            .map(|(packets, flows)| (flows / packets - 1.0).abs());
+        let median = quantile(&mut errors.collect::<Vec<f64>>(), 0.5);
+        let last = |all: &[f64]| all.iter().copied().fold(0.0, f64::max);
+        let end = last(&flows) / last(&packets) - 1.0;
+        println!("{controller:?} {queue}: last {end:+.3}, median error {median:.3}");
+        // Who of the newcomers gets past a full queue, and so far ahead, differs.
+        assert!(median <= 0.15, "{controller:?} {queue}: median error {median}");
+        assert!(end.abs() <= 0.1, "{controller:?} {queue}: end {end}");
+    }
+}

@@ -222,7 +222,7 @@ fn truth_of_ten_round_trips_and_more() {
     if let Some((median, high)) = compare(pick) {
         assert!(median <= 0.08, "median error {median}");
         // Bursty loss shared by several streams is what lies beyond a quarter: each stream has its own law here.
-        assert!(high <= 0.4, "90th percentile {high}");
+        assert!(high <= 0.35, "90th percentile {high}");
     }
 }
 
