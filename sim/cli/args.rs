@@ -144,12 +144,15 @@ pub struct ValidateArgs {
         round_trips (measured median over round trip)"
     )]
     pub filter: Option<Filter>,
-    /// Simulated runs of each configuration in which chance plays a part.
+    /// Simulated runs of each configuration.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub seeds: u32,
     /// What the measuring hosts add to each way, such as `23 us` [default: derived from the table's handshakes].
     #[arg(long, value_name = "TIME")]
     pub host_delay: Option<Span>,
+    /// What each connect, write and shutdown of the sending application takes.
+    #[arg(long, value_name = "TIME", default_value = "23 us")]
+    pub call_time: Span,
     /// What the errors must keep, such as `median=3%,p90=20%,inside=none`.
     #[arg(long, value_name = "BOUNDS")]
     #[arg(

@@ -86,6 +86,7 @@ pub fn validate(args: &ValidateArgs, colour: Colour) -> Result<Exit, Failure> {
         filter: args.filter.clone().unwrap_or_default(),
         seeds: args.seeds,
         host_delay: args.host_delay,
+        call_time: args.call_time,
         threads: args.threads.map_or_else(processors, usize::from),
         tolerances: args.tolerance.clone().unwrap_or_default(),
     };
@@ -125,7 +126,7 @@ fn emit(args: &ValidateArgs, table: &Table, name: &str) -> Result<String, Valida
         table: table.name.clone(),
         name: shown(),
     })?;
-    let (testbed, _) = testbed_of(table, args.host_delay);
+    let (testbed, _) = testbed_of(table, args.host_delay, args.call_time);
     testbed::scenario(configuration, &testbed).ok_or_else(|| ValidateError::NotModelled {
         name: shown(),
         controller: configuration.parameters.controller.name(),

@@ -211,6 +211,7 @@ impl Builder<'_> {
                 Amount::Duration(span) => bulk::Amount::Duration(span),
             },
             streams: spec.streams,
+            call_time: spec.call_time,
         });
         let sender = self.add(Protocol::BulkSender(sender), &spec.from, workload, tcp);
         let receiver = self.add(
