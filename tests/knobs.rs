@@ -83,6 +83,7 @@ const CHANGES: &[&str] = &[
     "transfers[t1].size=4.1 MB",
     "transfers[t1].at=20 ms",
     "transfers[t1].streams=3",
+    "transfers[t1].call_time=30 us",
     "transfers[t1].tcp.autotuning=false",
     "transfers[t1].tcp.controller=Cubic",
     "transfers[t1].tcp.controller=Bbr",

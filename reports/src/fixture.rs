@@ -186,6 +186,7 @@ pub(crate) fn validation() -> ValidationRecord {
         fidelity: Fidelity::Packet,
         host_delay_ns: 24_150,
         host_delay_source: HostDelaySource::Handshakes(11),
+        call_time_ns: 23_000,
         configurations: vec![modelled, unmodelled],
         groups: vec![GroupRecord {
             by: "all".to_owned(),

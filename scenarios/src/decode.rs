@@ -42,6 +42,7 @@
 //! | `migrations[].transport` | what `transport` says, field by field |
 //! | `transfers[].at` | `"0 s"` |
 //! | `transfers[].streams` | 1 |
+//! | `transfers[].call_time` | `"0 s"` |
 //! | `transfers[].tcp` | what `transport.tcp` says, field by field |
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |

@@ -369,6 +369,8 @@ pub struct Transfer {
     pub at: Span,
     /// TCP connections, 1 to 256, at most one per byte.
     pub streams: u32,
+    /// Time that each call (open, write, finish) of the sending application takes, at most 1 s.
+    pub call_time: Span,
     /// The connections.
     pub tcp: Tcp,
 }

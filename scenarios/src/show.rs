@@ -179,6 +179,7 @@ fn transfer(transfer: &Transfer) -> String {
         amount,
         at,
         streams,
+        call_time,
         tcp,
     } = transfer;
     let amount = match amount {
@@ -186,7 +187,7 @@ fn transfer(transfer: &Transfer) -> String {
         Amount::Duration(duration) => format!("duration: \"{duration}\""),
     };
     format!(
-        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", streams: {streams}, tcp: {})",
+        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", streams: {streams}, call_time: \"{call_time}\", tcp: {})",
         quoted(name),
         quoted(from),
         quoted(to),

@@ -144,7 +144,7 @@ pub struct ValidateArgs {
         round_trips (measured median over round trip)"
     )]
     pub filter: Option<Filter>,
-    /// Simulated runs of each configuration in which chance plays a part.
+    /// Simulated runs of each configuration.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub seeds: u32,
     /// What the measuring hosts add to each way, such as `23 us` [default: derived from the table's handshakes].
@@ -153,6 +153,9 @@ pub struct ValidateArgs {
     /// How the network is simulated: `packet` or `flow`.
     #[arg(long, value_name = "FIDELITY", default_value = "packet", value_parser = fidelity)]
     pub fidelity: Fidelity,
+    /// What each connect, write and shutdown of the sending application takes.
+    #[arg(long, value_name = "TIME", default_value = "23 us")]
+    pub call_time: Span,
     /// What the errors must keep, such as `median=3%,p90=20%,inside=none`.
     #[arg(long, value_name = "BOUNDS")]
     #[arg(

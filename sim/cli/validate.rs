@@ -87,6 +87,7 @@ pub fn validate(args: &ValidateArgs, colour: Colour) -> Result<Exit, Failure> {
         filter: args.filter.clone().unwrap_or_default(),
         seeds: args.seeds,
         host_delay: args.host_delay,
+        call_time: args.call_time,
         threads: args.threads.map_or_else(processors, usize::from),
         fidelity: args.fidelity,
         tolerances: args
@@ -131,7 +132,7 @@ fn emit(args: &ValidateArgs, table: &Table, name: &str) -> Result<String, Valida
         table: table.name.clone(),
         name: shown(),
     })?;
-    let (testbed, _) = testbed_of(table, args.host_delay, args.fidelity);
+    let (testbed, _) = testbed_of(table, args.host_delay, args.call_time, args.fidelity);
     testbed::scenario(configuration, &testbed).ok_or_else(|| ValidateError::NotModelled {
         name: shown(),
         controller: configuration.parameters.controller.name(),

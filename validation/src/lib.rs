@@ -40,10 +40,12 @@ use crate::tolerance::Tolerances;
 pub struct Options {
     /// Which configurations of the table.
     pub filter: Filter,
-    /// Runs of each configuration in which chance plays a part, at least 1.
+    /// Runs of each configuration, at least 1.
     pub seeds: u32,
     /// Time that the measuring hosts add to each way; `None` derives it from the table.
     pub host_delay: Option<Span>,
+    /// Time that each call of the sending application takes.
+    pub call_time: Span,
     /// Threads, at least 1. They change nothing but the time that it takes.
     pub threads: usize,
     /// How the network is simulated.
@@ -53,7 +55,12 @@ pub struct Options {
 }
 
 /// The testbed that a table was measured on, as far as the table tells, and where its host delay comes from.
-pub fn testbed_of(table: &Table, host_delay: Option<Span>, fidelity: Fidelity) -> (Testbed, HostDelaySource) {
+pub fn testbed_of(
+    table: &Table,
+    host_delay: Option<Span>,
+    call_time: Span,
+    fidelity: Fidelity,
+) -> (Testbed, HostDelaySource) {
     let (host_delay, source) = match host_delay {
         Some(given) => (given, HostDelaySource::Given),
         None => testbed::host_delay_of(table),
@@ -61,6 +68,7 @@ pub fn testbed_of(table: &Table, host_delay: Option<Span>, fidelity: Fidelity) -
     let testbed = Testbed {
         table: table.name.clone(),
         host_delay,
+        call_time,
         fidelity,
     };
     (testbed, source)
@@ -76,7 +84,8 @@ pub fn validate(
     options: &Options,
     watch: &dyn Watch,
 ) -> Result<ValidationRecord, SimulateError> {
-    let (testbed, host_delay_source) = testbed_of(table, options.host_delay, options.fidelity);
+    let (testbed, host_delay_source) =
+        testbed_of(table, options.host_delay, options.call_time, options.fidelity);
     let selected = options.filter.select(table);
     let simulated = simulate::simulate(&selected, &testbed, options.seeds, options.threads, watch)?;
     let configurations: Vec<_> = selected
@@ -97,6 +106,7 @@ pub fn validate(
         seeds: options.seeds,
         host_delay_ns: testbed.host_delay.as_ns(),
         host_delay_source,
+        call_time_ns: testbed.call_time.as_ns(),
         groups,
         verdict: tolerance::overall(&tolerances),
         tolerances,

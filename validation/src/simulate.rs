@@ -14,6 +14,11 @@ use thiserror::Error;
 use crate::table::Configuration;
 use crate::testbed::{self, Testbed};
 
+/// The tick of the measuring kernel's clock (`HZ` 250), which TCP's timers and CUBIC's curve move by.
+const TICK: Span = Span::from_ms(4);
+/// How far a run starts after the last one within the tick: the golden section of it, which spreads any number of
+/// runs evenly.
+const NEXT_PHASE: Span = Span::from_ns(2_472_136);
 /// Events between two looks at whether to end: some tens of milliseconds.
 const BATCH: u64 = 1 << 16;
 
@@ -62,6 +67,7 @@ struct Job<'a> {
     text: &'a str,
     configuration: &'a Configuration,
     seed: u64,
+    start: Span,
 }
 
 /// The completion times of every configuration, in the order of the list and of the seeds; `None` instead of
@@ -84,10 +90,11 @@ pub fn simulate(
     for (configuration, text) in configurations.iter().zip(&texts) {
         let Some(text) = text else { continue };
         let first = testbed::first_seed(configuration);
-        jobs.extend((0..runs_of(configuration, seeds)).map(|run| Job {
+        jobs.extend((0..seeds).map(|run| Job {
             text,
             configuration,
             seed: first.wrapping_add(u64::from(run)),
+            start: start_of(run),
         }));
     }
     let (all, done) = (jobs.len() as u64, AtomicU64::new(0));
@@ -103,20 +110,17 @@ pub fn simulate(
         times.collect::<Result<Vec<_>, SimulateError>>()
     })?;
     let mut times = times.into_iter();
-    let results = configurations.iter().zip(&texts).map(|(configuration, text)| {
-        let runs = runs_of(configuration, seeds) as usize;
-        text.as_ref().map(|_| times.by_ref().take(runs).collect())
+    let results = texts.iter().map(|text| {
+        text.as_ref()
+            .map(|_| times.by_ref().take(seeds as usize).collect())
     });
     Ok(results.collect())
 }
 
-/// Where nothing is random, one run says it all.
-fn runs_of(configuration: &Configuration, seeds: u32) -> u32 {
-    if configuration.parameters.is_random() {
-        seeds
-    } else {
-        1
-    }
+/// When a run starts. A measured transfer starts anywhere within the tick of its kernel's clock, so that without
+/// any loss, too, it does not always take the same time.
+fn start_of(run: u32) -> Span {
+    Span::from_ns(NEXT_PHASE.as_ns() * u64::from(run) % TICK.as_ns())
 }
 
 /// Runs one scenario to its end; `None` if the transfer did not complete.
@@ -126,7 +130,8 @@ fn run(job: &Job, watch: &dyn Watch) -> Result<Option<Span>, SimulateError> {
         text: job.text.to_owned(),
         base_dir: std::path::PathBuf::new(),
     };
-    let loaded = load(&source, &[], Some(job.seed)).map_err(|reason| SimulateError::Refused {
+    let start = format!("transfers[bulk].at={}", job.start);
+    let loaded = load(&source, &[start], Some(job.seed)).map_err(|reason| SimulateError::Refused {
         configuration: job.configuration.name.clone(),
         line: job.configuration.line,
         reason: Box::new(reason),

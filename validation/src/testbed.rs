@@ -38,6 +38,8 @@ pub struct Testbed {
     pub host_delay: Span,
     /// How the network is simulated.
     pub fidelity: Fidelity,
+    /// Time that each call of the sending application takes.
+    pub call_time: Span,
 }
 
 /// A controller's name in the scenario language; `None` if the simulator does not model it.
@@ -97,7 +99,8 @@ Scenario(
             rate: "{rate}", queue: {queue}, loss: {loss}),
         (from: "server", to: "client", delay: "{back}", rate: "{rate_back}", queue: Inside({ROOM_BACK})),
     ],
-    transfers: [(name: "bulk", from: "client", to: "server", size: "{size}", streams: {streams}, tcp: (
+    transfers: [(name: "bulk", from: "client", to: "server", size: "{size}", streams: {streams},
+        call_time: "{call_time}", tcp: (
         controller: {controller}, send_buffer: "{send_buffer}", notsent_lowat: "{send_buffer}",
         receive_buffer: "{receive_buffer}", segmentation_offload: {segmentation_offload},
     ))],
@@ -117,6 +120,7 @@ Scenario(
         rate_back = parameters.rate.max(RATE_BACK),
         size = parameters.bytes,
         streams = parameters.streams,
+        call_time = testbed.call_time,
     ))
 }
 

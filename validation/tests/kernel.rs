@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use longhaul_core::record::{Fidelity, Verdict};
+use longhaul_core::time::Span;
 use longhaul_core::validation::{HostDelaySource, ValidationRecord};
 use longhaul_validation::simulate::{SimulateError, Unwatched, Watch};
 use longhaul_validation::table::Table;
@@ -20,6 +21,7 @@ fn options(filter: &str, seeds: u32, threads: usize) -> Options {
         },
         seeds,
         host_delay: None,
+        call_time: Span::from_us(23),
         threads,
         fidelity: Fidelity::Packet,
         tolerances: Tolerances::promised(Fidelity::Packet),

@@ -167,6 +167,7 @@ fn the_scenario_of_a_configuration_reads_and_says_what_the_row_said() {
         table: "t \"x\"\n.csv".to_owned(),
         host_delay: Span::from_us(20),
         fidelity: Fidelity::Packet,
+        call_time: Span::from_us(23),
     };
     let text = testbed::scenario(&table.configurations[0], &testbed).unwrap();
     let source = longhaul_scenarios::source::Source {
@@ -259,7 +260,7 @@ proptest! {
         let text = format!("{},loss_percent,loss_model,loss_burst\n{},{loss},gemodel,{burst}\n",
             HEADER.trim_end(), cells.join(","));
         if let Ok(table) = Table::parse("t.csv", text.as_bytes()) {
-            let testbed = Testbed { table: table.name.clone(), host_delay: Span::ZERO, fidelity: Fidelity::Packet };
+            let testbed = Testbed { table: table.name.clone(), host_delay: Span::ZERO, call_time: Span::ZERO, fidelity: Fidelity::Packet };
             prop_assert!(testbed::scenario(&table.configurations[0], &testbed).is_some());
         }
     }
@@ -276,7 +277,7 @@ proptest! {
             rtt / 1000, rtt % 1000, rate / 1000, rate % 1000, jitter / 1000, jitter % 1000, loss / 1000, loss % 1000,
         );
         let table = Table::parse("t.csv", text.as_bytes()).map_err(|error| TestCaseError::fail(error.to_string()))?;
-        let testbed = Testbed { table: table.name.clone(), host_delay: Span::from_us(23), fidelity: Fidelity::Packet };
+        let testbed = Testbed { table: table.name.clone(), host_delay: Span::from_us(23), call_time: Span::from_us(23), fidelity: Fidelity::Packet };
         let source = longhaul_scenarios::source::Source {
             name: "x.ron".to_owned(),
             text: testbed::scenario(&table.configurations[0], &testbed).unwrap(),

@@ -13,6 +13,10 @@ use longhaul_core::payload::Payload;
 use longhaul_core::time::{Instant, Span};
 use serde::{Deserialize, Serialize};
 
+use crate::calls::{Call, Calls};
+
+mod calls;
+
 /// What to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SenderOptions {
@@ -22,6 +26,10 @@ pub struct SenderOptions {
     pub amount: Amount,
     /// Streams, at least one and at most one per byte.
     pub streams: u32,
+    /// Time that each call of the application takes: it opens, writes (in pieces of 128 KiB) and finishes its
+    /// streams one after another. With zero, everything that can be done at one moment is, and each stream gets
+    /// all its bytes at once.
+    pub call_time: Span,
 }
 
 /// How much to send.
@@ -92,6 +100,8 @@ pub struct Sender {
     open: BTreeSet<StreamId>,
     finished: u32,
     failed: bool,
+    /// `None` if they take no time.
+    calls: Option<Calls>,
     outputs: VecDeque<Output<SenderEvent>>,
 }
 
@@ -119,8 +129,42 @@ impl Sender {
             open: BTreeSet::new(),
             finished: 0,
             failed: false,
+            calls: (options.call_time > Span::ZERO).then(|| Calls::new(options.call_time)),
             outputs: VecDeque::new(),
         }
+    }
+
+    fn open(&mut self, stream: StreamId) {
+        match &mut self.calls {
+            Some(calls) => calls.open(stream),
+            None => self.carry_out(Call::Open(stream)),
+        }
+    }
+
+    fn write(&mut self, stream: StreamId, bytes: u64) {
+        match &mut self.calls {
+            Some(calls) => calls.write(stream, bytes),
+            None => self.carry_out(Call::Write(stream, bytes)),
+        }
+    }
+
+    fn close(&mut self, stream: StreamId) {
+        match &mut self.calls {
+            Some(calls) => calls.close(stream),
+            None => self.carry_out(Call::Close(stream)),
+        }
+    }
+
+    fn carry_out(&mut self, call: Call) {
+        let peer = self.options.peer;
+        self.outputs.push_back(match call {
+            Call::Open(stream) => Output::Open { stream, peer },
+            Call::Write(stream, bytes) => Output::Send {
+                stream,
+                payload: Payload::Synthetic(bytes),
+            },
+            Call::Close(stream) => Output::Close { stream },
+        });
     }
 
     /// Writes on a stream that is ready: its share, of which the first streams carry the remainder, or as much
@@ -135,11 +179,10 @@ impl Sender {
             Amount::Duration { ahead_bytes, .. } => ahead_bytes,
         };
         if written > 0 {
-            let payload = Payload::Synthetic(written);
-            self.outputs.push_back(Output::Send { stream, payload });
+            self.write(stream, written);
         }
         if matches!(self.options.amount, Amount::Bytes(_)) || self.time_up {
-            self.outputs.push_back(Output::Close { stream });
+            self.close(stream);
         } else {
             self.open.insert(stream);
         }
@@ -156,9 +199,9 @@ impl Sender {
     }
 
     fn close_open_streams(&mut self) {
-        let streams = std::mem::take(&mut self.open).into_iter();
-        self.outputs
-            .extend(streams.map(|stream| Output::Close { stream }));
+        for stream in std::mem::take(&mut self.open) {
+            self.close(stream);
+        }
     }
 }
 
@@ -170,15 +213,12 @@ impl Machine for Sender {
         self.watch_the_time(now);
         match input {
             Input::Command(Command::Start) => {
-                let peer = self.options.peer;
                 if let Amount::Duration { span, .. } = self.options.amount {
                     self.deadline = Some(now.saturating_add(span));
                 }
-                let opens = (0..self.options.streams).map(|stream| Output::Open {
-                    stream: StreamId(stream),
-                    peer,
-                });
-                self.outputs.extend(opens);
+                for stream in 0..self.options.streams {
+                    self.open(StreamId(stream));
+                }
             }
             Input::Opened { stream } => {
                 self.outputs
@@ -186,9 +226,11 @@ impl Machine for Sender {
                 self.begin(stream);
             }
             Input::Sent { stream, bytes } => {
+                if let Some(calls) = &mut self.calls {
+                    calls.taken(stream, bytes);
+                }
                 if self.open.contains(&stream) {
-                    let payload = Payload::Synthetic(bytes);
-                    self.outputs.push_back(Output::Send { stream, payload });
+                    self.write(stream, bytes);
                 }
             }
             Input::Closed {
@@ -207,6 +249,9 @@ impl Machine for Sender {
                 reason: CloseReason::Failed,
             } => {
                 self.open.remove(&stream);
+                if let Some(calls) = &mut self.calls {
+                    calls.forget(stream);
+                }
                 if !self.failed {
                     self.failed = true;
                     // The transfer is over: the streams that are left carry nothing more.
@@ -222,15 +267,25 @@ impl Machine for Sender {
             | Input::Received { .. }
             | Input::Datagram { .. } => {}
         }
+        if let Some(call) = self.calls.as_mut().and_then(|calls| calls.begin(now)) {
+            self.carry_out(call);
+        }
     }
 
     fn poll(&mut self) -> Output<SenderEvent> {
-        let wake = |at| Output::WakeAt {
-            at,
-            why: "the time is up",
-        };
-        let next = self.outputs.pop_front();
-        next.unwrap_or_else(|| self.deadline.map_or(Output::Idle, wake))
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        let call = self.calls.as_ref().and_then(Calls::due);
+        let wakes = [
+            (self.deadline, "the time is up"),
+            (call, "the application's next call"),
+        ];
+        let wakes = wakes.into_iter().filter_map(|(at, why)| Some((at?, why)));
+        match wakes.min_by_key(|(at, _)| *at) {
+            Some((at, why)) => Output::WakeAt { at, why },
+            None => Output::Idle,
+        }
     }
 }
 
@@ -303,6 +358,7 @@ mod tests {
             peer: PeerId(1),
             amount: Amount::Bytes(10),
             streams: 3,
+            call_time: Span::ZERO,
         });
         assert_eq!(drain(&mut sender, Input::Command(Command::Start)).len(), 3);
         let mut sent = 0;
@@ -333,6 +389,7 @@ mod tests {
                 ahead_bytes: 9_000,
             },
             streams: 2,
+            call_time: Span::ZERO,
         });
         drain(&mut sender, Input::Command(Command::Start));
         assert!(matches!(sender.poll(), Output::WakeAt { at, .. } if at == Instant::ZERO + Span::from_s(5)));
@@ -355,6 +412,47 @@ mod tests {
         let late = drain(&mut sender, Input::Opened { stream: StreamId(1) });
         assert_eq!(late.last(), Some(&Output::Close { stream: StreamId(1) }));
         assert_eq!(late.len(), 2);
+    }
+
+    #[test]
+    fn calls_that_take_time_leave_one_by_one_and_carry_the_same_bytes() {
+        let call_time = Span::from_us(20);
+        let mut sender = Sender::new(SenderOptions {
+            peer: PeerId(1),
+            amount: Amount::Bytes(300_001),
+            streams: 2,
+            call_time,
+        });
+        sender.handle(Instant::ZERO, Input::Command(Command::Start));
+        // A transport that opens at once and takes everything.
+        let (mut now, mut calls, mut sent) = (Instant::ZERO, Vec::new(), 0);
+        loop {
+            let input = match sender.poll() {
+                Output::Open { stream, .. } => Input::Opened { stream },
+                Output::Send { stream, payload } => {
+                    sent += payload.len();
+                    let bytes = payload.len();
+                    Input::Sent { stream, bytes }
+                }
+                Output::Close { stream } => Input::Closed {
+                    stream,
+                    reason: CloseReason::Finished,
+                },
+                Output::WakeAt { at, .. } => {
+                    now = at;
+                    sender.handle(now, Input::Wake);
+                    continue;
+                }
+                Output::Idle => break,
+                Output::Event(_) | Output::Datagram { .. } => continue,
+            };
+            calls.push(now);
+            sender.handle(now, input);
+        }
+        // Two opens, two pieces for each half, two closes.
+        assert_eq!((sent, calls.len()), (300_001, 8));
+        let apart = |pair: &[Instant]| pair[1].saturating_since(pair[0]) == call_time;
+        assert!(calls.windows(2).all(apart), "{calls:?}");
     }
 
     #[test]

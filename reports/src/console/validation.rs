@@ -76,7 +76,7 @@ fn head(page: &mut Page, record: &ValidationRecord) {
     page.labelled(
         "simulated",
         &format!(
-            "{simulated}, each {} times where chance plays a part, else once",
+            "{simulated}, each {} times, from various points of the kernel's clock tick",
             human::count(record.seeds.into())
         ),
     );
@@ -105,6 +105,13 @@ fn head(page: &mut Page, record: &ValidationRecord) {
     page.labelled(
         "host delay",
         &format!("{} each way: {source}", human::span(record.host_delay_ns)),
+    );
+    page.labelled(
+        "call time",
+        &format!(
+            "{} for each connect, write and shutdown of the sender",
+            human::span(record.call_time_ns)
+        ),
     );
 }
 

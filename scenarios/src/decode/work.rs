@@ -20,6 +20,8 @@ const LARGEST_MEMORY: u64 = 1 << 40;
 const LONGEST_DOWNTIME: Span = Span::from_s(2_000);
 /// QEMU's default downtime limit.
 const DEFAULT_DOWNTIME: Span = Span::from_ms(300);
+/// Longest call of an application.
+const LONGEST_CALL: Span = Span::from_s(1);
 /// Largest transfer.
 const LARGEST_TRANSFER: ByteSize = ByteSize::from_bytes(1 << 50);
 /// A guest that does not write.
@@ -253,7 +255,17 @@ pub fn transfer(cx: &mut Context, at: &At, base: Tcp) -> Option<Transfer> {
         at,
         "a transfer",
         None,
-        &["name", "from", "to", "size", "duration", "at", "streams", "tcp"],
+        &[
+            "name",
+            "from",
+            "to",
+            "size",
+            "duration",
+            "at",
+            "streams",
+            "call_time",
+            "tcp",
+        ],
     )?;
     let region = |cx: &mut Context, at: &At| reference(cx, at, "region", |names| &names.regions);
     let name = fields.required(cx, "name", value::name);
@@ -262,8 +274,12 @@ pub fn transfer(cx: &mut Context, at: &At, base: Tcp) -> Option<Transfer> {
     let amount = amount(cx, at, &fields);
     let start = fields.optional(cx, "at", Span::ZERO, value::quantity);
     let streams = fields.optional(cx, "streams", 1, transport::streams);
+    let call_time = fields.optional(cx, "call_time", Span::ZERO, |cx, at| {
+        value::quantity_within(cx, at, &Span::ZERO, &LONGEST_CALL)
+    });
     let tcp = fields.optional(cx, "tcp", base, |cx, at| tcp(cx, at, base));
-    let (name, from, to, amount, start, streams, tcp) = (name?, from?, to?, amount?, start?, streams?, tcp?);
+    let (name, from, to, amount) = (name?, from?, to?, amount?);
+    let (start, streams, call_time, tcp) = (start?, streams?, call_time?, tcp?);
     if from == to {
         return cx.refuse(&fields.get("to")?, format!("a transfer from `{from}` to itself"));
     }
@@ -282,6 +298,7 @@ pub fn transfer(cx: &mut Context, at: &At, base: Tcp) -> Option<Transfer> {
         amount,
         at: start,
         streams,
+        call_time,
         tcp,
     })
 }

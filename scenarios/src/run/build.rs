@@ -257,6 +257,7 @@ impl Builder<'_> {
                 },
             },
             streams: spec.streams,
+            call_time: spec.call_time,
         });
         let sender = self.add(Protocol::BulkSender(sender), &spec.from, workload, tcp);
         let receiver = self.add(

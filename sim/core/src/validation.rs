@@ -27,12 +27,14 @@ pub struct ValidationRecord {
     pub filter: String,
     /// How the network was simulated.
     pub fidelity: Fidelity,
-    /// Simulated runs of each configuration in which chance plays a part; all others run once.
+    /// Simulated runs of each configuration.
     pub seeds: u32,
     /// Time that the measuring hosts themselves add to each way.
     pub host_delay_ns: u64,
     /// Where that figure comes from.
     pub host_delay_source: HostDelaySource,
+    /// Time that each call of the sending application takes.
+    pub call_time_ns: u64,
     /// In the order of the table.
     pub configurations: Vec<ConfigurationRecord>,
     /// All configurations, then classes of them.
