@@ -1,6 +1,7 @@
 //! Which fidelity a scenario is simulated at, and why.
 
 use longhaul_core::record::Fidelity as Chosen;
+use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
 
 use crate::schema::{Amount, Fidelity, Link, Loss, Memory, Queue, Rate, Scenario, Vm};
@@ -28,6 +29,13 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
         for what in not_modelled(link) {
             found.push(format!("{what} on {}->{}", link.from, link.to));
         }
+    }
+    if scenario
+        .transfers
+        .iter()
+        .any(|transfer| transfer.call_time > Span::ZERO)
+    {
+        found.push("the time that a transfer's calls take".to_owned());
     }
     let tcp = scenario.transfers.iter().map(|transfer| transfer.tcp);
     let tcp = tcp.chain(

@@ -153,7 +153,7 @@ pub struct ValidateArgs {
     /// How the network is simulated: `packet` or `flow`.
     #[arg(long, value_name = "FIDELITY", default_value = "packet", value_parser = fidelity)]
     pub fidelity: Fidelity,
-    /// What each connect, write and shutdown of the sending application takes.
+    /// What each connect, write and shutdown of the sending application takes; not modelled at flow fidelity.
     #[arg(long, value_name = "TIME", default_value = "23 us")]
     pub call_time: Span,
     /// What the errors must keep, such as `median=3%,p90=20%,inside=none`.

@@ -65,6 +65,11 @@ pub fn testbed_of(
         Some(given) => (given, HostDelaySource::Given),
         None => testbed::host_delay_of(table),
     };
+    // Flow fidelity does not model the calls of applications.
+    let call_time = match fidelity {
+        Fidelity::Packet => call_time,
+        Fidelity::Flow => Span::ZERO,
+    };
     let testbed = Testbed {
         table: table.name.clone(),
         host_delay,
