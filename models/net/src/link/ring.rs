@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use longhaul_core::time::Instant;
 
 use super::service::Service;
-use super::wire::make_room;
 use crate::queue::QueueLimit;
 use crate::stats::{Count, LinkStats};
 
@@ -74,9 +73,6 @@ impl Ring {
             return None;
         }
         if must_wait {
-            if self.waiting.len() == self.waiting.capacity() {
-                make_room(&mut self.waiting);
-            }
             self.waiting.push_back(Waiting {
                 start,
                 frame_bytes,

@@ -205,7 +205,7 @@ impl<P: Frame> Wire<P> {
 
 /// Makes an eighth more room, not twice as much: the rest would lie idle on a long, fast link.
 #[cold]
-pub(super) fn make_room<T>(frames: &mut VecDeque<T>) {
+fn make_room<T>(frames: &mut VecDeque<T>) {
     frames.reserve_exact(frames.len() / 8 + 16);
 }
 
