@@ -99,8 +99,9 @@ impl Cubic {
         window.additive_increase(self.per_segment, acked);
     }
 
-    /// The same when `acked` covers several round trips. The curve is absolute in time, so one window of ACKs
-    /// takes the window to it, however long ago the last ones came.
+    /// The same when `acked` covers several round trips. After a loss the curve is absolute in time, so one window of
+    /// ACKs takes the window to it, however long ago the last ones came; before the first the window grows by a
+    /// share of itself per round trip.
     pub(super) fn grow_over_rounds(&mut self, window: &mut Window, now: Instant, acked: u32) {
         let mut acked = acked;
         if window.in_slow_start() {
@@ -110,11 +111,19 @@ impl Cubic {
             }
         }
         self.update(window.cwnd, jiffies(now), acked);
-        let before = window.cwnd;
-        window.additive_increase(self.per_segment, acked.min(before));
-        // Credit from a slower pace would take the window past the curve, which ACK by ACK stops it there.
-        let growth = (before / self.per_segment).max(1);
-        window.cwnd = window.cwnd.min(before.saturating_add(growth));
+        let mut left = acked;
+        loop {
+            let before = window.cwnd;
+            let round = left.min(before);
+            window.additive_increase(self.per_segment, round);
+            // Credit from a slower pace would take the window past the curve, which ACK by ACK stops it there.
+            let growth = (before / self.per_segment).max(1);
+            window.cwnd = window.cwnd.min(before.saturating_add(growth));
+            left -= round;
+            if self.last_max > 0 || left == 0 {
+                return;
+            }
+        }
     }
 
     /// Recomputes `per_segment` (`bictcp_update`).
