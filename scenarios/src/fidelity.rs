@@ -3,8 +3,9 @@
 use longhaul_core::record::Fidelity as Chosen;
 use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
+use longhaul_flow::limits;
 
-use crate::schema::{Amount, Fidelity, Link, Loss, Memory, Queue, Rate, Scenario, Vm};
+use crate::schema::{Amount, Fidelity, Memory, Scenario, Vm};
 
 /// Packets times hops up to which `Auto` prefers single packets: some ten seconds of one core.
 const MOST_PACKET_HOPS: u128 = 30_000_000;
@@ -26,8 +27,11 @@ pub struct Choice {
 pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     let mut found = Vec::new();
     for link in &scenario.links {
-        for what in not_modelled(link) {
-            found.push(format!("{what} on {}->{}", link.from, link.to));
+        for what in limits::not_modelled(&link.spec_without_files()) {
+            found.push(format!("{what} on {}", link.name()));
+        }
+        if link.rate.constant().is_none() {
+            found.push(format!("a recorded rate on {}", link.name()));
         }
     }
     if scenario
@@ -48,26 +52,6 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
         found.push("explicit congestion notification".to_owned());
     }
     found
-}
-
-fn not_modelled(link: &Link) -> Vec<&'static str> {
-    let has = [
-        (
-            !matches!(link.queue, Queue::Fifo(_)),
-            "a queue discipline other than drop-tail",
-        ),
-        (matches!(link.loss, Loss::TwoState { .. }), "loss in two states"),
-        (link.reorder, "reordering"),
-        (link.duplicate.as_parts() > 0, "duplication"),
-        (link.corrupt.as_parts() > 0, "corruption"),
-        (!link.changes.is_empty(), "a change over time"),
-        (!matches!(link.rate, Rate::Constant(_)), "a recorded rate"),
-        (link.background.is_some(), "background traffic"),
-    ];
-    has.into_iter()
-        .filter(|(has, _)| *has)
-        .map(|(_, what)| what)
-        .collect()
 }
 
 /// What a scenario is simulated at. One that asks for `Flow` and cannot have it was refused when it was checked.

@@ -5,27 +5,6 @@ use longhaul_tcp::{Config, Controller, RoundController, SlowStartRound};
 
 use crate::bbr::Bbr;
 
-/// Which controller a connection has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Control {
-    /// RFC 5681, the code of the packet level.
-    Reno,
-    /// RFC 9438 with HyStart, the code of the packet level.
-    Cubic,
-    /// BBR version 1, by rounds.
-    Bbr,
-}
-
-impl From<Controller> for Control {
-    fn from(controller: Controller) -> Control {
-        match controller {
-            Controller::Reno => Control::Reno,
-            Controller::Cubic => Control::Cubic,
-            Controller::Bbr => Control::Bbr,
-        }
-    }
-}
-
 /// A controller at work.
 #[derive(Clone, Debug)]
 pub(crate) enum Governor {
@@ -52,20 +31,13 @@ pub(crate) struct RoundResult {
 }
 
 impl Governor {
-    pub(crate) fn new(control: Control, config: &Config, now: Instant, rtt: Span) -> Governor {
-        let controller = match control {
-            Control::Bbr => {
-                let bbr = Bbr::new(config.initial_window_segments, now, rtt);
-                return Governor::Bbr(Box::new(bbr));
-            }
-            Control::Reno => Controller::Reno,
-            Control::Cubic => Controller::Cubic,
-        };
-        let config = Config {
-            controller,
-            ..*config
-        };
-        let mut controller = RoundController::new(&config, now);
+    /// Reno and CUBIC are the code of the packet level, BBR goes by rounds.
+    pub(crate) fn new(config: &Config, now: Instant, rtt: Span) -> Governor {
+        if config.controller == Controller::Bbr {
+            let bbr = Bbr::new(config.initial_window_segments, now, rtt);
+            return Governor::Bbr(Box::new(bbr));
+        }
+        let mut controller = RoundController::new(config, now);
         controller.on_rtt(rtt);
         Governor::Window(controller)
     }

@@ -47,5 +47,4 @@ pub mod network;
 mod pace;
 mod sender;
 
-pub use control::Control;
 pub use sender::FlowStats;

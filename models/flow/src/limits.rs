@@ -3,7 +3,6 @@
 use longhaul_net::link::{LinkSpec, Queue};
 use longhaul_net::loss::Loss;
 use longhaul_net::network::NetworkError;
-use longhaul_tcp::Config;
 use thiserror::Error;
 
 /// Why a network cannot be simulated at flow fidelity.
@@ -41,14 +40,5 @@ pub fn not_modelled(spec: &LinkSpec) -> Vec<&'static str> {
     has.into_iter()
         .filter(|(has, _)| *has)
         .map(|(_, what)| what)
-        .collect()
-}
-
-/// What a connection has that is not modelled.
-pub fn not_modelled_of_connection(config: &Config) -> Vec<&'static str> {
-    config
-        .ecn
-        .then_some("explicit congestion notification")
-        .into_iter()
         .collect()
 }

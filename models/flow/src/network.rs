@@ -19,9 +19,9 @@ use longhaul_core::random::Streams;
 use longhaul_core::schedule::EntityId;
 use longhaul_core::time::Instant;
 use longhaul_net::link::LinkError;
-use longhaul_net::network::{NetworkError, NetworkLink};
+use longhaul_net::network::{NetworkError, NetworkLink, Topology};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
-use longhaul_net::routing::{Edge, Graph, LinkId};
+use longhaul_net::routing::{Graph, LinkId};
 
 use crate::limits::{FlowError, not_modelled};
 use crate::maxmin::{Share, Solver};
@@ -60,11 +60,8 @@ enum Slot {
 /// Links, routes and connections.
 #[derive(Clone, Debug)]
 pub struct Network {
-    first_entity: u32,
     streams: Streams,
-    graph: Graph,
-    names: Vec<String>,
-    by_name: BTreeMap<String, LinkId>,
+    topology: Topology,
     links: Vec<Carrier>,
     paths: Vec<Path>,
     by_ends: BTreeMap<(u32, u32), u32>,
@@ -90,24 +87,24 @@ impl Network {
         regions: &[String],
         links: &[NetworkLink],
     ) -> Result<Network, FlowError> {
-        let edge = |link: &NetworkLink| Edge {
-            from: link.from,
-            to: link.to,
-            latency: link.spec.delay,
-        };
-        let edges: Vec<Edge> = links.iter().map(edge).collect();
-        let graph = Graph::new(regions, &edges).map_err(NetworkError::from)?;
-        let room = EntityId::LIMIT.saturating_sub(first_entity);
-        if links.len() > room as usize {
-            return Err(NetworkError::TooManyLinks.into());
+        let topology = Topology::new(first_entity, regions, links)?;
+        let mut carriers = Vec::with_capacity(links.len());
+        for (link, name) in links.iter().zip(topology.names()) {
+            let what = not_modelled(&link.spec);
+            if !what.is_empty() {
+                let link = name.clone();
+                return Err(FlowError::NotModelled { link, what });
+            }
+            if let Err(error) = check(link) {
+                let name = name.clone();
+                return Err(NetworkError::Link { name, error }.into());
+            }
+            carriers.push(Carrier::new(link.spec.clone()));
         }
-        let mut network = Network {
-            first_entity,
+        Ok(Network {
             streams: *streams,
-            graph,
-            names: Vec::with_capacity(links.len()),
-            by_name: BTreeMap::new(),
-            links: Vec::with_capacity(links.len()),
+            topology,
+            links: carriers,
             paths: Vec::new(),
             by_ends: BTreeMap::new(),
             slots: Vec::new(),
@@ -116,27 +113,7 @@ impl Network {
             solver: Solver::default(),
             shares: Vec::new(),
             notices: VecDeque::new(),
-        };
-        for (id, link) in (0..).map(LinkId).zip(links) {
-            let name = format!(
-                "{}->{}",
-                network.graph.name(link.from),
-                network.graph.name(link.to)
-            );
-            if network.by_name.insert(name.clone(), id).is_some() {
-                return Err(NetworkError::ParallelLinks(name).into());
-            }
-            let what = not_modelled(&link.spec);
-            if !what.is_empty() {
-                return Err(FlowError::NotModelled { link: name, what });
-            }
-            if let Err(error) = check(link) {
-                return Err(NetworkError::Link { name, error }.into());
-            }
-            network.links.push(Carrier::new(link.spec.clone()));
-            network.names.push(name);
-        }
-        Ok(network)
+        })
     }
 
     /// The next notice, in the order in which things happened.
@@ -146,17 +123,12 @@ impl Network {
 
     /// Regions and routes.
     pub fn graph(&self) -> &Graph {
-        &self.graph
-    }
-
-    /// The names of the links, `from->to`, in the order of the list.
-    pub fn link_names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
+        self.topology.graph()
     }
 
     /// The link of this name, `from->to`.
     pub fn link_named(&self, name: &str) -> Option<LinkId> {
-        self.by_name.get(name).copied()
+        self.topology.link_named(name)
     }
 
     /// Number of connections opened so far, closed ones included.
@@ -217,7 +189,7 @@ impl Network {
                 half.check();
             }
         }
-        for (link, name) in self.links.iter().zip(&self.names) {
+        for (link, name) in self.links.iter().zip(self.topology.names()) {
             let used: f64 = link
                 .flows
                 .iter()
@@ -252,8 +224,7 @@ impl Network {
     }
 
     fn entity(&self, flow: Flow) -> EntityId {
-        // Both terms are below 2^24: `open` refuses more.
-        EntityId::new(self.first_entity + self.links.len() as u32 + flow.0)
+        self.topology.side(flow.0)
     }
 
     fn notify(&mut self, flow: Flow, what: What) {

@@ -11,9 +11,10 @@
 //! received in order are taken out of the pipe into which the sender's application had put them.
 
 mod error;
+mod topology;
 mod traffic;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use longhaul_core::random::Streams;
 use longhaul_core::schedule::EntityId;
@@ -21,13 +22,14 @@ use longhaul_core::time::Instant;
 use longhaul_tcp::{Header, SackBlocks, Segment, Stats};
 
 pub use crate::network::error::{NetworkError, OpenError, WriteError};
+pub use crate::network::topology::Topology;
 
 use crate::endpoint::Endpoint;
 use crate::frame::Frame;
 use crate::itinerary::{Hop, Itineraries};
 use crate::link::{Link, LinkSpec};
 use crate::notice::{ConnectionId, Notice, Side, What};
-use crate::routing::{Edge, Graph, LinkId, RegionId};
+use crate::routing::{Graph, LinkId, RegionId};
 use crate::stats::Count;
 
 /// A directed link between two regions. Its name is `from->to`.
@@ -176,10 +178,7 @@ enum Slot {
 /// Links, routes and connections.
 #[derive(Clone, Debug)]
 pub struct Network {
-    first_entity: u32,
-    graph: Graph,
-    names: Vec<String>,
-    by_name: BTreeMap<String, LinkId>,
+    topology: Topology,
     links: Vec<Link<Packet>>,
     itineraries: Itineraries,
     /// By flow.
@@ -200,44 +199,25 @@ impl Network {
         regions: &[String],
         links: &[NetworkLink],
     ) -> Result<Network, NetworkError> {
-        let edge = |link: &NetworkLink| Edge {
-            from: link.from,
-            to: link.to,
-            latency: link.spec.delay,
-        };
-        let edges: Vec<Edge> = links.iter().map(edge).collect();
-        let graph = Graph::new(regions, &edges)?;
-        let room = EntityId::LIMIT.saturating_sub(first_entity);
-        if links.len() > room as usize {
-            return Err(NetworkError::TooManyLinks);
+        let topology = Topology::new(first_entity, regions, links)?;
+        let mut built = Vec::with_capacity(links.len());
+        for (link, name) in links.iter().zip(topology.names()) {
+            match Link::new(&link.spec, name, streams) {
+                Ok(link) => built.push(link),
+                Err(error) => {
+                    let name = name.clone();
+                    return Err(NetworkError::Link { name, error });
+                }
+            }
         }
-        let mut network = Network {
-            first_entity,
-            graph,
-            names: Vec::with_capacity(links.len()),
-            by_name: BTreeMap::new(),
-            links: Vec::with_capacity(links.len()),
+        Ok(Network {
+            topology,
+            links: built,
             itineraries: Itineraries::default(),
             slots: Vec::new(),
             notices: VecDeque::new(),
             discarded: Count::default(),
-        };
-        for (id, link) in (0..).map(LinkId).zip(links) {
-            let name = format!(
-                "{}->{}",
-                network.graph.name(link.from),
-                network.graph.name(link.to)
-            );
-            if network.by_name.insert(name.clone(), id).is_some() {
-                return Err(NetworkError::ParallelLinks(name));
-            }
-            match Link::new(&link.spec, &name, streams) {
-                Ok(link) => network.links.push(link),
-                Err(error) => return Err(NetworkError::Link { name, error }),
-            }
-            network.names.push(name);
-        }
-        Ok(network)
+        })
     }
 
     /// The next notice, in the order in which things happened.
@@ -247,12 +227,12 @@ impl Network {
 
     /// Regions and routes.
     pub fn graph(&self) -> &Graph {
-        &self.graph
+        self.topology.graph()
     }
 
     /// The links, each with its name `from->to`, in the order of the list.
     pub fn links(&self) -> impl Iterator<Item = (&str, &Link<Packet>)> {
-        self.names.iter().map(String::as_str).zip(&self.links)
+        self.topology.names().iter().map(String::as_str).zip(&self.links)
     }
 
     /// A link.
@@ -265,7 +245,7 @@ impl Network {
 
     /// The link of this name, `from->to`.
     pub fn link_named(&self, name: &str) -> Option<LinkId> {
-        self.by_name.get(name).copied()
+        self.topology.link_named(name)
     }
 
     /// Brings the background traffic of every link up to `now`: before reading the books of links that nobody has
@@ -341,7 +321,6 @@ impl Network {
     }
 
     fn entity(&self, flow: Flow) -> EntityId {
-        // Both terms are below 2^24: `open` refuses more.
-        EntityId::new(self.first_entity + self.links.len() as u32 + flow.0)
+        self.topology.side(flow.0)
     }
 }

@@ -67,38 +67,50 @@ impl Files {
 /// # Errors
 /// A file that cannot be read or means nothing.
 pub fn spec(link: &Link, files: &mut Files, streams: &Streams) -> Result<LinkSpec, BuildError> {
-    let mut changes = Changes::default();
-    if !link.changes.is_empty() {
-        let steps = Steps::new(link.changes.clone(), link.period).expect("checked when it was read");
-        changes.steps = Some(Arc::new(steps));
-    }
-    // A trace takes the place of a rate.
-    let mut rate = BitRate::from_bits_per_s(0);
+    let mut spec = link.spec_without_files();
     match &link.rate {
-        Rate::Constant(constant) => rate = *constant,
+        Rate::Constant(_) => {}
         Rate::Deliveries { file } => {
             let trace = files.parse(file, |text| DeliveryTrace::parse(text, OPPORTUNITY_BYTES))?;
-            changes.delivery = Some(Arc::new(trace));
+            spec.changes.delivery = Some(Arc::new(trace));
         }
         Rate::Poisson(mean) => {
-            let stream = streams.stream(&format!("{}->{}", link.from, link.to), "deliveries");
+            let stream = streams.stream(&link.name(), "deliveries");
             let trace = DeliveryTrace::poisson(*mean, OPPORTUNITY_BYTES, stream);
-            changes.delivery = Some(Arc::new(trace.expect("checked when it was read")));
+            spec.changes.delivery = Some(Arc::new(trace.expect("checked when it was read")));
         }
-        Rate::Recorded { file } => changes.steps = Some(Arc::new(files.parse(file, trace::rate_trace)?)),
+        Rate::Recorded { file } => {
+            spec.changes.steps = Some(Arc::new(files.parse(file, trace::rate_trace)?));
+        }
     }
-    Ok(LinkSpec {
-        rate,
-        delay: link.delay,
-        queue: link.queue.clone(),
-        loss: link.loss,
-        jitter: jitter(&link.jitter, files)?,
-        reorder: link.reorder,
-        duplicate: link.duplicate,
-        corrupt: link.corrupt,
-        changes,
-        background: link.background,
-    })
+    spec.jitter = jitter(&link.jitter, files)?;
+    Ok(spec)
+}
+
+impl Link {
+    /// What the network has to know of it, without what stands in files or is drawn: rates over time and jitter.
+    pub(crate) fn spec_without_files(&self) -> LinkSpec {
+        let steps = (!self.changes.is_empty()).then(|| {
+            let steps = Steps::new(self.changes.clone(), self.period).expect("checked when it was read");
+            Arc::new(steps)
+        });
+        LinkSpec {
+            // A trace takes the place of a rate.
+            rate: self.rate.constant().unwrap_or(BitRate::from_bits_per_s(0)),
+            delay: self.delay,
+            queue: self.queue.clone(),
+            loss: self.loss,
+            jitter: jitter::Jitter::None,
+            reorder: self.reorder,
+            duplicate: self.duplicate,
+            corrupt: self.corrupt,
+            changes: Changes {
+                steps,
+                delivery: None,
+            },
+            background: self.background,
+        }
+    }
 }
 
 fn jitter(law: &Jitter, files: &mut Files) -> Result<jitter::Jitter, BuildError> {

@@ -6,13 +6,13 @@ use longhaul_core::schedule::{EntityId, Schedule};
 use longhaul_core::time::{Instant, Span};
 use longhaul_net::network::{OpenError, WriteError};
 use longhaul_net::notice::{ConnectionId, Side, What};
-use longhaul_net::routing::{RegionId, RouteError};
-use longhaul_tcp::Config;
+use longhaul_net::routing::{LinkId, RegionId, RouteError};
+use longhaul_tcp::{Config, Controller};
 
 use super::half::{Half, Item};
 use super::link::{Path, mean_jitter, mean_loss};
 use super::{Flow, Network, Slot};
-use crate::control::{Control, Governor};
+use crate::control::Governor;
 use crate::losses::Losses;
 use crate::pace::seconds;
 use crate::sender::{Conditions, Line, Progress, Sawtooth, Sender};
@@ -43,39 +43,15 @@ impl Network {
         to: RegionId,
         config: Config,
     ) -> Result<ConnectionId, OpenError> {
-        self.open_with(schedule, from, to, config, config.controller.into())
-    }
-
-    /// The same with a controller that [`Config`] may not know.
-    ///
-    /// # Errors
-    /// [`OpenError`]; nothing has changed then.
-    ///
-    /// # Panics
-    /// If one of the regions is not of this network.
-    pub fn open_with<S: Schedule>(
-        &mut self,
-        schedule: &mut S,
-        from: RegionId,
-        to: RegionId,
-        config: Config,
-        control: Control,
-    ) -> Result<ConnectionId, OpenError> {
         config.check()?;
-        if from == to {
-            return Err(OpenError::SameRegion(self.graph.name(from).to_owned()));
-        }
-        let used = self.first_entity as usize + self.links.len() + self.slots.len();
-        if used + 2 > EntityId::LIMIT as usize {
-            return Err(OpenError::TooManyConnections);
-        }
+        self.topology.admit(from, to, self.slots.len())?;
         let there = self.path(from, to)?;
         let back = self.path(to, from)?;
         let now = schedule.now();
         // Below 2^24, as just checked.
         let id = ConnectionId((self.slots.len() / 2) as u32);
         for (path, back) in [(there, back), (back, there)] {
-            let half = self.half(path, back, &config, control, now);
+            let half = self.half(path, back, &config, now);
             self.slots.push(Slot::Open(Box::new(half)));
         }
         self.shake_hands(schedule, Flow::new(id, Side::Opener), there, back);
@@ -87,7 +63,7 @@ impl Network {
         if let Some(&known) = self.by_ends.get(&(from.0, to.0)) {
             return Ok(known);
         }
-        let route = self.graph.route(from, to)?;
+        let route = self.topology.graph().route(from, to)?;
         let links: Box<[u32]> = route.links.iter().map(|link| link.0).collect();
         let spec = |link: &u32| &self.links[*link as usize].spec;
         let delay = links.iter().map(spec).fold(Span::ZERO, |sum, spec| {
@@ -110,7 +86,7 @@ impl Network {
         Ok(id)
     }
 
-    fn half(&mut self, path: u32, back: u32, config: &Config, control: Control, now: Instant) -> Half {
+    fn half(&mut self, path: u32, back: u32, config: &Config, now: Instant) -> Half {
         let place = self.paths[path as usize].opened;
         self.paths[path as usize].opened += 1;
         let this = &self.paths[path as usize];
@@ -133,15 +109,18 @@ impl Network {
         let laws = this.links.iter().map(|link| self.links[*link as usize].spec.loss);
         let (first, last) = (this.links[0], this.links[this.links.len() - 1]);
         let losses = Losses::new(laws, || {
-            let (first, last) = (&self.names[first as usize], &self.names[last as usize]);
+            let (first, last) = (
+                self.topology.name(LinkId(first)),
+                self.topology.name(LinkId(last)),
+            );
             self.streams
                 .stream(&format!("{first} .. {last} flow {place}"), "loss")
         });
-        let governor = Governor::new(control, config, now, line.rtt);
-        let sawtooth = match control {
-            Control::Reno => Some(Sawtooth::Reno),
-            Control::Cubic => Some(Sawtooth::Cubic),
-            Control::Bbr => None,
+        let governor = Governor::new(config, now, line.rtt);
+        let sawtooth = match config.controller {
+            Controller::Reno => Some(Sawtooth::Reno),
+            Controller::Cubic => Some(Sawtooth::Cubic),
+            Controller::Bbr => None,
         };
         let alone = Conditions {
             share: slowest.capacity,
@@ -268,8 +247,7 @@ impl Network {
             self.step(schedule, group);
             return;
         }
-        let first = self.first_entity + self.links.len() as u32;
-        let flow = target.index().checked_sub(first);
+        let flow = target.index().checked_sub(self.topology.side(0).index());
         let flow = Flow(flow.expect("an event for an entity before the connections"));
         let now = schedule.now();
         let Some(half) = self.half_mut(flow) else { return };

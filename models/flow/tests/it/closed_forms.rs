@@ -2,10 +2,9 @@
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, Probability};
-use longhaul_flow::Control;
 use longhaul_net::link::{LinkSpec, Queue, QueueLimit};
 use longhaul_net::loss::Loss;
-use longhaul_tcp::Config;
+use longhaul_tcp::{Config, Controller};
 
 use crate::lab::{CUBIC, FlowLab, FlowNetwork, PLAIN, RENO, Transfer, pair, single};
 
@@ -43,18 +42,16 @@ fn slow_start_doubles_from_ten_segments_every_round_trip() {
 #[test]
 fn a_long_transfer_fills_the_link() {
     let bytes = 500_000_000;
-    for control in [Control::Reno, Control::Cubic, Control::Bbr] {
+    for controller in [Controller::Reno, Controller::Cubic, Controller::Bbr] {
         let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, &PLAIN));
-        let transfer = Transfer {
-            control: Some(control),
-            ..Transfer::new(0, 1, bytes, RENO)
-        };
+        let config = Config { controller, ..RENO };
+        let transfer = Transfer::new(0, 1, bytes, config);
         lab.run(&[transfer], Span::from_s(1_000));
         let serialised = bytes as f64 / 1448.0 * FRAME_S;
         let ratio = lab.transfers[0].seconds() / serialised;
         // BBR gives up 2 % of the time to find the smallest RTT, and does not fill the link in every round.
-        let most = if control == Control::Bbr { 1.09 } else { 1.04 };
-        assert!((1.0..most).contains(&ratio), "{control:?}: {ratio}");
+        let most = if controller == Controller::Bbr { 1.09 } else { 1.04 };
+        assert!((1.0..most).contains(&ratio), "{controller:?}: {ratio}");
     }
 }
 
@@ -102,10 +99,11 @@ fn bbr_minds_random_loss_of_a_tenth_little() {
         ..PLAIN
     };
     let mut lab = FlowLab::new(1, 0, 2, &pair(0, 1, &spec));
-    let transfer = Transfer {
-        control: Some(Control::Bbr),
-        ..Transfer::new(0, 1, 100_000_000, RENO)
+    let config = Config {
+        controller: Controller::Bbr,
+        ..RENO
     };
+    let transfer = Transfer::new(0, 1, 100_000_000, config);
     lab.run(&[transfer], Span::from_s(1_000));
     // A tenth is lost of the probes that find the bandwidth, and of what is paced by it; Reno would take minutes.
     let ratio = lab.transfers[0].seconds() / (100e6 / 1448.0 * FRAME_S / 0.81);

@@ -6,7 +6,6 @@ use longhaul_core::schedule::{Class, EntityId, Schedule};
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
 use longhaul_engine::{Budget, Engine, Event, World};
-use longhaul_flow::Control;
 use longhaul_net::jitter::Jitter;
 use longhaul_net::link::{LinkSpec, Queue, QueueLimit};
 use longhaul_net::loss::Loss;
@@ -56,15 +55,14 @@ pub trait Fidelity: Sized {
 }
 
 macro_rules! fidelity {
-    ($network:ty, $open:expr) => {
+    ($network:ty) => {
         impl Fidelity for $network {
             fn new(streams: &Streams, regions: &[String], links: &[NetworkLink]) -> Self {
                 <$network>::new(FIRST, streams, regions, links).expect("a valid network")
             }
             fn open(&mut self, engine: &mut Engine, transfer: &Transfer) -> ConnectionId {
                 let (from, to) = (RegionId(transfer.from), RegionId(transfer.to));
-                let open: fn(&mut $network, &mut Engine, RegionId, RegionId, &Transfer) -> _ = $open;
-                open(self, engine, from, to, transfer).expect("a route")
+                <$network>::open(self, engine, from, to, transfer.config).expect("a route")
             }
             fn write(&mut self, engine: &mut Engine, connection: ConnectionId, side: Side, bytes: u64) {
                 <$network>::write(self, engine, connection, side, Payload::Synthetic(bytes)).expect("open");
@@ -85,17 +83,8 @@ macro_rules! fidelity {
     };
 }
 
-fidelity!(FlowNetwork, |network, engine, from, to, transfer| {
-    let control = transfer.control.unwrap_or(transfer.config.controller.into());
-    network.open_with(engine, from, to, transfer.config, control)
-});
-fidelity!(PacketNetwork, |network, engine, from, to, transfer| {
-    assert!(
-        transfer.control.is_none(),
-        "not a controller of the packet network"
-    );
-    network.open(engine, from, to, transfer.config)
-});
+fidelity!(FlowNetwork);
+fidelity!(PacketNetwork);
 
 /// A transfer and what became of it.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -105,8 +94,6 @@ pub struct Transfer {
     pub bytes: u64,
     pub start: Instant,
     pub config: Config,
-    /// Another controller than the configuration's; the packet network has none.
-    pub control: Option<Control>,
     pub opened: Option<Instant>,
     pub received: u64,
     /// When the receiver had read everything.
@@ -124,7 +111,6 @@ impl Transfer {
             bytes,
             start: Instant::ZERO,
             config,
-            control: None,
             opened: None,
             received: 0,
             read: None,

@@ -11,7 +11,6 @@ use std::path::PathBuf;
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, Probability};
-use longhaul_flow::Control;
 use longhaul_net::link::{LinkSpec, QueueLimit};
 use longhaul_net::loss::Loss;
 use longhaul_tcp::{Config, Controller};
@@ -33,7 +32,7 @@ struct Case {
     loss_permyriad: u64,
     loss_model: String,
     jitter: Span,
-    control: Control,
+    controller: Controller,
     streams: u64,
     bytes: u64,
     limit: u32,
@@ -79,10 +78,10 @@ fn read_cases() -> Option<Vec<Case>> {
             loss_permyriad: (number("loss_percent") * 100.0).round() as u64,
             loss_model: row["loss_model"].to_owned(),
             jitter: Span::from_us((number("jitter_ms") * 1e3) as u64),
-            control: match row["controller"] {
-                "reno" => Control::Reno,
-                "cubic" => Control::Cubic,
-                "bbr" => Control::Bbr,
+            controller: match row["controller"] {
+                "reno" => Controller::Reno,
+                "cubic" => Controller::Cubic,
+                "bbr" => Controller::Bbr,
                 other => panic!("controller {other}"),
             },
             streams: number("streams") as u64,
@@ -125,20 +124,13 @@ impl Case {
             (256 << 20, 128 << 20)
         };
         let config = Config {
-            controller: if self.control == Control::Reno {
-                Controller::Reno
-            } else {
-                Controller::Cubic
-            },
+            controller: self.controller,
             send_buffer,
             receive_buffer,
             segmentation_offload: true,
             ..CUBIC
         };
-        let transfer = Transfer {
-            control: Some(self.control),
-            ..Transfer::new(0, 1, self.bytes / self.streams, config)
-        };
+        let transfer = Transfer::new(0, 1, self.bytes / self.streams, config);
         let mut lab = FlowLab::new(7, seed, 2, &pair(0, 1, &self.link()));
         lab.run(
             &vec![transfer; usize::try_from(self.streams).expect("few")],
@@ -175,7 +167,7 @@ fn compare(pick: impl Fn(&Case) -> bool) -> Option<(f64, f64)> {
                 case.loss_permyriad as f64 / 100.0,
                 case.loss_model,
                 case.jitter.as_ns() / 1000,
-                case.control,
+                case.controller,
                 case.streams,
                 case.bytes,
                 case.limit,
@@ -195,8 +187,8 @@ fn compare(pick: impl Fn(&Case) -> bool) -> Option<(f64, f64)> {
         let streams = if case.streams > 1 { "several" } else { "one" };
         for class in [
             "all".to_owned(),
-            format!("{:?}", case.control),
-            format!("{:?}, {loss}", case.control),
+            format!("{:?}", case.controller),
+            format!("{:?}, {loss}", case.controller),
             format!("{loss}, {streams}"),
         ] {
             classes.entry(class).or_default().push(error.abs());

@@ -51,15 +51,9 @@ impl Network {
         class: u8,
     ) -> Result<ConnectionId, OpenError> {
         config.check()?;
-        if from == to {
-            return Err(OpenError::SameRegion(self.graph.name(from).to_owned()));
-        }
-        let used = self.first_entity as usize + self.links.len() + self.slots.len();
-        if used + 2 > EntityId::LIMIT as usize {
-            return Err(OpenError::TooManyConnections);
-        }
-        let there = self.itineraries.start(&self.graph, from, to)?;
-        let back = self.itineraries.start(&self.graph, to, from)?;
+        self.topology.admit(from, to, self.slots.len())?;
+        let there = self.itineraries.start(self.topology.graph(), from, to)?;
+        let back = self.itineraries.start(self.topology.graph(), to, from)?;
         // Below 2^24, as just checked.
         let id = ConnectionId((self.slots.len() / 2) as u32);
         let opener = Connection::connect(config, schedule.now());
@@ -137,7 +131,7 @@ impl Network {
     /// # Panics
     /// If the target is no entity of this network.
     pub fn handle<S: Schedule>(&mut self, schedule: &mut S, target: EntityId, _token: u32) {
-        let index = target.index().checked_sub(self.first_entity);
+        let index = target.index().checked_sub(self.topology.first_entity());
         let index = index.expect("an event for an entity before the network's") as usize;
         match index.checked_sub(self.links.len()) {
             None => self.arrival(schedule, index),
@@ -152,12 +146,18 @@ impl Network {
         let mut packet = link.pop_arrival(schedule.now());
         // Before the packet goes on: what it causes may be offered to this very link.
         if let Some(next) = link.next_event() {
-            schedule_arrival(schedule, self.first_entity, index, next);
+            schedule_arrival(schedule, self.topology.first_entity(), index, next);
         }
         let Some(packet) = &mut packet else { return };
         packet.hop = packet.hop.next();
         if let Some(next) = self.itineraries.link(packet.hop) {
-            let _ = transmit(schedule, self.first_entity, &mut self.links, next, *packet);
+            let _ = transmit(
+                schedule,
+                self.topology.first_entity(),
+                &mut self.links,
+                next,
+                *packet,
+            );
             return;
         }
         if packet.damaged {
@@ -230,7 +230,13 @@ impl Network {
                 segment,
                 damaged: false,
             };
-            let offer = transmit(schedule, self.first_entity, &mut self.links, first_link, packet);
+            let offer = transmit(
+                schedule,
+                self.topology.first_entity(),
+                &mut self.links,
+                first_link,
+                packet,
+            );
             if endpoint.own_device {
                 match offer {
                     Offer::DroppedFull => endpoint.tcp.on_local_drop(now),
