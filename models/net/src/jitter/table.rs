@@ -106,22 +106,19 @@ impl Table {
     /// [`TableError`], with the line.
     pub fn parse(text: &str) -> Result<Table, TableError> {
         let mut entries = Vec::new();
-        for (line, content) in (1..).zip(text.lines()) {
-            let content = content.split('#').next().unwrap_or_default();
-            for word in content.split_whitespace() {
-                let Ok(entry) = word.parse() else {
-                    return Err(TableError::Malformed {
-                        line,
-                        expected: "a whole number from -32768 to 32767",
-                        found: shortened(word),
-                    });
-                };
-                if entries.len() == Table::MOST_ENTRIES {
-                    let most = Table::MOST_ENTRIES;
-                    return Err(TableError::TooLong { line, most });
-                }
-                entries.push(entry);
+        for (line, word) in words(text) {
+            let Ok(entry) = word.parse() else {
+                return Err(TableError::Malformed {
+                    line,
+                    expected: "a whole number from -32768 to 32767",
+                    found: shortened(word),
+                });
+            };
+            if entries.len() == Table::MOST_ENTRIES {
+                let most = Table::MOST_ENTRIES;
+                return Err(TableError::TooLong { line, most });
             }
+            entries.push(entry);
         }
         if entries.len() < 2 {
             return Err(TableError::TooFew(entries.len()));
@@ -151,24 +148,21 @@ impl Measured {
     /// [`TableError`], with the line.
     pub fn parse(text: &str) -> Result<Measured, TableError> {
         let mut samples: Vec<f64> = Vec::new();
-        for (line, content) in (1..).zip(text.lines()) {
-            let content = content.split('#').next().unwrap_or_default();
-            for word in content.split_whitespace() {
-                // A day: beyond it a delay is a mistake, and sums stay exact.
-                let value = word.parse().ok().filter(|ms| (0.0..=86_400_000.0).contains(ms));
-                let Some(value) = value else {
-                    return Err(TableError::Malformed {
-                        line,
-                        expected: "milliseconds from 0 to 86400000",
-                        found: shortened(word),
-                    });
-                };
-                if samples.len() == Table::MOST_SAMPLES {
-                    let most = Table::MOST_SAMPLES;
-                    return Err(TableError::TooLong { line, most });
-                }
-                samples.push(value);
+        for (line, word) in words(text) {
+            // A day: beyond it a delay is a mistake, and sums stay exact.
+            let value = word.parse().ok().filter(|ms| (0.0..=86_400_000.0).contains(ms));
+            let Some(value) = value else {
+                return Err(TableError::Malformed {
+                    line,
+                    expected: "milliseconds from 0 to 86400000",
+                    found: shortened(word),
+                });
+            };
+            if samples.len() == Table::MOST_SAMPLES {
+                let most = Table::MOST_SAMPLES;
+                return Err(TableError::TooLong { line, most });
             }
+            samples.push(value);
         }
         if samples.len() < 2 {
             return Err(TableError::TooFew(samples.len()));
@@ -197,6 +191,14 @@ impl Measured {
             },
         })
     }
+}
+
+/// The words of a text with their lines, counted from 1; `#` begins a comment up to the end of the line.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..).zip(text.lines()).flat_map(|(line, content)| {
+        let content = content.split('#').next().unwrap_or_default();
+        content.split_whitespace().map(move |word| (line, word))
+    })
 }
 
 /// The quantile at `i` of [`ENTRIES`] of the scaled Pareto law, cut to 16 bits.

@@ -87,15 +87,23 @@ impl Cubic {
         scale(cwnd, BETA, BETA_UNIT).max(2)
     }
 
-    pub(super) fn grow(&mut self, window: &mut Window, now: Instant, acked: u32) {
+    /// Slow start takes what it can of the acknowledged segments. What is left, if any, the curve is ready for.
+    fn pass_slow_start(&mut self, window: &mut Window, now: Instant, acked: u32) -> Option<u32> {
         let mut acked = acked;
         if window.in_slow_start() {
             acked = window.slow_start(acked);
             if acked == 0 {
-                return;
+                return None;
             }
         }
         self.update(window.cwnd, jiffies(now), acked);
+        Some(acked)
+    }
+
+    pub(super) fn grow(&mut self, window: &mut Window, now: Instant, acked: u32) {
+        let Some(acked) = self.pass_slow_start(window, now, acked) else {
+            return;
+        };
         window.additive_increase(self.per_segment, acked);
     }
 
@@ -103,14 +111,9 @@ impl Cubic {
     /// ACKs takes the window to it, however long ago the last ones came; before the first the window grows by a
     /// share of itself per round trip.
     pub(super) fn grow_over_rounds(&mut self, window: &mut Window, now: Instant, acked: u32) {
-        let mut acked = acked;
-        if window.in_slow_start() {
-            acked = window.slow_start(acked);
-            if acked == 0 {
-                return;
-            }
-        }
-        self.update(window.cwnd, jiffies(now), acked);
+        let Some(acked) = self.pass_slow_start(window, now, acked) else {
+            return;
+        };
         let mut left = acked;
         loop {
             let before = window.cwnd;
