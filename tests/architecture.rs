@@ -9,6 +9,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-core", &[]),
     ("longhaul-engine", &["longhaul-core"]),
+    ("longhaul-replay", &["longhaul-core"]),
     ("longhaul-tcp", &["longhaul-core"]),
     ("longhaul-net", &["longhaul-core", "longhaul-tcp"]),
     (
@@ -41,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-memory",
             "longhaul-migration",
             "longhaul-net",
+            "longhaul-replay",
             "longhaul-tcp",
         ],
     ),
@@ -49,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "longhaul",
         &[
             "longhaul-core",
+            "longhaul-replay",
             "longhaul-scenarios",
             "longhaul-reports",
             "longhaul-validation",
