@@ -46,6 +46,10 @@
 //! | `transfers[].tcp` | what `transport.tcp` says, field by field |
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |
+//! | `replay` | what a replay takes where nothing is said: see [`crate::replay::settings`] |
+//! | `replay.replications`, `replay.simulations` | 10 and 30 |
+//! | `replay.margins` | `[]`: the default margins |
+//! | `replay.margins[].scope` | `All` |
 //!
 //! Whatever is not in this table must be given. `scenarios/README.md` describes every field.
 
@@ -57,6 +61,7 @@ mod laws;
 mod names;
 mod network;
 mod queue;
+mod replay;
 mod transport;
 mod value;
 mod work;
@@ -68,8 +73,8 @@ use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, Fidelity, Link, Migration, PayloadMode, Region, SCHEMA_VERSION, Scenario, Transfer, Transport,
-    Vm,
+    Assertion, Fidelity, Link, Migration, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario, Transfer,
+    Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -128,6 +133,8 @@ pub struct Decoded {
     pub transfers: Items<Transfer>,
     /// See [`Scenario::assertions`].
     pub assertions: Items<Assertion>,
+    /// See [`Scenario::replay`].
+    pub replay: Option<Option<Replay>>,
 }
 
 impl Decoded {
@@ -153,11 +160,12 @@ impl Decoded {
             migrations: all(self.migrations)?,
             transfers: all(self.transfers)?,
             assertions: all(self.assertions)?,
+            replay: self.replay?,
         })
     }
 }
 
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "version",
     "name",
     "question",
@@ -174,6 +182,7 @@ const FIELDS: [&str; 16] = [
     "migrations",
     "transfers",
     "assertions",
+    "replay",
 ];
 
 /// Reads the tree of a file. Mistakes go to `sink`; `None` if the tree is no struct at all.
@@ -220,6 +229,7 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
             work::transfer(cx, at, base.tcp)
         }),
         assertions: items(cx, &fields, "assertions", assertion::assertion),
+        replay: fields.optional(cx, "replay", None, |cx, at| replay::replay(cx, at).map(Some)),
     })
 }
 

@@ -13,16 +13,16 @@
 //! | `summary` | from the world at the end to the records |
 //! | `assertions` | from the records to verdicts |
 
-mod assertions;
+pub(crate) mod assertions;
 mod build;
-mod endpoint;
+pub(crate) mod endpoint;
 mod guest;
 mod links;
 mod sample;
 mod scene;
-mod summary;
+pub(crate) mod summary;
 mod transit;
-mod workload;
+pub(crate) mod workload;
 
 use std::ops::Range;
 
