@@ -3,7 +3,8 @@
 //!
 //! Not in the list: `version`, `name`, `question` and `expect`, which are words about the scenario; `location`, which
 //! only the check uses (a link faster than light is an error); `horizon` beyond the end of the work; assertions,
-//! which judge a run and must not change it (tested below).
+//! which judge a run and must not change it, and `replay`, which judges the comparison with a real kernel and which no
+//! simulation reads (both tested below).
 
 use crate::common::{run, run_text};
 
@@ -116,4 +117,16 @@ fn an_assertion_judges_a_run_and_does_not_change_it() {
     );
     assert_eq!(with.digest, without.digest);
     assert_ne!(with.verdict, without.verdict);
+}
+
+#[test]
+fn how_a_replay_is_judged_changes_no_run() {
+    let block = r#"replay: (replications: 7, simulations: 9, margins: [(metric: LinkDelivered, within: "1 %")]), seed"#;
+    let (with, without) = (
+        run_text(&TIGHT.replacen("seed", block, 1)).record,
+        run_text(TIGHT).record,
+    );
+    assert_eq!(with.digest, without.digest);
+    // It is part of the scenario all the same.
+    assert_ne!(with.scenario_hash, without.scenario_hash);
 }

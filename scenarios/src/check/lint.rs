@@ -11,6 +11,7 @@ use crate::decode::most_bytes;
 use crate::diagnose::{Diagnostic, Sink, approximate};
 use crate::metric::Subject;
 use crate::path::locate;
+use crate::replay::records::unmeasured;
 use crate::schema::{
     Amount, Controller, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, Queue, Scenario, Scope,
     Start, Tcp,
@@ -39,6 +40,7 @@ pub fn lint(root: &Node, scenario: &Scenario, link_entries: &[usize], sink: &mut
     lint.links();
     lint.regions_and_vms();
     lint.assertions();
+    lint.margins();
     lint.transport();
     lint.controllers();
 }
@@ -277,6 +279,19 @@ impl Lint<'_> {
                     }
                 }
                 Memory::Images { .. } | Memory::Generated { .. } => {}
+            }
+        }
+    }
+
+    /// A margin that no replay can judge is never a pass.
+    fn margins(&mut self) {
+        let margins = self.scenario.replay.iter().flat_map(|replay| &replay.margins);
+        for (index, margin) in margins.enumerate() {
+            if let Some(why) = unmeasured(margin.metric) {
+                self.warn(
+                    &format!("replay.margins[{index}].metric"),
+                    format!("never comparable: {why}"),
+                );
             }
         }
     }

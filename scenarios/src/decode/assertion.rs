@@ -90,7 +90,7 @@ fn bound(cx: &mut Context, at: &At, metric: Option<Metric>) -> Option<Bound> {
         },
     )?;
     // Without a metric there is no telling which unit the bound should have.
-    let value = value_in(cx, &at, "bound", metric?.unit())?;
+    let value = value_in(cx, &at, "the bound of this metric is", metric?.unit())?;
     Some(if name == "AtMost" {
         Bound::AtMost(value)
     } else {
@@ -98,15 +98,11 @@ fn bound(cx: &mut Context, at: &At, metric: Option<Metric>) -> Option<Bound> {
     })
 }
 
-/// A value in the unit of a metric: the `what` of that metric in messages.
-pub fn value_in(cx: &mut Context, at: &At, what: &str, unit: Unit) -> Option<Value> {
+/// A value in the unit of a metric. `expected` opens the message about any other.
+pub fn value_in(cx: &mut Context, at: &At, expected: &str, unit: Unit) -> Option<Value> {
     let number = matches!(at.node.kind, Kind::Number(_));
     if number != (unit == Unit::Number) {
-        let message = format!(
-            "the {what} of this metric is {}, found {}",
-            unit.example(),
-            at.node.describe()
-        );
+        let message = format!("{expected} {}, found {}", unit.example(), at.node.describe());
         return cx.refuse(at, message);
     }
     match unit {

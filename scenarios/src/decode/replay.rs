@@ -55,5 +55,9 @@ fn within(cx: &mut Context, at: &At, unit: Unit) -> Option<Within> {
     if percentage && unit != Unit::Share {
         return value::quantity(cx, at).map(Within::Relative);
     }
-    value_in(cx, at, "margin", unit).map(Within::Absolute)
+    let expected = match unit {
+        Unit::Share => "the margin of this metric is",
+        _ => "the margin of this metric is a percentage of it such as \"5 %\", or",
+    };
+    value_in(cx, at, expected, unit).map(Within::Absolute)
 }

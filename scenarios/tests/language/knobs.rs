@@ -67,6 +67,7 @@ const CANDIDATES: &[&str] = &[
     "Hde(level: 2)",
     "Only(\"move-c\")",
     "Only(\"bulk\")",
+    "Only(\"south->alpine\")",
 ];
 
 /// Paths and values of everything that has no parts.
@@ -120,9 +121,13 @@ fn every_leaf_counts(text: &str) {
 /// A metric whose unit no other metric has changes together with its bound; so two others are compared.
 fn metric_counts(text: &str, assertion: &str) {
     let with = |metric: &str| {
+        let bound = match assertion.contains(".margins[") {
+            true => "within=\"59 s\"",
+            false => "bound=AtMost(\"59 s\")",
+        };
         let changes = [
             format!("{assertion}.metric={metric}"),
-            format!("{assertion}.bound=AtMost(\"59 s\")"),
+            format!("{assertion}.{bound}"),
             format!("{assertion}.scope=All"),
         ];
         let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
@@ -172,6 +177,8 @@ fn the_full_scenario_has_every_field_and_every_variant() {
         "AtLeast(",
         "Critical",
         "Advisory",
+        "within: \"8 %\"",
+        "within: 2.0",
     ] {
         assert!(canonical.contains(variant), "{variant}");
     }

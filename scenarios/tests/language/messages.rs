@@ -386,6 +386,32 @@ fn assertions() {
 }
 
 #[test]
+fn margins_of_a_replay() {
+    let with = |margins: &str| format!("replay: (margins: [{margins}]), horizon");
+    let changes = [
+        "replay: (replications: 0), horizon".to_owned(),
+        "replay: (simulations: 2000, seeds: 3), horizon".to_owned(),
+        "replay: [], horizon".to_owned(),
+        with("(metric: MigrationTotalTime)"),
+        with("(metric: MigrationTotalTime, within: 5)"),
+        with("(metric: MigrationTotalTime, within: \"120 %\")"),
+        with("(metric: MigrationDirtySyncCount, within: \"1 s\")"),
+        with("(metric: LinkLoss, within: 0.1)"),
+        with("(metric: TransferGoodput, within: \"5 %\")"),
+        with("(metric: LinkDelivered, scope: Only(\"north-south\"), within: \"3 %\")"),
+        with("(metric: LinkLoss, within: \"1 %\"), (metric: LinkLoss, scope: All, within: \"2 %\")"),
+    ];
+    let changes: Vec<(&str, &str)> = changes.iter().map(|to| ("horizon", to.as_str())).collect();
+    pinned!(messages(&changes, false));
+}
+
+#[test]
+fn a_margin_that_no_kernel_can_judge_is_doubtful() {
+    let margin = "replay: (margins: [(metric: LinkQueueDelay, within: \"1 ms\")]), horizon";
+    pinned!(messages(&[("horizon", margin)], true));
+}
+
+#[test]
 fn doubts() {
     let link = "rate: \"1 Gbit/s\"";
     let dirty = "size: \"64 MiB\", dirty: (rate: \"100 pages/s\")";

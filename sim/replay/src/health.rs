@@ -203,14 +203,11 @@ fn loss(replications: &[Replication], facts: &Facts) -> HealthCheck {
 fn wrong_loss<'a>(link: &LinkFacts, counters: impl Iterator<Item = &'a LinkCounters>) -> Option<String> {
     let (mut lost, mut offered) = (0, 0);
     for counted in counters {
-        match counted.dropped_by_queue {
-            Some(queue) => offered += counted.sent_packets + counted.dropped_by_law + queue,
-            // Both kinds of drops in one count: only a queue that never overflows leaves the law's alone.
-            None if link.simulated_queue_drops == 0 => {
-                offered += counted.sent_packets + counted.dropped_by_law
-            }
-            None => return None,
+        // Both kinds of drops in one count: only a queue that never overflows leaves the law's alone.
+        if counted.dropped_by_queue.is_none() && link.simulated_queue_drops > 0 {
+            return None;
         }
+        offered += counted.sent_packets + counted.dropped_by_law + counted.dropped_by_queue.unwrap_or(0);
         lost += counted.dropped_by_law;
     }
     let share = |parts: u64| parts as f64 / 1e12;
