@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::digest::Checkpoint;
 use longhaul_core::record::{Ended, EventRecord, RECORD_FORMAT, RunRecord, SampleRecord};
+use longhaul_core::replay::{REPLAY_FORMAT, ReplayRecord};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::csv::{self, TraceRow};
 use crate::json::{self, DigestFile};
+use crate::replay;
 
 /// Name of the file that makes a directory a run directory.
 pub const MANIFEST: &str = "manifest.json";
@@ -34,7 +36,7 @@ pub struct Manifest {
     pub tool_version: String,
     /// [`MODEL_VERSION`].
     pub model_version: u32,
-    /// [`RECORD_FORMAT`].
+    /// [`RECORD_FORMAT`], or [`REPLAY_FORMAT`] of a replay.
     pub record_format: u32,
     /// Scenario name.
     pub scenario: String,
@@ -53,7 +55,7 @@ pub struct Manifest {
 /// A file of a run directory.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ManifestFile {
-    /// Name within the directory.
+    /// Name within the directory, after the directories in it that it lies in: `tapes/0-1.jsonl`.
     pub name: String,
     /// Size in bytes.
     pub bytes: u64,
@@ -74,6 +76,17 @@ pub struct RunContents<'a> {
     pub checkpoints: &'a [Checkpoint],
     /// `trace.csv`, which is written only if a trace was asked for.
     pub trace: Option<&'a [TraceRow]>,
+    /// The command line, for the manifest.
+    pub argv: &'a [String],
+}
+
+/// Everything that goes into the directory of a replay. `replay.json` and `distributions.svg` follow from the record.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayContents<'a> {
+    /// What came out.
+    pub record: &'a ReplayRecord,
+    /// Further files by name, such as `scenario.resolved.ron`, `outcome.json`, `plan.txt`, `tapes/0-1.jsonl`.
+    pub files: &'a [(String, String)],
     /// The command line, for the manifest.
     pub argv: &'a [String],
 }
@@ -195,8 +208,50 @@ impl RunDirectory {
             ended: record.ended,
             files,
         };
-        self.file(MANIFEST, |out| out.write_all(json::pretty(&manifest).as_bytes()))?;
+        self.finish(&manifest)
+    }
+
+    /// Writes all files of a replay and puts the directory in its place.
+    ///
+    /// # Errors
+    /// As [`RunDirectory::write`].
+    pub fn write_replay(self, contents: &ReplayContents<'_>) -> Result<(), DirectoryError> {
+        let record = contents.record;
+        let mut files = vec![self.text("replay.json", &replay::json(record))?];
+        // A replay without values of both worlds has no distributions to draw.
+        if let Ok(plot) = replay::plot(record) {
+            files.push(self.text("distributions.svg", &plot)?);
+        }
+        for (name, text) in contents.files {
+            files.push(self.text(name, text)?);
+        }
+        let manifest = Manifest {
+            tool: TOOL.to_owned(),
+            tool_version: record.tool_version.clone(),
+            model_version: record.model_version,
+            record_format: REPLAY_FORMAT,
+            scenario: record.scenario.clone(),
+            scenario_hash: record.scenario_hash.clone(),
+            seed: record.seed,
+            argv: contents.argv.to_vec(),
+            ended: Ended::Done,
+            files,
+        };
+        self.finish(&manifest)
+    }
+
+    fn finish(self, manifest: &Manifest) -> Result<(), DirectoryError> {
+        self.text(MANIFEST, &json::pretty(manifest))?;
         replace::swap_in(&self.partial, &self.target)
+    }
+
+    fn text(&self, name: &str, text: &str) -> Result<ManifestFile, DirectoryError> {
+        if let Some((within, _)) = name.rsplit_once('/') {
+            let within = self.partial.join(within);
+            fs::create_dir_all(&within)
+                .map_err(|source| DirectoryError::of(&self.target.join(name), source))?;
+        }
+        self.file(name, |out| out.write_all(text.as_bytes()))
     }
 
     fn file(

@@ -1,7 +1,11 @@
 //! A finished run for tests: something of every kind in it.
 
+mod replay;
+
 use longhaul_core::record::*;
 use longhaul_core::validation::*;
+
+pub(crate) use replay::replay;
 
 pub(crate) fn migration(name: &str, progress: Progress) -> MigrationRecord {
     let done = progress == Progress::Completed;

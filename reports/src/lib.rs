@@ -7,6 +7,7 @@
 //! | [`csv`] | `series.csv`, `events.csv` and `trace.csv` |
 //! | [`directory`] | the run directory, written whole or not at all |
 //! | [`validation`] | the results of a validation as JSON, CSV and a plot |
+//! | [`replay`] | the results of a replay as JSON and a plot |
 //! | [`human`] | quantities as people read them |
 //! | [`wrap`] | text in lines of a width |
 //!
@@ -21,6 +22,7 @@ pub mod directory;
 mod fixture;
 pub mod human;
 pub mod json;
+pub mod replay;
 mod table;
 pub mod validation;
 pub mod wrap;

@@ -36,8 +36,8 @@ pub(super) fn verdict_ink(verdict: Verdict) -> Ink {
 pub(super) fn ink_of(status: &str) -> Option<Ink> {
     match status {
         COMPLETED | "PASS" => Some(Ink::Good),
-        FAILED | "FAIL" => Some(Ink::Bad),
-        UNFINISHED | NOT_STARTED | "INCONCLUSIVE" | WARNING => Some(Ink::Doubtful),
+        FAILED | "FAIL" | "INVALID" => Some(Ink::Bad),
+        UNFINISHED | NOT_STARTED | "INCONCLUSIVE" | "NOT" | "COMPARABLE" | WARNING => Some(Ink::Doubtful),
         _ => None,
     }
 }

@@ -82,12 +82,24 @@ fn read_manifest(directory: &Path) -> Option<Manifest> {
     (manifest.tool == TOOL).then_some(manifest)
 }
 
-/// Names in a directory, sorted.
+/// Names of everything in a directory, sorted; of a directory in it the names of what it holds: `tapes/0-1.jsonl`.
 #[expect(clippy::disallowed_methods, reason = "the names are sorted")]
 fn entries(directory: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory)? {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // A link is a thing of its own, wherever it leads.
+        let inner = if entry.file_type()?.is_dir() {
+            entries(&entry.path())?
+        } else {
+            Vec::new()
+        };
+        if inner.is_empty() {
+            names.push(name);
+        } else {
+            names.extend(inner.iter().map(|inner| format!("{name}/{inner}")));
+        }
     }
     names.sort();
     Ok(names)

@@ -223,3 +223,44 @@ fn summaries_that_are_newer_damaged_or_absent_are_told_apart() {
     file.set_len((256 << 20) + 1).unwrap();
     assert!(matches!(read_summary(&path), Err(ReadError::TooLarge { .. })));
 }
+
+#[test]
+fn a_replay_replaces_itself_with_all_its_tapes_and_nothing_else() {
+    let home = TempDir::new().unwrap();
+    let target = home.path().join("replay");
+    let record = fixture::replay();
+    let write = |tapes: u32| {
+        let mut files = vec![("outcome.json".to_owned(), "{}".to_owned())];
+        files.extend((0..tapes).map(|peer| (format!("tapes/0-{peer}.jsonl"), peer.to_string())));
+        RunDirectory::reserve(&target)?.write_replay(&ReplayContents {
+            record: &record,
+            files: &files,
+            argv: &[],
+        })
+    };
+    write(2).unwrap();
+    assert_eq!(
+        names(&target),
+        [
+            "distributions.svg",
+            MANIFEST,
+            "outcome.json",
+            "replay.json",
+            "tapes"
+        ]
+    );
+    assert_eq!(names(&target.join("tapes")), ["0-0.jsonl", "0-1.jsonl"]);
+    write(1).unwrap();
+    assert_eq!(names(&target.join("tapes")), ["0-0.jsonl"]);
+    fs::write(target.join("tapes/mine.txt"), "x").unwrap();
+    let refused = write(1).unwrap_err();
+    assert!(
+        matches!(&refused, DirectoryError::Foreign { entry, .. } if entry == "tapes/mine.txt"),
+        "{refused}"
+    );
+    assert!(target.join("tapes/mine.txt").exists());
+    fs::remove_file(target.join("tapes/mine.txt")).unwrap();
+    // An empty directory that no manifest names is somebody's, too.
+    fs::create_dir(target.join("empty")).unwrap();
+    assert!(write(1).is_err());
+}

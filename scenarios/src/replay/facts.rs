@@ -14,7 +14,9 @@ pub fn facts(scenario: &Scenario, replications: u32, steps: usize, simulated: &[
     });
     Facts {
         replications,
-        largest_rate_bits_per_s: rates.max().map_or(0, |rate| rate.as_bits_per_s()),
+        largest_rate_bits_per_s: rates
+            .max()
+            .map_or(0, longhaul_core::units::BitRate::as_bits_per_s),
         steps,
         links: (0..scenario.links.len())
             .map(|index| link_facts(&scenario.links[index], index, simulated))
