@@ -8,8 +8,8 @@ use std::fmt::{self, Write as _};
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Controller, Encoding, Level, Memory, Migration, Pattern, PayloadMode, Region,
-    SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer, Transport, Value, Vm,
+    Amount, Assertion, Bound, Controller, Encoding, Fault, Level, LinkDown, Memory, Migration, Pattern,
+    PayloadMode, Region, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer, Transport, Value, Vm,
 };
 
 /// The canonical text of a scenario.
@@ -39,6 +39,8 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         vms,
         migrations,
         transfers,
+        faults,
+        reroute_after,
         assertions,
     } = scenario;
     writeln!(out, "Scenario(")?;
@@ -59,6 +61,11 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "vms", vms, vm)?;
     write_list(out, "migrations", migrations, migration)?;
     write_list(out, "transfers", transfers, transfer)?;
+    write_list(out, "faults", faults, fault)?;
+    // Without faults it has no effect, and a field without effect is an error to be told.
+    if !faults.is_empty() {
+        writeln!(out, "    reroute_after: \"{reroute_after}\",")?;
+    }
     write_list(out, "assertions", assertions, assertion)?;
     writeln!(out, ")")
 }
@@ -79,6 +86,21 @@ fn region(region: &Region) -> String {
         format!(", location: (lat: {lat}, lon: {lon})")
     });
     format!("(name: {}{location})", quoted(name))
+}
+
+fn fault(fault: &Fault) -> String {
+    let Fault::LinkDown(LinkDown {
+        from,
+        to,
+        at,
+        duration,
+    }) = fault;
+    let duration = duration.map_or(String::new(), |duration| format!(", for: \"{duration}\""));
+    format!(
+        "LinkDown(from: {}, to: {}, at: \"{at}\"{duration})",
+        quoted(from),
+        quoted(to)
+    )
 }
 
 fn vm(vm: &Vm) -> String {

@@ -24,6 +24,7 @@ use longhaul_tcp as tcp;
 use thiserror::Error;
 
 use super::endpoint::{Endpoint, Protocol, Workload};
+use super::faults::Faults;
 use super::guest::Guest;
 use super::links::{self, Files};
 use super::sample::Sampler;
@@ -138,12 +139,14 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     for (run, transfer) in transfers.iter().zip(&scenario.transfers) {
         Scene::schedule_start(engine, Instant::ZERO + transfer.at, run.sender);
     }
+    let mut faults = Faults::new(scenario);
+    faults.schedule(engine);
     engine.schedule(Instant::ZERO, Class::Observe, SCENE, SCENE, SAMPLE);
     let sampler = Sampler::new(
         scenario.sample_interval,
         scenario.links.iter().map(Link::name).collect(),
     );
-    let mut scene = Scene::new(network, endpoints, migrations, transfers, sampler);
+    let mut scene = Scene::new(network, endpoints, migrations, transfers, faults, sampler);
     scene.inputs = inputs;
     scene.fidelity_reason = choice.reason;
     Ok(scene)

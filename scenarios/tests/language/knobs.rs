@@ -67,6 +67,8 @@ const CANDIDATES: &[&str] = &[
     "Hde(level: 2)",
     "Only(\"move-c\")",
     "Only(\"bulk\")",
+    "\"hesper\"",
+    "\"orient\"",
 ];
 
 /// Paths and values of everything that has no parts.
