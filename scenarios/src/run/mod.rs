@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `build` | turns the scenario into a network, machines and starts |
 //! | `endpoint` | the machines behind one type |
+//! | `machines` | makes the machines, for the replay too |
 //! | `links` | the links of the network, with the files that they name |
 //! | `faults` | links that fail and come back, and routes that follow |
 //! | `guest` | the memory of a VM, generated or recorded |
@@ -16,15 +17,16 @@
 
 mod assertions;
 mod build;
-mod endpoint;
+pub(crate) mod endpoint;
 mod faults;
 mod guest;
 mod links;
+pub(crate) mod machines;
 mod sample;
 mod scene;
 mod summary;
 mod transit;
-mod workload;
+pub(crate) mod workload;
 
 use std::ops::Range;
 

@@ -5,7 +5,7 @@
 //! inputs of machines, outputs of machines become calls of the network, until both are silent.
 
 use longhaul_core::digest::Digest;
-use longhaul_core::machine::{CloseReason, Input, Output, PeerId, StreamId};
+use longhaul_core::machine::{CloseReason, Input, Machine, Output, PeerId, StreamId};
 use longhaul_core::record::{EventRecord, InputRecord};
 use longhaul_core::schedule::{Class, EntityId, Schedule, TimerId};
 use longhaul_core::time::{Instant, Span};
