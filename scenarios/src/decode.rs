@@ -48,6 +48,10 @@
 //! | `transfers[].tcp` | what `transport.tcp` says, field by field |
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |
+//! | `replay` | what a replay takes where nothing is said: see [`crate::replay::settings`] |
+//! | `replay.replications`, `replay.simulations` | 10 and 30 |
+//! | `replay.margins` | `[]`: the default margins |
+//! | `replay.margins[].scope` | `All` |
 //!
 //! Whatever is not in this table must be given. `scenarios/README.md` describes every field.
 
@@ -60,6 +64,7 @@ mod laws;
 mod names;
 mod network;
 mod queue;
+mod replay;
 mod transport;
 mod value;
 mod work;
@@ -71,8 +76,8 @@ use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, Fault, Fidelity, Link, Migration, PayloadMode, Region, SCHEMA_VERSION, Scenario, Transfer,
-    Transport, Vm,
+    Assertion, Fault, Fidelity, Link, Migration, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario,
+    Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -139,6 +144,8 @@ pub struct Decoded {
     pub reroute_after: Option<Span>,
     /// See [`Scenario::assertions`].
     pub assertions: Items<Assertion>,
+    /// See [`Scenario::replay`].
+    pub replay: Option<Option<Replay>>,
 }
 
 impl Decoded {
@@ -166,11 +173,12 @@ impl Decoded {
             faults: all(self.faults)?,
             reroute_after: self.reroute_after?,
             assertions: all(self.assertions)?,
+            replay: self.replay?,
         })
     }
 }
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "version",
     "name",
     "question",
@@ -189,6 +197,7 @@ const FIELDS: [&str; 18] = [
     "faults",
     "reroute_after",
     "assertions",
+    "replay",
 ];
 
 /// Reads the tree of a file. Mistakes go to `sink`; `None` if the tree is no struct at all.
@@ -239,6 +248,7 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
             work::transfer(cx, at, base.tcp)
         }),
         assertions: items(cx, &fields, "assertions", assertion::assertion),
+        replay: fields.optional(cx, "replay", None, |cx, at| replay::replay(cx, at).map(Some)),
     })
 }
 

@@ -14,6 +14,7 @@
 //! | [`metric`] | what each metric measures and in which unit |
 //! | [`schema`] | the scenario itself, resolved |
 //! | [`run`] | runs it in virtual time |
+//! | [`replay`] | replays it on a real kernel, and compares |
 //!
 //! [`load`] does all of it. Reading a scenario touches nothing but its text: whether the images that it names
 //! exist is found out when it is built.
@@ -27,6 +28,7 @@ pub mod library;
 pub mod metric;
 pub mod overrides;
 pub mod path;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod show;
@@ -57,6 +59,16 @@ pub struct Loaded {
     pub hash: String,
     /// What the paths of memory images are relative to.
     pub base_dir: PathBuf,
+}
+
+impl Loaded {
+    /// The scenario of a replication, which has the seed of the scenario plus its number. Text and hash stay those of
+    /// the scenario as it was read.
+    pub fn replication(&self, number: u32) -> Loaded {
+        let mut loaded = self.clone();
+        loaded.scenario.seed = self.scenario.seed.wrapping_add(u64::from(number));
+        loaded
+    }
 }
 
 /// Reads a scenario: parses it, applies the overrides (`path=value`) and the seed, decodes and checks it.

@@ -29,7 +29,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 13] = [
+pub const METRICS: [(&str, Metric); 14] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -43,6 +43,7 @@ pub const METRICS: [(&str, Metric); 13] = [
     ("LinkLoss", Metric::LinkLoss),
     ("LinkQueueDrops", Metric::LinkQueueDrops),
     ("LinkQueueDelay", Metric::LinkQueueDelay),
+    ("LinkDelivered", Metric::LinkDelivered),
 ];
 
 /// Every statistic by its name in a scenario.
@@ -69,9 +70,11 @@ impl Metric {
             Metric::TransferCompletionTime | Metric::TransferGoodput | Metric::TransferFairness => {
                 Subject::Transfer
             }
-            Metric::LinkUtilisation | Metric::LinkLoss | Metric::LinkQueueDrops | Metric::LinkQueueDelay => {
-                Subject::Link
-            }
+            Metric::LinkUtilisation
+            | Metric::LinkLoss
+            | Metric::LinkQueueDrops
+            | Metric::LinkQueueDelay
+            | Metric::LinkDelivered => Subject::Link,
         }
     }
 
@@ -82,7 +85,7 @@ impl Metric {
             | Metric::MigrationDowntime
             | Metric::TransferCompletionTime
             | Metric::LinkQueueDelay => Unit::Time,
-            Metric::MigrationTransferred => Unit::Size,
+            Metric::MigrationTransferred | Metric::LinkDelivered => Unit::Size,
             Metric::TransferGoodput => Unit::Rate,
             Metric::LinkUtilisation | Metric::LinkLoss | Metric::LinkQueueDrops => Unit::Share,
             Metric::MigrationCompressionRatio

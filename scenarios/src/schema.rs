@@ -49,6 +49,8 @@ pub struct Scenario {
     pub reroute_after: Span,
     /// What must hold at the end.
     pub assertions: Vec<Assertion>,
+    /// How a replay on a real kernel is judged; no simulation reads it. `None` leaves it to the defaults.
+    pub replay: Option<Replay>,
 }
 
 /// Which share of the VM memory is generated, encoded, carried, decoded and compared byte by byte.
@@ -465,6 +467,8 @@ pub enum Metric {
     LinkQueueDrops,
     /// Link: longest wait in the queue.
     LinkQueueDelay,
+    /// Link: bytes of frames that reached the other end, headers included.
+    LinkDelivered,
 }
 
 /// How samples become one value. Quantiles are nearest-rank (⌈qn⌉-th smallest).
@@ -526,4 +530,35 @@ pub enum Level {
     Critical,
     /// Is reported.
     Advisory,
+}
+
+/// How the runs of a replay and of the simulator are compared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replay {
+    /// Runs on the real kernel.
+    pub replications: u32,
+    /// Simulated runs.
+    pub simulations: u32,
+    /// How far apart they may be; empty leaves it to the defaults.
+    pub margins: Vec<Margin>,
+}
+
+/// How far apart both worlds may be in one metric.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Margin {
+    /// What is compared.
+    pub metric: Metric,
+    /// Of which migrations, transfers or links. A name takes precedence over `All`.
+    pub scope: Scope,
+    /// How far apart the medians may be.
+    pub within: Within,
+}
+
+/// The size of a margin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Within {
+    /// A share of the replayed median.
+    Relative(Probability),
+    /// A difference in the unit of the metric, a share in percentage points.
+    Absolute(Value),
 }

@@ -8,8 +8,9 @@ use std::fmt::{self, Write as _};
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Controller, Encoding, Fault, Level, LinkDown, Memory, Migration, Pattern,
-    PayloadMode, Region, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer, Transport, Value, Vm,
+    Amount, Assertion, Bound, Controller, Encoding, Fault, Level, LinkDown, Margin, Memory, Migration,
+    Pattern, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer, Transport,
+    Value, Vm, Within,
 };
 
 /// The canonical text of a scenario.
@@ -42,6 +43,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         faults,
         reroute_after,
         assertions,
+        replay,
     } = scenario;
     writeln!(out, "Scenario(")?;
     writeln!(out, "    version: {SCHEMA_VERSION},")?;
@@ -67,6 +69,9 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         writeln!(out, "    reroute_after: \"{reroute_after}\",")?;
     }
     write_list(out, "assertions", assertions, assertion)?;
+    if let Some(replay) = replay {
+        writeln!(out, "    replay: {},", replay_block(replay))?;
+    }
     writeln!(out, ")")
 }
 
@@ -225,22 +230,10 @@ fn assertion(assertion: &Assertion) -> String {
         bound,
         level,
     } = assertion;
-    let scope = match scope {
-        Scope::All => "All".to_owned(),
-        Scope::Only(name) => format!("Only({})", quoted(name)),
-    };
-    let value = |value: &Value| match value {
-        Value::Time(span) => format!("\"{span}\""),
-        Value::Size(size) => format!("\"{size}\""),
-        Value::Rate(rate) => format!("\"{rate}\""),
-        Value::Share(share) => format!("\"{share}\""),
-        Value::Number(millionths) => print_millionths(
-            i64::try_from(*millionths).expect("the decoder reads no more than i64::MAX millionths"),
-        ),
-    };
+    let scope = scope_text(scope);
     let bound = match bound {
-        Bound::AtMost(bound) => format!("AtMost({})", value(bound)),
-        Bound::AtLeast(bound) => format!("AtLeast({})", value(bound)),
+        Bound::AtMost(bound) => format!("AtMost({})", value_text(*bound)),
+        Bound::AtLeast(bound) => format!("AtLeast({})", value_text(*bound)),
     };
     let level = match level {
         Level::Critical => "Critical",
@@ -250,6 +243,55 @@ fn assertion(assertion: &Assertion) -> String {
         "(metric: {}, statistic: {}, scope: {scope}, bound: {bound}, level: {level})",
         name_of(&METRICS, metric),
         name_of(&STATISTICS, statistic)
+    )
+}
+
+fn scope_text(scope: &Scope) -> String {
+    match scope {
+        Scope::All => "All".to_owned(),
+        Scope::Only(name) => format!("Only({})", quoted(name)),
+    }
+}
+
+fn value_text(value: Value) -> String {
+    match value {
+        Value::Time(span) => format!("\"{span}\""),
+        Value::Size(size) => format!("\"{size}\""),
+        Value::Rate(rate) => format!("\"{rate}\""),
+        Value::Share(share) => format!("\"{share}\""),
+        Value::Number(millionths) => print_millionths(
+            i64::try_from(millionths).expect("the decoder reads no more than i64::MAX millionths"),
+        ),
+    }
+}
+
+fn replay_block(replay: &Replay) -> String {
+    let Replay {
+        replications,
+        simulations,
+        margins,
+    } = replay;
+    let margins: Vec<String> = margins.iter().map(margin).collect();
+    format!(
+        "(replications: {replications}, simulations: {simulations}, margins: [{}])",
+        margins.join(", ")
+    )
+}
+
+fn margin(margin: &Margin) -> String {
+    let Margin {
+        metric,
+        scope,
+        within,
+    } = margin;
+    let within = match within {
+        Within::Relative(share) => format!("\"{share}\""),
+        Within::Absolute(value) => value_text(*value),
+    };
+    format!(
+        "(metric: {}, scope: {}, within: {within})",
+        name_of(&METRICS, metric),
+        scope_text(scope)
     )
 }
 

@@ -4,9 +4,9 @@ use longhaul_core::random::Streams;
 use longhaul_core::time::Span;
 use longhaul_core::validation::{ConfigurationRecord, DistributionRecord, ParametersRecord};
 
-use crate::statistics::{median_noise, quantile, sorted_seconds};
 use crate::table::{Configuration, LossModel, Parameters, Room};
 use crate::testbed;
+use longhaul_core::statistics::{median_noise, quantile, sorted_seconds};
 
 /// By how much of itself each quartile moves outwards in [`ConfigurationRecord::inside`].
 const WIDENING: f64 = 0.1;

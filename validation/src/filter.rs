@@ -9,8 +9,8 @@ use std::str::FromStr;
 use longhaul_core::units::Probability;
 use thiserror::Error;
 
-use crate::statistics::{quantile, sorted_seconds};
 use crate::table::{Configuration, Table};
+use longhaul_core::statistics::{quantile, sorted_seconds};
 
 /// Most conditions of a filter.
 const MOST_CONDITIONS: usize = 100;

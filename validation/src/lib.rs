@@ -6,7 +6,6 @@
 //! | [`filter`] | selects configurations |
 //! | [`testbed`] | turns a configuration into a scenario, as a user would write it |
 //! | [`simulate`] | runs the scenarios, in parallel |
-//! | [`statistics`] | quantiles, and how far a median would move by chance |
 //! | [`compare`] | from both sets of completion times to the error of each configuration |
 //! | [`groups`] | errors by class |
 //! | [`tolerance`] | what was declared, and whether it holds |
@@ -19,7 +18,6 @@ pub mod compare;
 pub mod filter;
 pub mod groups;
 pub mod simulate;
-pub mod statistics;
 pub mod table;
 pub mod testbed;
 pub mod tolerance;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use longhaul_core::time::Span;
 use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::load;
+pub use longhaul_scenarios::replay::simulate::{Unwatched, Watch};
 use longhaul_scenarios::run::{RunOptions, Simulation};
 use longhaul_scenarios::source::Source;
 use rayon::ThreadPoolBuilder;
@@ -21,25 +22,6 @@ const TICK: Span = Span::from_ms(4);
 const NEXT_PHASE: Span = Span::from_ns(2_472_136);
 /// Events between two looks at whether to end: some tens of milliseconds.
 const BATCH: u64 = 1 << 16;
-
-/// Sees how far the simulation has got. Called from several threads.
-pub trait Watch: Sync {
-    /// `done` of `all` runs have finished.
-    fn progress(&self, done: u64, all: u64);
-    /// Whether to give everything up.
-    fn wants_end(&self) -> bool;
-}
-
-/// Watches nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Unwatched;
-
-impl Watch for Unwatched {
-    fn progress(&self, _done: u64, _all: u64) {}
-    fn wants_end(&self) -> bool {
-        false
-    }
-}
 
 /// Why there are no results.
 #[derive(Debug, Error)]

@@ -12,8 +12,8 @@ use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize};
 use longhaul_core::validation::HostDelaySource;
 
-use crate::statistics::{quantile, quantile_of, sorted_seconds};
 use crate::table::{Buffers, Configuration, Controller, LossModel, Parameters, Room, Table};
+use longhaul_core::statistics::{quantile, quantile_of, sorted_seconds};
 
 /// A SYN with Linux's options, as netem's rate counts it.
 const SYN_FRAME: u64 = 74;

@@ -6,7 +6,7 @@ use longhaul_core::time::Span;
 
 use crate::decode::Decoded;
 use crate::metric::Subject;
-use crate::schema::{Migration, Scope, Start};
+use crate::schema::{Margin, Metric, Migration, Scope, Start};
 use crate::suggest;
 
 use super::Report;
@@ -89,53 +89,61 @@ fn starts_in_time(decoded: &Decoded, start: Span, path: &str, report: &mut Repor
     }
 }
 
-/// Every assertion needs something that gives it samples.
+/// Every assertion, and every margin of a replay, needs something that gives it samples.
 pub fn assertions(decoded: &Decoded, report: &mut Report) {
     for (index, assertion) in &decoded.assertions.good {
-        let (what, names, complete): (_, Vec<String>, _) = match assertion.metric.subject() {
-            Subject::Migration => {
-                let names = decoded
-                    .migrations
-                    .good
-                    .iter()
-                    .map(|(_, migration)| migration.name.clone());
-                ("migration", names.collect(), decoded.migrations.complete)
-            }
-            Subject::Transfer => {
-                let names = decoded
-                    .transfers
-                    .good
-                    .iter()
-                    .map(|(_, transfer)| transfer.name.clone());
-                ("transfer", names.collect(), decoded.transfers.complete)
-            }
-            Subject::Link => {
-                let names = decoded
-                    .links
-                    .good
-                    .iter()
-                    .map(|(_, link)| format!("{}->{}", link.from, link.to));
-                ("link", names.collect(), decoded.links.complete)
-            }
-        };
-        if !complete {
-            continue;
+        let path = format!("assertions[{index}]");
+        has_subject(decoded, assertion.metric, &assertion.scope, &path, report);
+    }
+    let replay = decoded.replay.iter().flatten();
+    let margins: Vec<&Margin> = replay.flat_map(|replay| &replay.margins).collect();
+    for (index, margin) in margins.iter().enumerate() {
+        let path = format!("replay.margins[{index}]");
+        has_subject(decoded, margin.metric, &margin.scope, &path, report);
+        let same = |other: &&&Margin| (other.metric, &other.scope) == (margin.metric, &margin.scope);
+        if margins[..index].iter().any(|other| same(&other)) {
+            report.error(&path, "this metric has a margin of the same scope already");
         }
-        if names.is_empty() {
-            let path = format!("assertions[{index}].metric");
-            report.error(
-                &path,
-                format!("nothing gives this metric a value: there is no {what}"),
-            );
-        } else if let Scope::Only(name) = &assertion.scope
-            && !names.contains(name)
-        {
-            let path = format!("assertions[{index}].scope");
-            let mut error = report.at(&path, format!("no {what} is named `{name}`"));
-            if !report.sink.is_full() {
-                error.help = suggest::help(name, names.iter().map(String::as_str));
-            }
-            report.sink.push(error);
+    }
+}
+
+/// The metric of the item at `path` needs something in its scope.
+fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, report: &mut Report) {
+    let (what, names, complete): (_, Vec<String>, _) = match metric.subject() {
+        Subject::Migration => {
+            let names = decoded
+                .migrations
+                .good
+                .iter()
+                .map(|(_, migration)| migration.name.clone());
+            ("migration", names.collect(), decoded.migrations.complete)
         }
+        Subject::Transfer => {
+            let names = decoded
+                .transfers
+                .good
+                .iter()
+                .map(|(_, transfer)| transfer.name.clone());
+            ("transfer", names.collect(), decoded.transfers.complete)
+        }
+        Subject::Link => {
+            let names = decoded.links.good.iter().map(|(_, link)| link.name());
+            ("link", names.collect(), decoded.links.complete)
+        }
+    };
+    if !complete {
+        return;
+    }
+    if names.is_empty() {
+        let message = format!("nothing gives this metric a value: there is no {what}");
+        report.error(&format!("{path}.metric"), message);
+    } else if let Scope::Only(name) = scope
+        && !names.contains(name)
+    {
+        let mut error = report.at(&format!("{path}.scope"), format!("no {what} is named `{name}`"));
+        if !report.sink.is_full() {
+            error.help = suggest::help(name, names.iter().map(String::as_str));
+        }
+        report.sink.push(error);
     }
 }

@@ -33,7 +33,7 @@ pub fn assertion(cx: &mut Context, at: &At) -> Option<Assertion> {
 }
 
 /// One of many names without content.
-fn one_of<T: Copy>(cx: &mut Context, at: &At, what: &str, table: &[(&'static str, T)]) -> Option<T> {
+pub fn one_of<T: Copy>(cx: &mut Context, at: &At, what: &str, table: &[(&'static str, T)]) -> Option<T> {
     let Kind::Word(word) = &at.node.kind else {
         let message = format!("{what} is expected, found {}", at.node.describe());
         return cx.refuse_with_help(
@@ -49,7 +49,8 @@ fn one_of<T: Copy>(cx: &mut Context, at: &At, what: &str, table: &[(&'static str
     cx.refuse_with_help(at, format!("`{word}` is not {what}"), help.unwrap_or_default())
 }
 
-fn scope(cx: &mut Context, at: &At) -> Option<Scope> {
+/// Whose samples.
+pub fn scope(cx: &mut Context, at: &At) -> Option<Scope> {
     let variants = [
         Variant {
             name: "All",
@@ -89,31 +90,35 @@ fn bound(cx: &mut Context, at: &At, metric: Option<Metric>) -> Option<Bound> {
         },
     )?;
     // Without a metric there is no telling which unit the bound should have.
-    let unit = metric?.unit();
-    let number = matches!(at.node.kind, Kind::Number(_));
-    if number != (unit == Unit::Number) {
-        let message = format!(
-            "the bound of this metric is {}, found {}",
-            unit.example(),
-            at.node.describe()
-        );
-        return cx.refuse(&at, message);
-    }
-    let value = match unit {
-        Unit::Time => value::quantity(cx, &at).map(Value::Time),
-        Unit::Size => value::quantity(cx, &at).map(Value::Size),
-        Unit::Rate => value::quantity(cx, &at).map(Value::Rate),
-        Unit::Share => value::quantity(cx, &at).map(Value::Share),
-        Unit::Number => {
-            let millionths = value::millionths(cx, &at, 0, i64::MAX)?;
-            Some(Value::Number(millionths.unsigned_abs()))
-        }
-    }?;
+    let value = value_in(cx, &at, "bound", metric?.unit())?;
     Some(if name == "AtMost" {
         Bound::AtMost(value)
     } else {
         Bound::AtLeast(value)
     })
+}
+
+/// A value in the unit of a metric: the `what` of that metric in messages.
+pub fn value_in(cx: &mut Context, at: &At, what: &str, unit: Unit) -> Option<Value> {
+    let number = matches!(at.node.kind, Kind::Number(_));
+    if number != (unit == Unit::Number) {
+        let message = format!(
+            "the {what} of this metric is {}, found {}",
+            unit.example(),
+            at.node.describe()
+        );
+        return cx.refuse(at, message);
+    }
+    match unit {
+        Unit::Time => value::quantity(cx, at).map(Value::Time),
+        Unit::Size => value::quantity(cx, at).map(Value::Size),
+        Unit::Rate => value::quantity(cx, at).map(Value::Rate),
+        Unit::Share => value::quantity(cx, at).map(Value::Share),
+        Unit::Number => {
+            let millionths = value::millionths(cx, at, 0, i64::MAX)?;
+            Some(Value::Number(millionths.unsigned_abs()))
+        }
+    }
 }
 
 fn level(cx: &mut Context, at: &At) -> Option<Level> {

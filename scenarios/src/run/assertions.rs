@@ -10,11 +10,36 @@ use longhaul_core::record::{
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 
+use crate::metric::Subject;
 use crate::schema::{Assertion, Bound, Level, Metric, Scope, Statistic, Value};
+
+/// What assertions are judged on: the records of a run, simulated or replayed.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'r> {
+    /// Time of the scenario at the end.
+    pub end_ns: u64,
+    /// Migrations.
+    pub migrations: &'r [MigrationRecord],
+    /// Transfers.
+    pub transfers: &'r [TransferRecord],
+    /// Links.
+    pub links: &'r [LinkRecord],
+}
+
+impl<'r> From<&'r RunRecord> for Evidence<'r> {
+    fn from(run: &'r RunRecord) -> Evidence<'r> {
+        Evidence {
+            end_ns: run.simulated_ns,
+            migrations: &run.migrations,
+            transfers: &run.transfers,
+            links: &run.links,
+        }
+    }
+}
 
 /// One entity's contribution to an assertion, in the exact unit of the metric.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Sample {
+pub enum Sample {
     /// Measured.
     Exact(u64),
     /// Not finished: at least this much.
@@ -24,10 +49,14 @@ enum Sample {
 }
 
 /// Judges all assertions of a scenario on the records of its run.
-pub fn judge_all(assertions: &[Assertion], run: &RunRecord) -> Vec<AssertionRecord> {
+pub fn judge_all(assertions: &[Assertion], run: Evidence) -> Vec<AssertionRecord> {
+    let samples = |assertion: &Assertion| -> Vec<Sample> {
+        let named = samples(assertion.metric, &assertion.scope, run);
+        named.into_iter().map(|(_, sample)| sample).collect()
+    };
     assertions
         .iter()
-        .map(|assertion| judge(assertion, &samples(assertion, run)))
+        .map(|assertion| judge(assertion, &samples(assertion)))
         .collect()
 }
 
@@ -54,31 +83,27 @@ pub fn overall(run: &RunRecord) -> Verdict {
     }
 }
 
-fn samples(assertion: &Assertion, run: &RunRecord) -> Vec<Sample> {
-    let in_scope = |name: &str| match &assertion.scope {
+/// The sample of every migration, transfer or link of a scope, by name, in the order of the records.
+pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r str, Sample)> {
+    let in_scope = |name: &str| match scope {
         Scope::All => true,
         Scope::Only(only) => only == name,
     };
-    let metric = assertion.metric;
-    let migrations = run.migrations.iter().filter(|m| in_scope(&m.name));
-    let transfers = run.transfers.iter().filter(|t| in_scope(&t.name));
-    let links = run.links.iter().filter(|l| in_scope(&l.name));
-    match metric {
-        Metric::MigrationTotalTime
-        | Metric::MigrationDowntime
-        | Metric::MigrationTransferred
-        | Metric::MigrationCompressionRatio
-        | Metric::MigrationDirtySyncCount
-        | Metric::MigrationSuccess => migrations
-            .map(|m| of_migration(metric, m, run.simulated_ns))
-            .collect(),
-        Metric::TransferCompletionTime | Metric::TransferGoodput | Metric::TransferFairness => {
-            transfers.map(|t| of_transfer(metric, t)).collect()
+    let all: Vec<(&str, Sample)> = match metric.subject() {
+        Subject::Migration => {
+            let of = |m: &'r MigrationRecord| (m.name.as_str(), of_migration(metric, m, run.end_ns));
+            run.migrations.iter().map(of).collect()
         }
-        Metric::LinkUtilisation | Metric::LinkLoss | Metric::LinkQueueDrops | Metric::LinkQueueDelay => {
-            links.map(|l| of_link(metric, l)).collect()
+        Subject::Transfer => {
+            let of = |t: &'r TransferRecord| (t.name.as_str(), of_transfer(metric, t));
+            run.transfers.iter().map(of).collect()
         }
-    }
+        Subject::Link => {
+            let of = |l: &'r LinkRecord| (l.name.as_str(), of_link(metric, l));
+            run.links.iter().map(of).collect()
+        }
+    };
+    all.into_iter().filter(|(name, _)| in_scope(name)).collect()
 }
 
 fn of_migration(metric: Metric, migration: &MigrationRecord, end_ns: u64) -> Sample {
@@ -121,8 +146,10 @@ fn of_transfer(metric: Metric, transfer: &TransferRecord) -> Sample {
 }
 
 fn of_link(metric: Metric, link: &LinkRecord) -> Sample {
-    if metric == Metric::LinkUtilisation {
-        return quotient(link.busy_ns, link.active_ns, Probability::PARTS);
+    match metric {
+        Metric::LinkUtilisation => return quotient(link.busy_ns, link.active_ns, Probability::PARTS),
+        Metric::LinkDelivered => return Sample::Exact(link.delivered_bytes),
+        _ => {}
     }
     // At flow fidelity there are no frames to count.
     let Some(packets) = link.packets.filter(|packets| packets.offered_packets > 0) else {
@@ -137,7 +164,7 @@ fn of_link(metric: Metric, link: &LinkRecord) -> Sample {
 }
 
 /// Parts of a plain number.
-const MILLIONTHS: u64 = 1_000_000;
+pub const MILLIONTHS: u64 = 1_000_000;
 
 /// `numerator / denominator` in `parts`, rounded to the nearest; missing for a zero denominator.
 fn quotient(numerator: u64, denominator: u64, parts: u64) -> Sample {
@@ -270,7 +297,8 @@ fn bound_value(bound: Bound) -> Value {
     }
 }
 
-fn exact(value: Value) -> u64 {
+/// The exact integer of a value.
+pub fn exact(value: Value) -> u64 {
     match value {
         Value::Time(span) => span.as_ns(),
         Value::Size(size) => size.as_bytes(),

@@ -15,7 +15,7 @@
 //! | `summary` | from the world at the end to the records |
 //! | `assertions` | from the records to verdicts |
 
-mod assertions;
+pub(crate) mod assertions;
 mod build;
 pub(crate) mod endpoint;
 mod faults;
@@ -24,7 +24,7 @@ mod links;
 pub(crate) mod machines;
 mod sample;
 mod scene;
-mod summary;
+pub(crate) mod summary;
 mod transit;
 pub(crate) mod workload;
 

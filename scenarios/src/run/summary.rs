@@ -10,14 +10,16 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 use longhaul_engine::Engine;
 use longhaul_memory::PAGE_SIZE;
+use longhaul_migration::Statistics;
 use longhaul_net::routing::LinkId;
 
 use super::RunOptions;
 use super::assertions;
 use super::endpoint::{Endpoint, Protocol};
 use super::scene::Scene;
+use super::workload::MigrationRun;
 use crate::Loaded;
-use crate::schema::{Amount, PayloadMode};
+use crate::schema::{Amount, PayloadMode, Scenario};
 
 /// Draws up the record of a run.
 pub fn summarise(
@@ -80,30 +82,62 @@ pub fn summarise(
             .collect(),
         reproduce: options.reproduce.clone(),
     };
-    record.assertions = assertions::judge_all(&scenario.assertions, &record);
+    record.assertions = assertions::judge_all(&scenario.assertions, (&record).into());
     record.verdict = assertions::overall(&record);
     record
 }
 
-fn since(start: Option<Instant>, end: Option<Instant>) -> Option<u64> {
+/// From one moment to another, if both have come.
+pub fn since(start: Option<Instant>, end: Option<Instant>) -> Option<u64> {
     Some((end? - start?).as_ns())
 }
 
 fn migration(loaded: &Loaded, scene: &Scene, index: usize) -> MigrationRecord {
-    let (spec, run) = (&loaded.scenario.migrations[index], &scene.migrations[index]);
+    let run = &scene.migrations[index];
     let endpoint = &scene.endpoints[run.source.0 as usize];
     let Protocol::MigrationSource(source) = &endpoint.machine else {
         unreachable!("a migration starts from its source")
     };
-    let statistics = source.statistics();
-    let (ram, copy, encoder) = (statistics.ram, statistics.copy, statistics.encoder);
-    let (segments, retransmits) = segments(scene, endpoint);
-    let vm = loaded
-        .scenario
-        .vms
-        .iter()
-        .find(|vm| vm.name == spec.vm)
-        .expect("a VM of the scenario");
+    let segments = segments(scene, endpoint);
+    migration_record(&loaded.scenario, index, run, Some(&source.statistics()), segments)
+}
+
+/// The record of a migration: what was seen of it, what its source counted, and the TCP segments that it sent, in all
+/// and again. Without counters there are none of memory, encoding and transport.
+pub fn migration_record(
+    scenario: &Scenario,
+    index: usize,
+    run: &MigrationRun,
+    statistics: Option<&Statistics>,
+    (segments, retransmits): (u64, u64),
+) -> MigrationRecord {
+    let spec = &scenario.migrations[index];
+    let vm = scenario.vms.iter().find(|vm| vm.name == spec.vm);
+    let vm = vm.expect("a VM of the scenario");
+    let counted = statistics.map(|statistics| {
+        let (ram, copy, encoder) = (statistics.ram, statistics.copy, statistics.encoder);
+        let memory = RamRecord {
+            total: ram.total,
+            transferred: ram.transferred,
+            remaining: ram.remaining,
+            duplicate: ram.duplicate,
+            normal: ram.normal,
+            dirty_sync_count: ram.dirty_sync_count,
+            dirty_pages_rate: ram.dirty_pages_rate,
+        };
+        let encoding = EncodingRecord {
+            raw_bytes: copy.pages() * PAGE_SIZE as u64,
+            encoded_bytes: copy.real_frame_bytes + copy.synthetic_frame_bytes,
+            real_raw_bytes: copy.real_pages * PAGE_SIZE as u64,
+            real_encoded_bytes: copy.real_frame_bytes,
+            zero_pages: encoder.pages.zero,
+            duplicate_pages: encoder.pages.duplicate,
+            delta_pages: encoder.pages.delta,
+            literal_pages: encoder.pages.literal,
+        };
+        (memory, encoding)
+    });
+    let (ram, encoding) = counted.unwrap_or_default();
     MigrationRecord {
         name: run.name.clone(),
         vm: spec.vm.clone(),
@@ -114,31 +148,17 @@ fn migration(loaded: &Loaded, scene: &Scene, index: usize) -> MigrationRecord {
         total_time_ns: since(run.started, run.resumed),
         downtime_ns: since(run.paused, run.resumed),
         setup_time_ns: since(run.started, run.set_up),
-        expected_downtime_ns: run.set_up.map(|_| statistics.expected_downtime.as_ns()),
+        expected_downtime_ns: run
+            .set_up
+            .and(statistics)
+            .map(|statistics| statistics.expected_downtime.as_ns()),
         verified_pages: run.verified_pages,
-        ram: RamRecord {
-            total: ram.total,
-            transferred: ram.transferred,
-            remaining: ram.remaining,
-            duplicate: ram.duplicate,
-            normal: ram.normal,
-            dirty_sync_count: ram.dirty_sync_count,
-            dirty_pages_rate: ram.dirty_pages_rate,
-        },
-        encoding: EncodingRecord {
-            raw_bytes: copy.pages() * PAGE_SIZE as u64,
-            encoded_bytes: copy.real_frame_bytes + copy.synthetic_frame_bytes,
-            real_raw_bytes: copy.real_pages * PAGE_SIZE as u64,
-            real_encoded_bytes: copy.real_frame_bytes,
-            zero_pages: encoder.pages.zero,
-            duplicate_pages: encoder.pages.duplicate,
-            delta_pages: encoder.pages.delta,
-            literal_pages: encoder.pages.literal,
-        },
+        ram,
+        encoding,
         transport: TransportRecord {
             streams: spec.transport.streams,
-            chunks: statistics.transport.chunks,
-            requeued_chunks: statistics.transport.retransmitted_chunks,
+            chunks: statistics.map_or(0, |statistics| statistics.transport.chunks),
+            requeued_chunks: statistics.map_or(0, |s| s.transport.retransmitted_chunks),
             segments,
             retransmits,
         },

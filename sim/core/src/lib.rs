@@ -12,6 +12,8 @@
 //! | [`tape`] | a machine's recorded inputs and outputs, fed back offline |
 //! | [`schedule`] | how the environment asks for events without seeing the engine |
 //! | [`record`] | what a run leaves behind, with its format version |
+//! | [`statistics`] | quantiles, and how far they would move by chance |
+//! | [`replay`] | what a comparison with a real kernel leaves behind |
 //! | [`validation`] | what a comparison with measurements leaves behind |
 //!
 //! Nothing here reads a clock, a file, the environment or the order of a hash map.
@@ -21,7 +23,9 @@ pub mod machine;
 pub mod payload;
 pub mod random;
 pub mod record;
+pub mod replay;
 pub mod schedule;
+pub mod statistics;
 pub mod tape;
 pub mod text;
 pub mod time;

@@ -3,11 +3,15 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`outcome`] | what a replay measured, as data |
+//! | [`health`] | whether what was measured can be trusted |
+//! | [`shard`] | a replay in parts, and the parts put together |
 //!
 //! This is the only crate that may read clocks, open sockets and start processes. It knows plans and machines, not
 //! scenarios: `longhaul-scenarios` compiles the one and builds the other.
 
+pub mod health;
 pub mod outcome;
+pub mod shard;
 
 use longhaul_core::machine::Machine;
 

@@ -1,7 +1,7 @@
 //! Quantiles, and how far a median would move by chance.
 
-use longhaul_core::random::Stream;
-use longhaul_core::time::Span;
+use crate::random::Stream;
+use crate::time::Span;
 
 /// Resamples from which the noise of a median is taken: enough for two digits of it.
 const RESAMPLES: usize = 400;
@@ -38,8 +38,24 @@ pub fn sorted_seconds(times: impl IntoIterator<Item = Option<Span>>) -> Vec<f64>
     seconds
 }
 
-/// How far the median of another such set would lie from this one's: the median, over resamples with
-/// replacement (Efron, 1979), of the relative distance between the resample's median and the set's. Zero for a
+/// The `q`-quantiles of so many resamples of a set with replacement (Efron, 1979), in the order of drawing.
+///
+/// # Panics
+/// If the set is empty.
+pub fn resampled_quantiles(sorted: &[f64], q: f64, resamples: usize, stream: &mut Stream) -> Vec<f64> {
+    let mut resample = vec![0.0; sorted.len()];
+    let mut draw = || {
+        for value in &mut resample {
+            *value = sorted[stream.below(sorted.len() as u64) as usize];
+        }
+        resample.sort_by(f64::total_cmp);
+        quantile(&resample, q).expect("as many values as the set has")
+    };
+    (0..resamples).map(|_| draw()).collect()
+}
+
+/// How far the median of another such set would lie from this one's: the median, over resamples,
+/// of the relative distance between the resample's median and the set's. Zero for a
 /// single value or an infinite median.
 pub fn median_noise(sorted: &[f64], stream: &mut Stream) -> f64 {
     let Some(median) = quantile(sorted, 0.5).filter(|median| median.is_finite()) else {
@@ -48,22 +64,14 @@ pub fn median_noise(sorted: &[f64], stream: &mut Stream) -> f64 {
     if sorted.first() == sorted.last() || median == 0.0 {
         return 0.0;
     }
-    let mut distances = Vec::with_capacity(RESAMPLES);
-    let mut resample = vec![0.0; sorted.len()];
-    for _ in 0..RESAMPLES {
-        for value in &mut resample {
-            *value = sorted[stream.below(sorted.len() as u64) as usize];
-        }
-        resample.sort_by(f64::total_cmp);
-        let other = quantile(&resample, 0.5).expect("as many values as the set has");
-        distances.push((other / median - 1.0).abs());
-    }
+    let others = resampled_quantiles(sorted, 0.5, RESAMPLES, stream);
+    let distances = others.iter().map(|other| (other / median - 1.0).abs()).collect();
     quantile_of(distances, 0.5).expect("there are resamples")
 }
 
 #[cfg(test)]
 mod tests {
-    use longhaul_core::random::Streams;
+    use crate::random::Streams;
 
     use super::*;
 

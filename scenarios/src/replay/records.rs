@@ -1,0 +1,312 @@
+//! From what a replication measured to the records that a simulated run has. Events go through the same code as in the
+//! simulator ([`crate::run::workload`]), so a completion time means the same in both worlds.
+
+use longhaul_bulk::{ReceiverEvent, SenderEvent};
+use longhaul_core::machine::PeerId;
+use longhaul_core::record::{Ended, LinkPackets, LinkRecord, MigrationRecord, Progress, TransferRecord};
+use longhaul_core::time::{Instant, Span};
+use longhaul_core::units::{BitRate, ByteSize};
+use longhaul_migration::{DestinationEvent, SourceEvent, Statistics};
+use longhaul_replay::outcome::{LinkCounters, MachineEvent, Replication, TcpCounters};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::run::assertions::Evidence;
+use crate::run::endpoint::Event;
+use crate::run::summary::{migration_record, since};
+use crate::run::workload::{MigrationRun, TransferRun};
+use crate::schema::{Amount, Link, Metric, Scenario, Start};
+
+/// Why a metric cannot be measured on a kernel, if it cannot.
+pub fn unmeasured(metric: Metric) -> Option<&'static str> {
+    match metric {
+        Metric::LinkQueueDelay => Some("a kernel's queueing discipline does not tell how long frames waited"),
+        Metric::LinkUtilisation => Some("a kernel's queueing discipline does not tell when it was busy"),
+        _ => None,
+    }
+}
+
+/// The records of one replication.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// How it ended.
+    pub ended: Ended,
+    /// Time of the scenario at its last event.
+    pub end_ns: u64,
+    /// In the order of the scenario.
+    pub migrations: Vec<MigrationRecord>,
+    /// In the order of the scenario.
+    pub transfers: Vec<TransferRecord>,
+    /// In the order of the scenario.
+    pub links: Vec<LinkRecord>,
+}
+
+impl Replayed {
+    /// What assertions and metrics look at.
+    pub fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            end_ns: self.end_ns,
+            migrations: &self.migrations,
+            transfers: &self.transfers,
+            links: &self.links,
+        }
+    }
+}
+
+/// Why measurements do not belong to a scenario.
+#[derive(Debug, Error)]
+pub enum RecordsError {
+    /// An event that its machine cannot have reported.
+    #[error("replication {replication}: machine {peer} reports {event}, which it cannot")]
+    Event {
+        /// Number of the replication.
+        replication: u32,
+        /// The machine.
+        peer: u32,
+        /// What it is said to report.
+        event: String,
+    },
+    /// Other links than the scenario's.
+    #[error("replication {replication} has counters of the links {found}; the scenario has {expected}")]
+    Links {
+        /// Number of the replication.
+        replication: u32,
+        /// As measured.
+        found: String,
+        /// As the scenario has them.
+        expected: String,
+    },
+}
+
+/// What the receiver of a bulk transfer says of itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Received {
+    received: u64,
+    #[serde(default)]
+    by_stream: Vec<u64>,
+}
+
+/// Events of a receiver's machine, and those about it.
+#[derive(Deserialize)]
+enum OfReceiver {
+    /// What it had received when the sender's streams were compared.
+    Summary(Received),
+}
+
+/// The records of a replication of this scenario.
+///
+/// # Errors
+/// If the measurements are not of this scenario.
+pub fn records(scenario: &Scenario, replication: &Replication) -> Result<Replayed, RecordsError> {
+    let mut world = World::new(scenario);
+    for event in &replication.events {
+        world.observe(event).ok_or_else(|| RecordsError::Event {
+            replication: replication.number,
+            peer: event.peer.0,
+            event: event.event.to_string(),
+        })?;
+    }
+    let end_ns = replication.events.last().map_or(0, |event| event.at_ns);
+    let names = |names: Vec<String>| names.join(", ");
+    let links = matching_links(scenario, &replication.links).ok_or_else(|| RecordsError::Links {
+        replication: replication.number,
+        found: names(replication.links.iter().map(|link| link.name.clone()).collect()),
+        expected: names(scenario.links.iter().map(Link::name).collect()),
+    })?;
+    Ok(Replayed {
+        ended: replication.ended,
+        end_ns,
+        migrations: (0..world.migrations.len())
+            .map(|i| world.migration(i, replication))
+            .collect(),
+        transfers: (0..world.transfers.len())
+            .map(|i| world.transfer(i, replication))
+            .collect(),
+        links,
+    })
+}
+
+/// The workloads of a scenario during a replication.
+struct World<'a> {
+    scenario: &'a Scenario,
+    migrations: Vec<MigrationRun>,
+    transfers: Vec<TransferRun>,
+}
+
+impl<'a> World<'a> {
+    /// Everything that starts at a given time has started: peers are numbered as the simulator's are.
+    fn new(scenario: &'a Scenario) -> World<'a> {
+        let mut next = 0;
+        let mut pair = || {
+            next += 2;
+            (PeerId(next - 2), PeerId(next - 1))
+        };
+        let migrations = scenario.migrations.iter().map(|spec| {
+            let after = match &spec.start {
+                Start::At(_) => None,
+                Start::After { migration, pause } => {
+                    let before = scenario.migrations.iter().position(|m| m.name == *migration);
+                    Some((before.expect("a migration of the scenario"), *pause))
+                }
+            };
+            let mut run = MigrationRun::new(&spec.name, pair().0, after);
+            if let Start::At(at) = spec.start {
+                run.start(Instant::ZERO + at);
+            }
+            run
+        });
+        let migrations = migrations.collect();
+        let transfers = scenario.transfers.iter().map(|spec| {
+            let (sender, receiver) = pair();
+            let mut run = TransferRun::new(&spec.name, sender, receiver, spec.streams);
+            run.start(Instant::ZERO + spec.at);
+            run
+        });
+        World {
+            scenario,
+            migrations,
+            transfers: transfers.collect(),
+        }
+    }
+
+    /// Takes in one event; `None` if it makes no sense.
+    fn observe(&mut self, reported: &MachineEvent) -> Option<()> {
+        let now = Instant::from_ns(reported.at_ns);
+        let (pair, second) = ((reported.peer.0 / 2) as usize, reported.peer.0 % 2 == 1);
+        let json = reported.event.clone();
+        if let Some(run) = self.migrations.get_mut(pair) {
+            let event = if second {
+                Event::MigrationDestination(serde_json::from_value::<DestinationEvent>(json).ok()?)
+            } else {
+                Event::MigrationSource(serde_json::from_value::<SourceEvent>(json).ok()?)
+            };
+            if run.observe(now, &event) && run.completed() {
+                self.start_dependents(pair, now);
+            }
+            return Some(());
+        }
+        let run = self.transfers.get_mut(pair - self.migrations.len())?;
+        if !second {
+            run.observe(
+                now,
+                &Event::BulkSender(serde_json::from_value::<SenderEvent>(json).ok()?),
+            );
+            return Some(());
+        }
+        match serde_json::from_value::<OfReceiver>(json.clone()) {
+            Ok(OfReceiver::Summary(counted)) => {
+                run.shares.get_or_insert(counted.by_stream);
+            }
+            Err(_) => {
+                run.observe(
+                    now,
+                    &Event::BulkReceiver(serde_json::from_value::<ReceiverEvent>(json).ok()?),
+                );
+            }
+        }
+        Some(())
+    }
+
+    /// The migrations that wait for this one start as in the simulator: a pause after it has completed.
+    fn start_dependents(&mut self, ended: usize, now: Instant) {
+        for run in &mut self.migrations {
+            if let Some((before, pause)) = run.after
+                && before == ended
+            {
+                run.start(now.saturating_add(pause));
+            }
+        }
+    }
+
+    fn migration(&self, index: usize, replication: &Replication) -> MigrationRecord {
+        let run = &self.migrations[index];
+        let summary = replication.summaries.get(&run.source.0);
+        let statistics = summary.and_then(|json| Statistics::deserialize(json).ok());
+        let tcp = tcp_of(replication, run.source);
+        migration_record(
+            self.scenario,
+            index,
+            run,
+            statistics.as_ref(),
+            (tcp.segments, tcp.retransmits),
+        )
+    }
+
+    fn transfer(&self, index: usize, replication: &Replication) -> TransferRecord {
+        let (spec, run) = (&self.scenario.transfers[index], &self.transfers[index]);
+        let (size, duration) = match spec.amount {
+            Amount::Size(size) => (Some(size), None),
+            Amount::Duration(duration) => (None, Some(duration)),
+        };
+        let counted = replication.summaries.get(&run.receiver.0);
+        let counted = counted
+            .and_then(|json| Received::deserialize(json).ok())
+            .unwrap_or_default();
+        let connected = run.connected.filter(|_| run.connections == spec.streams);
+        let tcp = tcp_of(replication, run.sender);
+        TransferRecord {
+            name: run.name.clone(),
+            from: spec.from.clone(),
+            to: spec.to.clone(),
+            progress: run.progress().clone(),
+            size: size.map(ByteSize::as_bytes),
+            duration_ns: duration.map(Span::as_ns),
+            received: counted.received,
+            received_in_time: duration
+                .and(run.shares.as_ref())
+                .map(|shares| shares.iter().sum()),
+            fairness_millionths: run.fairness_millionths(),
+            completion_ns: since(run.started, run.finished),
+            first_stream_ns: since(run.started, run.first_stream),
+            handshake_ns: since(run.started, connected),
+            streams: spec.streams,
+            segments: tcp.segments,
+            retransmits: tcp.retransmits,
+        }
+    }
+}
+
+fn tcp_of(replication: &Replication, peer: PeerId) -> TcpCounters {
+    replication.tcp.get(&peer.0).copied().unwrap_or_default()
+}
+
+/// The records of all links; `None` if the counters are of other links.
+fn matching_links(scenario: &Scenario, counters: &[LinkCounters]) -> Option<Vec<LinkRecord>> {
+    if scenario.links.len() != counters.len() {
+        return None;
+    }
+    let pairs = scenario.links.iter().zip(counters);
+    pairs
+        .map(|(link, counted)| (link.name() == counted.name).then(|| link_record(link, counted)))
+        .collect()
+}
+
+fn link_record(link: &Link, counted: &LinkCounters) -> LinkRecord {
+    let queue_drops = counted.dropped_by_queue.unwrap_or(0);
+    LinkRecord {
+        name: link.name(),
+        rate_bits_per_s: link.rate.constant().map(BitRate::as_bits_per_s),
+        delay_ns: link.delay.as_ns(),
+        delivered_bytes: counted.sent_bytes,
+        // See [`unmeasured`].
+        busy_ns: 0,
+        active_ns: 0,
+        // Where the kernel counts both kinds of drops in one place, neither share is known.
+        packets: counted.dropped_by_queue.map(|_| LinkPackets {
+            offered_packets: counted.sent_packets + counted.dropped_by_law + queue_drops,
+            delivered_packets: counted.sent_packets,
+            lost_packets: counted.dropped_by_law,
+            queue_dropped_packets: queue_drops,
+            ..LinkPackets::default()
+        }),
+    }
+}
+
+/// Whether something of the scenario did not complete.
+pub fn unfinished(replayed: &Replayed) -> bool {
+    let migrations = replayed.migrations.iter().map(|m| &m.progress);
+    let transfers = replayed.transfers.iter().map(|t| &t.progress);
+    migrations
+        .chain(transfers)
+        .any(|progress| *progress != Progress::Completed)
+}

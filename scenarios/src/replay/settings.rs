@@ -1,0 +1,88 @@
+//! How many runs, and which margins, where a scenario does not say.
+
+use longhaul_core::units::Probability;
+use longhaul_net::background::Arrivals;
+
+use crate::metric::Subject;
+use crate::run::assertions::MILLIONTHS;
+use crate::schema::{Link, Loss, Margin, Metric, Rate, Replay, Scenario, Scope, Value, Within};
+
+/// Runs on the real kernel.
+pub const REPLICATIONS: u32 = 10;
+/// Simulated runs: they cost little, and the more there are the less chance is in their median.
+pub const SIMULATIONS: u32 = 30;
+
+/// How the replay of a scenario is judged, with every default filled in. The margins without a declaration:
+/// completion time of transfers 5 %, of a scenario with random laws 12 %; bytes on the wire of each link 3 %; total time
+/// of migrations 10 %, their rounds ± 1, and as many of them successful.
+pub fn settings(scenario: &Scenario) -> Replay {
+    let mut settings = scenario.replay.clone().unwrap_or(Replay {
+        replications: REPLICATIONS,
+        simulations: SIMULATIONS,
+        margins: Vec::new(),
+    });
+    if settings.margins.is_empty() {
+        settings.margins = default_margins(scenario);
+    }
+    settings
+}
+
+fn default_margins(scenario: &Scenario) -> Vec<Margin> {
+    let percent = |percent: u64| {
+        let share = Probability::from_ratio(percent, 100);
+        Within::Relative(share.expect("less than all"))
+    };
+    let number = |number: u64| Within::Absolute(Value::Number(number * MILLIONTHS));
+    let time = percent(if is_random(scenario) { 12 } else { 5 });
+    let all = [
+        (Metric::TransferCompletionTime, time),
+        (Metric::MigrationTotalTime, percent(10)),
+        (Metric::MigrationDirtySyncCount, number(1)),
+        (Metric::MigrationSuccess, number(0)),
+        (Metric::LinkDelivered, percent(3)),
+    ];
+    let has_subject = |metric: Metric| match metric.subject() {
+        Subject::Migration => !scenario.migrations.is_empty(),
+        Subject::Transfer => !scenario.transfers.is_empty(),
+        Subject::Link => true,
+    };
+    all.into_iter()
+        .filter(|(metric, _)| has_subject(*metric))
+        .map(|(metric, within)| Margin {
+            metric,
+            scope: Scope::All,
+            within,
+        })
+        .collect()
+}
+
+/// Whether runs of different seeds meet different networks.
+pub fn is_random(scenario: &Scenario) -> bool {
+    scenario.links.iter().any(|link: &Link| {
+        let crowd = link
+            .background
+            .is_some_and(|background| !matches!(background.arrivals, Arrivals::Constant));
+        link.loss != Loss::None
+            || link.jitter != crate::schema::Jitter::None
+            || link.duplicate != Probability::ZERO
+            || link.corrupt != Probability::ZERO
+            || matches!(link.rate, Rate::Poisson(_))
+            || link
+                .changes
+                .iter()
+                .any(|step| step.loss.is_some_and(|loss| loss != Loss::None))
+            || crowd
+    })
+}
+
+/// The margin of one metric of one entity: a declaration by name comes before one for all.
+pub fn margin_of<'s>(margins: &'s [Margin], metric: Metric, entity: &str) -> Option<&'s Margin> {
+    let named = margins
+        .iter()
+        .find(|m| m.metric == metric && m.scope == Scope::Only(entity.to_owned()));
+    named.or_else(|| {
+        margins
+            .iter()
+            .find(|m| m.metric == metric && m.scope == Scope::All)
+    })
+}
