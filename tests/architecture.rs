@@ -1,6 +1,7 @@
 //! The direction of dependencies and the licences of everything that is linked, over `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
@@ -76,10 +77,20 @@ const LICENCES: &[&str] = &[
     "Apache-2.0 WITH LLVM-exception",
 ];
 
+/// Only what this platform needs: of the rest nothing may have been downloaded.
 fn metadata() -> Metadata {
+    let rustc = Command::new("rustc").arg("-vV").output().expect("rustc");
+    let text = String::from_utf8(rustc.stdout).expect("text");
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    let platform = host.expect("a host platform").to_owned();
     MetadataCommand::new()
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-        .other_options(["--locked".to_owned(), "--offline".to_owned()])
+        .other_options([
+            "--locked".to_owned(),
+            "--offline".to_owned(),
+            "--filter-platform".to_owned(),
+            platform,
+        ])
         .exec()
         .expect("cargo metadata")
 }

@@ -95,6 +95,9 @@ fn table(record: &RunRecord) -> String {
             p.queue_delay_max_ns,
         )
         .expect("writing to a string");
+        if p.down_lost_packets > 0 {
+            writeln!(text, "link {} down_lost {}", l.name, p.down_lost_packets).expect("writing to a string");
+        }
     }
     for a in &record.assertions {
         writeln!(

@@ -126,7 +126,8 @@ fn every_frame_is_delivered_lost_dropped_or_still_inside() {
                 + packets.corrupted_packets
                 + packets.lost_packets
                 + packets.queue_dropped_packets
-                + packets.early_dropped_packets;
+                + packets.early_dropped_packets
+                + packets.down_lost_packets;
             let came = packets.offered_packets + packets.duplicated_packets;
             assert!(gone <= came, "{}: {}", path.display(), link.name);
             // The engine asserts the exact ledger, with what is inside, at every checkpoint; when a run has drained,

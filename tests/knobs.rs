@@ -37,6 +37,11 @@ const TIGHT: &str = r#"Scenario(
         (name: "t2", from: "b", to: "c", size: "2 MB", at: "0 s"),
         (name: "t3", from: "b", to: "c", duration: "300 ms"),
     ],
+    faults: [
+        LinkDown(from: "b", to: "c", at: "200 ms", for: "50 ms"),
+        LinkDown(between: ("a", "b"), at: "400 ms", for: "60 ms"),
+    ],
+    reroute_after: "20 ms",
     assertions: [(metric: MigrationTotalTime, statistic: Max, bound: AtMost("20 s"))],
 )"#;
 
@@ -94,6 +99,13 @@ const CHANGES: &[&str] = &[
     "transfers[t1].tcp.initial_window=2",
     "transfers[t2].tcp.hystart=false",
     "transfers[t1].tcp.segmentation_offload=true",
+    r#"faults[0]=LinkDown(from: "c", to: "b", at: "200 ms", for: "50 ms")"#,
+    "faults[0].at=210 ms",
+    "faults[0].for=60 ms",
+    r#"faults[1].between=("c", "b")"#,
+    "faults[1].at=410 ms",
+    "faults[1].for=70 ms",
+    "reroute_after=30 ms",
 ];
 
 #[test]

@@ -117,6 +117,7 @@ pub(crate) fn run() -> RunRecord {
                 ..LinkPackets::default()
             }),
         }],
+        unrouted_packets: 0,
         assertions: vec![assertion(Verdict::Pass), assertion(Verdict::Inconclusive)],
         warnings: vec![
             "the queue of frankfurt->new-york is smaller than its bandwidth-delay product".to_owned(),

@@ -3,6 +3,7 @@
 //! Every check looks at what could be decoded and needs no more than that, so the mistakes of one item hide
 //! none of another. What is merely doubtful is [`lint`]'s business.
 
+mod faults;
 mod lint;
 mod routes;
 mod work;
@@ -34,6 +35,7 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     routes::reachable(decoded, &mut report);
     work::migrations(decoded, &mut report);
     work::transfers(decoded, &mut report);
+    faults::faults(decoded, &mut report);
     work::assertions(decoded, &mut report);
     let lists = [decoded.migrations.good.len(), decoded.transfers.good.len()];
     if lists == [0, 0] && decoded.migrations.complete && decoded.transfers.complete {

@@ -9,7 +9,9 @@
 //! | `sample_interval` | `"1 s"` |
 //! | `payload` | `Real` |
 //! | `fidelity` | `Packet` |
-//! | `vms`, `migrations`, `transfers`, `assertions` | `[]` |
+//! | `vms`, `migrations`, `transfers`, `faults`, `assertions` | `[]` |
+//! | `faults[].for` | the rest of the run |
+//! | `reroute_after` | `"200 ms"`: a link-state protocol tuned for it (see `DEFAULT_REROUTE_AFTER`) |
 //! | `regions[].location` | unknown; the link is then not compared with light |
 //! | `links[].queue` | `Bdp(1.0)`: one bandwidth-delay product of the link's own round trip, at least 64 KiB |
 //! | `links[].loss`, `links[].jitter`, `links[].background` | `None` |
@@ -56,6 +58,7 @@
 mod assertion;
 mod context;
 mod distance;
+mod fault;
 mod files;
 mod laws;
 mod names;
@@ -73,8 +76,8 @@ use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, Fidelity, Link, Migration, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario, Transfer,
-    Transport, Vm,
+    Assertion, Fault, Fidelity, Link, Migration, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario,
+    Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -87,6 +90,10 @@ pub use work::PAGE;
 
 /// Longest run: ten years.
 const LONGEST_HORIZON: Span = Span::from_s(10 * 365 * 24 * 3_600);
+/// What a link-state protocol needs that is tuned for it: three probes of BFD (RFC 5880) lost, 50 ms apart, and some
+/// 50 ms to flood the news, compute routes and install them (Francois et al., 2005, "Achieving sub-second IGP
+/// convergence in large IP networks").
+const DEFAULT_REROUTE_AFTER: Span = Span::from_ms(200);
 /// Most regions, machines, migrations, transfers or assertions: far beyond what packet fidelity can carry, and
 /// few enough that every check stays quick.
 const MOST_ITEMS: usize = 1_000;
@@ -131,6 +138,10 @@ pub struct Decoded {
     pub migrations: Items<Migration>,
     /// See [`Scenario::transfers`].
     pub transfers: Items<Transfer>,
+    /// See [`Scenario::faults`]; both faults of a symmetric entry have its index.
+    pub faults: Items<Fault>,
+    /// See [`Scenario::reroute_after`].
+    pub reroute_after: Option<Span>,
     /// See [`Scenario::assertions`].
     pub assertions: Items<Assertion>,
     /// See [`Scenario::replay`].
@@ -159,13 +170,15 @@ impl Decoded {
             vms: all(self.vms)?,
             migrations: all(self.migrations)?,
             transfers: all(self.transfers)?,
+            faults: all(self.faults)?,
+            reroute_after: self.reroute_after?,
             assertions: all(self.assertions)?,
             replay: self.replay?,
         })
     }
 }
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 19] = [
     "version",
     "name",
     "question",
@@ -181,6 +194,8 @@ const FIELDS: [&str; 17] = [
     "vms",
     "migrations",
     "transfers",
+    "faults",
+    "reroute_after",
     "assertions",
     "replay",
 ];
@@ -223,6 +238,10 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         fidelity: fields.optional(cx, "fidelity", Fidelity::Packet, fidelity),
         regions,
         links: links(cx, &fields),
+        faults: faults(cx, &fields),
+        reroute_after: fields.optional(cx, "reroute_after", DEFAULT_REROUTE_AFTER, |cx, at| {
+            value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)
+        }),
         vms: items(cx, &fields, "vms", work::vm),
         migrations: items(cx, &fields, "migrations", |cx, at| work::migration(cx, at, base)),
         transfers: items(cx, &fields, "transfers", |cx, at| {
@@ -266,6 +285,15 @@ fn links(cx: &mut Context, fields: &Fields) -> Items<Link> {
     Items {
         good: entries.into_iter().flat_map(directed).collect(),
         complete,
+    }
+}
+
+fn faults(cx: &mut Context, fields: &Fields) -> Items<Fault> {
+    let entries = items(cx, fields, "faults", fault::fault);
+    let directed = |(index, faults): (usize, Vec<Fault>)| faults.into_iter().map(move |fault| (index, fault));
+    Items {
+        good: entries.good.into_iter().flat_map(directed).collect(),
+        complete: entries.complete,
     }
 }
 

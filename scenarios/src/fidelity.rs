@@ -5,7 +5,7 @@ use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
 use longhaul_flow::limits;
 
-use crate::schema::{Amount, Fidelity, Memory, Scenario, Vm};
+use crate::schema::{Amount, Fault, Fidelity, Memory, Scenario, Vm};
 
 /// Packets times hops up to which `Auto` prefers single packets: some ten seconds of one core.
 const MOST_PACKET_HOPS: u128 = 30_000_000;
@@ -33,6 +33,10 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
         if link.rate.constant().is_none() {
             found.push(format!("a recorded rate on {}", link.name()));
         }
+    }
+    for fault in &scenario.faults {
+        let Fault::LinkDown(down) = fault;
+        found.push(format!("a failure of {}", down.link()));
     }
     if scenario
         .transfers

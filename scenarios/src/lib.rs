@@ -9,6 +9,7 @@
 //! | [`decode`] | from the tree to a [`schema::Scenario`], with types, ranges and defaults |
 //! | [`check`] | mistakes between items, and doubts (lint) |
 //! | [`diagnose`] | places and messages |
+//! | [`faults`] | when links fail, and which routes hold meanwhile |
 //! | [`show`] | the canonical text of a scenario, and its hash |
 //! | [`metric`] | what each metric measures and in which unit |
 //! | [`schema`] | the scenario itself, resolved |
@@ -21,6 +22,7 @@
 pub mod check;
 pub mod decode;
 pub mod diagnose;
+pub mod faults;
 mod fidelity;
 pub mod library;
 pub mod metric;
@@ -141,12 +143,13 @@ fn interpret(
         return None;
     }
     let link_entries: Vec<usize> = decoded.links.good.iter().map(|(entry, _)| *entry).collect();
+    let fault_entries: Vec<usize> = decoded.faults.good.iter().map(|(entry, _)| *entry).collect();
     let scenario = decoded.finish()?;
     check::fidelity(&root, &scenario, sink);
     if !sink.is_empty() {
         return None;
     }
     let mut doubts = Sink::default();
-    check::lint(&root, &scenario, &link_entries, &mut doubts);
+    check::lint(&root, &scenario, &link_entries, &fault_entries, &mut doubts);
     Some((scenario, doubts))
 }

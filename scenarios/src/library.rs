@@ -44,6 +44,7 @@ const ENTRIES: &[Entry] = entries![
     "smoke/bulk_reno",
     "smoke/burst_loss",
     "smoke/four_patterns",
+    "smoke/link_failure",
     "smoke/long_haul_flows",
     "smoke/migration_diverges",
     "smoke/migration_real",

@@ -43,6 +43,10 @@ pub struct Scenario {
     pub migrations: Vec<Migration>,
     /// Plain bulk transfers over TCP.
     pub transfers: Vec<Transfer>,
+    /// What fails, and when.
+    pub faults: Vec<Fault>,
+    /// How long after a link fails or comes back the routers use other routes.
+    pub reroute_after: Span,
     /// What must hold at the end.
     pub assertions: Vec<Assertion>,
     /// How a replay on a real kernel is judged; no simulation reads it. `None` leaves it to the defaults.
@@ -384,6 +388,38 @@ pub enum Amount {
     Size(ByteSize),
     /// As much as goes in this time, above zero.
     Duration(Span),
+}
+
+/// Something that fails at a time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// A directed link carries nothing.
+    LinkDown(LinkDown),
+}
+
+/// A directed link that is down for a time: what is in it is lost, and so is what is sent over it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LinkDown {
+    /// Region at the link's sending end.
+    pub from: String,
+    /// Region at its receiving end.
+    pub to: String,
+    /// When it fails.
+    pub at: Span,
+    /// After what time it is back; none for the rest of the run.
+    pub duration: Option<Span>,
+}
+
+impl LinkDown {
+    /// The name of the link.
+    pub fn link(&self) -> String {
+        format!("{}->{}", self.from, self.to)
+    }
+
+    /// When the link is back, if ever.
+    pub fn end(&self) -> Option<Span> {
+        self.duration.map(|duration| self.at.saturating_add(duration))
+    }
 }
 
 /// Something that must hold at the end of the run.

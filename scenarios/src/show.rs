@@ -8,8 +8,9 @@ use std::fmt::{self, Write as _};
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Controller, Encoding, Level, Margin, Memory, Migration, Pattern, PayloadMode,
-    Region, Replay, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer, Transport, Value, Vm, Within,
+    Amount, Assertion, Bound, Controller, Encoding, Fault, Level, LinkDown, Margin, Memory, Migration,
+    Pattern, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer, Transport,
+    Value, Vm, Within,
 };
 
 /// The canonical text of a scenario.
@@ -39,6 +40,8 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         vms,
         migrations,
         transfers,
+        faults,
+        reroute_after,
         assertions,
         replay,
     } = scenario;
@@ -60,6 +63,11 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "vms", vms, vm)?;
     write_list(out, "migrations", migrations, migration)?;
     write_list(out, "transfers", transfers, transfer)?;
+    write_list(out, "faults", faults, fault)?;
+    // Without faults it has no effect, and a field without effect is an error to be told.
+    if !faults.is_empty() {
+        writeln!(out, "    reroute_after: \"{reroute_after}\",")?;
+    }
     write_list(out, "assertions", assertions, assertion)?;
     if let Some(replay) = replay {
         writeln!(out, "    replay: {},", replay_block(replay))?;
@@ -83,6 +91,21 @@ fn region(region: &Region) -> String {
         format!(", location: (lat: {lat}, lon: {lon})")
     });
     format!("(name: {}{location})", quoted(name))
+}
+
+fn fault(fault: &Fault) -> String {
+    let Fault::LinkDown(LinkDown {
+        from,
+        to,
+        at,
+        duration,
+    }) = fault;
+    let duration = duration.map_or(String::new(), |duration| format!(", for: \"{duration}\""));
+    format!(
+        "LinkDown(from: {}, to: {}, at: \"{at}\"{duration})",
+        quoted(from),
+        quoted(to)
+    )
 }
 
 fn vm(vm: &Vm) -> String {

@@ -5,15 +5,17 @@ use longhaul_core::schedule::{Class, EntityId, Schedule, TimerId};
 use longhaul_core::time::Instant;
 use longhaul_tcp::Connection;
 
-use crate::itinerary::Hop;
+use crate::routing::RegionId;
 
 /// One side of an open connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) tcp: Connection,
     pub(crate) outgoing: Outgoing,
-    /// Where its packets start.
-    pub(crate) first_hop: Hop,
+    /// Where it is, and its packets start.
+    pub(crate) here: RegionId,
+    /// Where they go.
+    pub(crate) to: RegionId,
     /// Whether a full queue on the first link is the device's own, so that TCP hears of the drop.
     pub(crate) own_device: bool,
     /// Traffic class of its packets.
@@ -54,11 +56,17 @@ struct Armed {
 }
 
 impl Endpoint {
-    pub(crate) fn new(tcp: Connection, first_hop: Hop, own_device: bool, class: u8) -> Endpoint {
+    pub(crate) fn new(
+        tcp: Connection,
+        (here, to): (RegionId, RegionId),
+        own_device: bool,
+        class: u8,
+    ) -> Endpoint {
         Endpoint {
             tcp,
             outgoing: Outgoing::default(),
-            first_hop,
+            here,
+            to,
             own_device,
             class,
             closed: false,

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`network`] | links, routes and TCP connections behind one event handler |
 //! | [`notice`] | what it tells the applications |
-//! | [`link`] | a directed link: loss, jitter, queue, serialiser, propagation delay |
+//! | [`link`] | a directed link: loss, jitter, queue, serialiser, propagation delay, failure |
 //! | [`frame`] | what a link must know of a packet |
 //! | [`queue`] | queue disciplines: drop-tail, CoDel, FQ-CoDel, HTB |
 //! | [`loss`] | loss laws: independent, and Gilbert–Elliott by mean loss and mean burst |
@@ -23,9 +23,9 @@
 pub mod background;
 pub mod course;
 mod endpoint;
+mod forwarding;
 pub mod frame;
 pub mod geo;
-mod itinerary;
 pub mod jitter;
 pub mod link;
 pub mod loss;

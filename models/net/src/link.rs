@@ -22,7 +22,14 @@
 //! serialiser is free; such a link has stages in time, and asks for an event when one of them moves a packet.
 //! A link asks for at most one event at a time, except that an event becomes too late when something earlier
 //! turns up; it is then left where it is and finds nothing to do.
+//!
+//! # Failure
+//! While a link is down it loses what it is offered; what was in its queue and on its way when it failed is lost,
+//! too. That is what `ip link set down` does to a device with netem, whose queue holds both. Back up, it works at
+//! once, with an empty queue and an idle serialiser. What was asked for before the failure is void: events belong
+//! to a [`term`](Link::term) of the link.
 
+mod failure;
 mod ring;
 mod serialiser;
 mod service;
@@ -64,6 +71,8 @@ pub enum Offer {
     LostByLaw,
     /// The queue was full.
     DroppedFull,
+    /// The link is down. The sender does not hear of it.
+    LostDown,
 }
 
 /// A directed link that carries packets of type `P`.
@@ -81,6 +90,10 @@ pub struct Link<P: Frame> {
     last_arrival: Instant,
     /// The earliest event that the caller was asked for, in links whose next event may move forward.
     armed: Instant,
+    /// Whether it has failed and is not back.
+    down: bool,
+    /// How often it has failed.
+    term: u32,
     stats: LinkStats,
 }
 
@@ -176,6 +189,8 @@ impl<P: Frame> Link<P> {
             extras: (!plain).then(extras),
             last_arrival: Instant::ZERO,
             armed: Instant::MAX,
+            down: false,
+            term: 0,
             stats: LinkStats::default(),
         })
     }
@@ -186,6 +201,10 @@ impl<P: Frame> Link<P> {
     #[inline]
     pub fn offer(&mut self, now: Instant, packet: P, frame_bytes: u32) -> Offer {
         self.stats.offered.add(frame_bytes);
+        if self.down {
+            self.stats.lost_down.add(frame_bytes);
+            return Offer::LostDown;
+        }
         if self.extras.is_some() {
             return self.offer_with_extras(now, packet, frame_bytes);
         }
@@ -234,6 +253,9 @@ impl<P: Frame> Link<P> {
         let mut background = self.extras.as_mut().and_then(|extras| extras.background.as_mut());
         if let Some(process) = &mut background {
             process.forget_before(now);
+        }
+        if self.down {
+            return self.lose_background(now);
         }
         if let Engine::Ring(ring) = &mut self.engine {
             let Some(process) = background else { return };

@@ -1,7 +1,9 @@
 //! The network: links, routes and TCP connections, driven by the events that they schedule.
 //!
-//! A segment becomes a packet on the first link of its route and crosses one link after another; at the end
-//! of the route it is given to the other side's TCP, and what that answers leaves at once. Links and sides of
+//! A segment becomes a packet on the first link of its route and crosses one link after another, each region
+//! forwarding it by its own next hop; at the end of the route it is given to the other side's TCP, and what that
+//! answers leaves at once. Links fail and come back when the caller says so, and routers use other links when it
+//! says so; a packet at a region that has no route is lost, and nobody hears of it. Links and sides of
 //! connections are entities: links from `first_entity` on in the order of the list, then two per connection,
 //! opener first, as they are opened. A link has one pending event (its next arrival, or the next move of its
 //! queue), a side has at most one (its next timer), so the queue of events does not grow with the packets in
@@ -11,6 +13,7 @@
 //! received in order are taken out of the pipe into which the sender's application had put them.
 
 mod error;
+mod failures;
 mod topology;
 mod traffic;
 
@@ -25,8 +28,8 @@ pub use crate::network::error::{NetworkError, OpenError, WriteError};
 pub use crate::network::topology::Topology;
 
 use crate::endpoint::Endpoint;
+use crate::forwarding::Forwarding;
 use crate::frame::Frame;
-use crate::itinerary::{Hop, Itineraries};
 use crate::link::{Link, LinkSpec};
 use crate::notice::{ConnectionId, Notice, Side, What};
 use crate::routing::{Graph, LinkId, RegionId};
@@ -43,11 +46,11 @@ pub struct NetworkLink {
     pub spec: LinkSpec,
 }
 
-/// A segment on its way: whose it is, and how far it has come.
+/// A segment on its way: whose it is, and where it goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet {
     origin: Origin,
-    hop: Hop,
+    to: RegionId,
     segment: Segment,
     /// Whether a link has damaged it: the host at the end discards it.
     damaged: bool,
@@ -57,7 +60,7 @@ pub struct Packet {
 #[derive(Clone, Copy, Debug)]
 pub struct CommonPart {
     origin: Origin,
-    hop: Hop,
+    to: RegionId,
     header: Header,
 }
 
@@ -101,7 +104,7 @@ impl Frame for Packet {
         let (header, sack) = self.segment.split();
         let common = CommonPart {
             origin: self.origin,
-            hop: self.hop,
+            to: self.to,
             header,
         };
         let damaged = self.damaged;
@@ -113,7 +116,7 @@ impl Frame for Packet {
     fn join(common: CommonPart, rare: Option<RarePart>) -> Packet {
         Packet {
             origin: common.origin,
-            hop: common.hop,
+            to: common.to,
             segment: Segment::join(common.header, rare.and_then(|rare| rare.sack)),
             damaged: rare.is_some_and(|rare| rare.damaged),
         }
@@ -180,11 +183,12 @@ enum Slot {
 pub struct Network {
     topology: Topology,
     links: Vec<Link<Packet>>,
-    itineraries: Itineraries,
+    forwarding: Forwarding,
     /// By flow.
     slots: Vec<Slot>,
     notices: VecDeque<Notice>,
     discarded: Count,
+    unrouted: Count,
 }
 
 impl Network {
@@ -213,10 +217,11 @@ impl Network {
         Ok(Network {
             topology,
             links: built,
-            itineraries: Itineraries::default(),
+            forwarding: Forwarding::new(regions.len(), links.len()),
             slots: Vec::new(),
             notices: VecDeque::new(),
             discarded: Count::default(),
+            unrouted: Count::default(),
         })
     }
 
@@ -259,6 +264,11 @@ impl Network {
     /// Damaged frames that hosts have discarded so far, because the checksum was wrong.
     pub fn discarded(&self) -> Count {
         self.discarded
+    }
+
+    /// Frames that regions without a route to their destination have lost so far.
+    pub fn unrouted(&self) -> Count {
+        self.unrouted
     }
 
     /// What one side's TCP has done so far, also after the connection is closed.

@@ -182,6 +182,15 @@ impl<P: Frame> Discipline<P> {
         }
     }
 
+    /// Forgets every frame and where its law stands, as Linux's `qdisc_reset`.
+    pub(crate) fn reset(&mut self) {
+        match self {
+            Discipline::CoDel(queue) => queue.reset(),
+            Discipline::FqCoDel(queue) => queue.reset(),
+            Discipline::Htb(queue) => queue.reset(),
+        }
+    }
+
     /// Frames that wait, background traffic included.
     pub(crate) fn backlog(&self) -> Count {
         match self {

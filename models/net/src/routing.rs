@@ -3,6 +3,9 @@
 //! The answer is unique: routes are ordered by (latency, hops, the names of the regions on the way, compared
 //! one by one), so neither the order in which links are listed nor the queue inside decides anything. Of
 //! parallel links between two regions the one with the lowest latency counts, then the lowest index.
+//!
+//! A region that forwards a packet looks at its destination alone, so what a network follows are [next
+//! hops](Graph::next_hops); over the same links they lead along the same routes.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -152,7 +155,8 @@ impl Graph {
     /// # Panics
     /// If one of the regions is not of this graph.
     pub fn route(&self, from: RegionId, to: RegionId) -> Result<Route, RouteError> {
-        let remaining = self.remaining_to(to, from);
+        let all = |_| true;
+        let remaining = self.remaining_to(to, Some(from), &all);
         let Some((latency, hops)) = remaining[from.0 as usize] else {
             return Err(RouteError::NoPath {
                 from: self.name(from).to_owned(),
@@ -164,11 +168,7 @@ impl Graph {
         let mut links = Vec::with_capacity(hops as usize);
         let mut here = from;
         while here != to {
-            let step = self.leaving[here.0 as usize].iter().copied().find(|&id| {
-                let edge = self.edges[id.0 as usize];
-                let beyond = remaining[edge.to.0 as usize];
-                beyond.map(|rest| add(rest, edge.latency)) == remaining[here.0 as usize]
-            });
+            let step = self.step(here, &remaining, &all);
             let step = step.expect("a region from which the end can be reached has a next hop");
             links.push(step);
             here = self.edges[step.0 as usize].to;
@@ -177,9 +177,54 @@ impl Graph {
         Ok(Route { links, latency })
     }
 
-    /// Dijkstra's algorithm backwards from `to`: what remains from each region. Regions farther away than
-    /// `from` may be missing.
-    fn remaining_to(&self, to: RegionId, from: RegionId) -> Vec<Option<Remaining>> {
+    /// For each region the link on which it sends packets for `to`, when only the links that are `up` are used:
+    /// the first of [`Graph::route`] over those. `None` where no route is left, and for `to` itself.
+    ///
+    /// # Panics
+    /// If `to` is not of this graph.
+    pub fn next_hops(&self, to: RegionId, up: impl Fn(LinkId) -> bool) -> Vec<Option<LinkId>> {
+        let remaining = self.remaining_to(to, None, &up);
+        let regions = (0..).map(RegionId).zip(&remaining);
+        regions
+            .map(|(here, left)| {
+                left.filter(|_| here != to)
+                    .and_then(|_| self.step(here, &remaining, &up))
+            })
+            .collect()
+    }
+
+    /// The region that a link leads to.
+    ///
+    /// # Panics
+    /// If the link is not of this graph.
+    #[inline]
+    pub fn far_end(&self, link: LinkId) -> RegionId {
+        self.edges[link.0 as usize].to
+    }
+
+    /// The first of the links out of a region on which less remains.
+    fn step(
+        &self,
+        here: RegionId,
+        remaining: &[Option<Remaining>],
+        up: &impl Fn(LinkId) -> bool,
+    ) -> Option<LinkId> {
+        let leaving = self.leaving[here.0 as usize].iter().copied();
+        leaving.filter(|&id| up(id)).find(|&id| {
+            let edge = self.edges[id.0 as usize];
+            let beyond = remaining[edge.to.0 as usize];
+            beyond.map(|rest| add(rest, edge.latency)) == remaining[here.0 as usize]
+        })
+    }
+
+    /// Dijkstra's algorithm backwards from `to` over the links that are `up`: what remains from each region. If
+    /// only `from` is wanted, regions farther away may be missing.
+    fn remaining_to(
+        &self,
+        to: RegionId,
+        from: Option<RegionId>,
+        up: &impl Fn(LinkId) -> bool,
+    ) -> Vec<Option<Remaining>> {
         let mut best: Vec<Option<Remaining>> = vec![None; self.names.len()];
         let mut heap = BinaryHeap::from([Reverse(((0, 0), to))]);
         best[to.0 as usize] = Some((0, 0));
@@ -187,10 +232,10 @@ impl Graph {
             if best[region.0 as usize] != Some(rest) {
                 continue;
             }
-            if region == from {
+            if Some(region) == from {
                 break;
             }
-            for &id in &self.arriving[region.0 as usize] {
+            for &id in self.arriving[region.0 as usize].iter().filter(|&&id| up(id)) {
                 let edge = self.edges[id.0 as usize];
                 let through = add(rest, edge.latency);
                 let known = &mut best[edge.from.0 as usize];

@@ -26,6 +26,18 @@ impl Count {
         self.bytes -= u64::from(frame_bytes);
     }
 
+    /// Counts what `other` counts, too.
+    pub(crate) fn join(&mut self, other: Count) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+    }
+
+    /// Counts no more what `other` counts.
+    pub(crate) fn take(&mut self, other: Count) {
+        self.packets -= other.packets;
+        self.bytes -= other.bytes;
+    }
+
     fn sum(counts: &[Count]) -> Count {
         Count {
             packets: counts.iter().map(|count| count.packets).sum(),
@@ -52,13 +64,16 @@ pub struct LinkStats {
     pub dropped_full: Count,
     /// Frames that CoDel dropped to shorten the queue.
     pub dropped_early: Count,
+    /// Frames lost because the link failed: those inside it then, and those offered until it came back.
+    pub lost_down: Count,
     /// Frames that CoDel marked instead. They are among the others, too.
     pub marked: Count,
     /// Most frames that ever waited at once.
     pub max_queue_packets: u64,
     /// Most bytes that ever waited at once.
     pub max_queue_bytes: u64,
-    /// Longest time from being ready (after jitter) to the start of transmission.
+    /// Longest time from being ready (after jitter) to the start of transmission. A drop-tail queue foresees it when
+    /// the frame is offered, also for one that a failure takes out before.
     pub longest_wait: Span,
     /// When the first frame started.
     pub first_start: Option<Instant>,
@@ -77,6 +92,8 @@ pub struct BackgroundStats {
     pub dropped_full: Count,
     /// Frames that CoDel dropped to shorten the queue.
     pub dropped_early: Count,
+    /// Frames lost because the link failed: those that waited then, and those that came until it was back.
+    pub lost_down: Count,
 }
 
 /// Where the frames offered to a link are.
@@ -92,7 +109,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// Whether offered + duplicated = delivered + corrupted + lost + dropped + inside, and for background
-    /// traffic offered = carried + dropped + waiting, in frames and in bytes.
+    /// traffic offered = carried + dropped + lost + waiting, in frames and in bytes.
     pub fn balances(&self) -> bool {
         let stats = &self.stats;
         let sources = [stats.offered, stats.duplicated];
@@ -102,12 +119,14 @@ impl Ledger {
             stats.lost_by_law,
             stats.dropped_full,
             stats.dropped_early,
+            stats.lost_down,
             self.inside,
         ];
         let foreign = [
             stats.background.carried,
             stats.background.dropped_full,
             stats.background.dropped_early,
+            stats.background.lost_down,
             self.background_waiting,
         ];
         Count::sum(&sources) == Count::sum(&places) && stats.background.offered == Count::sum(&foreign)

@@ -237,6 +237,7 @@ pub(super) fn link_notes(record: &RunRecord) -> Vec<Note> {
         let packets = link.packets?;
         let counts = [
             (packets.early_dropped_packets, "dropped early by CoDel"),
+            (packets.down_lost_packets, "lost while the link was down"),
             (packets.marked_packets, "marked instead of dropped"),
             (packets.duplicated_packets, "duplicated"),
             (packets.corrupted_packets, "damaged and discarded"),
@@ -260,7 +261,11 @@ pub(super) fn link_notes(record: &RunRecord) -> Vec<Note> {
             ),
         })
     };
-    record.links.iter().filter_map(note).collect()
+    let unrouted = (record.unrouted_packets > 0).then(|| Note {
+        status: "frames",
+        text: format!("no route: {} lost", human::count(record.unrouted_packets)),
+    });
+    record.links.iter().filter_map(note).chain(unrouted).collect()
 }
 
 /// Why assertions do not hold.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize};
-use longhaul_net::routing::Graph;
+use longhaul_net::routing::{Graph, RegionId};
 
 use crate::decode::PAGE;
 use crate::decode::most_bytes;
@@ -19,13 +19,20 @@ use crate::schema::{
 use crate::syntax::Node;
 
 use super::routes::{graph, route};
+use super::{already, faults};
 
 /// Stands for a recorded rate, of which nothing is known here but that it is finite.
 const UNKNOWN_RATE: BitRate = BitRate::from_bits_per_s(u64::MAX);
 
 /// Reports to `sink`, as warnings, what is doubtful about a scenario without mistakes, whose tree is `root`.
-/// `link_entries` has the index in the file of each of its links.
-pub fn lint(root: &Node, scenario: &Scenario, link_entries: &[usize], sink: &mut Sink) {
+/// `link_entries` and `fault_entries` have the index in the file of each of its links and faults.
+pub fn lint(
+    root: &Node,
+    scenario: &Scenario,
+    link_entries: &[usize],
+    fault_entries: &[usize],
+    sink: &mut Sink,
+) {
     let graph = graph(scenario.regions.iter(), scenario.links.iter()).expect("a scenario without mistakes");
     let mut lint = Lint {
         root,
@@ -34,9 +41,11 @@ pub fn lint(root: &Node, scenario: &Scenario, link_entries: &[usize], sink: &mut
         graph,
         sink,
         carrying: BTreeSet::new(),
+        pairs: BTreeSet::new(),
     };
     lint.migrations();
     lint.transfers();
+    lint.faults(fault_entries);
     lint.links();
     lint.regions_and_vms();
     lint.assertions();
@@ -53,6 +62,8 @@ struct Lint<'a> {
     sink: &'a mut Sink,
     /// Indices of the links that some route uses.
     carrying: BTreeSet<usize>,
+    /// Where packets go, and from where.
+    pairs: BTreeSet<(RegionId, RegionId)>,
 }
 
 /// What a route offers.
@@ -83,6 +94,8 @@ impl Lint<'_> {
         let index = |id: &longhaul_net::routing::LinkId| id.0 as usize;
         self.carrying
             .extend(there.links.iter().chain(&back.links).map(index));
+        let ends = [from, to].map(|name| self.graph.region(name).expect("a checked reference"));
+        self.pairs.extend([(ends[1], ends[0]), (ends[0], ends[1])]);
         let rates = there.links.iter().map(|id| {
             let rate = self.scenario.links[index(id)].rate.mean();
             rate.unwrap_or(UNKNOWN_RATE)
@@ -178,6 +191,22 @@ impl Lint<'_> {
                 at,
                 format!("cannot end before {end}, and the run ends at {horizon}"),
             );
+        }
+    }
+
+    fn faults(&mut self, entries: &[usize]) {
+        faults::detours(self.scenario, &self.graph, &self.pairs, &mut self.carrying);
+        for (fault, field, message) in faults::doubts(self.scenario, &self.carrying) {
+            let path = format!("faults[{}]{field}", entries[fault]);
+            let doubt = Diagnostic::error(locate(self.root, &path), &*path, message).warning();
+            // Both directions of a symmetric entry are doubtful together; one message is enough.
+            if !already(self.sink, &doubt) {
+                self.sink.push(doubt);
+            }
+        }
+        if self.scenario.faults.is_empty() && self.root.field("reroute_after").is_some() {
+            let message = "no link fails, so this has no effect".to_owned();
+            self.warn("reroute_after", message);
         }
     }
 

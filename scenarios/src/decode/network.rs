@@ -233,7 +233,8 @@ fn symmetric(cx: &mut Context, fields: &Fields, between: &At) -> Option<Vec<Ends
     ])
 }
 
-fn region_name(cx: &mut Context, at: &At) -> Option<String> {
+/// A region by its name.
+pub fn region_name(cx: &mut Context, at: &At) -> Option<String> {
     reference(cx, at, "region", |names| &names.regions)
 }
 

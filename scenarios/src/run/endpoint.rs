@@ -14,7 +14,7 @@ use longhaul_migration as migration;
 use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_net::routing::RegionId;
 use longhaul_tcp as tcp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::guest::Guest;
 
@@ -77,7 +77,7 @@ pub enum Event {
 }
 
 /// Start: the only command that a scenario gives.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StartCommand;
 
 impl Endpoint {
@@ -122,9 +122,11 @@ impl Endpoint {
     }
 }
 
-impl Protocol {
-    /// One door in.
-    pub fn handle(&mut self, now: Instant, input: Input<StartCommand>) {
+impl Machine for Protocol {
+    type Command = StartCommand;
+    type Event = Event;
+
+    fn handle(&mut self, now: Instant, input: Input<StartCommand>) {
         match self {
             Protocol::MigrationSource(m) => m.handle(now, with_command(input, migration::Command::Start)),
             Protocol::MigrationDestination(m) => m.handle(now, with_command(input, ())),
@@ -133,8 +135,7 @@ impl Protocol {
         }
     }
 
-    /// One door out.
-    pub fn poll(&mut self) -> Output<Event> {
+    fn poll(&mut self) -> Output<Event> {
         match self {
             Protocol::MigrationSource(m) => map_event(m.poll(), Event::MigrationSource),
             Protocol::MigrationDestination(m) => map_event(m.poll(), Event::MigrationDestination),

@@ -4,7 +4,9 @@
 //! | --- | --- |
 //! | `build` | turns the scenario into a network, machines and starts |
 //! | `endpoint` | the machines behind one type |
+//! | `machines` | makes the machines, for the replay too |
 //! | `links` | the links of the network, with the files that they name |
+//! | `faults` | links that fail and come back, and routes that follow |
 //! | `guest` | the memory of a VM, generated or recorded |
 //! | `transit` | the network, at packet or at flow fidelity |
 //! | `scene` | the simulated world: events in, network and machines hand over to each other |
@@ -16,8 +18,10 @@
 pub(crate) mod assertions;
 mod build;
 pub(crate) mod endpoint;
+mod faults;
 mod guest;
 mod links;
+pub(crate) mod machines;
 mod sample;
 mod scene;
 pub(crate) mod summary;
@@ -113,7 +117,8 @@ impl Simulation {
             events: events.min(budget_left),
         };
         self.ended = match self.engine.run(&mut self.scene, budget) {
-            Stopped::Drained if self.scene.outstanding() == 0 => Some(Ended::Done),
+            // A link that stays down can keep a connection from closing until the horizon.
+            Stopped::Drained | Stopped::Until if self.scene.outstanding() == 0 => Some(Ended::Done),
             // Nothing will ever happen again, but something is not done: it would wait for the horizon.
             Stopped::Drained | Stopped::Until => Some(Ended::Horizon),
             Stopped::Events if events >= budget_left => Some(Ended::EventBudget),

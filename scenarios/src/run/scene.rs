@@ -5,7 +5,7 @@
 //! inputs of machines, outputs of machines become calls of the network, until both are silent.
 
 use longhaul_core::digest::Digest;
-use longhaul_core::machine::{CloseReason, Input, Output, PeerId, StreamId};
+use longhaul_core::machine::{CloseReason, Input, Machine, Output, PeerId, StreamId};
 use longhaul_core::record::{EventRecord, InputRecord};
 use longhaul_core::schedule::{Class, EntityId, Schedule, TimerId};
 use longhaul_core::time::{Instant, Span};
@@ -13,6 +13,7 @@ use longhaul_engine::{Engine, Event as EngineEvent, World};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 
 use super::endpoint::{Endpoint, Event, StartCommand, Workload};
+use super::faults::Faults;
 use super::sample::Sampler;
 use super::transit::Transit;
 use super::workload::{MigrationRun, TransferRun};
@@ -23,6 +24,8 @@ pub const SCENE: EntityId = EntityId::new(0);
 pub const SAMPLE: u32 = 0;
 /// See [`SAMPLE`].
 pub const FIRST_START: u32 = 1;
+/// Token of the scene: a fault is due. It is the highest that the engine takes; endpoints are fewer.
+pub const FAULT: u32 = i32::MAX as u32;
 
 /// Which machine and stream each end of a connection belongs to.
 #[derive(Clone, Copy)]
@@ -41,6 +44,8 @@ pub struct Scene {
     pub migrations: Vec<MigrationRun>,
     /// Transfers in the order of the scenario.
     pub transfers: Vec<TransferRun>,
+    /// What fails, and when.
+    faults: Faults,
     /// Everything worth telling, in order.
     pub events: Vec<EventRecord>,
     /// The time series.
@@ -63,6 +68,7 @@ impl Scene {
         endpoints: Vec<Endpoint>,
         migrations: Vec<MigrationRun>,
         transfers: Vec<TransferRun>,
+        faults: Faults,
         sampler: Sampler,
     ) -> Scene {
         let outstanding = migrations.len() + transfers.len();
@@ -71,6 +77,7 @@ impl Scene {
             endpoints,
             migrations,
             transfers,
+            faults,
             events: Vec::new(),
             sampler,
             fidelity_reason: None,
@@ -228,25 +235,46 @@ impl Scene {
                 (run.name.clone(), run.observe(now, event))
             }
         };
+        self.note(engine, entity, kind, detail);
+        if ended {
+            self.outstanding -= 1;
+            if self.outstanding == 0 {
+                self.wind_up(engine);
+            }
+            if let Workload::Migration(index) = workload {
+                self.start_dependents(engine, now, index);
+            }
+        }
+    }
+
+    fn note(&mut self, engine: &Engine, entity: String, kind: String, detail: String) {
         self.events.push(EventRecord {
-            at_ns: now.as_ns(),
+            at_ns: engine.now().as_ns(),
             entity,
             kind,
             detail,
             during_event: engine.executed(),
         });
-        if ended {
-            self.outstanding -= 1;
-            if self.outstanding == 0
-                && let Some(timer) = self.next_sample.take()
-            {
-                // The last sample shows the end, and nothing waits for it.
-                engine.cancel(timer);
-                self.sample(engine);
-            }
-            if let Workload::Migration(index) = workload {
-                self.start_dependents(engine, now, index);
-            }
+    }
+
+    /// All work is done: nothing waits for what is still to be sampled, or to fail.
+    fn wind_up(&mut self, engine: &mut Engine) {
+        self.faults.cancel(engine);
+        if let Some(timer) = self.next_sample.take() {
+            // The last sample shows the end.
+            engine.cancel(timer);
+            self.sample(engine);
+        }
+    }
+
+    fn fault(&mut self, engine: &mut Engine) {
+        for (entity, kind, detail) in self.faults.happen(engine.now(), &mut self.network) {
+            engine.mix(digest_of(&format!("{entity} {kind} {detail}")));
+            self.note(engine, entity, kind.to_owned(), detail);
+        }
+        self.faults.schedule(engine);
+        if self.outstanding == 0 {
+            self.faults.cancel(engine);
         }
     }
 
@@ -288,6 +316,7 @@ impl World for Scene {
         if event.target == SCENE {
             match event.token {
                 SAMPLE => self.sample(engine),
+                FAULT => self.fault(engine),
                 token => self.start(engine, PeerId(token - FIRST_START)),
             }
         } else if target <= self.endpoints.len() {

@@ -72,6 +72,7 @@ pub fn summarise(
         links: (0..scenario.links.len())
             .map(|i| link(loaded, scene, i, now))
             .collect(),
+        unrouted_packets: scene.network.unrouted(),
         assertions: Vec::new(),
         warnings: loaded
             .warnings

@@ -133,6 +133,40 @@ impl Transit {
         }
     }
 
+    /// A link fails; returns how many packets are lost in it.
+    pub fn fail(&mut self, now: Instant, link: LinkId) -> u64 {
+        let network = self.packets();
+        let lost = |network: &packet::Network| network.link(link).stats().lost_down.packets;
+        let before = lost(network);
+        network.fail(now, link);
+        lost(network) - before
+    }
+
+    /// A link is back.
+    pub fn restore(&mut self, now: Instant, link: LinkId) {
+        self.packets().restore(now, link);
+    }
+
+    /// The routers use these links from now on.
+    pub fn converge(&mut self, usable: &[bool]) {
+        self.packets().converge(usable);
+    }
+
+    /// Packets lost where there was no route.
+    pub fn unrouted(&self) -> u64 {
+        match self {
+            Transit::Packet(network) => network.unrouted().packets,
+            Transit::Flow(_) => 0,
+        }
+    }
+
+    fn packets(&mut self) -> &mut packet::Network {
+        match self {
+            Transit::Packet(network) => network,
+            Transit::Flow(_) => unreachable!("a scenario with faults is simulated packet by packet"),
+        }
+    }
+
     /// Brings what is worked out only when it is looked at up to `now`.
     pub fn catch_up(&mut self, now: Instant) {
         if let Transit::Packet(network) = self {
@@ -212,6 +246,7 @@ impl Transit {
                     ("delivered_bytes", stats.delivered.bytes),
                     ("lost_packets", stats.lost_by_law.packets),
                     ("queue_dropped_packets", dropped),
+                    ("down_lost_packets", stats.lost_down.packets),
                     ("queue_bytes", link.queue(now).bytes),
                 ]
             }
@@ -245,12 +280,14 @@ fn packet_link_use(network: &packet::Network, link: LinkId, now: Instant) -> Lin
             corrupted_packets: stats.corrupted.packets,
             queue_dropped_packets: stats.dropped_full.packets,
             early_dropped_packets: stats.dropped_early.packets,
+            down_lost_packets: stats.lost_down.packets,
             marked_packets: stats.marked.packets,
             queue_delay_max_ns: stats.longest_wait.as_ns(),
             queue_bytes_max: stats.max_queue_bytes,
             background_packets: stats.background.offered.packets,
             background_dropped_packets: stats.background.dropped_full.packets
-                + stats.background.dropped_early.packets,
+                + stats.background.dropped_early.packets
+                + stats.background.lost_down.packets,
         }),
     }
 }

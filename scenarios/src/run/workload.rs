@@ -7,6 +7,30 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_migration::{DestinationEvent, SourceEvent};
 
 use super::endpoint::Event;
+use super::machines::{migration_peers, transfer_peers};
+use crate::schema::{Scenario, Start};
+
+/// The migrations and transfers of a scenario, in its order, before any has started.
+///
+/// # Panics
+/// If one waits for a migration that the scenario does not have: the check found it.
+pub fn runs(scenario: &Scenario) -> (Vec<MigrationRun>, Vec<TransferRun>) {
+    let migrations = scenario.migrations.iter().enumerate().map(|(index, spec)| {
+        let after = match &spec.start {
+            Start::At(_) => None,
+            Start::After { migration, pause } => {
+                let before = scenario.migrations.iter().position(|m| m.name == *migration);
+                Some((before.expect("a migration of the scenario"), *pause))
+            }
+        };
+        MigrationRun::new(&spec.name, migration_peers(index).0, after)
+    });
+    let transfers = scenario.transfers.iter().enumerate().map(|(index, spec)| {
+        let (sender, receiver) = transfer_peers(scenario, index);
+        TransferRun::new(&spec.name, sender, receiver, spec.streams)
+    });
+    (migrations.collect(), transfers.collect())
+}
 
 /// A live migration during the run.
 pub struct MigrationRun {

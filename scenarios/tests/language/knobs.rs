@@ -68,6 +68,8 @@ const CANDIDATES: &[&str] = &[
     "Only(\"move-c\")",
     "Only(\"bulk\")",
     "Only(\"south->alpine\")",
+    "\"hesper\"",
+    "\"orient\"",
 ];
 
 /// Paths and values of everything that has no parts.

@@ -362,6 +362,43 @@ fn machines_and_work() {
 }
 
 #[test]
+fn faults() {
+    let with = |faults: &str| format!("faults: [{faults}], assertions: [");
+    let cases = [
+        r#""north""#,
+        r#"LinkUp(at: "1 s")"#,
+        r#"LinkDown(between: ("north", "south"))"#,
+        r#"LinkDown(between: ("north", "south"), from: "north", at: "1 s")"#,
+        r#"LinkDown(between: "north", at: "1 s")"#,
+        r#"LinkDown(between: ("north", "soth"), at: "1 s")"#,
+        r#"LinkDown(from: "north", at: "1 s", for: "0 s")"#,
+        r#"LinkDown(from: "north", to: "north", at: "1 s")"#,
+        r#"LinkDown(from: "north", to: "south", at: 1, duration: "1 s")"#,
+        r#"LinkDown(from: "north", to: "south", at: "1 s", for: "2 s"), LinkDown(between: ("south", "north"), at: "3 s")"#,
+        r#"LinkDown(from: "north", to: "south", at: "1 s"), LinkDown(from: "north", to: "south", at: "9 s")"#,
+    ];
+    let texts = cases.map(with);
+    let changes = texts.each_ref().map(|text| ("assertions: [", text.as_str()));
+    let flow = r#"fidelity: Flow, faults: [LinkDown(from: "north", to: "south", at: "1 s")], assertions: ["#;
+    let mistakes = messages(&[&changes[..], &[("assertions: [", flow)]].concat(), false);
+    let doubts = messages(
+        &[
+            (
+                "assertions: [",
+                &with(r#"LinkDown(between: ("north", "south"), at: "10 min")"#),
+            ),
+            (
+                "assertions: [",
+                &with(r#"LinkDown(between: ("north", "south"), at: "9 min", for: "1 min")"#),
+            ),
+            ("assertions: [", r#"reroute_after: "1 s", assertions: ["#),
+        ],
+        true,
+    );
+    pinned!(mistakes + &doubts);
+}
+
+#[test]
 fn assertions() {
     let bound = "bound: AtMost(\"60 s\")";
     pinned!(messages(
@@ -483,7 +520,36 @@ fn doubts_about_what_several_settings_do_together() {
         "assertions: [",
         "transfers: [(name: \"t\", from: \"north\", to: \"south\", size: \"100 GB\")], assertions: [",
     )]);
-    pinned!([unused_link, diverges, idle_default, starved_transfer].join("\n========\n"));
+    let links = [
+        ("regions: [", "regions: [(name: \"west\"), (name: \"off\"),"),
+        (
+            "links: [",
+            "links: [(between: (\"north\", \"west\"), rtt: \"50 ms\", rate: \"1 Gbit/s\"), \
+             (between: (\"west\", \"south\"), rtt: \"50 ms\", rate: \"1 Gbit/s\"), \
+             (between: (\"west\", \"off\"), rtt: \"5 ms\", rate: \"1 Gbit/s\"),",
+        ),
+    ];
+    let fails =
+        |ends: &str| format!("faults: [LinkDown(between: {ends}, at: \"1 s\", for: \"1 s\")], assertions: [");
+    let detour = fails("(\"north\", \"south\")");
+    let detour = changed(&[&links[..], &[("assertions: [", detour.as_str())]].concat());
+    assert!(
+        !detour.contains("`north` to `west`"),
+        "a link that carries a detour: {detour}"
+    );
+    let unmissed = fails("(\"west\", \"off\")");
+    let unmissed = changed(&[&links[..], &[("assertions: [", unmissed.as_str())]].concat());
+    pinned!(
+        [
+            unused_link,
+            diverges,
+            idle_default,
+            starved_transfer,
+            detour,
+            unmissed
+        ]
+        .join("\n========\n")
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::time::Span;
 use crate::units::BitRate;
 
 /// Version of the records; a reader refuses a newer one.
-pub const RECORD_FORMAT: u32 = 2;
+pub const RECORD_FORMAT: u32 = 3;
 
 /// A whole run: the content of `summary.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -53,6 +53,8 @@ pub struct RunRecord {
     pub transfers: Vec<TransferRecord>,
     /// In the order of the scenario.
     pub links: Vec<LinkRecord>,
+    /// Frames lost in regions that had no route to where they were going; on no link.
+    pub unrouted_packets: u64,
     /// In the order of the scenario.
     pub assertions: Vec<AssertionRecord>,
     /// What a reader should know before trusting the numbers.
@@ -306,6 +308,8 @@ pub struct LinkPackets {
     pub queue_dropped_packets: u64,
     /// Frames dropped by CoDel to shorten the queue.
     pub early_dropped_packets: u64,
+    /// Frames lost because the link failed: those inside it then, and those offered until it was back.
+    pub down_lost_packets: u64,
     /// Frames marked instead.
     pub marked_packets: u64,
     /// Longest wait in the queue.
@@ -348,7 +352,7 @@ pub struct AssertionRecord {
 pub struct EventRecord {
     /// When.
     pub at_ns: u64,
-    /// Migration, transfer or link.
+    /// Migration, transfer or link; `routing` for all routers.
     pub entity: String,
     /// What happened, in one word.
     pub kind: String,

@@ -98,6 +98,20 @@ impl Ring {
         count
     }
 
+    /// Forgets everything that has not started at `now`; returns what of it was background traffic.
+    pub(super) fn flush(&mut self, now: Instant) -> Count {
+        let mut foreign = Count::default();
+        for frame in self.waiting.drain(..) {
+            if frame.foreign && frame.start > now {
+                foreign.add(frame.frame_bytes);
+            }
+        }
+        self.waiting_bytes = 0;
+        self.waiting_foreign = 0;
+        self.last_ready = self.last_ready.min(now);
+        foreign
+    }
+
     /// Forgets the frames that have started by `ready`.
     #[inline]
     fn start_waiting_frames(&mut self, ready: Instant) {

@@ -18,6 +18,8 @@ pub(crate) struct Serialiser {
     remainder: u64,
     /// Bytes of all frames.
     bytes: u64,
+    /// Time that they would have taken and that cuts took away, with the pauses that jitter would have made in it.
+    cut: Span,
     /// Time of the last frame size; nearly all frames of a link are of two sizes, and a division is dear.
     memo: FrameTime,
 }
@@ -40,6 +42,7 @@ impl Serialiser {
             end: Instant::ZERO,
             remainder: 0,
             bytes: 0,
+            cut: Span::ZERO,
             memo: FrameTime {
                 frame_bytes: 0,
                 whole: Span::ZERO,
@@ -77,12 +80,24 @@ impl Serialiser {
         self.free_at()
     }
 
+    /// Forgets what is not out at `now`: it is free from then on.
+    pub(crate) fn cut(&mut self, now: Instant) {
+        let left = self.free_at().saturating_since(now);
+        if left > Span::ZERO {
+            self.cut = self.cut.saturating_add(left);
+            self.end = now;
+            self.remainder = 0;
+        }
+    }
+
     /// How long frames have been in transmission by `now`, rounded down.
     pub(crate) fn busy_time(&self, now: Instant) -> Span {
         let ns = u128::from(self.bytes) * NS_BITS_PER_BYTE / u128::from(self.rate);
         let in_all = Span::from_ns(u64::try_from(ns).unwrap_or(u64::MAX));
         // Frames accepted and not yet out are sent without a pause, up to the end.
-        in_all.saturating_sub(self.free_at().saturating_since(now))
+        in_all
+            .saturating_sub(self.cut)
+            .saturating_sub(self.free_at().saturating_since(now))
     }
 
     fn frame_time(&self, frame_bytes: u32) -> FrameTime {
@@ -151,6 +166,20 @@ mod tests {
         assert_eq!(slow.busy_time(Instant::from_ns(5_000_000)), Span::from_ms(1));
         assert_eq!(slow.busy_time(Instant::from_ns(6_500_000)), Span::from_us(2_500));
         assert_eq!(slow.busy_time(Instant::from_ns(90_000_000)), Span::from_ms(3));
+    }
+
+    #[test]
+    fn a_cut_ends_what_is_in_transmission_and_its_time() {
+        let mut slow = serialiser(8_000_000);
+        for _ in 0..3 {
+            slow.send(Instant::ZERO, 1_000);
+        }
+        slow.cut(Instant::from_ns(1_250_000));
+        assert_eq!(slow.free_at(), Instant::from_ns(1_250_000));
+        assert_eq!(slow.busy_time(Instant::from_ns(9_000_000)), Span::from_us(1_250));
+        slow.send(Instant::from_ns(2_000_000), 1_000);
+        slow.cut(Instant::from_ns(5_000_000));
+        assert_eq!(slow.busy_time(Instant::from_ns(5_000_000)), Span::from_us(2_250));
     }
 
     #[test]

@@ -66,6 +66,15 @@ impl Service {
         }
     }
 
+    /// Forgets what is not out at `now`: it is free from then on.
+    pub(super) fn cut(&mut self, now: Instant) {
+        match self {
+            Service::Constant(serialiser) => serialiser.cut(now),
+            Service::Stepped(stepped) => stepped.cut(now),
+            Service::Opportunities(opportunities) => opportunities.cut(now),
+        }
+    }
+
     /// How long it has been busy by `now`. Outages and the wait for an opportunity count while a frame is at it.
     pub(super) fn busy_time(&self, now: Instant) -> Span {
         match self {
@@ -92,6 +101,12 @@ impl Busy {
             self.since = from;
         }
         self.until = until;
+    }
+
+    /// Nothing is left to send from `now` on.
+    pub(super) fn cut(&mut self, now: Instant) {
+        self.until = self.until.min(now);
+        self.since = self.since.min(self.until);
     }
 
     fn time(&self, now: Instant) -> Span {
@@ -139,6 +154,21 @@ impl Opportunities {
 
     fn start(&self, ready: Instant) -> Instant {
         self.trace.time_of(self.first(ready).0)
+    }
+
+    /// Gives back the opportunities from `now` on.
+    fn cut(&mut self, now: Instant) {
+        if self.end <= now {
+            return;
+        }
+        // None of those before is left; the first from now on is whole.
+        let next = self.trace.first_from(now);
+        (self.number, self.left) = match next.checked_sub(1) {
+            Some(last) => (last, 0),
+            None => (0, self.trace.opportunity_bytes()),
+        };
+        self.end = now;
+        self.busy.cut(now);
     }
 
     fn send(&mut self, ready: Instant, frame_bytes: u32) -> Instant {

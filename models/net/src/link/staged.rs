@@ -139,6 +139,20 @@ impl<P: Frame> Staged<P> {
         (packets, foreign)
     }
 
+    /// Forgets everything, as a device that goes down resets its queue; returns the packets and the background
+    /// traffic that it held.
+    pub(super) fn flush(&mut self, now: Instant) -> (Count, Count) {
+        let lost = self.count();
+        self.held.clear();
+        self.discipline.reset();
+        self.last_ready = self.last_ready.min(now);
+        self.next_dequeue = Instant::MAX;
+        self.available = now;
+        self.refused = false;
+        self.waiting = Count::default();
+        lost
+    }
+
     fn enqueue(&mut self, service: &Service, stats: &mut LinkStats, frame: Queued<P>) -> bool {
         let at = frame.enqueued;
         let dropped = Drops::of(stats);

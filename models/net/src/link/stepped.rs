@@ -60,6 +60,15 @@ impl Stepped {
         self.free_at()
     }
 
+    /// Forgets what is not out at `now`: it is free from then on.
+    pub(super) fn cut(&mut self, now: Instant) {
+        if self.free_at() > now {
+            self.end = now;
+            self.rest = 0;
+            self.busy.cut(now);
+        }
+    }
+
     /// Moves `end` on until `left` is done.
     fn work_off(&mut self, mut left: u128) {
         let mut skipped = false;

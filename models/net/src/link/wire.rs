@@ -189,6 +189,17 @@ impl<P: Frame> Wire<P> {
         }
     }
 
+    /// Loses every frame on its way.
+    pub(super) fn clear(&mut self) {
+        match self {
+            Wire::InOrder { frames, rare } => {
+                frames.clear();
+                rare.clear();
+            }
+            Wire::Sorted { heap, .. } => heap.clear(),
+        }
+    }
+
     /// Frames on their way, counted one by one.
     pub(super) fn count(&self) -> Count {
         let mut count = Count::default();

@@ -13,11 +13,11 @@ use crate::notice::{ConnectionId, Side, What};
 use crate::routing::{LinkId, RegionId};
 
 impl Network {
-    /// Opens a connection between two regions; both sides have the same options. Its packets keep the routes
-    /// of this moment, one there and one back.
+    /// Opens a connection between two regions; both sides have the same options.
     ///
     /// With [`Config::segmentation_offload`] the first link of a route is the sender's own device, so TCP
-    /// hears at once of what its full queue drops, and how long it holds what it took; otherwise a router is in between and TCP has to find out.
+    /// hears at once of what its full queue drops, and how long it holds what it took; otherwise a router is in
+    /// between and TCP has to find out.
     ///
     /// # Errors
     /// [`OpenError`]; nothing has changed then.
@@ -52,14 +52,14 @@ impl Network {
     ) -> Result<ConnectionId, OpenError> {
         config.check()?;
         self.topology.admit(from, to, self.slots.len())?;
-        let there = self.itineraries.start(self.topology.graph(), from, to)?;
-        let back = self.itineraries.start(self.topology.graph(), to, from)?;
+        self.forwarding.serve(self.topology.graph(), from, to)?;
+        self.forwarding.serve(self.topology.graph(), to, from)?;
         // Below 2^24, as just checked.
         let id = ConnectionId((self.slots.len() / 2) as u32);
         let opener = Connection::connect(config, schedule.now());
         let acceptor = Connection::listen(config);
-        for (tcp, first_hop) in [(opener, there), (acceptor, back)] {
-            let endpoint = Endpoint::new(tcp, first_hop, config.segmentation_offload, class);
+        for (tcp, ends) in [(opener, (from, to)), (acceptor, (to, from))] {
+            let endpoint = Endpoint::new(tcp, ends, config.segmentation_offload, class);
             self.slots.push(Slot::Open(Box::new(endpoint)));
         }
         self.settle(schedule, Flow::new(id, Side::Opener));
@@ -130,10 +130,12 @@ impl Network {
     ///
     /// # Panics
     /// If the target is no entity of this network.
-    pub fn handle<S: Schedule>(&mut self, schedule: &mut S, target: EntityId, _token: u32) {
+    pub fn handle<S: Schedule>(&mut self, schedule: &mut S, target: EntityId, token: u32) {
         let index = target.index().checked_sub(self.topology.first_entity());
         let index = index.expect("an event for an entity before the network's") as usize;
         match index.checked_sub(self.links.len()) {
+            // What a link asked for before it failed is void.
+            None if token != self.links[index].term() => {}
             None => self.arrival(schedule, index),
             // Below 2^24, as every entity.
             Some(flow) => self.timer(schedule, Flow(flow as u32)),
@@ -143,21 +145,21 @@ impl Network {
     /// A frame reaches the far end of a link, or something moves inside it.
     fn arrival<S: Schedule>(&mut self, schedule: &mut S, index: usize) {
         let link = &mut self.links[index];
-        let mut packet = link.pop_arrival(schedule.now());
+        let packet = link.pop_arrival(schedule.now());
         // Before the packet goes on: what it causes may be offered to this very link.
         if let Some(next) = link.next_event() {
-            schedule_arrival(schedule, self.topology.first_entity(), index, next);
+            schedule_arrival(schedule, self.topology.first_entity(), index, link.term(), next);
         }
-        let Some(packet) = &mut packet else { return };
-        packet.hop = packet.hop.next();
-        if let Some(next) = self.itineraries.link(packet.hop) {
-            let _ = transmit(
-                schedule,
-                self.topology.first_entity(),
-                &mut self.links,
-                next,
-                *packet,
-            );
+        let Some(packet) = packet else { return };
+        // Below 2^32, as links are counted.
+        let here = self.topology.graph().far_end(LinkId(index as u32));
+        if here != packet.to {
+            let Some(next) = self.forwarding.next(here, packet.to) else {
+                self.unrouted.add(packet.segment.frame_bytes());
+                return;
+            };
+            let first_entity = self.topology.first_entity();
+            let _ = transmit(schedule, first_entity, &mut self.links, next, packet);
             return;
         }
         if packet.damaged {
@@ -219,16 +221,17 @@ impl Network {
         let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
             return None;
         };
-        let first_link = self
-            .itineraries
-            .link(endpoint.first_hop)
-            .expect("a route has a link");
+        let first_link = self.forwarding.next(endpoint.here, endpoint.to);
         while let Some(segment) = endpoint.tcp.poll_segment(now) {
             let packet = Packet {
                 origin: Origin::new(flow, endpoint.class),
-                hop: endpoint.first_hop,
+                to: endpoint.to,
                 segment,
                 damaged: false,
+            };
+            let Some(first_link) = first_link else {
+                self.unrouted.add(packet.segment.frame_bytes());
+                continue;
             };
             let offer = transmit(
                 schedule,
@@ -246,7 +249,7 @@ impl Network {
                             endpoint.tcp.on_local_queue(departure);
                         }
                     }
-                    Offer::LostByLaw => {}
+                    Offer::LostByLaw | Offer::LostDown => {}
                 }
             }
         }
@@ -336,14 +339,14 @@ fn transmit<S: Schedule>(
     let index = link.0 as usize;
     let offer = links[index].offer(schedule.now(), packet, packet.segment.frame_bytes());
     if let Offer::Accepted { schedule: Some(at) } = offer {
-        schedule_arrival(schedule, first_entity, index, at);
+        schedule_arrival(schedule, first_entity, index, links[index].term(), at);
     }
     offer
 }
 
 #[inline]
-fn schedule_arrival<S: Schedule>(schedule: &mut S, first_entity: u32, index: usize, at: Instant) {
+fn schedule_arrival<S: Schedule>(schedule: &mut S, first_entity: u32, index: usize, term: u32, at: Instant) {
     // `Network::new` refuses more links than there are entities.
     let entity = EntityId::new(first_entity + index as u32);
-    schedule.schedule(at, Class::Arrival, entity, entity, 0);
+    schedule.schedule(at, Class::Arrival, entity, entity, term);
 }

@@ -74,6 +74,15 @@ impl Law {
         })
     }
 
+    /// Forgets where it stands.
+    pub(super) fn reset(&mut self) {
+        self.above_until = None;
+        self.dropping = false;
+        self.drop_next = Instant::ZERO;
+        self.count = 0;
+        self.last_count = 0;
+    }
+
     /// Frames that were dropped for want of room count as drops of the law, as in Linux's `fq_codel`.
     pub(super) fn add_drops(&mut self, drops: u32) {
         self.count = self.count.saturating_add(drops);
@@ -191,6 +200,11 @@ impl<P: Frame> CoDelQueue<P> {
     pub(super) fn dequeue(&mut self, now: Instant, stats: &mut LinkStats) -> Next<P> {
         let next = self.law.dequeue(&mut self.queue, now, stats);
         next.map_or(Next::Empty, Next::Frame)
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.queue = Backlog::default();
+        self.law.reset();
     }
 
     pub(super) fn backlog(&self) -> Count {

@@ -187,6 +187,17 @@ impl<P: Frame> FqCoDelQueue<P> {
         list.pop_front();
     }
 
+    pub(super) fn reset(&mut self) {
+        for flow in &mut self.flows {
+            flow.queue = Backlog::default();
+            flow.law.reset();
+            flow.listed = false;
+        }
+        self.new.clear();
+        self.old.clear();
+        self.backlog = Count::default();
+    }
+
     pub(super) fn backlog(&self) -> Count {
         self.backlog
     }

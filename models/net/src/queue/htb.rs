@@ -283,6 +283,14 @@ impl<P: Frame> HtbQueue<P> {
         now.saturating_add(Span::from_ns(wait.unsigned_abs()))
     }
 
+    /// Forgets every frame. Tokens and turns stay, as in `htb_reset`.
+    pub(super) fn reset(&mut self) {
+        for class in &mut self.classes {
+            class.queue = Backlog::default();
+        }
+        self.backlog = Count::default();
+    }
+
     pub(super) fn backlog(&self) -> Count {
         self.backlog
     }

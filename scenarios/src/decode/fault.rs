@@ -1,0 +1,73 @@
+//! Faults: what fails, when, and for how long.
+
+use longhaul_core::time::Span;
+
+use crate::schema::{Fault, LinkDown};
+use crate::syntax::Kind;
+
+use super::LONGEST_HORIZON;
+use super::context::{At, Context, Fields, Variant, variant};
+use super::network::region_name;
+use super::value;
+use super::work::positive_span;
+
+/// An entry of `faults`; one that names a link by `between` is two of them.
+pub fn fault(cx: &mut Context, at: &At) -> Option<Vec<Fault>> {
+    let variants = [Variant {
+        name: "LinkDown",
+        form: "LinkDown(between: (\"a\", \"b\"), at: \"2 s\", for: \"3 s\")",
+    }];
+    let name = variant(cx, at, "a fault", &variants)?;
+    link_down(cx, at, name)
+}
+
+fn link_down(cx: &mut Context, at: &At, name: &str) -> Option<Vec<Fault>> {
+    let known = ["between", "from", "to", "at", "for"];
+    let fields = Fields::of(cx, at, "a failure of a link", Some(name), &known)?;
+    let ends = match fields.get("between") {
+        Some(between) => symmetric(cx, &fields, &between),
+        None => directed(cx, &fields),
+    };
+    let start = fields.required(cx, "at", |cx, at| {
+        value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)
+    });
+    let duration = fields.optional(cx, "for", None, |cx, at| positive_span(cx, at).map(Some));
+    let (ends, start, duration) = (ends?, start?, duration?);
+    let down = |(from, to)| {
+        Fault::LinkDown(LinkDown {
+            from,
+            to,
+            at: start,
+            duration,
+        })
+    };
+    Some(ends.into_iter().map(down).collect())
+}
+
+type Ends = Vec<(String, String)>;
+
+fn directed(cx: &mut Context, fields: &Fields) -> Option<Ends> {
+    let from = fields.required(cx, "from", region_name);
+    let to = fields.required(cx, "to", region_name);
+    Some(vec![(from?, to?)])
+}
+
+fn symmetric(cx: &mut Context, fields: &Fields, between: &At) -> Option<Ends> {
+    for name in ["from", "to"] {
+        if let Some(at) = fields.get(name) {
+            cx.refuse::<()>(&at, format!("`{name}` names one direction; `between` names both"));
+        }
+    }
+    let Kind::Tuple(None, items) = &between.node.kind else {
+        return cx.refuse(between, TWO_ENDS);
+    };
+    let [first, second] = &items[..] else {
+        return cx.refuse(between, TWO_ENDS);
+    };
+    let first = region_name(cx, &between.item(0, first));
+    let second = region_name(cx, &between.item(1, second));
+    let (first, second) = (first?, second?);
+    Some(vec![(first.clone(), second.clone()), (second, first)])
+}
+
+const TWO_ENDS: &str = "the two ends are written (\"one-region\", \"other-region\")";

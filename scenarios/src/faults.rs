@@ -1,0 +1,75 @@
+//! When links fail and come back, and which routes hold meanwhile: the faults of a scenario in the order of time.
+//!
+//! Every router knows of a change of a link [`reroute_after`](Scenario::reroute_after) later, all at the same moment,
+//! and from then on the network follows the [next hops](longhaul_net::routing::Graph::next_hops) over the links that
+//! are up as far as the routers know. A simulation and a replay on a real kernel follow the same lists.
+
+use longhaul_core::time::Span;
+use longhaul_net::routing::LinkId;
+
+use crate::schema::{Fault, LinkDown, Scenario};
+
+/// A link fails or is back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct LinkChange {
+    /// When.
+    pub at: Span,
+    /// Its index in [`Scenario::links`].
+    pub link: LinkId,
+    /// Whether it is back.
+    pub up: bool,
+}
+
+/// A time over which the routers use the same routes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoutingEpoch {
+    /// When it begins. Link changes of the same moment come first.
+    pub at: Span,
+    /// Which links the routes use, by their index in [`Scenario::links`].
+    pub up: Vec<bool>,
+}
+
+/// Every change of a link, in the order of time, then of the links.
+///
+/// # Panics
+/// If a fault names a link that does not exist: the check refuses it.
+pub fn link_changes(scenario: &Scenario) -> Vec<LinkChange> {
+    let mut changes = Vec::new();
+    for fault in &scenario.faults {
+        let Fault::LinkDown(down) = fault;
+        let link = link_of(scenario, down).expect("the check found the link");
+        let change = |at, up| LinkChange { at, link, up };
+        changes.push(change(down.at, false));
+        changes.extend(down.end().map(|end| change(end, true)));
+    }
+    changes.sort();
+    changes
+}
+
+/// The routing epochs of a run, in the order of time. The first begins with the run and uses every link.
+pub fn routing_epochs(scenario: &Scenario) -> Vec<RoutingEpoch> {
+    let mut epochs = vec![RoutingEpoch {
+        at: Span::ZERO,
+        up: vec![true; scenario.links.len()],
+    }];
+    for change in link_changes(scenario) {
+        let at = change.at.saturating_add(scenario.reroute_after);
+        let last = epochs.last_mut().expect("the first epoch");
+        if last.at < at {
+            let up = last.up.clone();
+            epochs.push(RoutingEpoch { at, up });
+        }
+        let last = epochs.last_mut().expect("just made");
+        last.up[change.link.0 as usize] = change.up;
+    }
+    epochs
+}
+
+/// The link that fails.
+pub(crate) fn link_of(scenario: &Scenario, down: &LinkDown) -> Option<LinkId> {
+    let links = &scenario.links;
+    let index = links
+        .iter()
+        .position(|link| link.from == down.from && link.to == down.to);
+    index.map(|index| LinkId(index as u32))
+}
