@@ -2,12 +2,20 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
+//! | [`doctor`] | what this machine can replay, and how |
 //! | [`outcome`] | what a replay measured, as data |
+//! | [`selftest`] | a small replay that needs nothing but a kernel |
+//! | [`tools`] | the programs of the system |
+//! | [`vm`] | a kernel of its own in deterministic virtual time |
 //!
 //! This is the only crate that may read clocks, open sockets and start processes. It knows plans and machines, not
 //! scenarios: `longhaul-scenarios` compiles the one and builds the other.
 
+pub mod doctor;
 pub mod outcome;
+pub mod selftest;
+pub mod tools;
+pub mod vm;
 
 use longhaul_core::machine::Machine;
 
