@@ -3,10 +3,12 @@
 //! Everything here can be derived from `summary.json`. What is missing or unfinished is shown as `–` beside
 //! its state, never as 0. Names come from the scenario, so their control characters are made visible.
 
+mod doctor;
 mod replay;
 mod tables;
 mod validation;
 
+pub use doctor::doctor;
 pub use replay::{replay, replay_verdict};
 pub use validation::{validation, validation_verdict};
 

@@ -14,6 +14,11 @@ use thiserror::Error;
 /// Largest summary that is read. One link or migration takes about a kilobyte.
 const LARGEST_SUMMARY: u64 = 256 << 20;
 
+/// What `longhaul doctor --json` prints.
+pub fn doctor(record: &longhaul_core::doctor::DoctorRecord) -> String {
+    pretty(record)
+}
+
 /// The text of `summary.json`.
 pub fn summary(record: &RunRecord) -> String {
     pretty(record)

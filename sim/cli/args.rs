@@ -27,7 +27,8 @@ Examples:
   longhaul run wan.ron --verify           run twice and compare event by event
   longhaul show cross_region > mine.ron   a scenario with every default written out
   longhaul check mine.ron                 all mistakes and doubts, without running
-  longhaul validate transfers.csv         how far the simulator is off measurements";
+  longhaul validate transfers.csv         how far the simulator is off measurements
+  longhaul doctor                         what this machine can replay, and how";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -37,6 +38,8 @@ Exit codes:
   3  a critical assertion failed, or a tolerance of validate was missed
   4  inconclusive: too little data to tell
   5  nondeterminism: two runs differed
+  7  a replay whose figures cannot be trusted
+  8  this machine lacks a privilege, a tool or a kernel; `longhaul doctor` says which
   130, 143  interrupted (SIGINT, SIGTERM); what was finished is kept";
 
 /// The versions that decide about results stand beside that of the program.
@@ -73,6 +76,11 @@ pub enum Verb {
     Validate(ValidateArgs),
     /// List the scenarios that come with the program.
     List,
+    /// Say what this machine can replay, and how.
+    Doctor(DoctorArgs),
+    /// Do the job of a virtual machine: started by its first process.
+    #[command(hide = true)]
+    Guest,
     /// Run the scenario on standard input and print its digest: the second process of `run --verify`.
     #[command(hide = true)]
     Digest(DigestArgs),
@@ -184,6 +192,31 @@ pub struct ValidateArgs {
     /// Print only the verdict. No progress.
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// What to look at.
+#[derive(clap::Args, Debug)]
+pub struct DoctorArgs {
+    /// Kernel of the virtual machine: a vmlinuz, a directory where a kernel package was unpacked, or a .deb.
+    #[arg(long, value_name = "PATH", conflicts_with = "fetch_kernel")]
+    #[arg(
+        long_help = "Kernel of the virtual machine: a vmlinuz, a directory where a kernel package was unpacked, or a \
+        .deb [default: the newest in $XDG_CACHE_HOME/longhaul/kernel or ~/.cache/longhaul/kernel, else the newest \
+        installed one that can be read and has netem]"
+    )]
+    pub kernel: Option<PathBuf>,
+    /// Fetch a kernel for the virtual machine first, with apt-get; it is unpacked and not installed.
+    #[arg(long)]
+    pub fetch_kernel: bool,
+    /// Boot the virtual machine once and try netem inside.
+    #[arg(long)]
+    pub boot: bool,
+    /// Print everything as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print the console of the virtual machine on standard error.
+    #[arg(long, short, requires = "boot")]
+    pub verbose: bool,
 }
 
 /// The second process of `run --verify`.

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use longhaul_core::record::Verdict;
+use longhaul_replay::vm::VmError;
 use longhaul_reports::directory::DirectoryError;
 use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::run::BuildError;
@@ -13,8 +14,8 @@ use crate::replica::ReplicaError;
 use crate::reproduce;
 use crate::validate::ValidateError;
 
-/// How the program ends. The numbers are documented and never change their meaning; 6 to 9 are reserved for
-/// golden mismatch, untrustworthy replay, missing privilege and failed sweep points.
+/// How the program ends. The numbers are documented and never change their meaning; 6 and 9 are reserved for
+/// golden mismatch and failed sweep points.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Exit {
@@ -30,6 +31,10 @@ pub enum Exit {
     Inconclusive = 4,
     /// Two runs of the same scenario and seed differed.
     Nondeterminism = 5,
+    /// A replay whose figures cannot be trusted: the kernel did not do as told, or the machine was too slow for it.
+    ReplayInvalid = 7,
+    /// This machine lacks a privilege, a tool or a kernel.
+    Unavailable = 8,
     /// Ended by SIGINT; what was finished is kept.
     Interrupted = 130,
     /// Ended by SIGTERM; what was finished is kept.
@@ -90,6 +95,12 @@ pub enum Failure {
     /// The second process of `--verify`.
     #[error(transparent)]
     Replica(#[from] ReplicaError),
+    /// The virtual machine.
+    #[error(transparent)]
+    Vm(#[from] VmError),
+    /// The job inside the virtual machine.
+    #[error("{0}")]
+    Guest(String),
 }
 
 impl Failure {
@@ -97,6 +108,9 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Failure::Replica(_) | Failure::Signals(_) => Exit::Internal,
+            Failure::Vm(VmError::Stopped) => Exit::Interrupted,
+            Failure::Vm(error) if error.unavailable() => Exit::Unavailable,
+            Failure::Vm(_) => Exit::ReplayInvalid,
             _ => Exit::Usage,
         }
     }

@@ -9,12 +9,15 @@
 //! | `interrupt` | the first Ctrl-C ends cleanly, the second at once |
 //! | `reproduce` | the command that brings a run back, and the message of a bug |
 //! | `replica` | a run in a process of its own, for `run --verify` |
+//! | `guest` | what this program does inside the virtual machine of a replay |
 //! | `verify` | two runs compared, down to the first event in which they differ |
 
 mod args;
 mod check;
 mod digest;
+mod doctor;
 mod exit;
+mod guest;
 mod interrupt;
 mod list;
 mod output;
@@ -32,8 +35,13 @@ use clap::Parser;
 
 use args::{Args, Verb};
 use exit::{Exit, Failure};
+use longhaul_replay::vm;
 
 fn main() -> ExitCode {
+    if vm::guest::is_init() {
+        vm::guest::init();
+        return ExitCode::FAILURE;
+    }
     let exit = reproduce::guard(|| match Args::try_parse() {
         Ok(args) => dispatch(&args),
         Err(message) => usage(&message),
@@ -50,6 +58,8 @@ fn dispatch(args: &Args) -> Exit {
         Verb::Show(verb) => show::show(verb),
         Verb::List => list::list(),
         Verb::Validate(verb) => validate::validate(verb, colour),
+        Verb::Doctor(verb) => doctor::doctor(verb, colour),
+        Verb::Guest => guest::guest(),
         Verb::Digest(verb) => digest::digest(verb),
     };
     result.unwrap_or_else(|failure: Failure| {

@@ -14,6 +14,8 @@ const COMPLETED: &str = "completed";
 const UNFINISHED: &str = "unfinished";
 const NOT_STARTED: &str = "waiting";
 const FAILED: &str = "failed";
+pub(super) const GOOD: &str = "ok";
+pub(super) const LACKING: &str = "lacking";
 pub(super) const WARNING: &str = "warning:";
 
 pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
@@ -35,8 +37,8 @@ pub(super) fn verdict_ink(verdict: Verdict) -> Ink {
 /// The colour of a state or verdict word; `None` for any other word.
 pub(super) fn ink_of(status: &str) -> Option<Ink> {
     match status {
-        COMPLETED | "PASS" => Some(Ink::Good),
-        FAILED | "FAIL" | "INVALID" => Some(Ink::Bad),
+        COMPLETED | GOOD | "PASS" => Some(Ink::Good),
+        FAILED | LACKING | "FAIL" | "INVALID" => Some(Ink::Bad),
         UNFINISHED | NOT_STARTED | "INCONCLUSIVE" | "NOT" | "COMPARABLE" | WARNING => Some(Ink::Doubtful),
         _ => None,
     }

@@ -2,9 +2,13 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
+//! | [`doctor`] | what this machine can replay, and how |
 //! | [`outcome`] | what a replay measured, as data |
 //! | [`health`] | whether what was measured can be trusted |
 //! | [`shard`] | a replay in parts, and the parts put together |
+//! | [`selftest`] | a small replay that needs nothing but a kernel |
+//! | [`tools`] | the programs of the system |
+//! | [`vm`] | a kernel of its own in deterministic virtual time |
 //!
 //! This is the only crate that may read clocks, open sockets and start processes. It knows plans and machines, not
 //! scenarios: `longhaul-scenarios` compiles the one and builds the other.
@@ -12,6 +16,10 @@
 pub mod health;
 pub mod outcome;
 pub mod shard;
+pub mod doctor;
+pub mod selftest;
+pub mod tools;
+pub mod vm;
 
 use longhaul_core::machine::Machine;
 

@@ -1,0 +1,82 @@
+//! What this program does inside the virtual machine of a replay.
+
+use std::path::PathBuf;
+
+use longhaul_replay::selftest::{self, SelfTest};
+use longhaul_replay::tools::Tools;
+use longhaul_replay::vm::{self, Answered, Boot, VmError, VmOptions};
+use serde::{Deserialize, Serialize};
+
+use crate::exit::{Exit, Failure};
+
+/// A job, in the JSON form that crosses into the virtual machine.
+#[derive(Serialize, Deserialize)]
+pub enum GuestJob {
+    /// Try netem, and send a text back.
+    SelfTest {
+        /// The text.
+        echo: String,
+    },
+}
+
+/// The answer to [`GuestJob::SelfTest`].
+#[derive(Serialize, Deserialize)]
+pub struct SelfTestAnswer {
+    /// What the kernel did.
+    pub test: SelfTest,
+    /// The text again.
+    pub echo: String,
+}
+
+/// The hidden verb.
+pub fn guest() -> Result<Exit, Failure> {
+    vm::guest::work(answer).map_err(Failure::Guest)?;
+    Ok(Exit::Passed)
+}
+
+/// Does a job.
+fn answer(job: &[u8]) -> Result<Vec<u8>, String> {
+    let job: GuestJob = serde_json::from_slice(job).map_err(|error| format!("an unknown job: {error}"))?;
+    match job {
+        GuestJob::SelfTest { echo } => {
+            let test = selftest::run("selftest", &Tools::of_system())?;
+            Ok(json(&SelfTestAnswer { test, echo }))
+        }
+    }
+}
+
+/// Boots once and tries netem; the text must come back.
+pub fn self_test(
+    kernel: Option<PathBuf>,
+    seed: u64,
+    echo: &str,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<(SelfTestAnswer, Answered), VmError> {
+    let options = VmOptions {
+        program: std::env::current_exe()?,
+        kernel,
+        parallel: 1,
+        memory_mib: None,
+        watchdog: None,
+    };
+    let job = json(&GuestJob::SelfTest {
+        echo: echo.to_owned(),
+    });
+    let answered = vm::run(&options, &[Boot { job, seed }], stop)?.remove(0);
+    let failed = |why: String| VmError::Guest {
+        seed,
+        why,
+        console: answered.console.clone(),
+    };
+    let answer: SelfTestAnswer = serde_json::from_slice(&answered.answer)
+        .map_err(|error| failed(format!("its answer is garbled: {error}")))?;
+    let fault = answer.test.fault();
+    match fault.or_else(|| (answer.echo != echo).then(|| "it does not repeat what it is told".to_owned())) {
+        None => Ok((answer, answered)),
+        Some(why) => Err(failed(why)),
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("a value with a JSON form")
+}
