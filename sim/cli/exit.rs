@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use longhaul_core::record::Verdict;
+use longhaul_replay::node::NodeError;
 use longhaul_reports::directory::DirectoryError;
 use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::run::BuildError;
@@ -87,6 +88,9 @@ pub enum Failure {
     /// Signal handlers.
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
+    /// The process of a region.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// The second process of `--verify`.
     #[error(transparent)]
     Replica(#[from] ReplicaError),

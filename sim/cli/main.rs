@@ -17,6 +17,7 @@ mod digest;
 mod exit;
 mod interrupt;
 mod list;
+mod node;
 mod output;
 mod progress;
 mod replica;
@@ -51,6 +52,7 @@ fn dispatch(args: &Args) -> Exit {
         Verb::List => list::list(),
         Verb::Validate(verb) => validate::validate(verb, colour),
         Verb::Digest(verb) => digest::digest(verb),
+        Verb::Node => node::node(),
     };
     result.unwrap_or_else(|failure: Failure| {
         output::note(&failure.message(output::colour_of_stderr(colour)));
