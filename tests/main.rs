@@ -8,6 +8,7 @@
 //! | `determinism` | one digest per scenario, seed and model version, however it is run |
 //! | `invariants` | the right answers that goldens alone cannot know: closed forms, conservation, bounds |
 //! | `knobs` | every field of a scenario does something |
+//! | `nodes` | machines over sockets, one process per region, on loopback addresses |
 //! | `recorded` | a real guest's memory, moved while it changes |
 //! | `reference` | published results and closed forms, as scenarios |
 //! | `cli` | the program as a user meets it |
@@ -21,6 +22,7 @@ mod fidelity;
 mod goldens;
 mod invariants;
 mod knobs;
+mod nodes;
 mod recorded;
 mod reference;
 mod validate;

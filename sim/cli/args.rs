@@ -84,6 +84,9 @@ pub enum Verb {
     /// Run the scenario on standard input and print its digest: the second process of `run --verify`.
     #[command(hide = true)]
     Digest(DigestArgs),
+    /// Drive the machines of one region: a process of a replay, which talks to it over standard input and output.
+    #[command(hide = true)]
+    Node,
 }
 
 /// Which scenario.

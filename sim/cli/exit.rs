@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use longhaul_core::record::Verdict;
 use longhaul_replay::vm::VmError;
+use longhaul_replay::node::NodeError;
 use longhaul_reports::directory::DirectoryError;
 use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::run::BuildError;
@@ -92,6 +93,9 @@ pub enum Failure {
     /// Signal handlers.
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
+    /// The process of a region.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// The second process of `--verify`.
     #[error(transparent)]
     Replica(#[from] ReplicaError),

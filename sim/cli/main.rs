@@ -20,6 +20,7 @@ mod exit;
 mod guest;
 mod interrupt;
 mod list;
+mod node;
 mod output;
 mod progress;
 mod replica;
@@ -61,6 +62,7 @@ fn dispatch(args: &Args) -> Exit {
         Verb::Doctor(verb) => doctor::doctor(verb, colour),
         Verb::Guest => guest::guest(),
         Verb::Digest(verb) => digest::digest(verb),
+        Verb::Node => node::node(),
     };
     result.unwrap_or_else(|failure: Failure| {
         output::note(&failure.message(output::colour_of_stderr(colour)));

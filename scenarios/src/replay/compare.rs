@@ -13,7 +13,7 @@ use longhaul_replay::outcome::Outcome;
 use super::equivalence::{LEAST_VALUES, METHOD, Side, decide, difference};
 use super::facts::facts;
 use super::records::{RecordsError, Replayed, records, unmeasured};
-use super::settings::{margin_of, settings};
+use super::margins::{margin_of, settings};
 use crate::Loaded;
 use crate::metric::{METRICS, Unit};
 use crate::run::assertions::{Evidence, Sample, exact, judge_all, samples};

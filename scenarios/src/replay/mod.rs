@@ -3,20 +3,24 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | [`settings`] | how many runs, and which margins |
 //! | [`job`] | everything that a replay needs, as bytes that go into a virtual machine |
+//! | [`endpoints`] | builds the machines of a region, by the functions that the simulator uses |
+//! | `observer` | knows what has started and what is over |
 //! | [`records`] | from what was measured to the records that a simulated run has |
-//! | [`facts`] | what the health gate has to know about the scenario |
+//! | [`margins`] | how many runs, and how far apart both worlds may be |
 //! | [`simulate`] | the simulated runs, in parallel |
+//! | [`facts`] | what the health gate has to know about the scenario |
 //! | [`equivalence`] | whether two sets of values are equal within a margin |
 //! | [`compare`] | from both worlds to the verdict |
 
 pub mod compare;
+pub mod endpoints;
 pub mod equivalence;
 pub mod facts;
 pub mod job;
+pub mod margins;
+mod observer;
 pub mod records;
-pub mod settings;
 pub mod simulate;
 
-pub use settings::{REPLICATIONS, SIMULATIONS, settings};
+pub use margins::{REPLICATIONS, SIMULATIONS, settings};

@@ -3,6 +3,9 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`doctor`] | what this machine can replay, and how |
+//! | [`coordinator`] | replications: ground, processes, timeline |
+//! | [`driver`] | machines over sockets |
+//! | [`node`] | the process of one region |
 //! | [`outcome`] | what a replay measured, as data |
 //! | [`health`] | whether what was measured can be trusted |
 //! | [`shard`] | a replay in parts, and the parts put together |
@@ -14,6 +17,9 @@
 //! scenarios: `longhaul-scenarios` compiles the one and builds the other.
 
 pub mod health;
+pub mod coordinator;
+pub mod driver;
+pub mod node;
 pub mod outcome;
 pub mod shard;
 pub mod doctor;
@@ -22,9 +28,16 @@ pub mod tools;
 pub mod vm;
 
 use longhaul_core::machine::Machine;
+use serde::Serialize;
 
-/// A machine that can be replayed: the replay asks it for a summary at the end.
-pub trait Endpoint: Machine {
+/// A machine that can be replayed.
+pub trait Endpoint: Machine<Command: Serialize, Event: Serialize> {
+    /// What tells it to start.
+    fn start_command(&self) -> Self::Command;
+
+    /// Whether the content of what it receives is of no interest, so that a length will do.
+    fn input_is_synthetic(&self) -> bool;
+
     /// What it has to say at the end, in a form that whoever built it reads again.
     fn summary(&self) -> serde_json::Value;
 }
