@@ -18,6 +18,7 @@ mod architecture;
 mod cli;
 mod common;
 mod determinism;
+mod faults;
 mod fidelity;
 mod goldens;
 mod invariants;

@@ -166,8 +166,51 @@ fn brute_force(names: &[String], edges: &[Edge], from: u32, to: u32) -> Option<R
     best
 }
 
+#[test]
+fn next_hops_go_round_links_that_are_down_and_end_where_no_route_is_left() {
+    let graph = example();
+    let to = RegionId(2);
+    assert_eq!(
+        graph.next_hops(to, |_| true),
+        [Some(LinkId(1)), Some(LinkId(2)), None]
+    );
+    let without_direct = graph.next_hops(to, |link| link != LinkId(1));
+    assert_eq!(without_direct, [Some(LinkId(0)), Some(LinkId(2)), None]);
+    let cut_off = graph.next_hops(to, |link| link == LinkId(0));
+    assert_eq!(cut_off, [None, None, None]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Following next hops over some of the links is the best route of the graph that has only those.
+    #[test]
+    fn next_hops_lead_along_the_best_route_over_the_links_that_are_up(
+        order in Just(names(&["f", "b", "e", "a", "d", "c"])).prop_shuffle(),
+        raw in prop::collection::vec((0u32..6, 0u32..6, 0u64..3, any::<bool>()), 0..24),
+    ) {
+        let raw: Vec<_> = raw.into_iter().filter(|(from, to, ..)| from != to).collect();
+        let edges: Vec<Edge> = raw.iter().map(|&(from, to, ms, _)| edge(from, to, ms)).collect();
+        let up: Vec<bool> = raw.iter().map(|&(.., up)| up).collect();
+        let graph = Graph::new(&order, &edges).unwrap();
+        let kept: Vec<u32> = (0..).zip(&up).filter(|(_, up)| **up).map(|(index, _)| index).collect();
+        let smaller: Vec<Edge> = kept.iter().map(|&index| edges[index as usize]).collect();
+        let smaller = Graph::new(&order, &smaller).unwrap();
+        for to in (0..6).map(RegionId) {
+            let next_hops = graph.next_hops(to, |link| up[link.0 as usize]);
+            for from in (0..6).map(RegionId) {
+                let (mut here, mut walked) = (from, vec![]);
+                while let Some(link) = next_hops[here.0 as usize] {
+                    walked.push(link.0);
+                    here = graph.far_end(link);
+                    prop_assert!(walked.len() < 6, "a loop");
+                }
+                let route = smaller.route(from, to).ok();
+                let route = route.map(|route| route.links.iter().map(|link| kept[link.0 as usize]).collect());
+                prop_assert_eq!((here == to).then_some(walked), route);
+            }
+        }
+    }
 
     /// Few distinct latencies, zero among them, so that ties are the rule.
     #[test]

@@ -292,11 +292,6 @@ impl Connection {
         self.sender.on_local_queue(until);
     }
 
-    /// The sender's own device has failed and lost what its queue held, so nothing of it is left in the host.
-    pub fn on_local_flush(&mut self, now: Instant) {
-        self.sender.on_local_flush(now);
-    }
-
     /// When to call [`Connection::on_timer`], if ever.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {

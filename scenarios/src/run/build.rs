@@ -121,6 +121,8 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
         }
     };
 
+    // Before the starts: what fails at a moment has failed for what starts then.
+    let faults = Faults::new(scenario, engine);
     for (run, migration) in migrations.iter().zip(&scenario.migrations) {
         if let Start::At(at) = migration.start {
             Scene::schedule_start(engine, Instant::ZERO + at, run.source);
@@ -129,8 +131,6 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     for (run, transfer) in transfers.iter().zip(&scenario.transfers) {
         Scene::schedule_start(engine, Instant::ZERO + transfer.at, run.sender);
     }
-    let mut faults = Faults::new(scenario);
-    faults.schedule(engine);
     engine.schedule(Instant::ZERO, Class::Observe, SCENE, SCENE, SAMPLE);
     let sampler = Sampler::new(
         scenario.sample_interval,

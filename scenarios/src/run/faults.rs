@@ -1,7 +1,9 @@
 //! Faults as they come: links that fail and come back, and routers that follow.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use longhaul_core::schedule::{Class, Schedule, TimerId};
-use longhaul_core::time::Instant;
+use longhaul_core::time::{Instant, Span};
 use longhaul_engine::Engine;
 use serde_json::json;
 
@@ -10,7 +12,7 @@ use super::transit::Transit;
 use crate::faults::{LinkChange, RoutingEpoch, link_changes, routing_epochs};
 use crate::schema::{Link, Scenario};
 
-/// What happens, in the order of time, and how far it has come. One event is pending at a time.
+/// What happens, in the order of time, and how far it has come.
 pub struct Faults {
     changes: Vec<LinkChange>,
     epochs: Vec<RoutingEpoch>,
@@ -20,40 +22,40 @@ pub struct Faults {
     epochs_done: usize,
     /// How many links are down.
     down: usize,
-    timer: Option<TimerId>,
+    /// The events that are pending.
+    timers: VecDeque<TimerId>,
 }
 
 /// Something that happened: to whom, what in a word, details as JSON.
 pub type Happened = (String, &'static str, String);
 
 impl Faults {
-    /// The faults of a scenario, before the run.
-    pub fn new(scenario: &Scenario) -> Faults {
-        Faults {
-            changes: link_changes(scenario),
-            epochs: routing_epochs(scenario),
-            links: scenario.links.iter().map(Link::name).collect(),
-            changes_done: 0,
-            // The first is how a network begins.
-            epochs_done: 1,
-            down: 0,
-            timer: None,
-        }
-    }
-
-    /// Schedules what comes next, if anything does.
-    pub fn schedule(&mut self, engine: &mut Engine) {
-        let change = self.changes.get(self.changes_done).map(|change| change.at);
-        let epoch = self.epochs.get(self.epochs_done).map(|epoch| epoch.at);
-        let next = change.into_iter().chain(epoch).min();
-        self.timer = next.map(|at| {
+    /// The faults of a scenario, all of them scheduled.
+    pub fn new(scenario: &Scenario, engine: &mut Engine) -> Faults {
+        let (changes, epochs) = (link_changes(scenario), routing_epochs(scenario));
+        // A network begins with every route; so do nearly all first epochs.
+        let epochs_done = usize::from(epochs[0].up.iter().all(|&up| up));
+        let times: BTreeSet<Span> = (changes.iter().map(|change| change.at))
+            .chain(epochs[epochs_done..].iter().map(|epoch| epoch.at))
+            .collect();
+        let schedule = |at| {
             let at = Instant::ZERO.saturating_add(at);
             engine.schedule_timer(at, Class::World, SCENE, SCENE, FAULT)
-        });
+        };
+        Faults {
+            timers: times.into_iter().map(schedule).collect(),
+            changes,
+            epochs,
+            links: scenario.links.iter().map(Link::name).collect(),
+            changes_done: 0,
+            epochs_done,
+            down: 0,
+        }
     }
 
     /// Lets happen what is due.
     pub fn happen(&mut self, now: Instant, network: &mut Transit) -> Vec<Happened> {
+        self.timers.pop_front();
         let due = |at| Instant::ZERO.saturating_add(at) <= now;
         let mut happened = Vec::new();
         while let Some(change) = self.changes.get(self.changes_done).filter(|next| due(next.at)) {
@@ -74,12 +76,12 @@ impl Faults {
     /// Takes back what is still to come, unless a link is down or out of use: what is on its way at the end of the
     /// work must be able to arrive.
     pub fn cancel(&mut self, engine: &mut Engine) {
-        let routes = &self.epochs[self.epochs_done - 1];
-        if self.down == 0
-            && routes.up.iter().all(|&up| up)
-            && let Some(timer) = self.timer.take()
-        {
-            engine.cancel(timer);
+        let routes = self.epochs[..self.epochs_done].last();
+        let whole = self.down == 0 && routes.is_none_or(|routes| routes.up.iter().all(|&up| up));
+        if whole {
+            for timer in self.timers.drain(..) {
+                engine.cancel(timer);
+            }
         }
     }
 

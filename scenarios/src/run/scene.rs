@@ -272,7 +272,6 @@ impl Scene {
             engine.mix(digest_of(&format!("{entity} {kind} {detail}")));
             self.note(engine, entity, kind.to_owned(), detail);
         }
-        self.faults.schedule(engine);
         if self.outstanding == 0 {
             self.faults.cancel(engine);
         }

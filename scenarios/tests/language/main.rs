@@ -9,6 +9,7 @@ macro_rules! pinned {
     };
 }
 
+mod faults;
 mod knobs;
 mod library;
 mod messages;

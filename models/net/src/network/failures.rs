@@ -2,7 +2,7 @@
 
 use longhaul_core::time::Instant;
 
-use crate::network::{Network, Slot};
+use crate::network::Network;
 use crate::routing::LinkId;
 
 impl Network {
@@ -13,12 +13,6 @@ impl Network {
     /// If it is not of this network, or down already.
     pub fn fail(&mut self, now: Instant, link: LinkId) {
         self.links[link.0 as usize].fail(now);
-        for slot in &mut self.slots {
-            let Slot::Open(endpoint) = slot else { continue };
-            if endpoint.own_device && self.forwarding.next(endpoint.here, endpoint.to) == Some(link) {
-                endpoint.tcp.on_local_flush(now);
-            }
-        }
     }
 
     /// A link is back, empty and idle. It carries what is sent over it at once; routers that went round it do so

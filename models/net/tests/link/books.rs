@@ -11,6 +11,7 @@ use longhaul_net::jitter::Jitter;
 use longhaul_net::link::{Changes, LinkSpec, Offer, Queue, QueueLimit};
 use longhaul_net::loss::Loss;
 use longhaul_net::queue::{CoDel, FqCoDel, Htb, HtbClass};
+use longhaul_net::stats::Count;
 use longhaul_net::trace::DeliveryTrace;
 use proptest::prelude::*;
 
@@ -179,17 +180,30 @@ proptest! {
     #[test]
     fn any_link_under_any_load_keeps_its_books_and_comes_to_rest(
         spec in any_spec(),
-        load in prop::collection::vec((0u64..4_000_000, 1u32..3_000, 0u8..4), 1..120),
+        load in prop::collection::vec((0u64..4_000_000, 1u32..3_000, 0u8..4, prop::bool::weighted(0.08)), 1..120),
     ) {
         let mut drive = Drive::new(&spec);
         let mut now = Instant::ZERO;
         let mut offered = vec![];
-        for (id, (pause, bytes, kind)) in (0u32..).zip(load) {
+        for (id, (pause, bytes, kind, turns)) in (0u32..).zip(load) {
             now += Span::from_ns(pause);
+            if turns && drive.link.is_down() {
+                drive.link.restore(now);
+            } else if turns {
+                drive.run(now);
+                drive.link.catch_up(now);
+                let busy = drive.link.busy_time(now);
+                drive.link.fail(now);
+                prop_assert_eq!(drive.link.ledger().inside, Count::default());
+                prop_assert_eq!(drive.link.queue(now), Count::default());
+                prop_assert!(drive.link.last_end() <= now);
+                prop_assert!(drive.link.busy_time(Instant::MAX) <= busy);
+            }
             let packet = Probe { id, flow: kind.into(), class: kind, ecn: kind % 2 == 0, ..Probe::default() };
             let offer = drive.offer(now, packet, bytes);
             let early = matches!(offer, Offer::Accepted { schedule: Some(at) } if at < now);
             prop_assert!(!early, "an event in the past");
+            prop_assert_eq!(offer == Offer::LostDown, drive.link.is_down());
             offered.push(now);
             drive.link.check();
         }

@@ -107,7 +107,8 @@ impl Frame for Probe {
 /// A link with its events, and everything that came out of it.
 pub struct Drive {
     pub link: Link<Probe>,
-    events: BinaryHeap<Reverse<Instant>>,
+    /// When, and in which term of the link it was asked for.
+    events: BinaryHeap<Reverse<(Instant, u32)>>,
     pub executed: u64,
     pub out: Vec<(Instant, Probe)>,
 }
@@ -131,28 +132,38 @@ impl Drive {
         self.run(at);
         let offer = self.link.offer(at, packet, frame_bytes);
         if let Offer::Accepted { schedule: Some(at) } = offer {
-            self.events.push(Reverse(at));
+            self.events.push(Reverse((at, self.link.term())));
         }
         offer
     }
 
     /// Runs what is pending up to `until`.
     pub fn run(&mut self, until: Instant) {
-        while let Some(&Reverse(at)) = self.events.peek().filter(|first| first.0 <= until) {
+        while let Some(&Reverse((at, term))) = self.events.peek().filter(|first| first.0.0 <= until) {
             self.events.pop();
             self.executed += 1;
+            if term != self.link.term() {
+                continue;
+            }
             if let Some(packet) = self.link.pop_arrival(at) {
                 self.out.push((at, packet));
             }
             if let Some(next) = self.link.next_event() {
                 assert!(next >= at, "an event in the past");
-                self.events.push(Reverse(next));
+                self.events.push(Reverse((next, term)));
             }
         }
     }
 
+    /// Runs what is pending before `at`, and lets the link fail then.
+    pub fn fail(&mut self, at: Instant) {
+        self.run(Instant::from_ns(at.as_ns() - 1));
+        self.link.fail(at);
+    }
+
     pub fn pending(&self) -> usize {
-        self.events.len()
+        let valid = |Reverse((_, term)): &&Reverse<(Instant, u32)>| *term == self.link.term();
+        self.events.iter().filter(valid).count()
     }
 }
 

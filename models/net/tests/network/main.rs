@@ -1,5 +1,6 @@
 //! The network with real TCP on it, driven by a hand-written event queue.
 
+mod failures;
 mod refusals;
 mod support;
 mod traffic;

@@ -65,11 +65,6 @@ impl Sender {
         self.board.mark_queued(number, last.packets, until);
     }
 
-    /// The sender's own queue has lost what it held.
-    pub(crate) fn on_local_flush(&mut self, now: Instant) {
-        self.board.forget_queued(now);
-    }
-
     /// Whether the last copy of this packet is still in the sender's own queue: then another would be a waste.
     pub(super) fn is_queued(&self, number: u64, now: Instant) -> bool {
         self.board.is_queued(number, now)

@@ -419,13 +419,6 @@ impl Scoreboard {
         }
     }
 
-    /// The sender's own queue holds nothing from `now` on.
-    pub(super) fn forget_queued(&mut self, now: Instant) {
-        for departure in self.departures.iter_mut().flatten() {
-            *departure = (*departure).min(now);
-        }
-    }
-
     /// Whether the sender's own queue still holds the packet with this number, as far as it has told.
     pub(super) fn is_queued(&self, number: u64, now: Instant) -> bool {
         let place = number.checked_sub(self.first).map(|place| place as usize);
