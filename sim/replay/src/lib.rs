@@ -3,11 +3,13 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`outcome`] | what a replay measured, as data |
+//! | [`plan`] | what a scenario is on a Linux kernel, as pure data |
 //!
 //! This is the only crate that may read clocks, open sockets and start processes. It knows plans and machines, not
 //! scenarios: `longhaul-scenarios` compiles the one and builds the other.
 
 pub mod outcome;
+pub mod plan;
 
 use longhaul_core::machine::Machine;
 
