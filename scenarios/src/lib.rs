@@ -14,6 +14,7 @@
 //! | [`metric`] | what each metric measures and in which unit |
 //! | [`schema`] | the scenario itself, resolved |
 //! | [`run`] | runs it in virtual time |
+//! | [`replay`] | what it becomes on a real kernel |
 //!
 //! [`load`] does all of it. Reading a scenario touches nothing but its text: whether the images that it names
 //! exist is found out when it is built.
@@ -27,6 +28,7 @@ pub mod library;
 pub mod metric;
 pub mod overrides;
 pub mod path;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod show;

@@ -19,7 +19,7 @@ mod build;
 mod endpoint;
 mod faults;
 mod guest;
-mod links;
+pub(crate) mod links;
 mod sample;
 mod scene;
 mod summary;
