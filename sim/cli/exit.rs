@@ -4,8 +4,8 @@ use std::io;
 use std::process::ExitCode;
 
 use longhaul_core::record::Verdict;
-use longhaul_replay::vm::VmError;
 use longhaul_replay::node::NodeError;
+use longhaul_replay::vm::VmError;
 use longhaul_reports::directory::DirectoryError;
 use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::run::BuildError;

@@ -82,6 +82,19 @@ pub enum LawError {
     },
 }
 
+/// A loss law as a chain of two states.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TwoStates {
+    /// P(good → bad) after each frame.
+    pub to_bad: Probability,
+    /// P(bad → good) after each frame.
+    pub to_good: Probability,
+    /// Loss in the bad state.
+    pub loss_in_bad: Probability,
+    /// Loss in the good state.
+    pub loss_in_good: Probability,
+}
+
 /// A [`Loss`] law at work: its state and its random stream.
 #[derive(Clone, Debug)]
 pub struct LossProcess {
@@ -140,6 +153,32 @@ impl Loss {
                 good,
             } => Loss::transitions(bad_share(mean, bad, good)?, stay_packets).map(drop),
         }
+    }
+
+    /// The law as two states, which is what netem's `gemodel` takes; `None` for laws without memory.
+    ///
+    /// # Errors
+    /// [`LawError`].
+    pub fn chain(self) -> Result<Option<TwoStates>, LawError> {
+        let (share, stay_packets, loss_in_bad, loss_in_good) = match self {
+            Loss::None | Loss::Independent(_) => return Ok(None),
+            Loss::GilbertElliott { mean, burst_packets } => {
+                (mean, burst_packets, Probability::ONE, Probability::ZERO)
+            }
+            Loss::TwoState {
+                mean,
+                stay_packets,
+                bad,
+                good,
+            } => (bad_share(mean, bad, good)?, stay_packets, bad, good),
+        };
+        let (to_bad, to_good) = Loss::transitions(share, stay_packets)?;
+        Ok(Some(TwoStates {
+            to_bad,
+            to_good,
+            loss_in_bad,
+            loss_in_good,
+        }))
     }
 
     /// P(good → bad) and P(bad → good) of the Gilbert–Elliott chain with this mean loss and mean burst.

@@ -12,8 +12,8 @@ use longhaul_replay::outcome::Outcome;
 
 use super::equivalence::{LEAST_VALUES, METHOD, Side, decide, difference};
 use super::facts::facts;
-use super::records::{RecordsError, Replayed, records, unmeasured};
 use super::margins::{margin_of, settings};
+use super::records::{RecordsError, Replayed, records, unmeasured};
 use crate::Loaded;
 use crate::metric::{METRICS, Unit};
 use crate::run::assertions::{Evidence, Sample, exact, judge_all, samples};

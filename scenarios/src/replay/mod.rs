@@ -3,6 +3,8 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
+//! | [`plan`] | what the scenario becomes on a kernel, and what cannot be |
+//! | `laws`, `settings`, `course` | the laws of its links, the settings of its kernel, its changes over time |
 //! | [`job`] | everything that a replay needs, as bytes that go into a virtual machine |
 //! | [`endpoints`] | builds the machines of a region, by the functions that the simulator uses |
 //! | `observer` | knows what has started and what is over |
@@ -14,13 +16,17 @@
 //! | [`compare`] | from both worlds to the verdict |
 
 pub mod compare;
+mod course;
 pub mod endpoints;
 pub mod equivalence;
 pub mod facts;
 pub mod job;
+mod laws;
 pub mod margins;
 mod observer;
+pub mod plan;
 pub mod records;
+mod settings;
 pub mod simulate;
 
 pub use margins::{REPLICATIONS, SIMULATIONS, settings};

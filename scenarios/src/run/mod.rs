@@ -20,7 +20,7 @@ mod build;
 pub(crate) mod endpoint;
 mod faults;
 mod guest;
-mod links;
+pub(crate) mod links;
 pub(crate) mod machines;
 mod sample;
 mod scene;

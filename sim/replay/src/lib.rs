@@ -12,18 +12,20 @@
 //! | [`selftest`] | a small replay that needs nothing but a kernel |
 //! | [`tools`] | the programs of the system |
 //! | [`vm`] | a kernel of its own in deterministic virtual time |
+//! | [`plan`] | what a scenario is on a Linux kernel, as pure data |
 //!
 //! This is the only crate that may read clocks, open sockets and start processes. It knows plans and machines, not
 //! scenarios: `longhaul-scenarios` compiles the one and builds the other.
 
-pub mod health;
 pub mod coordinator;
+pub mod doctor;
 pub mod driver;
+pub mod health;
 pub mod node;
 pub mod outcome;
-pub mod shard;
-pub mod doctor;
+pub mod plan;
 pub mod selftest;
+pub mod shard;
 pub mod tools;
 pub mod vm;
 

@@ -71,6 +71,22 @@ impl Table {
     /// Most samples that a table is made of.
     pub const MOST_SAMPLES: usize = 1 << 22;
 
+    /// netem's `normal`, cut at 4 standard deviations. The simulator draws from the law itself; this is for whoever
+    /// needs it as a table.
+    pub fn normal() -> Arc<Table> {
+        static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {
+            let limits = f64::from(i16::MIN)..=f64::from(i16::MAX);
+            let entry = |i| {
+                let scaled = libm::rint(normal_quantile(i) * SCALE);
+                scaled.clamp(*limits.start(), *limits.end()) as i16
+            };
+            Arc::new(Table {
+                entries: (0..ENTRIES).map(entry).collect(),
+            })
+        });
+        Arc::clone(&TABLE)
+    }
+
     /// netem's `pareto`: a Pareto law of shape 3 and smallest value 1, less its mean 3/2, times 4/3. That factor
     /// is the reciprocal of the variance rather than of the standard deviation, so uncut the deviation would be
     /// 2/√3; the cut at 4 leaves 1.03, and a mean of −0.003.

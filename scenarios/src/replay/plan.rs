@@ -1,0 +1,409 @@
+//! From a scenario to the plan of its replay, or to everything of it that a real kernel cannot do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use longhaul_core::random::Streams;
+use longhaul_core::time::Span;
+use longhaul_net::routing::{Graph, LinkId, RegionId};
+use longhaul_replay::plan::{Action, Batch, LinkPlan, Place, Plan, RegionPlan, Route, Step, Tool, WirePlan};
+use thiserror::Error;
+
+use super::course::course;
+use super::laws::{Disciplines, State, Tables, Tree};
+use super::settings::{Settings, Talk, settings, talks};
+use crate::faults::{link_changes, routing_epochs};
+use crate::run::links::{self, Files};
+use crate::schema::{Controller, Link, PayloadMode, Rate, Scenario};
+use crate::{Loaded, check};
+
+/// Most regions: each is a namespace with a process.
+const MOST_REGIONS: usize = 100;
+
+/// Something of a scenario that a replay cannot do.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("{path}: {reason}")]
+pub struct NotReplayable {
+    /// The field: `links[a->b].queue`.
+    pub path: String,
+    /// Why, and what can be replayed instead.
+    pub reason: String,
+}
+
+impl NotReplayable {
+    pub(super) fn new(path: String, reason: String) -> NotReplayable {
+        NotReplayable { path, reason }
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// All that cannot be replayed.
+    #[error("not replayable: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    NotReplayable(Vec<NotReplayable>),
+    /// A trace or a table cannot be read or means nothing.
+    #[error("{0}")]
+    File(String),
+}
+
+/// The plan of a scenario's replay.
+///
+/// # Errors
+/// [`PlanError`].
+pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
+    let scenario = &loaded.scenario;
+    let graph = check::graph(scenario.regions.iter(), scenario.links.iter());
+    let talks = talks(scenario);
+    let mut refused = Vec::new();
+    if scenario.regions.len() > MOST_REGIONS {
+        let reason = format!("{} regions: at most {MOST_REGIONS}", scenario.regions.len());
+        refused.push(NotReplayable::new("regions".to_owned(), reason));
+    }
+    if scenario.payload != PayloadMode::Real && !scenario.migrations.is_empty() {
+        let reason = "synthetic pages cannot cross a socket: `payload: Real` can".to_owned();
+        refused.push(NotReplayable::new("payload".to_owned(), reason));
+    }
+    let settings = settings(&talks, &mut refused);
+    let mut compiler = Compiler {
+        scenario,
+        graph: graph.expect("the check found no contradiction"),
+        wires: Vec::new(),
+        links: Vec::new(),
+        tables: Tables::default(),
+        settings,
+    };
+    let mut files = Files::new(&loaded.base_dir, Vec::new());
+    compiler.links(&talks, &mut files, &mut refused)?;
+    if !refused.is_empty() {
+        return Err(PlanError::NotReplayable(refused));
+    }
+    Ok(compiler.plan(&talks))
+}
+
+/// A link on its way to the plan.
+struct Compiled {
+    device: String,
+    wire: usize,
+    disciplines: Disciplines,
+    course: Vec<(Span, State)>,
+}
+
+struct Compiler<'a> {
+    scenario: &'a Scenario,
+    graph: Graph,
+    wires: Vec<WirePlan>,
+    links: Vec<Compiled>,
+    tables: Tables,
+    settings: Settings,
+}
+
+/// What happens at one moment.
+#[derive(Default)]
+struct Moment {
+    words: Vec<String>,
+    lines: BTreeMap<(Tool, Place), Vec<String>>,
+    restarts: Vec<usize>,
+}
+
+impl Moment {
+    fn add(&mut self, tool: Tool, place: Place, lines: Vec<String>) {
+        if !lines.is_empty() {
+            self.lines.entry((tool, place)).or_default().extend(lines);
+        }
+    }
+
+    fn step(self, at: Span) -> Step {
+        let batch = |((tool, place), lines)| Batch { place, tool, lines };
+        Step {
+            at,
+            what: self.words.join("; "),
+            action: Action::Network {
+                batches: self.lines.into_iter().map(batch).collect(),
+                restarts: self.restarts,
+            },
+        }
+    }
+}
+
+impl Compiler<'_> {
+    fn region(&self, name: &str) -> usize {
+        let id = self.graph.region(name).expect("a region of the scenario");
+        id.0 as usize
+    }
+
+    /// Compiles the links, as far as they can be.
+    fn links(
+        &mut self,
+        talks: &[Talk<'_>],
+        files: &mut Files,
+        refused: &mut Vec<NotReplayable>,
+    ) -> Result<(), PlanError> {
+        let carriers = self.payload_carriers(talks);
+        for (index, link) in self.scenario.links.iter().enumerate() {
+            let mut refuse = |field: &str, reason: String| {
+                refused.push(NotReplayable::new(
+                    format!("links[{}].{field}", link.name()),
+                    reason,
+                ));
+            };
+            if link.background.is_some() {
+                refuse("background", "a replay has no traffic of others".to_owned());
+            }
+            if matches!(link.rate, Rate::Deliveries { .. } | Rate::Poisson(_)) {
+                let reason = "single opportunities to deliver: constant and `Recorded` rates can be replayed";
+                refuse("rate", reason.to_owned());
+                continue;
+            }
+            // Nothing is drawn: what would be is refused above.
+            let spec = links::spec(link, files, &Streams::new(self.scenario.seed, 0));
+            let spec = spec.map_err(|error| PlanError::File(error.to_string()))?;
+            let course = match course(&spec, self.scenario.horizon) {
+                Ok(course) => course,
+                Err(reason) => {
+                    let recorded = matches!(link.rate, Rate::Recorded { .. });
+                    refuse(if recorded { "rate" } else { "changes" }, reason);
+                    continue;
+                }
+            };
+            let states: Vec<State> = course.iter().map(|&(_, state)| state).collect();
+            let carries = carriers.contains(&index);
+            match Disciplines::new(&spec, &states, carries, &mut self.tables) {
+                Ok(disciplines) => {
+                    let wire = self.wire_of(link);
+                    self.links.push(Compiled {
+                        device: Plan::egress(self.region(&link.to)),
+                        wire,
+                        disciplines,
+                        course,
+                    });
+                }
+                Err(reasons) => reasons
+                    .into_iter()
+                    .for_each(|(field, reason)| refuse(field, reason)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Links on which data travels, while all links are up, not acknowledgements alone.
+    fn payload_carriers(&self, talks: &[Talk<'_>]) -> BTreeSet<usize> {
+        let routes = talks
+            .iter()
+            .filter_map(|talk| check::route(&self.graph, talk.from, talk.to));
+        let links = routes.flat_map(|route| route.links);
+        links.map(|link| link.0 as usize).collect()
+    }
+
+    /// The wire between a link's ends, made if it is the first there.
+    fn wire_of(&mut self, link: &Link) -> usize {
+        let (a, b) = (self.region(&link.from), self.region(&link.to));
+        let ends = [a.min(b), a.max(b)];
+        let known = self.wires.iter().position(|wire| wire.ends == ends);
+        known.unwrap_or_else(|| {
+            self.wires.push(WirePlan { ends });
+            self.wires.len() - 1
+        })
+    }
+
+    fn tree(&self, link: usize, state: &State) -> Tree {
+        self.links[link].disciplines.tree(state)
+    }
+
+    fn plan(self, talks: &[Talk<'_>]) -> Plan {
+        let everything = vec![true; self.scenario.links.len()];
+        let regions = self
+            .scenario
+            .regions
+            .iter()
+            .enumerate()
+            .map(|(index, region)| RegionPlan {
+                name: region.name.clone(),
+                address: RegionPlan::address_of(index),
+                settings: self
+                    .settings
+                    .regions
+                    .get(&region.name)
+                    .cloned()
+                    .unwrap_or_default(),
+                routes: self.routes(&everything).swap_remove(index),
+            });
+        let links = self.scenario.links.iter().enumerate().map(|(index, link)| {
+            let compiled = &self.links[index];
+            let states: Vec<State> = compiled.course.iter().map(|&(_, state)| state).collect();
+            LinkPlan {
+                name: link.name(),
+                from: self.region(&link.from),
+                to: self.region(&link.to),
+                wire: compiled.wire,
+                device: compiled.device.clone(),
+                shape: self.tree(index, &states[0]).shape(&compiled.device),
+                counted: compiled.disciplines.counted(&states),
+            }
+        });
+        Plan {
+            run: Plan::RUN.to_owned(),
+            regions: regions.collect(),
+            links: links.collect(),
+            modules: self.modules(talks),
+            checksums_in_software: self.scenario.links.iter().any(|link| link.corrupt.as_parts() > 0),
+            timeline: self.timeline(),
+            notes: self.notes(),
+            wires: self.wires,
+            tables: self.tables.tables,
+            kernel_settings: self.settings.kernel,
+        }
+    }
+
+    /// The routes of every region over the links that are `up`. Where none is left they lead over a link that is
+    /// down, if there is one: a blackhole at the sender itself would be told to its TCP.
+    fn routes(&self, up: &[bool]) -> Vec<Vec<Route>> {
+        let count = self.scenario.regions.len();
+        let names: Vec<&str> = self
+            .scenario
+            .regions
+            .iter()
+            .map(|region| region.name.as_str())
+            .collect();
+        let dead: Vec<Option<usize>> = (0..count)
+            .map(|here| {
+                let mut links = self.scenario.links.iter().zip(up).enumerate();
+                let found = links.find(|(_, (link, up))| !**up && link.from == names[here]);
+                found.map(|(index, _)| self.links[index].wire)
+            })
+            .collect();
+        let mut routes = vec![Vec::new(); count];
+        for to in 0..count {
+            let next = self
+                .graph
+                .next_hops(RegionId(to as u32), |link| up[link.0 as usize]);
+            for here in (0..count).filter(|&here| here != to) {
+                let alive = next[here].map(|LinkId(link)| self.links[link as usize].wire);
+                let ends = (names[here].to_owned(), names[to].to_owned());
+                routes[here].push(Route {
+                    to: RegionPlan::address_of(to),
+                    wire: alive.or(dead[here]),
+                    initial_window: self.settings.initial_windows.get(&ends).copied(),
+                });
+            }
+        }
+        routes
+    }
+
+    fn modules(&self, talks: &[Talk<'_>]) -> Vec<String> {
+        let mut modules = vec!["veth", "sch_netem"];
+        let shapes: Vec<String> = (0..self.links.len())
+            .flat_map(|link| self.tree(link, &self.links[link].course[0].1).shape(""))
+            .collect();
+        if shapes.iter().any(|line| line.contains(" tbf ")) {
+            modules.push("sch_tbf");
+        }
+        if talks.iter().any(|talk| talk.tcp.controller == Controller::Bbr) {
+            modules.push("tcp_bbr");
+        }
+        modules.into_iter().map(str::to_owned).collect()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let links = self.scenario.links.iter().zip(&self.links);
+        let notes = links.flat_map(|(link, compiled)| {
+            let notes = compiled.disciplines.notes();
+            notes.into_iter().map(move |note| (note, link.name()))
+        });
+        let mut by_note: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (note, name) in notes {
+            by_note.entry(note).or_default().push(name);
+        }
+        let sentence = |(note, links): (&str, Vec<String>)| format!("{}: {note}", links.join(", "));
+        by_note.into_iter().map(sentence).collect()
+    }
+
+    /// Everything that happens, the moments in their order: changes of links' laws, links down and up, new routes.
+    fn timeline(&self) -> Vec<Step> {
+        let mut moments: BTreeMap<Span, Moment> = BTreeMap::new();
+        for (index, link) in self.scenario.links.iter().enumerate() {
+            self.link_moments(index, &link.name(), &mut moments);
+        }
+        let mut before = self.routes(&vec![true; self.links.len()]);
+        for epoch in routing_epochs(self.scenario).into_iter().skip(1) {
+            let after = self.routes(&epoch.up);
+            let moment = moments.entry(epoch.at).or_default();
+            moment.words.push("new routes".to_owned());
+            for (index, (old, new)) in before.iter().zip(&after).enumerate() {
+                let region = RegionPlan {
+                    name: String::new(),
+                    address: RegionPlan::address_of(index),
+                    settings: Vec::new(),
+                    routes: Vec::new(),
+                };
+                let changed = old.iter().zip(new).filter(|(old, new)| old != new);
+                let lines = changed.map(|(_, new)| new.line(&region)).collect();
+                moment.add(Tool::Ip, Place::Region(index), lines);
+            }
+            before = after;
+        }
+        let happens = moments.into_iter().filter(|(at, _)| *at < self.scenario.horizon);
+        happens.map(|(at, moment)| moment.step(at)).collect()
+    }
+
+    /// What happens to one link. While it is down its laws change only on paper.
+    fn link_moments(&self, index: usize, name: &str, moments: &mut BTreeMap<Span, Moment>) {
+        let Compiled {
+            device, wire, course, ..
+        } = &self.links[index];
+        let place = Place::Wire(*wire);
+        let changes = link_changes(self.scenario);
+        let flips = changes.iter().filter(|change| change.link.0 as usize == index);
+        // A change of the laws comes before a change of the link at the same moment.
+        let mut events: Vec<(Span, Option<bool>)> =
+            flips.map(|change| (change.at, Some(change.up))).collect();
+        events.extend(course.iter().skip(1).map(|&(at, _)| (at, None)));
+        events.sort();
+        let (mut up, mut tree) = (true, self.tree(index, &course[0].1));
+        for (at, flip) in events {
+            let here = course.partition_point(|&(from, _)| from <= at) - 1;
+            let state = &course[here].1;
+            let next = self.tree(index, state);
+            let moment = moments.entry(at).or_default();
+            match flip {
+                Some(false) => {
+                    up = false;
+                    moment.words.push(format!("{name} down"));
+                    moment.restarts.push(index);
+                    let line = format!("qdisc replace dev {device} root blackhole");
+                    moment.add(Tool::Tc, place, vec![line]);
+                }
+                Some(true) => {
+                    up = true;
+                    moment.words.push(format!("{name} up"));
+                    moment.restarts.push(index);
+                    moment.add(Tool::Tc, place, next.shape(device));
+                }
+                None => {
+                    let before = &course[here - 1].1;
+                    moment
+                        .words
+                        .push(format!("{name}: {}", difference(before, state)));
+                    if up {
+                        moment.add(Tool::Tc, place, next.change(&tree, device));
+                    }
+                }
+            }
+            tree = next;
+        }
+    }
+}
+
+/// What is new, in words.
+fn difference(before: &State, after: &State) -> String {
+    let mut words = Vec::new();
+    if before.rate != after.rate {
+        words.push(after.rate.to_string());
+    }
+    if before.delay != after.delay {
+        words.push(format!("delay {}", after.delay));
+    }
+    if before.loss != after.loss {
+        words.push("loss".to_owned());
+    }
+    words.join(", ")
+}
