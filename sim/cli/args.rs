@@ -13,6 +13,7 @@ use longhaul_validation::filter::Filter;
 use longhaul_validation::tolerance::Declared;
 
 use crate::output::Colour;
+use crate::replay::Wish;
 
 /// Most events that one trace may hold; each takes about a hundred bytes.
 const LONGEST_TRACE: u64 = 10_000_000;
@@ -28,18 +29,20 @@ Examples:
   longhaul show cross_region > mine.ron   a scenario with every default written out
   longhaul check mine.ron                 all mistakes and doubts, without running
   longhaul validate transfers.csv         how far the simulator is off measurements
-  longhaul doctor                         what this machine can replay, and how";
+  longhaul doctor                         what this machine can replay, and how
+  longhaul replay bulk_cubic_loss         on a real kernel, compared with the simulation";
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  all ran, and no critical assertion failed
   1  internal error: a bug, with the command that reproduces it
   2  wrong command line, invalid scenario or table, or output that cannot be written
-  3  a critical assertion failed, or a tolerance of validate was missed
+  3  a critical assertion failed, or a tolerance of validate or a margin of replay was missed
   4  inconclusive: too little data to tell
   5  nondeterminism: two runs differed
   7  a replay whose figures cannot be trusted
-  8  this machine lacks a privilege, a tool or a kernel; `longhaul doctor` says which
+  8  this machine lacks a privilege, a tool or a kernel (`longhaul doctor` says which), or no kernel
+     can replay the scenario
   130, 143  interrupted (SIGINT, SIGTERM); what was finished is kept";
 
 /// The versions that decide about results stand beside that of the program.
@@ -74,6 +77,8 @@ pub enum Verb {
     Show(ScenarioArgs),
     /// Hold the simulator against a table of measured transfers.
     Validate(ValidateArgs),
+    /// Replay a scenario on a real kernel and compare it with its simulation.
+    Replay(ReplayArgs),
     /// List the scenarios that come with the program.
     List,
     /// Say what this machine can replay, and how.
@@ -195,6 +200,62 @@ pub struct ValidateArgs {
     /// Print only the verdict. No progress.
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// What to replay, where, and how often.
+#[derive(clap::Args, Debug)]
+pub struct ReplayArgs {
+    /// Path of a scenario file, or the name of a scenario that `list` shows.
+    #[arg(value_name = "SCENARIO", required_unless_present = "cleanup")]
+    pub scenario: Option<String>,
+    /// Seed of the first run; the following runs have the following seeds.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Change a field, such as `links[0].rate=1 Gbit/s`. May be given several times.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Divide all rates by K and multiply all times by K, in both worlds: windows keep their size in packets.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub scale: Option<u32>,
+    /// Runs on the real kernel, instead of the scenario's number.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub replications: Option<u32>,
+    /// Simulated runs, instead of the scenario's number.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub simulations: Option<u32>,
+    /// Where to replay: in this machine's kernel, or in a virtual machine; `auto` prefers the first.
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHERE")]
+    pub backend: Wish,
+    /// Kernel of the virtual machine: a vmlinuz, a directory where a kernel package was unpacked, or a .deb.
+    #[arg(long, value_name = "PATH")]
+    pub kernel: Option<PathBuf>,
+    /// Virtual machines side by side [default: one per processor]. They change no result.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// Judge the measurements of an earlier replay, its outcome.json, instead of replaying.
+    #[arg(long, value_name = "OUTCOME", conflicts_with_all = ["backend", "kernel", "jobs", "tapes", "plan"])]
+    pub from: Option<PathBuf>,
+    /// Print what would be done in the kernel, and stop; needs no privilege.
+    #[arg(long)]
+    pub plan: bool,
+    /// Remove what a killed replay has left in this machine's kernel, and stop.
+    #[arg(long, exclusive = true)]
+    pub cleanup: bool,
+    /// The directory of the results. An older run there is replaced; anything else is left alone.
+    #[arg(long, short, value_name = "DIR", help_heading = "Results")]
+    pub out: Option<PathBuf>,
+    /// Print replay.json and nothing else to standard output.
+    #[arg(long, help_heading = "Results")]
+    pub json: bool,
+    /// Keep what every machine was told and answered, for the tape driver.
+    #[arg(long, help_heading = "Results")]
+    pub tapes: bool,
+    /// Print only the verdict, and why if it is not a pass. No progress.
+    #[arg(long, short, conflicts_with_all = ["verbose", "json"])]
+    pub quiet: bool,
+    /// Say on standard error what runs where, and show the consoles of virtual machines.
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// What to look at.

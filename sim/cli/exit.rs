@@ -11,6 +11,7 @@ use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::run::BuildError;
 use longhaul_scenarios::source::ReadError;
 
+use crate::replay::ReplayFailure;
 use crate::replica::ReplicaError;
 use crate::reproduce;
 use crate::validate::ValidateError;
@@ -105,6 +106,9 @@ pub enum Failure {
     /// The job inside the virtual machine.
     #[error("{0}")]
     Guest(String),
+    /// No verdict of a replay.
+    #[error(transparent)]
+    Replay(#[from] ReplayFailure),
 }
 
 impl Failure {
@@ -115,6 +119,7 @@ impl Failure {
             Failure::Vm(VmError::Stopped) => Exit::Interrupted,
             Failure::Vm(error) if error.unavailable() => Exit::Unavailable,
             Failure::Vm(_) => Exit::ReplayInvalid,
+            Failure::Replay(failure) => failure.exit(),
             _ => Exit::Usage,
         }
     }
@@ -123,6 +128,7 @@ impl Failure {
     pub fn message(&self, colour: bool) -> String {
         match self {
             Failure::Scenario(mistakes) => mistakes.render(colour),
+            Failure::Replay(failure) => failure.message(),
             bug if bug.exit() == Exit::Internal => format!("error: {bug}\n{}", reproduce::line()),
             mistake => format!("error: {mistake}\n"),
         }

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use longhaul_replay::selftest::{self, SelfTest};
 use longhaul_replay::tools::Tools;
 use longhaul_replay::vm::{self, Answered, Boot, VmError, VmOptions};
+use longhaul_scenarios::replay::job::Job;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Exit, Failure};
+use crate::replay;
 
 /// A job, in the JSON form that crosses into the virtual machine.
 #[derive(Serialize, Deserialize)]
@@ -36,6 +38,10 @@ pub fn guest() -> Result<Exit, Failure> {
 
 /// Does a job.
 fn answer(job: &[u8]) -> Result<Vec<u8>, String> {
+    // A replay brings files along, so its job is not JSON alone.
+    if let Ok(job) = Job::from_bytes(job) {
+        return replay::guest(&job);
+    }
     let job: GuestJob = serde_json::from_slice(job).map_err(|error| format!("an unknown job: {error}"))?;
     match job {
         GuestJob::SelfTest { echo } => {

@@ -23,6 +23,7 @@ mod list;
 mod node;
 mod output;
 mod progress;
+mod replay;
 mod replica;
 mod reproduce;
 mod run;
@@ -60,6 +61,7 @@ fn dispatch(args: &Args) -> Exit {
         Verb::List => list::list(),
         Verb::Validate(verb) => validate::validate(verb, colour),
         Verb::Doctor(verb) => doctor::doctor(verb, colour),
+        Verb::Replay(verb) => replay::replay(verb, colour),
         Verb::Guest => guest::guest(),
         Verb::Digest(verb) => digest::digest(verb),
         Verb::Node => node::node(),

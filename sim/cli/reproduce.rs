@@ -3,27 +3,59 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
-use crate::args::RunArgs;
+use longhaul_scenarios::Loaded;
+use longhaul_scenarios::schema::Replay;
+
+use crate::args::{ReplayArgs, RunArgs};
 use crate::exit::Exit;
 use crate::output;
+use crate::replay::Wish;
 
 /// The command of the run under way, once there is one.
 static COMMAND: OnceLock<String> = OnceLock::new();
 
 /// The command that repeats a run: everything that its results depend on, and nothing else.
 pub fn command(args: &RunArgs, seed: u64) -> String {
-    let scenario = &args.scenario.scenario;
+    let mut command = with_scenario("run", &args.scenario.scenario, seed, &args.scenario.set);
+    if let Some(events) = args.events {
+        command.push_str(&format!(" --events {events}"));
+    }
+    command
+}
+
+/// The command that repeats a replay.
+pub fn replay_command(args: &ReplayArgs, scenario: &str, loaded: &Loaded, settings: &Replay) -> String {
+    let mut command = with_scenario("replay", scenario, loaded.scenario.seed, &args.set);
+    if let Some(factor) = args.scale {
+        command.push_str(&format!(" --scale {factor}"));
+    }
+    command.push_str(&format!(
+        " --replications {} --simulations {}",
+        settings.replications, settings.simulations
+    ));
+    match &args.from {
+        Some(path) => command.push_str(&format!(" --from {}", quoted(&path.to_string_lossy()))),
+        None if args.backend != Wish::Auto => {
+            let backend = format!("{:?}", args.backend).to_lowercase();
+            command.push_str(&format!(" --backend {backend}"));
+        }
+        None => {}
+    }
+    if let Some(kernel) = &args.kernel {
+        command.push_str(&format!(" --kernel {}", quoted(&kernel.to_string_lossy())));
+    }
+    command
+}
+
+fn with_scenario(verb: &str, scenario: &str, seed: u64, changes: &[String]) -> String {
     // A file called `-x` would be taken for an option.
     let prefix = if scenario.starts_with('-') { "./" } else { "" };
     let mut command = format!(
-        "longhaul run {} --seed {seed}",
+        "longhaul {verb} {} --seed {seed}",
         quoted(&format!("{prefix}{scenario}"))
     );
-    for change in &args.scenario.set {
+    for change in changes {
         command.push_str(&format!(" --set {}", quoted(change)));
-    }
-    if let Some(events) = args.events {
-        command.push_str(&format!(" --events {events}"));
     }
     command
 }

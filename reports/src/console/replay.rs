@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use longhaul_core::doctor::Backend;
 use longhaul_core::record::{Ended, Verdict};
 use longhaul_core::replay::{
-    Backend, ComparisonRecord, ComparisonVerdict, Estimate, HealthCheck, MarginRecord, ReplayRecord,
+    ComparisonRecord, ComparisonVerdict, Estimate, HealthCheck, MarginRecord, ReplayRecord,
     ReplayVerdict, ReplayedAssertion, SideRecord, StepRecord,
 };
 
@@ -73,8 +74,9 @@ fn head(page: &mut Page, record: &ReplayRecord) {
     page.wrapped(&title, 2);
     page.labelled("question", &printable(&record.question));
     let place = match record.backend {
-        Backend::Host => "on this machine, in real time",
-        Backend::Vm => "in a virtual machine, in virtual time",
+        Some(Backend::Host) => "on this machine, in real time",
+        Some(Backend::Vm) => "in a virtual machine, in virtual time",
+        None => "at an earlier time",
     };
     page.labelled("replayed by", &format!("{}, {place}", printable(&record.kernel)));
     for (runs, what) in [

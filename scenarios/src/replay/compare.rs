@@ -2,9 +2,10 @@
 //! replay, and what all of it comes to.
 
 use longhaul_core::MODEL_VERSION;
+use longhaul_core::doctor::Backend;
 use longhaul_core::record::{Fidelity, RunRecord, Verdict};
 use longhaul_core::replay::{
-    Backend, ComparisonRecord, ComparisonVerdict, HealthCheck, MarginRecord, Quantity, REPLAY_FORMAT,
+    ComparisonRecord, ComparisonVerdict, HealthCheck, MarginRecord, Quantity, REPLAY_FORMAT,
     ReplayRecord, ReplayVerdict, ReplayedAssertion, SideRecord, StepRecord,
 };
 use longhaul_replay::health;
@@ -30,10 +31,12 @@ pub struct Worlds<'a> {
     pub simulated: &'a [RunRecord],
     /// What was replayed.
     pub outcome: &'a Outcome,
-    /// Where.
-    pub backend: Backend,
+    /// Where; `None` if the measurements are those of an earlier replay.
+    pub backend: Option<Backend>,
     /// Steps of the timeline.
     pub steps: usize,
+    /// Where the kernel does not do quite what the scenario says.
+    pub notes: &'a [String],
     /// The command that reproduces it.
     pub reproduce: &'a str,
 }
@@ -81,7 +84,7 @@ pub fn compare(worlds: &Worlds) -> Result<ReplayRecord, RecordsError> {
         timeline: timeline(outcome),
         verdict: ReplayVerdict::Inconclusive,
         reason: String::new(),
-        warnings: first.warnings.clone(),
+        warnings: first.warnings.iter().chain(worlds.notes).cloned().collect(),
         reproduce: worlds.reproduce.to_owned(),
     };
     (record.verdict, record.reason) = overall(&record.comparisons, &record.health);

@@ -10,6 +10,7 @@
 //! | `observer` | knows what has started and what is over |
 //! | [`records`] | from what was measured to the records that a simulated run has |
 //! | [`margins`] | how many runs, and how far apart both worlds may be |
+//! | [`scale`] | the scenario, slowed down |
 //! | [`simulate`] | the simulated runs, in parallel |
 //! | [`facts`] | what the health gate has to know about the scenario |
 //! | [`equivalence`] | whether two sets of values are equal within a margin |
@@ -26,6 +27,7 @@ pub mod margins;
 mod observer;
 pub mod plan;
 pub mod records;
+pub mod scale;
 mod settings;
 pub mod simulate;
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::doctor::Backend;
 use crate::record::{Ended, Fidelity, InputRecord, Verdict};
 
 /// Version of these records; a reader refuses a newer one.
@@ -31,8 +32,8 @@ pub struct ReplayRecord {
     pub seed: u64,
     /// How the network was simulated.
     pub fidelity: Fidelity,
-    /// Where the replay ran.
-    pub backend: Backend,
+    /// Where the replay ran; `None` if measurements of an earlier one were judged again.
+    pub backend: Option<Backend>,
     /// `uname -sr` there.
     pub kernel: String,
     /// How each simulation ended.
@@ -57,15 +58,6 @@ pub struct ReplayRecord {
     pub warnings: Vec<String>,
     /// The command that reproduces the replay.
     pub reproduce: String,
-}
-
-/// Where a replay runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Backend {
-    /// In network namespaces of this machine's kernel.
-    Host,
-    /// In a virtual machine whose clock counts instructions.
-    Vm,
 }
 
 /// The verdict over a replay.

@@ -151,8 +151,9 @@ fn compared(loaded: &Loaded, change: impl FnOnce(&mut Outcome)) -> ReplayRecord 
         settings: &settings,
         simulated: &simulated,
         outcome: &outcome,
-        backend: Backend::Vm,
+        backend: Some(Backend::Vm),
         steps: 0,
+        notes: &[],
         reproduce: "longhaul replay pair",
     };
     compare(&worlds).unwrap()

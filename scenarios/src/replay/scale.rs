@@ -1,0 +1,207 @@
+//! A scenario slowed down: all rates divided by a factor and all times multiplied by it, so that every window, queue and
+//! burst keeps its size in packets, and a slow machine can replay it. TCP's own timers do not scale.
+
+use longhaul_core::time::Span;
+use longhaul_core::units::BitRate;
+use thiserror::Error;
+
+use crate::diagnose::Diagnostics;
+use crate::schema::{
+    Amount, Arrivals, Bound, Fault, Jitter, Link, Memory, Queue, Rate, Scenario, Spread, Start, Value, Within,
+};
+use crate::source::Source;
+use crate::{Loaded, load, show};
+
+/// Why a scenario cannot be scaled.
+#[derive(Debug, Error)]
+pub enum ScaleError {
+    /// A rate that is recorded in a file.
+    #[error("--scale cannot slow down the recorded rate of {link}")]
+    Recorded {
+        /// Its link.
+        link: String,
+    },
+    /// What comes out is no scenario.
+    #[error("slowed down by {factor}, the scenario is refused:\n{mistakes}")]
+    Refused {
+        /// The factor.
+        factor: u64,
+        /// Why.
+        mistakes: Box<Diagnostics>,
+    },
+}
+
+/// The scenario, slower by `factor`, which is at least 1.
+///
+/// # Errors
+/// [`ScaleError`]
+pub fn scaled(loaded: &Loaded, factor: u64) -> Result<Loaded, ScaleError> {
+    let mut scenario = loaded.scenario.clone();
+    Scale { factor }.scenario(&mut scenario)?;
+    let source = Source {
+        name: "the scaled scenario".to_owned(),
+        text: show::canonical(&scenario),
+        base_dir: loaded.base_dir.clone(),
+    };
+    load(&source, &[], None).map_err(|mistakes| ScaleError::Refused {
+        factor,
+        mistakes: Box::new(mistakes),
+    })
+}
+
+struct Scale {
+    factor: u64,
+}
+
+impl Scale {
+    fn time(&self, span: &mut Span) {
+        *span = span.saturating_mul(self.factor);
+    }
+
+    /// Rounded up: no rate becomes zero.
+    fn rate(&self, rate: &mut BitRate) {
+        *rate = BitRate::from_bits_per_s(rate.as_bits_per_s().div_ceil(self.factor));
+    }
+
+    fn value(&self, value: &mut Value) {
+        match value {
+            Value::Time(span) => self.time(span),
+            Value::Rate(rate) => self.rate(rate),
+            Value::Size(_) | Value::Share(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn scenario(&self, scenario: &mut Scenario) -> Result<(), ScaleError> {
+        self.time(&mut scenario.horizon);
+        self.time(&mut scenario.sample_interval);
+        self.time(&mut scenario.reroute_after);
+        for link in &mut scenario.links {
+            self.link(link)?;
+        }
+        for vm in &mut scenario.vms {
+            match &mut vm.memory {
+                Memory::Generated { dirty, .. } => {
+                    dirty.pages_per_s = dirty.pages_per_s.div_ceil(self.factor);
+                }
+                Memory::Images { interval, .. } => self.time(interval),
+            }
+        }
+        for migration in &mut scenario.migrations {
+            self.time(&mut migration.downtime_limit);
+            match &mut migration.start {
+                Start::At(at) => self.time(at),
+                Start::After { pause, .. } => self.time(pause),
+            }
+        }
+        for transfer in &mut scenario.transfers {
+            self.time(&mut transfer.at);
+            if let Amount::Duration(duration) = &mut transfer.amount {
+                self.time(duration);
+            }
+        }
+        for fault in &mut scenario.faults {
+            let Fault::LinkDown(down) = fault;
+            self.time(&mut down.at);
+            down.duration.iter_mut().for_each(|duration| self.time(duration));
+        }
+        for assertion in &mut scenario.assertions {
+            let (Bound::AtMost(value) | Bound::AtLeast(value)) = &mut assertion.bound;
+            self.value(value);
+        }
+        for margin in scenario.replay.iter_mut().flat_map(|replay| &mut replay.margins) {
+            if let Within::Absolute(value) = &mut margin.within {
+                self.value(value);
+            }
+        }
+        Ok(())
+    }
+
+    fn link(&self, link: &mut Link) -> Result<(), ScaleError> {
+        let name = link.name();
+        match &mut link.rate {
+            Rate::Constant(rate) | Rate::Poisson(rate) => self.rate(rate),
+            Rate::Deliveries { .. } | Rate::Recorded { .. } => return Err(ScaleError::Recorded { link: name }),
+        }
+        self.time(&mut link.delay);
+        let spread = |spread: &mut Spread| {
+            self.time(&mut spread.mean);
+            self.time(&mut spread.sd);
+        };
+        match &mut link.jitter {
+            Jitter::None => {}
+            Jitter::Normal(law) | Jitter::Pareto(law) | Jitter::ParetoNormal(law) => spread(law),
+            Jitter::Table { spread: law, .. } => spread(law),
+            Jitter::Uniform { max } => self.time(max),
+            Jitter::Measured { .. } => return Err(ScaleError::Recorded { link: name }),
+        }
+        match &mut link.queue {
+            Queue::CoDel(queue) => {
+                self.time(&mut queue.target);
+                self.time(&mut queue.interval);
+            }
+            Queue::FqCoDel(queue) => {
+                self.time(&mut queue.target);
+                self.time(&mut queue.interval);
+            }
+            Queue::Htb(queue) => {
+                self.rate(&mut queue.rate);
+                for class in &mut queue.classes {
+                    self.rate(&mut class.rate);
+                    self.rate(&mut class.ceil);
+                }
+            }
+            _ => {}
+        }
+        for step in &mut link.changes {
+            self.time(&mut step.at);
+            step.delay.iter_mut().for_each(|delay| self.time(delay));
+            step.rate.iter_mut().for_each(|rate| self.rate(rate));
+        }
+        link.period.iter_mut().for_each(|period| self.time(period));
+        if let Some(background) = &mut link.background {
+            self.rate(&mut background.rate);
+            if let Arrivals::OnOff { mean_on, mean_off, .. } = &mut background.arrivals {
+                self.time(mean_on);
+                self.time(mean_off);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::compare::tests::{loaded, run};
+
+    #[test]
+    fn what_counts_in_packets_stays_and_time_runs_slower() {
+        let fast = loaded(&["vms=[]", "migrations=[]", "transfers[0].at=0 s", "replay=(margins: [(metric: TransferCompletionTime, within: \"1 ms\")])"]);
+        let slow = scaled(&fast, 4).unwrap();
+        let link = &slow.scenario.links[0];
+        assert_eq!((link.delay, link.rate.mean()), (Span::from_ms(40), Some(BitRate::from_bits_per_s(5_000_000))));
+        assert_eq!(link.queue, fast.scenario.links[0].queue);
+        assert_ne!(slow.hash, fast.hash);
+        let margin = &slow.scenario.replay.as_ref().unwrap().margins[0];
+        assert_eq!(margin.within, Within::Absolute(Value::Time(Span::from_ms(4))));
+        // Without a timer of TCP in play everything just takes four times as long.
+        let (fast, slow) = (run(&fast), run(&slow));
+        let time = |run: &longhaul_core::record::RunRecord| run.transfers[0].completion_ns.unwrap() as f64;
+        let ratio = time(&slow) / time(&fast);
+        assert!((3.8..4.2).contains(&ratio), "{ratio}");
+        assert_eq!(slow.transfers[0].segments, fast.transfers[0].segments);
+    }
+
+    #[test]
+    fn a_recorded_rate_cannot_be_slowed_down() {
+        let recorded = loaded(&[r#"links[0].rate=Recorded(file: "rates.txt")"#]);
+        let error = scaled(&recorded, 2).unwrap_err().to_string();
+        assert_eq!(error, "--scale cannot slow down the recorded rate of a->b");
+    }
+
+    #[test]
+    fn a_factor_of_one_changes_nothing() {
+        let loaded = loaded(&[]);
+        assert_eq!(scaled(&loaded, 1).unwrap().hash, loaded.hash);
+    }
+}
