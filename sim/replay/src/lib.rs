@@ -2,12 +2,14 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
+//! | [`host`] | a plan on this kernel, made and removed |
 //! | [`outcome`] | what a replay measured, as data |
 //! | [`plan`] | what a scenario is on a Linux kernel, as pure data |
 //!
 //! This is the only crate that may read clocks, open sockets and start processes. It knows plans and machines, not
 //! scenarios: `longhaul-scenarios` compiles the one and builds the other.
 
+pub mod host;
 pub mod outcome;
 pub mod plan;
 
