@@ -6,6 +6,7 @@
 //! | [`coordinator`] | replications: ground, processes, timeline |
 //! | [`driver`] | machines over sockets |
 //! | [`node`] | the process of one region |
+//! | [`host`] | a plan on this kernel, made and removed |
 //! | [`outcome`] | what a replay measured, as data |
 //! | [`health`] | whether what was measured can be trusted |
 //! | [`shard`] | a replay in parts, and the parts put together |
@@ -22,6 +23,7 @@ pub mod doctor;
 pub mod driver;
 pub mod health;
 pub mod node;
+pub mod host;
 pub mod outcome;
 pub mod plan;
 pub mod selftest;
