@@ -23,6 +23,8 @@ mod clock;
 mod host;
 mod sockets;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -50,10 +52,11 @@ use stream::{Read, Scratch, Stream, Write};
 const TURNS: usize = 64;
 /// Connections accepted, and datagrams received, before others have their turn.
 const BURST: usize = 64;
-/// Connections of one machine at most; others are reset as they come.
-const MOST_STREAMS: usize = 4_096;
-/// Connections of a process that are over and kept for what may still fail and for what the kernel counted.
-const MOST_LINGERING: usize = 1_024;
+/// What a driver keeps at most.
+const LIMITS: Limits = Limits {
+    streams: 4_096,
+    lingering: 1_024,
+};
 /// Largest datagram over IPv4.
 const LARGEST_DATAGRAM: usize = 65_507;
 
@@ -66,6 +69,15 @@ const WATCHED: u64 = 1;
 const FIRST_HOST: u64 = 2;
 /// First [`StreamKey`].
 const FIRST_STREAM: StreamKey = 1 << 32;
+
+/// What a driver keeps at most.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Connections of one machine; others are reset as they come.
+    streams: usize,
+    /// Connections that are over, kept because what is unacknowledged may still fail.
+    lingering: usize,
+}
 
 /// Why there is no driver, or why it cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +131,7 @@ pub struct Driver<M: Endpoint> {
     forgiven: bool,
     scratch: Scratch,
     happened: Vec<epoll::Event>,
+    limits: Limits,
 }
 
 impl<M: Endpoint> Driver<M> {
@@ -171,6 +184,7 @@ impl<M: Endpoint> Driver<M> {
             forgiven: false,
             scratch: Scratch::new(),
             happened: Vec::with_capacity(256),
+            limits: LIMITS,
         })
     }
 
@@ -439,10 +453,10 @@ impl<M: Endpoint> Driver<M> {
     fn accept(&mut self, index: usize) -> Result<(), DriverError> {
         for _ in 0..BURST {
             let host = &mut self.hosts[index];
-            let Some(socket) = sockets::accept(&host.listener)? else {
+            let Some(socket) = sockets::accept(&host.listener, &host.options)? else {
                 break;
             };
-            if host.streams.len() >= MOST_STREAMS {
+            if host.streams.len() >= self.limits.streams {
                 continue;
             }
             let stream = host.number(self.next_key);
@@ -526,7 +540,7 @@ impl<M: Endpoint> Driver<M> {
         };
         if stream.is_over() && !was_over {
             self.lingering.push_back(key);
-            if self.lingering.len() > MOST_LINGERING
+            if self.lingering.len() > self.limits.lingering
                 && let Some(oldest) = self.lingering.pop_front()
             {
                 self.forget(oldest);

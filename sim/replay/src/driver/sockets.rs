@@ -86,12 +86,16 @@ impl SocketOptions {
                 .set(socket, &bytes)
                 .map_err(refused("TCP_NOTSENT_LOWAT"))?;
         }
-        if let Some(priority) = self.priority {
-            sockopt::Priority
-                .set(socket, &priority.cast_signed())
-                .map_err(refused("SO_PRIORITY"))?;
-        }
-        Ok(())
+        self.prioritise(socket)
+    }
+
+    fn prioritise(&self, socket: &OwnedFd) -> Result<(), SocketError> {
+        let Some(priority) = self.priority else {
+            return Ok(());
+        };
+        sockopt::Priority
+            .set(socket, &priority.cast_signed())
+            .map_err(refused("SO_PRIORITY"))
     }
 }
 
@@ -129,11 +133,15 @@ pub(super) fn listen(address: SocketAddrV4, options: &SocketOptions) -> Result<O
 }
 
 /// The next connection that a listening socket has, if there is one.
-pub(super) fn accept(listener: &OwnedFd) -> Result<Option<OwnedFd>, SocketError> {
+pub(super) fn accept(listener: &OwnedFd, options: &SocketOptions) -> Result<Option<OwnedFd>, SocketError> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     loop {
         match rustix::net::accept_with(listener, flags) {
-            Ok(socket) => return Ok(Some(socket)),
+            Ok(socket) => {
+                // The one option that is not inherited.
+                options.prioritise(&socket)?;
+                return Ok(Some(socket));
+            }
             Err(Errno::AGAIN) => return Ok(None),
             // The peer took it back before it was accepted.
             Err(Errno::CONNABORTED | Errno::INTR) => {}
