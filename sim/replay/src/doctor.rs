@@ -282,7 +282,7 @@ fn privilege() -> Result<String, String> {
     if lacking.is_empty() {
         Ok(NEEDED_CAPABILITIES.map(|(_, name)| name).join(", "))
     } else {
-        Err(format!("{} is missing: run as root", lacking.join(" and ")))
+        Err(format!("no {}: run as root", lacking.join(" and no ")))
     }
 }
 
