@@ -89,30 +89,45 @@ fn every_bad_end_of_a_guest_is_told() {
     if !possible() {
         return;
     }
-    let run = |program: &str, job: &[u8], watchdog: u64| {
-        let options = VmOptions {
-            watchdog: Some(Duration::from_secs(watchdog)),
-            ..options(program)
-        };
-        let (job, seed) = (job.to_vec(), 3);
-        match vm::run(&options, &[Boot { job, seed }], &|| false) {
-            Err(error @ VmError::Guest { .. }) => error.to_string(),
-            other => panic!("{program}: {other:?}"),
-        }
+    let run = |options: &VmOptions, job: Vec<u8>| match vm::run(options, &[Boot { job, seed: 3 }], &|| false)
+    {
+        Err(error @ VmError::Guest { .. }) => error.to_string(),
+        Err(other) => panic!("{options:?}: {other}"),
+        Ok(_) => panic!("{options:?}: answered"),
     };
     // A first process that ends.
-    let panic = run("/bin/true", b"", 600);
+    let panic = run(&options("/bin/true"), vec![]);
     assert!(
         panic.contains("seed 3 failed: its kernel panicked; its last lines:"),
         "{panic}"
     );
     assert!(panic.contains("Attempted to kill init"), "{panic}");
     // One that waits for ever.
-    let hang = run("/bin/cat", b"", 1);
+    let second = Some(Duration::from_secs(1));
+    let hang = run(
+        &VmOptions {
+            watchdog: second,
+            ..options("/bin/cat")
+        },
+        vec![],
+    );
     assert!(hang.contains("it did not end within 1 s"), "{hang}");
     // A job that cannot be done.
-    let refused = run(LONGHAUL, b"nonsense", 600);
+    let refused = run(&options(LONGHAUL), b"nonsense".to_vec());
     assert!(refused.contains("seed 3 failed: an unknown job"), "{refused}");
+    // One that needs more memory than there is: a guest that just holds its files cannot handle them five times.
+    let large = self_test(&"x".repeat(80_000_000), 3);
+    let small = |memory_mib| VmOptions {
+        memory_mib: Some(memory_mib),
+        ..options(LONGHAUL)
+    };
+    let files_mib = match vm::run(&small(1), std::slice::from_ref(&large), &|| false) {
+        Err(VmError::Memory { files_mib, .. }) => u32::try_from(files_mib).expect("some megabytes"),
+        _ => panic!("files in 1 MiB of memory"),
+    };
+    let killed = run(&small(4 * files_mib), large.job);
+    assert!(killed.contains("it ran out of memory"), "{killed}");
+    assert!(killed.contains("Out of memory: Killed process"), "{killed}");
 }
 
 #[test]
@@ -132,7 +147,7 @@ fn a_stop_ends_all_guests() {
         &[self_test("", 1), self_test("", 2), self_test("", 3)],
         &stop,
     );
-    assert!(matches!(result, Err(VmError::Stopped)), "{result:?}");
+    assert!(matches!(result, Err(VmError::Stopped)));
     assert!(
         begun.elapsed() < Duration::from_secs(5),
         "the third was not to be booted"
