@@ -12,6 +12,7 @@
 //! | `recorded` | a real guest's memory, moved while it changes |
 //! | `reference` | published results and closed forms, as scenarios |
 //! | `cli` | the program as a user meets it |
+//! | `vm` | the virtual machine of a replay, where QEMU and a kernel are installed; `longhaul doctor` |
 //! | `validate` | `longhaul validate` as a user meets it |
 
 mod architecture;
@@ -27,3 +28,4 @@ mod nodes;
 mod recorded;
 mod reference;
 mod validate;
+mod vm;

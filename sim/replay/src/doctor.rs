@@ -21,6 +21,9 @@ const TOOLS: [(&str, &str, &str); 3] = [
     ("ethtool", "ethtool", "--version"),
 ];
 
+/// The throw-away namespace is called so, with the process's number behind.
+const NAMESPACE: &str = "longhaul-doctor-";
+
 /// No backend is available.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[error("nothing here can replay: {host}, and {vm} (`longhaul doctor` tells all)")]
@@ -133,7 +136,8 @@ impl Doctor<'_> {
 
     /// Tries netem on a device of a namespace of our own, which is removed again.
     fn namespace(&mut self) {
-        let name = format!("longhaul-doctor-{}", std::process::id());
+        self.bury();
+        let name = format!("{NAMESPACE}{}", std::process::id());
         let ip = |args: &[&str]| self.tool("ip", args);
         let made = ip(&["netns", "add", &name]);
         let made = made.map(|_| "can be made and removed".to_owned());
@@ -194,6 +198,18 @@ impl Doctor<'_> {
                 "clean-up",
                 Err(format!("namespace {name} could not be removed: {why}")),
             );
+        }
+    }
+
+    /// Removes namespaces of doctors that were killed before they could.
+    fn bury(&self) {
+        let entries = fs::read_dir("/run/netns").into_iter().flatten().flatten();
+        for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
+            let owner = name.strip_prefix(NAMESPACE).and_then(|id| id.parse::<u32>().ok());
+            if owner.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
+                // If that fails it stays, and is nobody's problem today.
+                let _ = self.tool("ip", &["netns", "delete", &name]);
+            }
         }
     }
 
@@ -282,7 +298,7 @@ fn privilege() -> Result<String, String> {
     if lacking.is_empty() {
         Ok(NEEDED_CAPABILITIES.map(|(_, name)| name).join(", "))
     } else {
-        Err(format!("{} is missing: run as root", lacking.join(" and ")))
+        Err(format!("no {}: run as root", lacking.join(" and no ")))
     }
 }
 
@@ -325,7 +341,7 @@ mod tests {
             assert_eq!(bad.count(), availability.missing.len());
         }
         let left = fs::read_dir("/run/netns").into_iter().flatten().flatten();
-        let ours = format!("longhaul-doctor-{}", std::process::id());
+        let ours = format!("{NAMESPACE}{}", std::process::id());
         assert!(
             left.map(|entry| entry.file_name())
                 .all(|name| name.to_string_lossy() != ours)

@@ -183,7 +183,8 @@ fn verdict(console: &str) -> Option<String> {
         .then(|| "its kernel panicked".to_owned())
 }
 
-/// The last lines of a console, without the control sequences of the firmware.
+/// The last lines of a console, without control sequences; of a panic those that begin with its cause, since a long
+/// trace of calls follows it.
 pub fn last_lines(console: &str) -> String {
     let lines: Vec<String> = console
         .lines()
@@ -194,7 +195,14 @@ pub fn last_lines(console: &str) -> String {
         })
         .filter(|line| !line.trim().is_empty())
         .collect();
-    lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+    let from = lines.iter().position(|line| line.contains("Kernel panic"));
+    let from = from.unwrap_or_else(|| lines.len().saturating_sub(LAST_LINES));
+    lines[from..]
+        .iter()
+        .take(LAST_LINES)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]
@@ -220,6 +228,11 @@ mod tests {
             "{last}"
         );
         assert_eq!(last_lines(""), "");
+        let panic = format!("{console}Kernel panic - not syncing\n{console}");
+        assert!(
+            last_lines(&panic).starts_with("Kernel panic - not syncing\nline 0\n"),
+            "the cause comes first"
+        );
     }
 
     #[test]
