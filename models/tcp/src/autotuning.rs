@@ -113,6 +113,26 @@ impl Autotuning {
         (window + (self.unit - 1)) & !(self.unit - 1)
     }
 
+    /// The window to offer while the application lags and `used` bytes wait, in order and out of it: one of less than
+    /// a segment, or a sixteenth of the buffer, is not worth offering. Also whether half of the buffer is used.
+    pub(crate) fn window_behind(&self, used: u64) -> (u64, bool) {
+        let mut free = self.buffer.saturating_sub(used);
+        let short = free < self.buffer.min(self.clamp) / 2;
+        if short {
+            free &= !(self.unit - 1);
+            if free < self.buffer / 16 || free < self.mss {
+                return (0, true);
+            }
+        }
+        let window = free.min(self.offer);
+        ((window + (self.unit - 1)) & !(self.unit - 1), short)
+    }
+
+    /// Whether a window is at most half of the largest.
+    pub(crate) fn is_half_closed(&self, window: u64) -> bool {
+        2 * window <= self.clamp
+    }
+
     /// A packet of `len` bytes was accepted: the offer may grow. Returns whether it did.
     pub(crate) fn grow(&mut self, len: u64, held: u64) -> bool {
         let room = self

@@ -177,6 +177,10 @@ impl Connection {
         if self.state == State::SynReceived {
             self.establish(now, segment);
         }
+        if segment.len == 0 && !flags.has(Flags::FIN) && self.receiver.is_probe(segment.seq) {
+            self.receiver.on_probe(now);
+            return;
+        }
         self.sender.on_ack(now, segment);
         if segment.len > 0 || flags.has(Flags::FIN) {
             let path = self.path();
@@ -323,6 +327,19 @@ impl Connection {
         self.sender.finish();
     }
 
+    /// The application stands still, as after SIGSTOP: it hears of nothing until [`Connection::resume`]. TCP goes on,
+    /// but what arrives stays unread, so the offered window closes.
+    pub fn pause(&mut self) {
+        self.receiver.stop();
+    }
+
+    /// The application goes on, and reads what has arrived. Harmless if it was not paused.
+    pub fn resume(&mut self, now: Instant) {
+        if self.receiver.is_stopped() {
+            self.receiver.resume(now);
+        }
+    }
+
     /// Gives the connection up; an RST tells the peer.
     pub fn abort(&mut self, _now: Instant) {
         let peer_knows = matches!(self.state, State::SynReceived | State::Open);
@@ -340,7 +357,9 @@ impl Connection {
         } else if self.state != State::Open {
             return None;
         } else if let Some(&outgoing) = self.sender.poll(now) {
-            self.receiver.forget_ready();
+            if !outgoing.is_window_probe() {
+                self.receiver.forget_ready();
+            }
             self.data_segment(now, outgoing)
         } else {
             let mut segment = self.receiver.poll()?;
@@ -388,6 +407,9 @@ impl Connection {
     /// The next event, if any.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
+        if self.receiver.is_stopped() {
+            return None;
+        }
         if self.pending.established {
             self.pending.established = false;
             return Some(Event::Established);

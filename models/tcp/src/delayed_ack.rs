@@ -34,6 +34,8 @@ pub(crate) struct Situation {
     pub(crate) mss: u32,
     /// Whether something arrived out of order and waits.
     pub(crate) gap: bool,
+    /// Whether the application lags so that an acknowledgement could not move the window.
+    pub(crate) stalled: bool,
     /// The receiver's own RTT.
     pub(crate) srtt: Option<Span>,
 }
@@ -113,6 +115,16 @@ impl DelayedAck {
         self.quick |= 1;
     }
 
+    /// Memory runs short: nothing is acknowledged for its own sake.
+    pub(crate) fn end_quick(&mut self) {
+        self.quick = 0;
+    }
+
+    /// Whether something waits to be acknowledged.
+    pub(crate) fn is_scheduled(&self) -> bool {
+        self.scheduled
+    }
+
     fn go_quick(&mut self, receive_window: u64, mss: u32) {
         let half_window = (receive_window / (2 * u64::from(mss))).max(2);
         self.quick = self
@@ -125,7 +137,8 @@ impl DelayedAck {
         if !self.scheduled {
             return false;
         }
-        if situation.unacknowledged > u64::from(situation.mss) || self.quick > 0 || self.at_once {
+        let two = situation.unacknowledged > u64::from(situation.mss) && !situation.stalled;
+        if two || self.quick > 0 || self.at_once {
             return true;
         }
         if situation.gap {

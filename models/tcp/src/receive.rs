@@ -1,8 +1,9 @@
 //! The receiving half: what arrived, and what the peer is told of it.
 //!
-//! The application reads at once, so bytes in order take no room. The right edge of the offered window moves with
-//! the bytes in order, less what is held out of order, and never moves back (RFC 9293 section 3.8.6.2.1). How
-//! large a window is offered is for [`Autotuning`].
+//! The application reads at once, so bytes in order take no room, unless it stands still: then they stay and the
+//! window closes (`tcp_cleanup_rbuf`, `__tcp_select_window`). The right edge of the offered window moves with the
+//! bytes in order, less what is held out of order, and never moves back (RFC 9293 section 3.8.6.2.1). How large a
+//! window is offered is for [`Autotuning`].
 
 use std::collections::VecDeque;
 
@@ -19,6 +20,9 @@ use crate::segment::{Flags, MAX_SACK_BLOCKS, SackBlock, Segment};
 const REMEMBERED_BLOCKS: usize = 4;
 /// Blocks that a sender can be expected to be told of in every acknowledgement (`TCP_SACK_BLOCKS_EXPECTED`).
 const EXPECTED_BLOCKS: usize = 2;
+
+/// Answers to segments without data outside the window are so far apart (`tcp_invalid_ratelimit`).
+const PROBE_ANSWERS_APART: Span = Span::from_ms(500);
 
 /// What the receiver must know of the sending half of its own endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +60,10 @@ pub(crate) struct Receiver {
     ready: VecDeque<Segment>,
     /// Bytes in order that the application has not been told of.
     unreported: u64,
+    /// The application stands still.
+    stopped: bool,
+    /// When a window probe was answered last.
+    probe_answered: Option<Instant>,
 }
 
 impl Receiver {
@@ -77,6 +85,8 @@ impl Receiver {
             congestion: None,
             ready: VecDeque::new(),
             unreported: 0,
+            stopped: false,
+            probe_answered: None,
         }
     }
 
@@ -94,6 +104,56 @@ impl Receiver {
     #[inline]
     pub(crate) fn take_received(&mut self) -> u64 {
         std::mem::take(&mut self.unreported)
+    }
+
+    /// The application stands still: what arrives stays unread.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Whether the application stands still.
+    #[inline]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// The application goes on and reads everything. The peer hears of it if the window that it frees is worth it:
+    /// twice what was left (`tcp_cleanup_rbuf`).
+    pub(crate) fn resume(&mut self, now: Instant) {
+        self.stopped = false;
+        if self.unreported == 0 {
+            return;
+        }
+        let before = self.right_edge.saturating_sub(self.next);
+        let after = self.tuning.window(self.held.bytes());
+        let due = self.policy.is_scheduled() && self.next - self.acknowledged > u64::from(self.mss);
+        let opens = self.fin.is_none() && self.tuning.is_half_closed(before) && after >= 2 * before.max(1);
+        if due || opens {
+            self.acknowledge_now(now);
+        }
+        self.tuning.on_read(now, self.next);
+    }
+
+    /// Whether a segment without data repeats the last byte that was acknowledged: a window probe.
+    #[inline]
+    pub(crate) fn is_probe(&self, seq: u64) -> bool {
+        seq.checked_add(1) == Some(self.acknowledged)
+    }
+
+    /// A window probe arrived: the answer tells the window, but not too often.
+    pub(crate) fn on_probe(&mut self, now: Instant) {
+        let recent = |at| now.saturating_since(at) < PROBE_ANSWERS_APART;
+        if !self.probe_answered.is_some_and(recent) {
+            self.probe_answered = Some(now);
+            self.policy
+                .on_useless(self.right_edge - self.next.min(self.right_edge), self.mss);
+            self.acknowledge_now(now);
+        }
+    }
+
+    /// Bytes in order that stay in the buffer.
+    fn unread(&self) -> u64 {
+        if self.stopped { self.unreported } else { 0 }
     }
 
     /// Whether a segment that starts at `seq` could belong to this connection.
@@ -171,18 +231,21 @@ impl Receiver {
             self.policy.on_data(now, window, self.mss, path.rto);
             self.advance(packet.end);
             self.grow_window(packet);
-            if packet.end - packet.start < u64::from(self.mss) {
+            if packet.end - packet.start < u64::from(self.mss) && !self.stopped {
                 // The application reads a short segment at once, and reading acknowledges it.
                 self.policy.hurry();
             }
         }
         self.acknowledge_if_due(now, path);
         // Only now does the application read.
-        self.tuning.on_read(now, self.next);
+        if !self.stopped {
+            self.tuning.on_read(now, self.next);
+        }
     }
 
     fn grow_window(&mut self, packet: SackBlock) {
-        if self.tuning.grow(packet.end - packet.start, self.held.bytes()) {
+        let used = self.held.bytes() + self.unread();
+        if self.tuning.grow(packet.end - packet.start, used) {
             self.policy.stay_quick();
         }
     }
@@ -258,11 +321,17 @@ impl Receiver {
             unacknowledged: self.next - self.acknowledged,
             mss: self.mss,
             gap: !self.held.is_empty(),
+            stalled: self.stopped
+                && self.window_behind().0 < self.right_edge.saturating_sub(self.acknowledged),
             srtt: path.srtt,
         };
         if self.policy.decide(&situation) {
             self.acknowledge_now(now);
         }
+    }
+
+    fn window_behind(&self) -> (u64, bool) {
+        self.tuning.window_behind(self.held.bytes() + self.unread())
     }
 
     /// Makes an acknowledgement ready.
@@ -274,7 +343,15 @@ impl Receiver {
 
     /// Fills in what `segment` tells the peer, and counts it as an acknowledgement.
     pub(crate) fn stamp(&mut self, segment: &mut Segment, now: Instant) {
-        let window = self.tuning.window(self.held.bytes());
+        let window = if self.unread() == 0 {
+            self.tuning.window(self.held.bytes())
+        } else {
+            let (window, short) = self.window_behind();
+            if short {
+                self.policy.end_quick();
+            }
+            window
+        };
         self.right_edge = self.right_edge.max(self.next.saturating_add(window));
         segment.ack = self.next;
         let window = self.right_edge.saturating_sub(self.next);

@@ -75,7 +75,9 @@ impl Sender {
             self.take_rtt(now, segment, &mut findings);
         }
         self.settle_probe(now, &findings);
+        self.persist.on_ack();
         if !had_outstanding {
+            self.persist_or_go_on(now);
             self.start_turn(Turn::New);
             return;
         }

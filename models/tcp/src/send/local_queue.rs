@@ -2,6 +2,7 @@
 
 use longhaul_core::time::Instant;
 
+use super::timers::LOCAL_PAUSE;
 use super::transmit::Kind;
 use super::{Sender, Turn};
 
@@ -52,6 +53,7 @@ impl Sender {
                 self.probe = None;
                 self.enter_reduced();
             }
+            Kind::Window => self.set_persist_timer(now, LOCAL_PAUSE),
         }
     }
 
@@ -60,6 +62,7 @@ impl Sender {
         let Some(last) = self.last else { return };
         let number = match last.kind {
             Kind::Lost(number) | Kind::Oldest(number) => number,
+            Kind::Window => return,
             Kind::New | Kind::One | Kind::Probe => self.board.numbers().end - u64::from(last.packets),
         };
         self.board.mark_queued(number, last.packets, until);

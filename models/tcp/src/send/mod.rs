@@ -8,6 +8,7 @@
 //! | [`recovery`] | the states Open … Loss and the window while it shrinks (PRR) |
 //! | [`undo`] | taking back a reduction that turned out needless |
 //! | [`timers`] | retransmission timeout, loss probe and reordering timer |
+//! | [`persist`] | a peer whose window is closed |
 //! | [`transmit`] | the next segment: retransmissions first, then new data |
 //! | [`rate`], [`control`] | the delivery rate, and the controllers that go by it |
 //! | [`pacing`] | when the next burst may leave |
@@ -23,6 +24,7 @@ mod control;
 mod local_queue;
 mod pacing;
 mod packet;
+mod persist;
 mod rack;
 mod rate;
 mod recovery;
@@ -40,6 +42,7 @@ use crate::rtt::RttEstimator;
 use crate::segment::Segment;
 use crate::stats::Stats;
 use pacing::Pacing;
+use persist::Persist;
 use rack::Rack;
 use recovery::{Phase, Reduction};
 use scoreboard::Scoreboard;
@@ -58,6 +61,8 @@ enum Turn {
     Probe,
     /// One packet of new data, whatever the window says, and then nothing.
     One,
+    /// What is left of a window that has no room for a packet, or a probe of a closed one, and then nothing.
+    Window,
     /// What is lost, then new data.
     Lost,
     /// New data, or if none can leave what is lost.
@@ -124,6 +129,7 @@ pub(crate) struct Sender {
     pacing: Option<Pacing>,
     /// Timeouts since the last progress, and when the first of them was.
     timeouts: u32,
+    persist: Persist,
     first_timeout: Instant,
     /// New data may be marked by queues, and the peer echoes marks.
     ecn: bool,
@@ -175,6 +181,7 @@ impl Sender {
             timer: None,
             pacing: rate_based.then(Pacing::new),
             timeouts: 0,
+            persist: Persist::default(),
             first_timeout: Instant::ZERO,
             ecn: false,
             reduction_notice: false,
@@ -317,7 +324,7 @@ impl Sender {
     fn start_turn(&mut self, turn: Turn) {
         let rank = |turn| match turn {
             Turn::Idle => 0,
-            Turn::Oldest | Turn::Probe | Turn::One => 1,
+            Turn::Oldest | Turn::Probe | Turn::One | Turn::Window => 1,
             Turn::New => 2,
             Turn::NewFirst => 3,
             Turn::Lost => 4,

@@ -1,5 +1,5 @@
-//! The sender's one timer, which serves three purposes in turn as in Linux: retransmission timeout, loss probe
-//! (RFC 8985 section 7) and reordering window.
+//! The sender's one timer, which serves four purposes in turn as in Linux: retransmission timeout, loss probe
+//! (RFC 8985 section 7), reordering window, and the probe of a closed window.
 
 use longhaul_core::time::{Instant, Span};
 
@@ -11,7 +11,7 @@ use crate::timer::{JIFFY, expiry, span_in_jiffies};
 /// Added to short timers, which would otherwise fire with the tick that is under way (`TCP_TIMEOUT_MIN`).
 const MIN_TIMEOUT: Span = Span::from_ns(2 * JIFFY.as_ns());
 /// Pause after the local queue refused what a timeout sent (`TCP_RESOURCE_PROBE_INTERVAL`).
-const LOCAL_PAUSE: Span = Span::from_ms(500);
+pub(super) const LOCAL_PAUSE: Span = Span::from_ms(500);
 /// A peer silent for this long after the first timeout is gone: 15 timeouts of a path with the smallest one
 /// (`tcp_retries2`).
 const PATIENCE: Span = Span::from_ms(924_600);
@@ -22,6 +22,7 @@ enum Purpose {
     Retransmission,
     Probe,
     Reordering,
+    Window,
 }
 
 /// A pending timer.
@@ -134,6 +135,16 @@ impl Sender {
         self.set_timer(now, Purpose::Retransmission, LOCAL_PAUSE);
     }
 
+    /// The window is looked after so long from now.
+    pub(super) fn set_persist_timer(&mut self, now: Instant, after: Span) {
+        self.set_timer(now, Purpose::Window, after);
+    }
+
+    /// Whether the window is looked after.
+    pub(super) fn is_persisting(&self) -> bool {
+        self.timer.is_some_and(|timer| timer.purpose == Purpose::Window)
+    }
+
     /// A timer may be due.
     ///
     /// # Errors
@@ -149,6 +160,7 @@ impl Sender {
             Purpose::Retransmission => return self.on_timeout(now),
             Purpose::Probe => self.on_probe_due(now),
             Purpose::Reordering => self.on_reordering_window_over(now),
+            Purpose::Window => return self.on_persist_timer(),
         }
         Ok(())
     }

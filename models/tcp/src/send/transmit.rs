@@ -26,6 +26,11 @@ impl Outgoing {
     pub(super) fn is_new(&self) -> bool {
         matches!(self.kind, Kind::New | Kind::One)
     }
+
+    /// Whether it carries nothing, and the peer will not look at what it acknowledges.
+    pub(crate) fn is_window_probe(&self) -> bool {
+        self.kind == Kind::Window
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +44,8 @@ pub(super) enum Kind {
     Oldest(u64),
     /// The newest packet, to provoke an ACK.
     Probe,
+    /// Nothing: the last byte that was acknowledged, to hear of the window.
+    Window,
 }
 
 /// Whether new data may leave, and how much.
@@ -78,6 +85,10 @@ impl Sender {
             Turn::One => {
                 self.turn = Turn::Idle;
                 self.send_one(now)
+            }
+            Turn::Window => {
+                self.turn = Turn::Idle;
+                Some(self.send_into_window(now))
             }
             Turn::Lost => self.resend_lost(now).or_else(|| {
                 self.turn = Turn::New;
@@ -230,7 +241,7 @@ impl Sender {
     }
 
     /// End of what the application wants sent; a FIN counts one.
-    fn end_of_stream(&self) -> u64 {
+    pub(super) fn end_of_stream(&self) -> u64 {
         self.written + u64::from(self.finishing)
     }
 
@@ -335,7 +346,7 @@ impl Sender {
     }
 
     /// Sends everything from the next number up to `end`, which counts a FIN.
-    fn send_range(&mut self, now: Instant, end: u64) -> Outgoing {
+    pub(super) fn send_range(&mut self, now: Instant, end: u64) -> Outgoing {
         let mss = u64::from(self.mss);
         let was_empty = self.board.outstanding() == 0;
         if self.in_flight() == 0 {
@@ -378,10 +389,13 @@ impl Sender {
             self.note_sent();
             self.schedule_probe_after_data(now);
         }
+        if self.is_shut_out() {
+            self.persist(now);
+        }
     }
 
     /// Counts the turn's packets towards a reduction that is under way.
-    fn note_sent(&mut self) {
+    pub(super) fn note_sent(&mut self) {
         if self.is_reducing() {
             self.reduction.sent += self.turn_packets;
         }

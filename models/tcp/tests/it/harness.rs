@@ -315,6 +315,24 @@ impl Network {
         self.drain(0, Side::Client);
     }
 
+    /// Runs up to `at`, when the first server's application stands still.
+    pub fn stop_reading(&mut self, at: Span) {
+        self.run(at);
+        self.now = Instant::ZERO + at;
+        self.pairs[0][1].tcp.pause();
+    }
+
+    /// Runs up to `at`, when the first server's application goes on. If `heard` is false, what that makes it send is
+    /// lost.
+    pub fn read_again(&mut self, at: Span, heard: bool) {
+        self.run(at);
+        self.now = Instant::ZERO + at;
+        let server = &mut self.pairs[0][1].tcp;
+        server.resume(self.now);
+        while !heard && server.poll_segment(self.now).is_some() {}
+        self.drain(0, Side::Server);
+    }
+
     /// Runs until nothing is pending or `limit` is reached; returns whether nothing is pending. (A timer that was
     /// put off stays pending until its first time.)
     pub fn run(&mut self, limit: Span) -> bool {
@@ -474,6 +492,25 @@ impl Network {
     pub fn data(&self) -> impl Iterator<Item = &Sighting> {
         let is_data = |sighting: &&Sighting| sighting.from == Side::Client && sighting.segment.len > 0;
         self.seen.iter().filter(is_data)
+    }
+
+    /// Window probes of the first client: when they were sent.
+    pub fn probes(&self) -> Vec<Instant> {
+        let server_has = |sighting: &Sighting| self.acknowledged_before(sighting.sent_at);
+        let probes = self.seen.iter().filter(|sighting| {
+            let segment = &sighting.segment;
+            sighting.from == Side::Client
+                && segment.flags == Flags::ACK
+                && segment.len == 0
+                && segment.seq + 1 == server_has(sighting)
+        });
+        probes.map(|sighting| sighting.sent_at).collect()
+    }
+
+    /// The highest acknowledgement that the server sent before `at`.
+    fn acknowledged_before(&self, at: Instant) -> u64 {
+        let before = self.acks().filter(|ack| ack.sent_at < at);
+        before.map(|ack| ack.segment.ack).max().unwrap_or_default()
     }
 
     /// Segments of the first server without SYN, in the order sent.

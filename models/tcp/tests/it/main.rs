@@ -8,6 +8,7 @@ mod ecn;
 mod harness;
 mod losing;
 mod mean_window;
+mod persist;
 mod response;
 mod speed;
 mod truth;
