@@ -58,7 +58,10 @@ pub fn replay(args: &ReplayArgs, colour: Colour) -> Result<Exit, Failure> {
     let command = reproduce::replay_command(args, scenario, &loaded, &settings);
     reproduce::remember(&command);
     // Everything that can fail before the long run does.
-    let backend = args.from.is_none().then(|| backend::choose(args.backend, args.kernel.as_deref()));
+    let backend = args
+        .from
+        .is_none()
+        .then(|| backend::choose(args.backend, args.kernel.as_deref()));
     let backend = backend.transpose()?;
     let target = args.out.clone().unwrap_or_else(|| default_directory(&loaded));
     let directory = RunDirectory::reserve(&target)?;
@@ -74,7 +77,10 @@ pub fn replay(args: &ReplayArgs, colour: Colour) -> Result<Exit, Failure> {
         (None, backend) => {
             let backend = backend.expect("chosen above");
             if args.verbose {
-                output::note(&format!("longhaul: {command}\nlonghaul: replaying with the backend {}\n", backend.name()));
+                output::note(&format!(
+                    "longhaul: {command}\nlonghaul: replaying with the backend {}\n",
+                    backend.name()
+                ));
             }
             let request = backend::Request {
                 loaded: &loaded,
@@ -119,7 +125,11 @@ fn exit_of(verdict: ReplayVerdict) -> Exit {
 fn cleanup() -> Result<Exit, Failure> {
     let removed = backend::cleanup()?;
     let text: String = removed.iter().map(|what| format!("removed {what}\n")).collect();
-    output::print(if text.is_empty() { "nothing was left of a replay\n" } else { &text })?;
+    output::print(if text.is_empty() {
+        "nothing was left of a replay\n"
+    } else {
+        &text
+    })?;
     Ok(Exit::Passed)
 }
 
@@ -144,7 +154,9 @@ fn read_outcome(path: &Path) -> Result<Outcome, ReplayFailure> {
     };
     let mut text = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(LARGEST_OUTCOME).read_to_end(&mut text).map_err(unreadable)?;
+    file.take(LARGEST_OUTCOME)
+        .read_to_end(&mut text)
+        .map_err(unreadable)?;
     let outcome = serde_json::from_slice(&text).map_err(|error| ReplayFailure::Malformed {
         path: path.to_owned(),
         error,
@@ -197,7 +209,12 @@ fn write(
 }
 
 /// What goes to standard output.
-fn report(record: &ReplayRecord, directory: Option<&Path>, args: &ReplayArgs, colour: Colour) -> Result<(), Failure> {
+fn report(
+    record: &ReplayRecord,
+    directory: Option<&Path>,
+    args: &ReplayArgs,
+    colour: Colour,
+) -> Result<(), Failure> {
     let style = Style::of_stdout(output::colour_of_stdout(colour));
     output::print(&if args.json {
         files::json(record)

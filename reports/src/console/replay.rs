@@ -5,8 +5,8 @@ use std::path::Path;
 use longhaul_core::doctor::Backend;
 use longhaul_core::record::{Ended, Verdict};
 use longhaul_core::replay::{
-    ComparisonRecord, ComparisonVerdict, Estimate, HealthCheck, MarginRecord, ReplayRecord,
-    ReplayVerdict, ReplayedAssertion, SideRecord, StepRecord,
+    ComparisonRecord, ComparisonVerdict, Estimate, HealthCheck, MarginRecord, ReplayRecord, ReplayVerdict,
+    ReplayedAssertion, SideRecord, StepRecord,
 };
 
 use super::{Ink, Note, Page, Style, fidelity};

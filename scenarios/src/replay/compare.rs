@@ -5,8 +5,8 @@ use longhaul_core::MODEL_VERSION;
 use longhaul_core::doctor::Backend;
 use longhaul_core::record::{Fidelity, RunRecord, Verdict};
 use longhaul_core::replay::{
-    ComparisonRecord, ComparisonVerdict, HealthCheck, MarginRecord, Quantity, REPLAY_FORMAT,
-    ReplayRecord, ReplayVerdict, ReplayedAssertion, SideRecord, StepRecord,
+    ComparisonRecord, ComparisonVerdict, HealthCheck, MarginRecord, Quantity, REPLAY_FORMAT, ReplayRecord,
+    ReplayVerdict, ReplayedAssertion, SideRecord, StepRecord,
 };
 use longhaul_replay::health;
 use longhaul_replay::outcome::Outcome;

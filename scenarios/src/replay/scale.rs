@@ -1,6 +1,8 @@
 //! A scenario slowed down: all rates divided by a factor and all times multiplied by it, so that every window, queue and
 //! burst keeps its size in packets, and a slow machine can replay it. TCP's own timers do not scale.
 
+use std::sync::Arc;
+
 use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
 use thiserror::Error;
@@ -120,7 +122,9 @@ impl Scale {
         let name = link.name();
         match &mut link.rate {
             Rate::Constant(rate) | Rate::Poisson(rate) => self.rate(rate),
-            Rate::Deliveries { .. } | Rate::Recorded { .. } => return Err(ScaleError::Recorded { link: name }),
+            Rate::Deliveries { .. } | Rate::Recorded { .. } => {
+                return Err(ScaleError::Recorded { link: name });
+            }
         }
         self.time(&mut link.delay);
         let spread = |spread: &mut Spread| {
@@ -144,6 +148,7 @@ impl Scale {
                 self.time(&mut queue.interval);
             }
             Queue::Htb(queue) => {
+                let queue = Arc::make_mut(queue);
                 self.rate(&mut queue.rate);
                 for class in &mut queue.classes {
                     self.rate(&mut class.rate);
@@ -160,7 +165,10 @@ impl Scale {
         link.period.iter_mut().for_each(|period| self.time(period));
         if let Some(background) = &mut link.background {
             self.rate(&mut background.rate);
-            if let Arrivals::OnOff { mean_on, mean_off, .. } = &mut background.arrivals {
+            if let Arrivals::OnOff {
+                mean_on, mean_off, ..
+            } = &mut background.arrivals
+            {
                 self.time(mean_on);
                 self.time(mean_off);
             }
@@ -176,10 +184,18 @@ mod tests {
 
     #[test]
     fn what_counts_in_packets_stays_and_time_runs_slower() {
-        let fast = loaded(&["vms=[]", "migrations=[]", "transfers[0].at=0 s", "replay=(margins: [(metric: TransferCompletionTime, within: \"1 ms\")])"]);
+        let fast = loaded(&[
+            "vms=[]",
+            "migrations=[]",
+            "transfers[0].at=0 s",
+            "replay=(margins: [(metric: TransferCompletionTime, within: \"1 ms\")])",
+        ]);
         let slow = scaled(&fast, 4).unwrap();
         let link = &slow.scenario.links[0];
-        assert_eq!((link.delay, link.rate.mean()), (Span::from_ms(40), Some(BitRate::from_bits_per_s(5_000_000))));
+        assert_eq!(
+            (link.delay, link.rate.mean()),
+            (Span::from_ms(40), Some(BitRate::from_bits_per_s(5_000_000)))
+        );
         assert_eq!(link.queue, fast.scenario.links[0].queue);
         assert_ne!(slow.hash, fast.hash);
         let margin = &slow.scenario.replay.as_ref().unwrap().margins[0];

@@ -40,7 +40,9 @@ pub fn choose(wish: Wish, kernel: Option<&Path>) -> Result<Backend, ReplayFailur
     let Some(backend) = wish.certain() else {
         return Ok(doctor::choose(kernel)?);
     };
-    let found = doctor::backends(kernel).into_iter().find(|one| one.backend == backend);
+    let found = doctor::backends(kernel)
+        .into_iter()
+        .find(|one| one.backend == backend);
     match found.and_then(|found| found.missing.into_iter().next()) {
         None => Ok(backend),
         Some(missing) => Err(ReplayFailure::NotAvailable {
@@ -81,7 +83,10 @@ fn in_virtual_machines(request: &Request, interrupt: &Interrupt) -> Result<Outco
         seed: shard::boot_seed(seed, &part),
         job: whole.part(part).to_bytes(),
     };
-    let boots: Vec<Boot> = shard::shards(request.replications).into_iter().map(boot).collect();
+    let boots: Vec<Boot> = shard::shards(request.replications)
+        .into_iter()
+        .map(boot)
+        .collect();
     let options = VmOptions {
         program: std::env::current_exe().map_err(Failure::Input)?,
         kernel: request.kernel.clone(),

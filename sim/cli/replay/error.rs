@@ -93,7 +93,9 @@ impl ReplayFailure {
             ReplayFailure::Replay(ReplayError::Stopped) | ReplayFailure::Simulate(SimulateError::Ended) => {
                 Exit::Interrupted
             }
-            ReplayFailure::Host(_) | ReplayFailure::Replay(_) | ReplayFailure::Garbled(_) => Exit::ReplayInvalid,
+            ReplayFailure::Host(_) | ReplayFailure::Replay(_) | ReplayFailure::Garbled(_) => {
+                Exit::ReplayInvalid
+            }
             ReplayFailure::Interrupted(exit) => *exit,
             _ => Exit::Usage,
         }
@@ -102,9 +104,10 @@ impl ReplayFailure {
     /// What to tell the user; everything that cannot be replayed has a line of its own.
     pub fn message(&self) -> String {
         match self {
-            ReplayFailure::Plan(PlanError::NotReplayable(all)) => {
-                all.iter().map(|one| format!("error: not replayable: {one}\n")).collect()
-            }
+            ReplayFailure::Plan(PlanError::NotReplayable(all)) => all
+                .iter()
+                .map(|one| format!("error: not replayable: {one}\n"))
+                .collect(),
             ReplayFailure::Interrupted(_) => format!("longhaul: {self}\n"),
             other => format!("error: {other}\n"),
         }

@@ -36,7 +36,12 @@ pub fn perform(
         tapes,
     };
     let mut lay = || Ok(Box::new(World::apply(&plan)?) as Box<dyn Ground>);
-    Ok(coordinator::replay(&job, &mut lay, &ScenarioWork::new(loaded), stop)?)
+    Ok(coordinator::replay(
+        &job,
+        &mut lay,
+        &ScenarioWork::new(loaded),
+        stop,
+    )?)
 }
 
 /// Does a job inside a virtual machine: its answer is the measurements as JSON.

@@ -6,12 +6,14 @@
 //! | `nodes` | the processes, and the lines between them and the coordinator |
 //! | `run` | one replication |
 //! | `ceiling` | what the unshaped ground carries |
+//! | `world` | a plan on this kernel, as a ground |
 //! | [`loopback`] | a ground without privilege, for tests |
 
 mod ceiling;
 pub mod loopback;
 mod nodes;
 mod run;
+mod world;
 
 use std::error::Error;
 use std::net::Ipv4Addr;
