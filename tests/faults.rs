@@ -1,4 +1,5 @@
-//! Scenarios in which links fail: what happens is told, nothing hangs, and what cannot arrive is reported so.
+//! Scenarios in which links fail and machines stop: what happens is told, nothing hangs, and what cannot arrive is
+//! reported so.
 
 use longhaul_core::record::{Ended, Fidelity, Progress};
 use longhaul_scenarios::run::RunOutput;
@@ -47,11 +48,11 @@ fn faults_are_told_with_their_time_and_their_cause() {
     assert_eq!(record.transfers[0].received, 5_000_000);
     let lost = record.links[0].packets.expect("packets").down_lost_packets;
     assert!(lost > 16, "20 ms at 10 Mbit/s hold 16 frames: {lost}");
-    let samples = output
+    let mut samples = output
         .series
         .iter()
         .filter(|s| s.entity == "a->b" && s.metric == "down_lost_packets");
-    assert_eq!(samples.last().expect("a sample").value, lost);
+    assert_eq!(samples.next_back().expect("a sample").value, lost);
 }
 
 #[test]
@@ -108,4 +109,131 @@ fn auto_chooses_packets_where_links_fail() {
     assert_eq!(record.fidelity, Fidelity::Packet);
     let reason = record.fidelity_reason.expect("a reason");
     assert!(reason.contains("a failure of a->b"), "{reason}");
+}
+
+#[test]
+fn machines_that_stand_still_take_nothing_and_go_on_where_they_were() {
+    for region in ["a", "b"] {
+        let output = copy(
+            &format!(r#"Pause(region: "{region}", at: "1 s", for: "9 s")"#),
+            "",
+        );
+        assert_eq!(
+            told(&output),
+            [(1_000, region, "Paused"), (10_000, region, "Resumed")]
+        );
+        let received = |from_ms: u64, to_ms: u64| {
+            let times = from_ms * 1_000_000..to_ms * 1_000_000;
+            let samples = output
+                .series
+                .iter()
+                .filter(|s| s.metric == "received_bytes" && times.contains(&s.at_ns));
+            samples.map(|sample| sample.value).collect::<Vec<_>>()
+        };
+        let standing = received(3_000, 10_000);
+        assert!(
+            standing.windows(2).all(|pair| pair[0] == pair[1]),
+            "{region}: {standing:?}"
+        );
+        let transfer = &output.record.transfers[0];
+        assert_eq!(
+            (transfer.progress.clone(), transfer.received),
+            (Progress::Completed, 5_000_000)
+        );
+        let completion = transfer.completion_ns.expect("completed");
+        // 4.2 s of work; the buffers take what they can in the meantime.
+        assert!(
+            (10_000_000_000..13_300_000_000).contains(&completion),
+            "{region}: {completion}"
+        );
+    }
+}
+
+#[test]
+fn a_start_that_is_due_meanwhile_comes_when_the_machines_go_on() {
+    let output = copy(r#"Pause(region: "a", at: "0 s", for: "2 s")"#, "");
+    let connected = output
+        .events
+        .iter()
+        .find(|event| event.kind == "Connected")
+        .expect("a connection");
+    assert_eq!(connected.at_ns / 1_000_000, 2_040);
+}
+
+#[test]
+fn a_peer_that_stands_still_is_connected_all_the_same() {
+    // Its kernel completes the handshake.
+    let output = copy(r#"Pause(region: "b", at: "0 s", for: "2 s")"#, "");
+    let connected = output
+        .events
+        .iter()
+        .find(|event| event.kind == "Connected")
+        .expect("a connection");
+    assert_eq!(connected.at_ns / 1_000_000, 40);
+    assert_eq!(output.record.transfers[0].progress, Progress::Completed);
+}
+
+#[test]
+fn what_is_killed_fails_at_once_and_its_peer_hears_of_it() {
+    for region in ["a", "b"] {
+        let output = copy(&format!(r#"Kill(region: "{region}", at: "1 s")"#), "");
+        assert_eq!(told(&output), [(1_000, region, "Killed")]);
+        let record = &output.record;
+        assert_eq!(
+            record.transfers[0].progress,
+            Progress::Failed(format!("killed in {region}"))
+        );
+        assert_eq!(record.ended, Ended::Done);
+        // Not much more than what TCP had taken, and the RST.
+        assert!(
+            record.simulated_ns < 4_000_000_000,
+            "{region}: {}",
+            record.simulated_ns
+        );
+    }
+    // A sender whose receiver is gone is reset by what it sends next.
+    let output = copy(r#"Kill(region: "b", at: "1 s")"#, "");
+    let failed = output
+        .events
+        .iter()
+        .find(|event| event.kind == "Failed")
+        .expect("the sender is told");
+    assert!((1_000..1_200).contains(&(failed.at_ns / 1_000_000)), "{failed:?}");
+}
+
+#[test]
+fn who_calls_what_was_killed_is_refused() {
+    let output = copy(r#"Kill(region: "b", at: "0 s")"#, "");
+    let failed = output
+        .events
+        .iter()
+        .find(|event| event.kind == "Failed")
+        .expect("refused");
+    assert_eq!(failed.at_ns / 1_000_000, 40);
+}
+
+#[test]
+fn a_migration_whose_machines_are_killed_fails_at_both_ends() {
+    for region in ["a", "b"] {
+        let output = run_text(&format!(
+            r#"Scenario(
+                version: 1, name: "f", question: "q", expect: "e", horizon: "30 s",
+                regions: [(name: "a"), (name: "b")],
+                links: [(between: ("a", "b"), rtt: "40 ms", rate: "10 Mbit/s", queue: Packets(100))],
+                vms: [(name: "v", region: "a", memory: Generated(pattern: Constant, size: "4 MiB"))],
+                migrations: [(name: "t", vm: "v", to: "b", transport: (streams: 3))],
+                faults: [Pause(region: "b", at: "800 ms", for: "5 s"), Kill(region: "{region}", at: "1 s")],
+            )"#
+        ));
+        let record = output.record;
+        assert_eq!(
+            record.migrations[0].progress,
+            Progress::Failed(format!("killed in {region}"))
+        );
+        assert!(
+            record.simulated_ns < 30_000_000_000,
+            "{region}: {}",
+            record.simulated_ns
+        );
+    }
 }

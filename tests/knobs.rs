@@ -37,11 +37,6 @@ const TIGHT: &str = r#"Scenario(
         (name: "t2", from: "b", to: "c", size: "2 MB", at: "0 s"),
         (name: "t3", from: "b", to: "c", duration: "300 ms"),
     ],
-    faults: [
-        LinkDown(from: "b", to: "c", at: "200 ms", for: "50 ms"),
-        LinkDown(between: ("a", "b"), at: "400 ms", for: "60 ms"),
-    ],
-    reroute_after: "20 ms",
     assertions: [(metric: MigrationTotalTime, statistic: Max, bound: AtMost("20 s"))],
 )"#;
 
@@ -99,22 +94,59 @@ const CHANGES: &[&str] = &[
     "transfers[t1].tcp.initial_window=2",
     "transfers[t2].tcp.hystart=false",
     "transfers[t1].tcp.segmentation_offload=true",
-    r#"faults[0]=LinkDown(from: "c", to: "b", at: "200 ms", for: "50 ms")"#,
-    "faults[0].at=210 ms",
-    "faults[0].for=60 ms",
-    r#"faults[1].between=("c", "b")"#,
-    "faults[1].at=410 ms",
-    "faults[1].for=70 ms",
-    "reroute_after=30 ms",
+];
+
+/// A link with a way round, and machines that stop.
+const FAULTY: &str = r#"Scenario(
+    version: 1, name: "faulty", question: "q", expect: "e", seed: 3, horizon: "30 s", sample_interval: "100 ms",
+    regions: [(name: "a"), (name: "b"), (name: "c")],
+    links: [
+        (between: ("a", "b"), rtt: "20 ms", rate: "8 Mbit/s"),
+        (between: ("a", "c"), rtt: "20 ms", rate: "8 Mbit/s"),
+        (between: ("c", "b"), rtt: "20 ms", rate: "8 Mbit/s"),
+    ],
+    transfers: [(name: "t1", from: "a", to: "b", size: "4 MB"), (name: "t2", from: "c", to: "a", size: "4 MB")],
+    faults: [
+        LinkDown(from: "a", to: "b", at: "1 s", for: "500 ms"),
+        LinkDown(between: ("a", "c"), at: "2 s", for: "300 ms"),
+        Pause(region: "b", at: "500 ms", for: "200 ms"),
+        Kill(region: "c", at: "3 s"),
+    ],
+    reroute_after: "100 ms",
+)"#;
+
+const FAULTY_CHANGES: &[&str] = &[
+    r#"faults[0]=LinkDown(from: "b", to: "a", at: "1 s", for: "500 ms")"#,
+    r#"faults[0]=LinkDown(from: "a", to: "b", at: "1 s")"#,
+    r#"faults[0].at="1100 ms""#,
+    r#"faults[0].for="600 ms""#,
+    r#"faults[1].between=("b", "c")"#,
+    r#"faults[1].at="2100 ms""#,
+    r#"faults[1].for="400 ms""#,
+    "faults[2].region=a",
+    r#"faults[2].at="510 ms""#,
+    r#"faults[2].for="210 ms""#,
+    "faults[3].region=b",
+    r#"faults[3].at="3100 ms""#,
+    r#"reroute_after="110 ms""#,
 ];
 
 #[test]
 fn every_field_that_describes_the_world_moves_the_digest() {
+    changes_count(TIGHT, CHANGES);
+}
+
+#[test]
+fn every_field_of_a_fault_moves_the_digest() {
+    changes_count(FAULTY, FAULTY_CHANGES);
+}
+
+fn changes_count(text: &str, changes: &[&str]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("tight.ron");
-    std::fs::write(&path, TIGHT).expect("a written scenario");
+    let path = folder.path().join("scenario.ron");
+    std::fs::write(&path, text).expect("a written scenario");
     let before = run(&path, &[]).record.digest;
-    let idle: Vec<&&str> = CHANGES
+    let idle: Vec<&&str> = changes
         .iter()
         .filter(|change| run(&path, &[change]).record.digest == before)
         .collect();

@@ -1,11 +1,15 @@
-//! When links fail and come back, and which routes hold meanwhile: the faults of a scenario in the order of time.
+//! When links fail and come back, which routes hold meanwhile, and when machines stop: the faults of a scenario in
+//! the order of time.
 //!
 //! Every router knows of a change of a link [`reroute_after`](Scenario::reroute_after) later, all at the same moment,
 //! and from then on the network follows the [next hops](longhaul_net::routing::Graph::next_hops) over the links that
-//! are up as far as the routers know. A simulation and a replay on a real kernel follow the same lists.
+//! are up as far as the routers know. Machines are stopped, continued and killed by signals to their processes. A
+//! simulation and a replay on a real kernel follow the same lists.
+
+use std::collections::BTreeSet;
 
 use longhaul_core::time::Span;
-use longhaul_net::routing::LinkId;
+use longhaul_net::routing::{LinkId, RegionId};
 
 use crate::schema::{Fault, LinkDown, Scenario};
 
@@ -36,7 +40,7 @@ pub struct RoutingEpoch {
 pub fn link_changes(scenario: &Scenario) -> Vec<LinkChange> {
     let mut changes = Vec::new();
     for fault in &scenario.faults {
-        let Fault::LinkDown(down) = fault;
+        let Fault::LinkDown(down) = fault else { continue };
         let link = link_of(scenario, down).expect("the check found the link");
         let change = |at, up| LinkChange { at, link, up };
         changes.push(change(down.at, false));
@@ -63,6 +67,61 @@ pub fn routing_epochs(scenario: &Scenario) -> Vec<RoutingEpoch> {
         last.up[change.link.0 as usize] = change.up;
     }
     epochs
+}
+
+/// What happens to the processes of a region.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Signal {
+    /// They go on: SIGCONT.
+    Continue,
+    /// They stand still: SIGSTOP.
+    Stop,
+    /// They end: SIGKILL.
+    Kill,
+}
+
+/// A signal to the processes of a region.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ProcessChange {
+    /// When.
+    pub at: Span,
+    /// Its index in [`Scenario::regions`].
+    pub region: RegionId,
+    /// Which.
+    pub signal: Signal,
+}
+
+/// Every signal, in the order of time, then of the regions. What has been killed gets no more.
+///
+/// # Panics
+/// If a fault names a region that does not exist: the check refuses it.
+pub fn process_changes(scenario: &Scenario) -> Vec<ProcessChange> {
+    let mut changes = Vec::new();
+    let region_of = |name: &str| {
+        let index = scenario.regions.iter().position(|region| region.name == name);
+        RegionId(index.expect("the check found the region") as u32)
+    };
+    for fault in &scenario.faults {
+        let (region, at, signal, end) = match fault {
+            Fault::LinkDown(_) => continue,
+            Fault::Pause(pause) => (&pause.region, pause.at, Signal::Stop, pause.end()),
+            Fault::Kill(kill) => (&kill.region, kill.at, Signal::Kill, None),
+        };
+        let region = region_of(region);
+        let change = |at, signal| ProcessChange { at, region, signal };
+        changes.push(change(at, signal));
+        changes.extend(end.map(|end| change(end, Signal::Continue)));
+    }
+    changes.sort();
+    let mut killed = BTreeSet::new();
+    changes.retain(|change| {
+        let alive = !killed.contains(&change.region);
+        if change.signal == Signal::Kill {
+            killed.insert(change.region);
+        }
+        alive
+    });
+    changes
 }
 
 /// The link that fails.

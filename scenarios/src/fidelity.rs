@@ -35,8 +35,11 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
         }
     }
     for fault in &scenario.faults {
-        let Fault::LinkDown(down) = fault;
-        found.push(format!("a failure of {}", down.link()));
+        found.push(match fault {
+            Fault::LinkDown(down) => format!("a failure of {}", down.link()),
+            Fault::Pause(pause) => format!("a pause of the machines in {}", pause.region),
+            Fault::Kill(kill) => format!("an end of the machines in {}", kill.region),
+        });
     }
     if scenario
         .transfers

@@ -52,6 +52,7 @@ const ENTRIES: &[Entry] = entries![
     "smoke/multi_hop",
     "smoke/multi_stream",
     "smoke/restless_link",
+    "smoke/stalled_reader",
     "smoke/tiny_queue",
     "smoke/traffic_classes",
 ];

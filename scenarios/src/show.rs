@@ -5,12 +5,14 @@ mod link;
 
 use std::fmt::{self, Write as _};
 
+use longhaul_core::time::Span;
+
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Controller, Encoding, Fault, Level, LinkDown, Margin, Memory, Migration,
-    Pattern, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer, Transport,
-    Value, Vm, Within,
+    Amount, Assertion, Bound, Controller, Encoding, Fault, Kill, Level, LinkDown, Margin, Memory, Migration,
+    Pattern, Pause, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer,
+    Transport, Value, Vm, Within,
 };
 
 /// The canonical text of a scenario.
@@ -64,8 +66,8 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "migrations", migrations, migration)?;
     write_list(out, "transfers", transfers, transfer)?;
     write_list(out, "faults", faults, fault)?;
-    // Without faults it has no effect, and a field without effect is an error to be told.
-    if !faults.is_empty() {
+    // Where no link fails it has no effect, and a field without effect is an error to be told.
+    if faults.iter().any(|fault| matches!(fault, Fault::LinkDown(_))) {
         writeln!(out, "    reroute_after: \"{reroute_after}\",")?;
     }
     write_list(out, "assertions", assertions, assertion)?;
@@ -94,18 +96,29 @@ fn region(region: &Region) -> String {
 }
 
 fn fault(fault: &Fault) -> String {
-    let Fault::LinkDown(LinkDown {
-        from,
-        to,
-        at,
-        duration,
-    }) = fault;
-    let duration = duration.map_or(String::new(), |duration| format!(", for: \"{duration}\""));
-    format!(
-        "LinkDown(from: {}, to: {}, at: \"{at}\"{duration})",
-        quoted(from),
-        quoted(to)
-    )
+    let lasting =
+        |duration: Option<Span>| duration.map_or(String::new(), |duration| format!(", for: \"{duration}\""));
+    match fault {
+        Fault::LinkDown(LinkDown {
+            from,
+            to,
+            at,
+            duration,
+        }) => format!(
+            "LinkDown(from: {}, to: {}, at: \"{at}\"{})",
+            quoted(from),
+            quoted(to),
+            lasting(*duration)
+        ),
+        Fault::Pause(Pause { region, at, duration }) => {
+            format!(
+                "Pause(region: {}, at: \"{at}\"{})",
+                quoted(region),
+                lasting(*duration)
+            )
+        }
+        Fault::Kill(Kill { region, at }) => format!("Kill(region: {}, at: \"{at}\")", quoted(region)),
+    }
 }
 
 fn vm(vm: &Vm) -> String {

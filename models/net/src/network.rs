@@ -14,6 +14,7 @@
 
 mod error;
 mod failures;
+mod processes;
 mod topology;
 mod traffic;
 
@@ -31,6 +32,7 @@ use crate::endpoint::Endpoint;
 use crate::forwarding::Forwarding;
 use crate::frame::Frame;
 use crate::link::{Link, LinkSpec};
+use crate::network::processes::Processes;
 use crate::notice::{ConnectionId, Notice, Side, What};
 use crate::routing::{Graph, LinkId, RegionId};
 use crate::stats::Count;
@@ -189,6 +191,8 @@ pub struct Network {
     notices: VecDeque<Notice>,
     discarded: Count,
     unrouted: Count,
+    /// By region: what its processes do.
+    processes: Vec<Processes>,
 }
 
 impl Network {
@@ -222,6 +226,7 @@ impl Network {
             notices: VecDeque::new(),
             discarded: Count::default(),
             unrouted: Count::default(),
+            processes: vec![Processes::Run; regions.len()],
         })
     }
 
@@ -313,7 +318,8 @@ impl Network {
                 continue;
             };
             for (from, to) in [(a, b), (b, a)] {
-                let (taken, received) = (from.outgoing.taken, to.tcp.stats().bytes_received);
+                let received = to.tcp.stats().bytes_received - to.tcp.unread();
+                let taken = from.outgoing.taken;
                 let pipe = from.outgoing.pipe.len();
                 assert!(
                     taken == received + pipe,

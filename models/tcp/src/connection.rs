@@ -25,6 +25,8 @@ enum State {
     SynReceived,
     Open,
     Failed,
+    /// The process has ended and nothing is left: whatever arrives is answered by an RST.
+    Gone,
 }
 
 /// The handshake's own timer.
@@ -75,6 +77,8 @@ pub struct Connection {
     pending: Pending,
     reported_peer_finished: bool,
     reported_closed: bool,
+    /// The process has ended; TCP still sends what it had taken, and the FIN.
+    orphan: bool,
 }
 
 impl Connection {
@@ -116,6 +120,7 @@ impl Connection {
             pending: Pending::NOTHING,
             reported_peer_finished: false,
             reported_closed: false,
+            orphan: false,
         }
     }
 
@@ -125,6 +130,7 @@ impl Connection {
         let flags = segment.flags;
         match self.state {
             State::Failed => {}
+            State::Gone => self.refuse(flags),
             State::Listen => {
                 if flags.has(Flags::SYN) && !flags.has(Flags::ACK) && !flags.has(Flags::RST) {
                     self.peer_window = segment.window;
@@ -158,6 +164,10 @@ impl Connection {
             if self.receiver.accepts(segment.seq) {
                 self.fail(Failure::Reset);
             }
+            return;
+        }
+        if self.orphan && segment.len > 0 && self.receiver.is_new(segment.seq + u64::from(segment.len)) {
+            self.go(true);
             return;
         }
         if flags.has(Flags::SYN) {
@@ -262,7 +272,7 @@ impl Connection {
         let (flags, limit) = match self.state {
             State::SynSent => (Flags::SYN, SYN_RETRIES),
             State::SynReceived => (Flags::SYN.and(Flags::ACK), SYN_ACK_RETRIES),
-            State::Listen | State::Open | State::Failed => return,
+            State::Listen | State::Open | State::Failed | State::Gone => return,
         };
         if self.handshake.retries == limit {
             self.handshake.due = None;
@@ -299,7 +309,7 @@ impl Connection {
     /// When to call [`Connection::on_timer`], if ever.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Listen | State::Failed => None,
+            State::Listen | State::Failed | State::Gone => None,
             State::SynSent | State::SynReceived => self.handshake.due,
             State::Open => match (self.sender.deadline(), self.receiver.deadline()) {
                 (Some(a), Some(b)) => Some(a.min(b)),
@@ -311,7 +321,7 @@ impl Connection {
     /// Offers bytes to send and returns how many the buffer took. Works from the start: what is written before
     /// the handshake is over waits for it. Nothing is taken after [`Connection::shutdown`] or a failure.
     pub fn write(&mut self, now: Instant, bytes: u64) -> u64 {
-        if self.state == State::Failed {
+        if matches!(self.state, State::Failed | State::Gone) {
             return 0;
         }
         self.sender.write(now, bytes)
@@ -335,7 +345,7 @@ impl Connection {
 
     /// The application goes on, and reads what has arrived. Harmless if it was not paused.
     pub fn resume(&mut self, now: Instant) {
-        if self.receiver.is_stopped() {
+        if self.receiver.is_stopped() && !self.orphan && self.state != State::Gone {
             self.receiver.resume(now);
         }
     }
@@ -347,6 +357,44 @@ impl Connection {
         if peer_knows {
             self.control = Some(Flags::RST);
         }
+    }
+
+    /// The process has ended, as after SIGKILL, and the kernel closes its socket (`tcp_close`): with an RST if it has
+    /// not read everything, otherwise with a FIN after what TCP had taken. What arrives then is answered by an RST.
+    /// Nothing is told any more.
+    pub fn kill(&mut self) {
+        self.pending = Pending::NOTHING;
+        match self.state {
+            State::Listen | State::SynSent => self.go(false),
+            State::SynReceived => self.go(true),
+            State::Open if self.receiver.has_unread() => self.go(true),
+            State::Open => {
+                self.orphan = true;
+                self.receiver.stop();
+                self.sender.orphan();
+                self.sender.finish();
+            }
+            State::Failed | State::Gone => {}
+        }
+    }
+
+    fn go(&mut self, tells: bool) {
+        self.state = State::Gone;
+        self.handshake.due = None;
+        self.receiver.stop();
+        self.control = tells.then_some(Flags::RST);
+    }
+
+    /// A segment for a socket that is gone (`tcp_v4_send_reset`).
+    fn refuse(&mut self, flags: Flags) {
+        if !flags.has(Flags::RST) {
+            self.control = Some(Flags::RST);
+        }
+    }
+
+    /// Bytes in order that the application has not heard of, because it stands still.
+    pub fn unread(&self) -> u64 {
+        self.receiver.unread()
     }
 
     /// The next segment to send, if any.

@@ -58,14 +58,16 @@
 //! | taking back needless reductions (DSACK, Eifel, F-RTO) | `send::undo` | RFC 3522, 3708, 5682, `tcp_try_undo_*`, `tcp_process_loss` |
 //! | bursts of segmentation offload | `send::burst` | `tcp_tso_autosize`, `tcp_tso_should_defer` |
 //! | what the sender's own queue refuses or still holds | [`Connection::on_local_drop`], [`Connection::on_local_queue`] | `tcp_enter_cwr`, `skb_still_in_host_queue` |
+//! | a reader that stands still, and probes of the window that it closes | `receive`, `send::persist` | `tcp_cleanup_rbuf`, `__tcp_select_window`, `tcp_probe_timer` |
+//! | a process that is killed | [`Connection::kill`] | `tcp_close`, `tcp_v4_send_reset` |
 //!
 //! # What is not
 //!
 //! - Nagle's algorithm: a last short segment leaves at once when nothing else is queued.
 //! - Growth of the send buffer, which in Linux stays ahead of the window, and the memory that Linux counts beside
 //!   payload: a packet is taken to cost twice its payload (see [`Config`]).
-//! - A reader that lags: the application reads at once, so the window closes only by what is out of order. Hence
-//!   no zero-window probes either; a foreign peer that closes its window for good stalls the sender for good.
+//! - A reader that lags by itself: the application reads at once, or stands still ([`Connection::pause`]) and then
+//!   reads everything at once.
 //! - A queue that paces (`fq`) and its delivery times in the future; TCP small queues: under a `netem` of the
 //!   sender's own they bind nothing (it orphans what it delays), nor where the device is faster than the path.
 //! - BBR's larger share of the send buffer (`sndbuf_expand`): the buffer is there in full.

@@ -134,10 +134,11 @@ impl Receiver {
         self.tuning.on_read(now, self.next);
     }
 
-    /// Whether a segment without data repeats the last byte that was acknowledged: a window probe.
+    /// Whether a segment without data that starts at `seq` is a window probe: it repeats the last byte that was
+    /// acknowledged. After a FIN nothing waits to be sent, and an old acknowledgement may look so.
     #[inline]
     pub(crate) fn is_probe(&self, seq: u64) -> bool {
-        seq.checked_add(1) == Some(self.acknowledged)
+        seq.checked_add(1) == Some(self.acknowledged) && self.fin.is_none()
     }
 
     /// A window probe arrived: the answer tells the window, but not too often.
@@ -151,8 +152,18 @@ impl Receiver {
         }
     }
 
+    /// Whether a byte before `end` is new.
+    pub(crate) fn is_new(&self, end: u64) -> bool {
+        end > self.next
+    }
+
+    /// Whether bytes in order wait for the application.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.unreported > 0
+    }
+
     /// Bytes in order that stay in the buffer.
-    fn unread(&self) -> u64 {
+    pub(crate) fn unread(&self) -> u64 {
         if self.stopped { self.unreported } else { 0 }
     }
 

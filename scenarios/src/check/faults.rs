@@ -8,45 +8,80 @@ use longhaul_net::routing::{Graph, RegionId};
 use crate::decode::Decoded;
 use crate::faults::{link_of, routing_epochs};
 use crate::path::locate;
-use crate::schema::{Fault, Scenario};
+use crate::schema::{Fault, Kill, Pause, Scenario, Vm};
 use crate::suggest;
 
 use super::Report;
 
-/// Links that do not exist, and links that fail while they are down.
+/// Links that do not exist, links that fail while they are down, and machines that stop while they stand still or
+/// have ended.
 pub fn faults(decoded: &Decoded, report: &mut Report) {
     let links: Vec<String> = decoded.links.good.iter().map(|(_, link)| link.name()).collect();
-    // By link: when it fails, until when, and in which entry.
-    let mut downs: BTreeMap<String, Vec<(Span, Span, usize)>> = BTreeMap::new();
+    let mut stretches = Stretches::new();
     for (index, fault) in &decoded.faults.good {
-        let Fault::LinkDown(down) = fault;
-        let name = down.link();
-        if decoded.links.complete && !links.contains(&name) {
-            let message = format!("no link leads from `{}` to `{}`", down.from, down.to);
-            let mut error = report.at(&format!("faults[{index}]"), message);
-            if !report.sink.is_full() {
-                error.help = suggest::help(&name, links.iter().map(String::as_str));
+        match fault {
+            Fault::LinkDown(down) => {
+                let name = down.link();
+                if decoded.links.complete && !links.contains(&name) {
+                    let message = format!("no link leads from `{}` to `{}`", down.from, down.to);
+                    let mut error = report.at(&format!("faults[{index}]"), message);
+                    if !report.sink.is_full() {
+                        error.help = suggest::help(&name, links.iter().map(String::as_str));
+                    }
+                    report.sink.push(error);
+                    continue;
+                }
+                let stretch = (down.at, down.end(), *index, ("fails", "down"));
+                stretches.entry(name).or_default().push(stretch);
             }
-            report.sink.push(error);
-            continue;
+            Fault::Pause(pause) => {
+                let stretch = (pause.at, pause.end(), *index, ("stops", "still"));
+                stretches.entry(pause.region.clone()).or_default().push(stretch);
+            }
+            Fault::Kill(_) => {}
         }
-        let end = down.end().unwrap_or(Span::MAX);
-        downs.entry(name).or_default().push((down.at, end, *index));
     }
-    for (name, mut downs) in downs {
-        downs.sort();
-        for pair in downs.windows(2) {
-            let ((_, end, first), (at, _, second)) = (pair[0], pair[1]);
-            if at > end {
+    for (name, stretches) in &mut stretches {
+        stretches.sort_by_key(|&(at, end, index, _)| (at, end.unwrap_or(Span::MAX), index));
+        for pair in stretches.windows(2) {
+            let ((_, end, first, (_, state)), (at, _, second, (verb, _))) = (pair[0], pair[1]);
+            if end.is_some_and(|end| end < at) {
                 continue;
             }
-            let until = if end == Span::MAX {
-                "for the rest of the run".to_owned()
-            } else {
-                format!("until {end}")
-            };
-            let message = format!("{name} fails at {at}, and is down {until} already");
+            let until = end.map_or("for the rest of the run".to_owned(), |end| format!("until {end}"));
+            let message = format!("{name} {verb} at {at}, and is {state} {until} already");
             let error = report.at(&format!("faults[{second}].at"), message);
+            let first = locate(report.root, &format!("faults[{first}]"));
+            report.sink.push(error.related(first, "here"));
+        }
+    }
+    after_the_end(decoded, report);
+}
+
+/// By link or region: when it fails or stops, until when, in which entry, and how that is called.
+type Stretches = BTreeMap<String, Vec<(Span, Option<Span>, usize, (&'static str, &'static str))>>;
+
+/// What has been killed can neither stop nor be killed again.
+fn after_the_end(decoded: &Decoded, report: &mut Report) {
+    let mut ends: BTreeMap<&str, (Span, usize)> = BTreeMap::new();
+    for (index, fault) in &decoded.faults.good {
+        if let Fault::Kill(kill) = fault {
+            let end = ends.entry(&kill.region).or_insert((kill.at, *index));
+            *end = (*end).min((kill.at, *index));
+        }
+    }
+    for (index, fault) in &decoded.faults.good {
+        let (region, at) = match fault {
+            Fault::LinkDown(_) => continue,
+            Fault::Pause(pause) => (&pause.region, pause.at),
+            Fault::Kill(kill) => (&kill.region, kill.at),
+        };
+        let Some(&(end, first)) = ends.get(region.as_str()) else {
+            continue;
+        };
+        if first != *index && at >= end {
+            let message = format!("nothing happens in {region} at {at}: its machines are killed at {end}");
+            let error = report.at(&format!("faults[{index}].at"), message);
             let first = locate(report.root, &format!("faults[{first}]"));
             report.sink.push(error.related(first, "here"));
         }
@@ -93,19 +128,47 @@ pub fn detours(
 pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'static str, String)> {
     let horizon = scenario.horizon;
     let mut found = Vec::new();
+    let mut find = |index, field, message| found.push((index, field, message));
     for (index, fault) in scenario.faults.iter().enumerate() {
-        let Fault::LinkDown(down) = fault;
-        let link = link_of(scenario, down).expect("the check found the link");
-        if down.at >= horizon {
-            found.push((index, ".at", format!("never happens: the run ends at {horizon}")));
-        } else if down.end().is_some_and(|end| end >= horizon) {
-            let message = format!("the link is not back before the run ends at {horizon}");
-            found.push((index, ".for", message));
+        let (at, end, who) = match fault {
+            Fault::LinkDown(down) => (down.at, down.end(), "the link is not back"),
+            Fault::Pause(pause) => (pause.at, pause.end(), "the machines do not go on"),
+            Fault::Kill(kill) => (kill.at, None, ""),
+        };
+        if at >= horizon {
+            find(index, ".at", format!("never happens: the run ends at {horizon}"));
+        } else if end.is_some_and(|end| end >= horizon) {
+            find(index, ".for", format!("{who} before the run ends at {horizon}"));
         }
-        if !carrying.contains(&(link.0 as usize)) {
-            let message = format!("no route uses the link from `{}` to `{}`", down.from, down.to);
-            found.push((index, "", message));
+        match fault {
+            Fault::LinkDown(down) => {
+                let link = link_of(scenario, down).expect("the check found the link");
+                if !carrying.contains(&(link.0 as usize)) {
+                    let message = format!("no route uses the link from `{}` to `{}`", down.from, down.to);
+                    find(index, "", message);
+                }
+            }
+            Fault::Pause(Pause { region, .. }) | Fault::Kill(Kill { region, .. }) => {
+                if !has_machines(scenario, region) {
+                    find(index, ".region", format!("no machine runs in `{region}`"));
+                }
+            }
         }
     }
     found
+}
+
+/// Whether a migration or a transfer starts or ends in a region.
+fn has_machines(scenario: &Scenario, region: &str) -> bool {
+    let mut transfers = scenario.transfers.iter();
+    let mut vms = scenario.vms.iter().filter(|vm| vm.region == region);
+    let leaves = |vm: &Vm| {
+        scenario
+            .migrations
+            .iter()
+            .any(|migration| migration.vm == vm.name)
+    };
+    transfers.any(|transfer| transfer.from == region || transfer.to == region)
+        || scenario.migrations.iter().any(|migration| migration.to == region)
+        || vms.any(leaves)
 }

@@ -13,8 +13,8 @@ use crate::metric::Subject;
 use crate::path::locate;
 use crate::replay::records::unmeasured;
 use crate::schema::{
-    Amount, Controller, Encoding, Jitter, Link, Loss, Memory, Migration, Pattern, Queue, Scenario, Scope,
-    Start, Tcp,
+    Amount, Controller, Encoding, Fault, Jitter, Link, Loss, Memory, Migration, Pattern, Queue, Scenario,
+    Scope, Start, Tcp,
 };
 use crate::syntax::Node;
 
@@ -204,7 +204,10 @@ impl Lint<'_> {
                 self.sink.push(doubt);
             }
         }
-        if self.scenario.faults.is_empty() && self.root.field("reroute_after").is_some() {
+        let mut faults = self.scenario.faults.iter();
+        if !faults.any(|fault| matches!(fault, Fault::LinkDown(_)))
+            && self.root.field("reroute_after").is_some()
+        {
             let message = "no link fails, so this has no effect".to_owned();
             self.warn("reroute_after", message);
         }

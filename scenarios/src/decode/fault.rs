@@ -2,7 +2,7 @@
 
 use longhaul_core::time::Span;
 
-use crate::schema::{Fault, LinkDown};
+use crate::schema::{Fault, Kill, LinkDown, Pause};
 use crate::syntax::Kind;
 
 use super::LONGEST_HORIZON;
@@ -13,12 +13,52 @@ use super::work::positive_span;
 
 /// An entry of `faults`; one that names a link by `between` is two of them.
 pub fn fault(cx: &mut Context, at: &At) -> Option<Vec<Fault>> {
-    let variants = [Variant {
-        name: "LinkDown",
-        form: "LinkDown(between: (\"a\", \"b\"), at: \"2 s\", for: \"3 s\")",
-    }];
+    let variants = [
+        Variant {
+            name: "LinkDown",
+            form: "LinkDown(between: (\"a\", \"b\"), at: \"2 s\", for: \"3 s\")",
+        },
+        Variant {
+            name: "Pause",
+            form: "Pause(region: \"a\", at: \"1 s\", for: \"500 ms\")",
+        },
+        Variant {
+            name: "Kill",
+            form: "Kill(region: \"a\", at: \"1 s\")",
+        },
+    ];
     let name = variant(cx, at, "a fault", &variants)?;
-    link_down(cx, at, name)
+    match name {
+        "LinkDown" => link_down(cx, at, name),
+        "Pause" => pause(cx, at, name),
+        _ => kill(cx, at, name),
+    }
+}
+
+fn pause(cx: &mut Context, at: &At, name: &str) -> Option<Vec<Fault>> {
+    let fields = Fields::of(cx, at, "a pause", Some(name), &["region", "at", "for"])?;
+    let region = fields.required(cx, "region", region_name);
+    let start = fields.required(cx, "at", moment);
+    let duration = fields.optional(cx, "for", None, |cx, at| positive_span(cx, at).map(Some));
+    Some(vec![Fault::Pause(Pause {
+        region: region?,
+        at: start?,
+        duration: duration?,
+    })])
+}
+
+fn kill(cx: &mut Context, at: &At, name: &str) -> Option<Vec<Fault>> {
+    let fields = Fields::of(cx, at, "an end", Some(name), &["region", "at"])?;
+    let region = fields.required(cx, "region", region_name);
+    let start = fields.required(cx, "at", moment);
+    Some(vec![Fault::Kill(Kill {
+        region: region?,
+        at: start?,
+    })])
+}
+
+fn moment(cx: &mut Context, at: &At) -> Option<Span> {
+    value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)
 }
 
 fn link_down(cx: &mut Context, at: &At, name: &str) -> Option<Vec<Fault>> {
@@ -28,9 +68,7 @@ fn link_down(cx: &mut Context, at: &At, name: &str) -> Option<Vec<Fault>> {
         Some(between) => symmetric(cx, &fields, &between),
         None => directed(cx, &fields),
     };
-    let start = fields.required(cx, "at", |cx, at| {
-        value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)
-    });
+    let start = fields.required(cx, "at", moment);
     let duration = fields.optional(cx, "for", None, |cx, at| positive_span(cx, at).map(Some));
     let (ends, start, duration) = (ends?, start?, duration?);
     let down = |(from, to)| {

@@ -38,7 +38,25 @@ pub struct Endpoint {
     pub wake: Option<(Instant, TimerId)>,
     /// Where its streams run.
     pub streams: BTreeMap<StreamId, (ConnectionId, Side)>,
+    /// Whether its process runs.
+    pub life: Life,
     accepted: u32,
+}
+
+/// Whether a machine's process runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Life {
+    /// It runs.
+    Runs,
+    /// It stands still; what was due meanwhile comes when it goes on.
+    Still {
+        /// Its start was due.
+        start: bool,
+        /// A wake was due.
+        wake: bool,
+    },
+    /// It has ended.
+    Ended,
 }
 
 /// What an endpoint works for, by index in the scenario.
@@ -101,6 +119,7 @@ impl Endpoint {
             entity,
             wake: None,
             streams: BTreeMap::new(),
+            life: Life::Runs,
             accepted: 0,
         }
     }

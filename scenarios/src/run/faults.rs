@@ -1,27 +1,35 @@
-//! Faults as they come: links that fail and come back, and routers that follow.
+//! Faults as they come: links that fail and come back, routers that follow, and machines that stop.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use longhaul_core::schedule::{Class, Schedule, TimerId};
 use longhaul_core::time::{Instant, Span};
 use longhaul_engine::Engine;
+use longhaul_net::routing::RegionId;
 use serde_json::json;
 
 use super::scene::{FAULT, SCENE};
 use super::transit::Transit;
-use crate::faults::{LinkChange, RoutingEpoch, link_changes, routing_epochs};
+use crate::faults::{
+    LinkChange, ProcessChange, RoutingEpoch, Signal, link_changes, process_changes, routing_epochs,
+};
 use crate::schema::{Link, Scenario};
 
 /// What happens, in the order of time, and how far it has come.
 pub struct Faults {
     changes: Vec<LinkChange>,
     epochs: Vec<RoutingEpoch>,
-    /// Names of the links.
+    signals: Vec<ProcessChange>,
+    /// Names of the links and of the regions.
     links: Vec<String>,
+    regions: Vec<String>,
     changes_done: usize,
     epochs_done: usize,
+    signals_done: usize,
     /// How many links are down.
     down: usize,
+    /// How many regions stand still.
+    still: usize,
     /// The events that are pending.
     timers: VecDeque<TimerId>,
 }
@@ -33,10 +41,12 @@ impl Faults {
     /// The faults of a scenario, all of them scheduled.
     pub fn new(scenario: &Scenario, engine: &mut Engine) -> Faults {
         let (changes, epochs) = (link_changes(scenario), routing_epochs(scenario));
+        let signals = process_changes(scenario);
         // A network begins with every route; so do nearly all first epochs.
         let epochs_done = usize::from(epochs[0].up.iter().all(|&up| up));
         let times: BTreeSet<Span> = (changes.iter().map(|change| change.at))
             .chain(epochs[epochs_done..].iter().map(|epoch| epoch.at))
+            .chain(signals.iter().map(|signal| signal.at))
             .collect();
         let schedule = |at| {
             let at = Instant::ZERO.saturating_add(at);
@@ -46,14 +56,22 @@ impl Faults {
             timers: times.into_iter().map(schedule).collect(),
             changes,
             epochs,
+            signals,
             links: scenario.links.iter().map(Link::name).collect(),
+            regions: scenario
+                .regions
+                .iter()
+                .map(|region| region.name.clone())
+                .collect(),
             changes_done: 0,
             epochs_done,
+            signals_done: 0,
             down: 0,
+            still: 0,
         }
     }
 
-    /// Lets happen what is due.
+    /// Lets happen to the network what is due. Call it when an event comes, then [`Faults::next_signal`].
     pub fn happen(&mut self, now: Instant, network: &mut Transit) -> Vec<Happened> {
         self.timers.pop_front();
         let due = |at| Instant::ZERO.saturating_add(at) <= now;
@@ -77,12 +95,36 @@ impl Faults {
     /// work must be able to arrive.
     pub fn cancel(&mut self, engine: &mut Engine) {
         let routes = self.epochs[..self.epochs_done].last();
-        let whole = self.down == 0 && routes.is_none_or(|routes| routes.up.iter().all(|&up| up));
+        let whole =
+            self.down == 0 && self.still == 0 && routes.is_none_or(|routes| routes.up.iter().all(|&up| up));
         if whole {
             for timer in self.timers.drain(..) {
                 engine.cancel(timer);
             }
         }
+    }
+
+    /// The next signal that is due.
+    pub fn next_signal(&mut self, now: Instant) -> Option<(RegionId, Signal, Happened)> {
+        let next = self.signals.get(self.signals_done)?;
+        let ProcessChange { at, region, signal } = *next;
+        if Instant::ZERO.saturating_add(at) > now {
+            return None;
+        }
+        self.signals_done += 1;
+        let kind = match signal {
+            Signal::Stop => {
+                self.still += 1;
+                "Paused"
+            }
+            Signal::Continue => {
+                self.still -= 1;
+                "Resumed"
+            }
+            Signal::Kill => "Killed",
+        };
+        let name = self.regions[region.0 as usize].clone();
+        Some((region, signal, (name, kind, String::new())))
     }
 
     fn change(&mut self, now: Instant, change: LinkChange, network: &mut Transit) -> Happened {

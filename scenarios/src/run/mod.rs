@@ -6,11 +6,12 @@
 //! | `endpoint` | the machines behind one type |
 //! | `machines` | makes the machines, for the replay too |
 //! | `links` | the links of the network, with the files that they name |
-//! | `faults` | links that fail and come back, and routes that follow |
+//! | `faults` | what fails when, and routes that follow |
 //! | `guest` | the memory of a VM, generated or recorded |
 //! | `transit` | the network, at packet or at flow fidelity |
 //! | `scene` | the simulated world: events in, network and machines hand over to each other |
 //! | `workload` | how far each migration and transfer has got |
+//! | `processes` | machines that stand still, go on, or end |
 //! | `sample` | the time series |
 //! | `summary` | from the world at the end to the records |
 //! | `assertions` | from the records to verdicts |
@@ -22,6 +23,7 @@ mod faults;
 mod guest;
 pub(crate) mod links;
 pub(crate) mod machines;
+mod processes;
 mod sample;
 mod scene;
 pub(crate) mod summary;

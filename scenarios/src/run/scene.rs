@@ -12,11 +12,12 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_engine::{Engine, Event as EngineEvent, World};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 
-use super::endpoint::{Endpoint, Event, StartCommand, Workload};
+use super::endpoint::{Endpoint, Event, Life, StartCommand, Workload};
 use super::faults::Faults;
 use super::sample::Sampler;
 use super::transit::Transit;
 use super::workload::{MigrationRun, TransferRun};
+use crate::faults::Signal;
 
 /// The scene itself among the entities; the machines follow, then the network.
 pub const SCENE: EntityId = EntityId::new(0);
@@ -116,7 +117,7 @@ impl Scene {
     }
 
     /// Hands one input to a machine and carries out what it answers.
-    fn deliver(&mut self, engine: &mut Engine, peer: PeerId, input: Input<StartCommand>) {
+    pub(super) fn deliver(&mut self, engine: &mut Engine, peer: PeerId, input: Input<StartCommand>) {
         let now = engine.now();
         self.endpoints[peer.0 as usize].machine.handle(now, input);
         loop {
@@ -237,13 +238,7 @@ impl Scene {
         };
         self.note(engine, entity, kind, detail);
         if ended {
-            self.outstanding -= 1;
-            if self.outstanding == 0 {
-                self.wind_up(engine);
-            }
-            if let Workload::Migration(index) = workload {
-                self.start_dependents(engine, now, index);
-            }
+            self.end(engine, workload);
         }
     }
 
@@ -255,6 +250,22 @@ impl Scene {
             detail,
             during_event: engine.executed(),
         });
+    }
+
+    fn happened(&mut self, engine: &mut Engine, entity: String, kind: &str, detail: String) {
+        engine.mix(digest_of(&format!("{entity} {kind} {detail}")));
+        self.note(engine, entity, kind.to_owned(), detail);
+    }
+
+    /// Takes in that a migration or transfer has ended.
+    pub(super) fn end(&mut self, engine: &mut Engine, workload: Workload) {
+        self.outstanding -= 1;
+        if self.outstanding == 0 {
+            self.wind_up(engine);
+        }
+        if let Workload::Migration(index) = workload {
+            self.start_dependents(engine, engine.now(), index);
+        }
     }
 
     /// All work is done: nothing waits for what is still to be sampled, or to fail.
@@ -269,8 +280,17 @@ impl Scene {
 
     fn fault(&mut self, engine: &mut Engine) {
         for (entity, kind, detail) in self.faults.happen(engine.now(), &mut self.network) {
-            engine.mix(digest_of(&format!("{entity} {kind} {detail}")));
-            self.note(engine, entity, kind.to_owned(), detail);
+            self.happened(engine, entity, kind, detail);
+        }
+        while let Some((region, signal, (entity, kind, detail))) = self.faults.next_signal(engine.now()) {
+            self.happened(engine, entity, kind, detail);
+            match signal {
+                Signal::Stop => self.pause(region),
+                Signal::Continue => self.resume(engine, region),
+                Signal::Kill => self.kill(engine, region),
+            }
+            // Before the next signal: what a machine has to do now, it does first.
+            self.drain(engine);
         }
         if self.outstanding == 0 {
             self.faults.cancel(engine);
@@ -296,8 +316,16 @@ impl Scene {
         }
     }
 
-    fn start(&mut self, engine: &mut Engine, peer: PeerId) {
+    pub(super) fn start(&mut self, engine: &mut Engine, peer: PeerId) {
         let now = engine.now();
+        match &mut self.endpoints[peer.0 as usize].life {
+            Life::Runs => {}
+            Life::Still { start, .. } => {
+                *start = true;
+                return;
+            }
+            Life::Ended => return,
+        }
         match self.endpoints[peer.0 as usize].workload {
             Workload::Migration(index) => self.migrations[index].start(now),
             Workload::Transfer(index) => self.transfers[index].start(now),
@@ -319,8 +347,13 @@ impl World for Scene {
                 token => self.start(engine, PeerId(token - FIRST_START)),
             }
         } else if target <= self.endpoints.len() {
-            self.endpoints[target - 1].wake = None;
-            self.deliver(engine, PeerId(event.target.index() - 1), Input::Wake);
+            let endpoint = &mut self.endpoints[target - 1];
+            endpoint.wake = None;
+            if let Life::Still { wake, .. } = &mut endpoint.life {
+                *wake = true;
+            } else {
+                self.deliver(engine, PeerId(event.target.index() - 1), Input::Wake);
+            }
         } else {
             self.network.handle(engine, event.target, event.token);
         }
@@ -342,7 +375,7 @@ fn arm(engine: &mut Engine, endpoint: &mut Endpoint, at: Instant) {
     endpoint.wake = Some((at, timer));
 }
 
-fn disarm(engine: &mut Engine, endpoint: &mut Endpoint) {
+pub(super) fn disarm(engine: &mut Engine, endpoint: &mut Endpoint) {
     if let Some((_, timer)) = endpoint.wake.take() {
         engine.cancel(timer);
     }

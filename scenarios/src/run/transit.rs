@@ -152,6 +152,29 @@ impl Transit {
         self.packets().converge(usable);
     }
 
+    /// The name of a region.
+    pub fn region_name(&self, region: RegionId) -> &str {
+        match self {
+            Transit::Packet(network) => network.graph().name(region),
+            Transit::Flow(Flows { network, .. }) => network.graph().name(region),
+        }
+    }
+
+    /// The processes of a region stand still.
+    pub fn pause(&mut self, region: RegionId) {
+        self.packets().pause(region);
+    }
+
+    /// They go on.
+    pub fn resume(&mut self, engine: &mut Engine, region: RegionId) {
+        self.packets().resume(engine, region);
+    }
+
+    /// They end.
+    pub fn kill(&mut self, engine: &mut Engine, region: RegionId) {
+        self.packets().kill(engine, region);
+    }
+
     /// Packets lost where there was no route.
     pub fn unrouted(&self) -> u64 {
         match self {

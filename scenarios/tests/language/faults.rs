@@ -1,7 +1,9 @@
 //! The timeline of faults: what fails when, and which routes hold.
 
 use longhaul_core::time::Span;
-use longhaul_scenarios::faults::{LinkChange, RoutingEpoch, link_changes, routing_epochs};
+use longhaul_scenarios::faults::{
+    LinkChange, ProcessChange, RoutingEpoch, Signal, link_changes, process_changes, routing_epochs,
+};
 use longhaul_scenarios::schema::Scenario;
 
 use crate::read;
@@ -70,4 +72,21 @@ fn routers_that_know_at_once_know_a_failure_at_the_start() {
     };
     let expected = [(0, vec![false, true, true, true]), (1_000, vec![true; 4])];
     assert_eq!(epochs(&scenario), expected);
+}
+
+#[test]
+fn signals_come_in_the_order_of_time_and_none_after_the_end() {
+    let scenario = scenario(
+        r#"Kill(region: "c", at: "3 s"), Pause(region: "c", at: "2 s", for: "5 s"), Pause(region: "a", at: "1 s", for: "500 ms")"#,
+    );
+    let plain = |change: ProcessChange| (change.at.as_ns() / 1_000_000, change.region.0, change.signal);
+    let signals: Vec<_> = process_changes(&scenario).into_iter().map(plain).collect();
+    let expected = [
+        (1_000, 0, Signal::Stop),
+        (1_500, 0, Signal::Continue),
+        (2_000, 2, Signal::Stop),
+        (3_000, 2, Signal::Kill),
+    ];
+    assert_eq!(signals, expected);
+    assert_eq!((changes(&scenario).len(), epochs(&scenario).len()), (0, 1));
 }

@@ -376,6 +376,9 @@ fn faults() {
         r#"LinkDown(from: "north", to: "south", at: 1, duration: "1 s")"#,
         r#"LinkDown(from: "north", to: "south", at: "1 s", for: "2 s"), LinkDown(between: ("south", "north"), at: "3 s")"#,
         r#"LinkDown(from: "north", to: "south", at: "1 s"), LinkDown(from: "north", to: "south", at: "9 s")"#,
+        r#"Pause(region: "nort", for: "1 s"), Kill(at: "1 s", for: "2 s")"#,
+        r#"Pause(region: "north", at: "1 s", for: "2 s"), Pause(region: "north", at: "2 s")"#,
+        r#"Kill(region: "north", at: "1 s"), Kill(region: "north", at: "2 s"), Pause(region: "north", at: "3 s")"#,
     ];
     let texts = cases.map(with);
     let changes = texts.each_ref().map(|text| ("assertions: [", text.as_str()));
@@ -392,6 +395,12 @@ fn faults() {
                 &with(r#"LinkDown(between: ("north", "south"), at: "9 min", for: "1 min")"#),
             ),
             ("assertions: [", r#"reroute_after: "1 s", assertions: ["#),
+            (
+                "assertions: [",
+                &with(
+                    r#"Pause(region: "south", at: "9 min", for: "2 min"), Kill(region: "north", at: "10 min")"#,
+                ),
+            ),
         ],
         true,
     );

@@ -59,7 +59,8 @@ impl Network {
         let opener = Connection::connect(config, schedule.now());
         let acceptor = Connection::listen(config);
         for (tcp, ends) in [(opener, (from, to)), (acceptor, (to, from))] {
-            let endpoint = Endpoint::new(tcp, ends, config.segmentation_offload, class);
+            let mut endpoint = Endpoint::new(tcp, ends, config.segmentation_offload, class);
+            self.processes[ends.0.0 as usize].take_on(&mut endpoint);
             self.slots.push(Slot::Open(Box::new(endpoint)));
         }
         self.settle(schedule, Flow::new(id, Side::Opener));
@@ -189,7 +190,7 @@ impl Network {
     }
 
     /// Takes everything out of one side's TCP after it was given something: events, segments, the deadline.
-    fn settle<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
+    pub(super) fn settle<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
         let now = schedule.now();
         let mut ended = false;
         let mut event = self
@@ -306,7 +307,7 @@ impl Network {
 
     /// Releases a connection once nobody needs it. A closed side stays as long as the other is open, to answer
     /// what that repeats; an acceptor that no segment has ever reached is no connection.
-    fn release_if_over<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
+    pub(super) fn release_if_over<S: Schedule>(&mut self, schedule: &mut S, flow: Flow) {
         let both = [flow, flow.peer()];
         let mut over = |flow: Flow| {
             let acceptor = flow.0 & 1 == 1;

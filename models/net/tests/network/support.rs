@@ -155,6 +155,16 @@ impl Lab {
         self.listen();
     }
 
+    pub fn resume(&mut self, region: RegionId) {
+        self.network.resume(&mut self.queue, region);
+        self.listen();
+    }
+
+    pub fn kill(&mut self, region: RegionId) {
+        self.network.kill(&mut self.queue, region);
+        self.listen();
+    }
+
     /// Runs until nothing is pending up to `until`; checks conservation at the end and now and then.
     pub fn run(&mut self, until: Instant) {
         while self.step(until) {

@@ -106,6 +106,8 @@ pub(crate) struct Sender {
     written: u64,
     /// The application is done: a FIN follows the last byte.
     finishing: bool,
+    /// The process has ended.
+    is_orphan: bool,
     /// The application found the buffer full and wants to hear of space.
     starved: bool,
     /// Oldest unacknowledged number, next number to send, and the end of the peer's window.
@@ -157,6 +159,7 @@ impl Sender {
             offload: config.segmentation_offload,
             written: 0,
             finishing: false,
+            is_orphan: false,
             starved: false,
             una: 0,
             nxt: 0,
@@ -254,6 +257,11 @@ impl Sender {
             self.finishing = true;
             self.start_turn(Turn::New);
         }
+    }
+
+    /// The process has ended: there is less patience with the peer.
+    pub(crate) fn orphan(&mut self) {
+        self.is_orphan = true;
     }
 
     pub(crate) fn free_space(&self) -> u64 {

@@ -16,6 +16,8 @@ use crate::rtt::MAX_RTO;
 const LEAST: Span = Span::from_ms(200);
 /// Probes without an answer after which the peer is gone (`tcp_retries2`).
 const MOST_UNANSWERED: u32 = 15;
+/// The same for a sender whose process has ended (`tcp_orphan_retries`).
+const MOST_OF_ORPHANS: u32 = 8;
 /// Doublings after which the least timeout has passed the longest.
 const MOST_DOUBLINGS: u32 = 10;
 
@@ -73,12 +75,20 @@ impl Sender {
     pub(super) fn on_persist_timer(&mut self) -> Result<(), GaveUp> {
         if !self.is_shut_out() {
             self.persist = Persist::default();
-        } else if self.persist.unanswered >= MOST_UNANSWERED {
+        } else if self.persist.unanswered >= self.most_unanswered() {
             return Err(GaveUp);
         } else {
             self.turn = Turn::Window;
         }
         Ok(())
+    }
+
+    fn most_unanswered(&self) -> u32 {
+        if self.is_orphan {
+            MOST_OF_ORPHANS
+        } else {
+            MOST_UNANSWERED
+        }
     }
 
     /// What fits in the window, or a probe if nothing does (`tcp_write_wakeup`).

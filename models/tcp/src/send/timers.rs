@@ -15,6 +15,8 @@ pub(super) const LOCAL_PAUSE: Span = Span::from_ms(500);
 /// A peer silent for this long after the first timeout is gone: 15 timeouts of a path with the smallest one
 /// (`tcp_retries2`).
 const PATIENCE: Span = Span::from_ms(924_600);
+/// The same after 8 timeouts, for a sender whose process has ended (`tcp_orphan_retries`).
+const PATIENCE_OF_ORPHANS: Span = Span::from_ms(102_200);
 
 /// What a timer is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,7 +170,7 @@ impl Sender {
     fn on_timeout(&mut self, now: Instant) -> Result<(), GaveUp> {
         if self.timeouts == 0 {
             self.first_timeout = now;
-        } else if now.saturating_since(self.first_timeout) >= PATIENCE {
+        } else if now.saturating_since(self.first_timeout) >= self.patience() {
             return Err(GaveUp);
         }
         self.probe = None;
@@ -179,6 +181,14 @@ impl Sender {
         self.set_full_timeout(now);
         self.turn = Turn::Oldest;
         Ok(())
+    }
+
+    fn patience(&self) -> Span {
+        if self.is_orphan {
+            PATIENCE_OF_ORPHANS
+        } else {
+            PATIENCE
+        }
     }
 
     fn on_probe_due(&mut self, now: Instant) {

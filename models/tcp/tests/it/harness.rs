@@ -152,6 +152,11 @@ impl End {
         }
     }
 
+    /// Bytes that the application has yet to write.
+    pub fn left_to_write(&self) -> u64 {
+        self.left.unwrap_or_default()
+    }
+
     /// One call of an application that writes as fast as the socket takes it, and then shuts down. Returns
     /// whether there was anything to call. TCP sends within each call, so the end of the stream does not ride on
     /// the last byte if that could leave at once.
@@ -331,6 +336,16 @@ impl Network {
         server.resume(self.now);
         while !heard && server.poll_segment(self.now).is_some() {}
         self.drain(0, Side::Server);
+    }
+
+    /// Runs up to `at`, when the process of one end of the first pair is killed.
+    pub fn kill(&mut self, at: Span, side: Side) {
+        self.run(at);
+        self.now = Instant::ZERO + at;
+        let end = &mut self.pairs[0][side as usize];
+        (end.left, end.eager) = (None, false);
+        end.tcp.kill();
+        self.drain(0, side);
     }
 
     /// Runs until nothing is pending or `limit` is reached; returns whether nothing is pending. (A timer that was

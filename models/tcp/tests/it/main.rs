@@ -6,6 +6,7 @@ mod bbr;
 mod beginning_and_end;
 mod ecn;
 mod harness;
+mod killing;
 mod losing;
 mod mean_window;
 mod persist;

@@ -1,0 +1,67 @@
+//! Machines that stand still, go on, or end, all those of a region together.
+
+use longhaul_core::machine::{Input, PeerId};
+use longhaul_engine::Engine;
+use longhaul_net::routing::RegionId;
+
+use super::endpoint::{Life, Workload};
+use super::scene::{Scene, disarm};
+
+impl Scene {
+    /// The machines of a region stand still: what they would be told comes when they go on.
+    pub(super) fn pause(&mut self, region: RegionId) {
+        self.network.pause(region);
+        for endpoint in self
+            .endpoints
+            .iter_mut()
+            .filter(|endpoint| endpoint.region == region)
+        {
+            endpoint.life = Life::Still {
+                start: false,
+                wake: false,
+            };
+        }
+    }
+
+    /// They go on: first with what was due in the meantime, then with what the network has for them.
+    pub(super) fn resume(&mut self, engine: &mut Engine, region: RegionId) {
+        for peer in self.machines_in(region) {
+            let life = &mut self.endpoints[peer.0 as usize].life;
+            let Life::Still { start, wake } = std::mem::replace(life, Life::Runs) else {
+                continue;
+            };
+            if start {
+                self.start(engine, peer);
+            }
+            if wake {
+                self.deliver(engine, peer, Input::Wake);
+            }
+        }
+        self.network.resume(engine, region);
+    }
+
+    /// They end, and what they worked for has failed.
+    pub(super) fn kill(&mut self, engine: &mut Engine, region: RegionId) {
+        for peer in self.machines_in(region) {
+            let endpoint = &mut self.endpoints[peer.0 as usize];
+            endpoint.life = Life::Ended;
+            disarm(engine, endpoint);
+            let workload = endpoint.workload;
+            let reason = format!("killed in {}", self.network.region_name(region));
+            let ended = match workload {
+                Workload::Migration(index) => self.migrations[index].fail(reason),
+                Workload::Transfer(index) => self.transfers[index].fail(reason),
+            };
+            if ended {
+                self.end(engine, workload);
+            }
+        }
+        self.network.kill(engine, region);
+    }
+
+    fn machines_in(&self, region: RegionId) -> Vec<PeerId> {
+        let machines = (0..).map(PeerId).zip(&self.endpoints);
+        let here = machines.filter(|(_, endpoint)| endpoint.region == region);
+        here.map(|(peer, _)| peer).collect()
+    }
+}
