@@ -123,6 +123,8 @@ pub struct Driver<M: Endpoint> {
     starts: BTreeSet<(Instant, PeerId)>,
     events: Vec<MachineEvent>,
     latest_wake: Span,
+    /// The same since the last look at the watched descriptor, which may have had something to say about it.
+    latest_now: Span,
     forgiven: bool,
     scratch: Scratch,
     happened: Vec<epoll::Event>,
@@ -176,6 +178,7 @@ impl<M: Endpoint> Driver<M> {
             starts: BTreeSet::new(),
             events: Vec::new(),
             latest_wake: Span::ZERO,
+            latest_now: Span::ZERO,
             forgiven: false,
             scratch: Scratch::new(),
             happened: Vec::with_capacity(256),
@@ -204,8 +207,10 @@ impl<M: Endpoint> Driver<M> {
         Ok(epoll::add(&self.epoll, descriptor, token, EventFlags::IN)?)
     }
 
-    /// What is late in the next turn does not count: this process has been stopped on purpose.
+    /// This process has been stopped on purpose: what was late since the watched descriptor was silent, and what is
+    /// late in the next turn, does not count.
     pub fn forgive(&mut self) {
+        self.latest_now = Span::ZERO;
         self.forgiven = true;
     }
 
@@ -226,7 +231,7 @@ impl<M: Endpoint> Driver<M> {
 
     /// The latest that a machine was woken or started after its time.
     pub fn latest_wake(&self) -> Span {
-        self.latest_wake
+        self.latest_wake.max(self.latest_now)
     }
 
     /// The machines.

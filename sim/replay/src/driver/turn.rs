@@ -1,7 +1,7 @@
 //! When: what the kernel has ready, which machines are due, and whose turn it is.
 
 use longhaul_core::machine::{CloseReason, Input};
-use longhaul_core::time::Instant;
+use longhaul_core::time::{Instant, Span};
 use rustix::event::Timespec;
 use rustix::event::epoll;
 
@@ -47,6 +47,10 @@ impl<M: Endpoint> Driver<M> {
             self.timer.arm(&self.clock, self.next_due().min(limit))?;
         }
         let others = self.look(idle)?;
+        if !others.contains(&WATCHED) {
+            self.latest_wake = self.latest_wake();
+            self.latest_now = Span::ZERO;
+        }
         if !self.begun && self.clock.has_begun() {
             self.begun = true;
             self.note_lateness(Instant::ZERO);
@@ -139,7 +143,7 @@ impl<M: Endpoint> Driver<M> {
     fn note_lateness(&mut self, due: Instant) {
         if !self.forgiven {
             let late = self.clock.now().saturating_since(due);
-            self.latest_wake = self.latest_wake.max(late);
+            self.latest_now = self.latest_now.max(late);
         }
     }
 }
