@@ -15,6 +15,8 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 const WRITE: u64 = 128 << 10;
 /// And in how many pieces.
 const PIECES: usize = 64;
+/// From so many bytes on a stream is written while its machine is still being polled.
+const AHEAD: u64 = 16 << 10;
 /// What one call takes from the kernel at most, of bytes that the machine wants.
 const READ: usize = 64 << 10;
 /// And of bytes that only count.
@@ -88,6 +90,8 @@ pub(super) struct Stream {
     pub failing: bool,
     /// Whether the machine knows that the peer finished.
     pub read_to_end: bool,
+    /// Bytes that the kernel took ahead, of which the machine has not heard.
+    pub untold: u64,
     /// Whether it waits for its turn.
     pub queued: bool,
     ending: Ending,
@@ -109,6 +113,7 @@ impl Stream {
             peer_finished: false,
             failing: false,
             read_to_end: false,
+            untold: 0,
             queued: false,
             ending: Ending::Open,
             outbox: PayloadBuffer::default(),
@@ -161,10 +166,29 @@ impl Stream {
             }
             return Write::Nothing;
         }
+        self.write_pieces(u64::MAX)
+    }
+
+    /// Hands the kernel what it takes now, while the machine is not done with sending: encoding takes time here, and
+    /// the network would stand still meanwhile. The last byte stays, so that what ends the burst is not a segment cut
+    /// short.
+    pub fn write_ahead(&mut self) {
+        while self.writable && !self.connecting && self.outbox.len() >= AHEAD {
+            match self.write_pieces(self.outbox.len() - 1) {
+                Write::Taken(bytes) => self.untold += bytes,
+                // A loss comes out at its next turn.
+                Write::Nothing | Write::Lost => return,
+            }
+        }
+    }
+
+    /// Hands over what is left of the last call and up to `more` bytes of the outbox.
+    fn write_pieces(&mut self, mut more: u64) -> Write {
         while self.pieces_bytes < WRITE
             && self.pieces.len() < PIECES
-            && let Some(piece) = self.outbox.pop(WRITE - self.pieces_bytes)
+            && let Some(piece) = self.outbox.pop(more.min(WRITE - self.pieces_bytes))
         {
+            more -= piece.len();
             self.pieces_bytes += piece.len();
             self.pieces.push_back(piece);
         }

@@ -2,8 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::thread;
+use std::time::Duration;
 
-use longhaul_core::machine::Machine;
+use bytes::Bytes;
+use longhaul_core::machine::{Input, Machine, Output};
+use longhaul_core::payload::Payload;
 use nix::sys::socket::GetSockOpt;
 use serde_json::{Value, json};
 
@@ -244,6 +248,91 @@ fn pieces_of_all_lengths_arrive_in_order_and_are_taken_one_by_one() {
     assert_eq!(taken, expected.len() as u64);
 }
 
+/// Sends two megabytes, each piece of which takes a while to make.
+struct Slow {
+    pieces: u32,
+    opened: bool,
+}
+
+impl Machine for Slow {
+    type Command = ();
+    type Event = u64;
+
+    fn handle(&mut self, _: Instant, input: Input<()>) {
+        self.opened |= matches!(input, Input::Opened { .. });
+    }
+
+    fn poll(&mut self) -> Output<u64> {
+        let (stream, peer) = (STREAM, PeerId(1));
+        match self.pieces {
+            0 => Output::Idle,
+            // What was sent last is made by now.
+            1 if self.opened => {
+                self.pieces -= 1;
+                Output::Event(monotonic_ns())
+            }
+            32 => {
+                self.pieces -= 1;
+                Output::Open { stream, peer }
+            }
+            _ if self.opened => {
+                self.pieces -= 1;
+                thread::sleep(Duration::from_millis(2));
+                let payload = Payload::Synthetic(64 << 10);
+                Output::Send { stream, payload }
+            }
+            _ => Output::Idle,
+        }
+    }
+}
+
+impl Endpoint for Slow {
+    fn start_command(&self) {}
+
+    fn input_is_synthetic(&self) -> bool {
+        true
+    }
+
+    fn summary(&self) -> Value {
+        Value::Null
+    }
+}
+
+#[test]
+fn what_a_machine_sends_leaves_while_it_is_still_at_work() {
+    let peers = vec![address(11, 0), address(11, 1)];
+    let listener = TcpListener::bind(peers[1]).unwrap();
+    let reader = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut room = vec![0; 1 << 20];
+        let (mut first_ns, mut bytes) = (None, 0);
+        while bytes < 30 * (64 << 10) {
+            bytes += stream.read(&mut room).unwrap();
+            first_ns.get_or_insert_with(monotonic_ns);
+        }
+        first_ns.unwrap()
+    });
+    let slow = Hosting {
+        peer: PeerId(0),
+        machine: Slow {
+            pieces: 32,
+            opened: false,
+        },
+        options: SocketOptions::default(),
+    };
+    let mut driver = Driver::new(peers, vec![slow], false).unwrap();
+    driver.begin(monotonic_ns());
+    let end = driver.now() + Span::from_s(5);
+    while !reader.is_finished() && driver.now() < end {
+        let soon = driver.now() + Span::from_ms(5);
+        driver.turn(soon).unwrap();
+    }
+    let made_ns = driver.take_events()[0].event.as_u64().unwrap();
+    let first_ns = reader.join().unwrap();
+    // Thirty pieces took sixty milliseconds; the first arrived when few were made.
+    assert!(first_ns + 20_000_000 < made_ns, "{first_ns} {made_ns}");
+}
+
 /// Opens a stream to where nobody listens.
 fn to_nobody(_: Instant, input: &Input<()>) -> Vec<Output<Value>> {
     match input {
@@ -275,7 +364,7 @@ fn a_reset_has_failed_and_a_peer_that_only_reads_has_finished() {
     let (reset, half) = (open(), open());
     let before = events(&mut driver, 5);
     assert_eq!(inputs(&before, 0).len(), 5, "{before:?}");
-    rustix::net::sockopt::set_socket_linger(&reset, Some(std::time::Duration::ZERO)).unwrap();
+    rustix::net::sockopt::set_socket_linger(&reset, Some(Duration::ZERO)).unwrap();
     drop(reset);
     half.shutdown(std::net::Shutdown::Write).unwrap();
     let after = inputs(&events(&mut driver, 2), 0);
