@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use longhaul_core::doctor::Availability;
 use longhaul_replay::selftest::SelfTest;
 use longhaul_replay::vm::{self, Answered, Boot, VmError, VmOptions};
 use serde::Deserialize;
@@ -18,12 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Deserialize)]
 struct SelfTestAnswer {
     test: SelfTest,
+    host: Availability,
     echo: String,
 }
 
 /// Whether there is a virtual machine to test; says why not.
 fn possible() -> bool {
-    match vm::kernel(None) {
+    match vm::ready(None) {
         Ok(_) => true,
         Err(why) => {
             eprintln!("skipped: {why}");
@@ -71,6 +73,11 @@ fn megabytes_come_back_whole_and_a_seed_decides_about_every_loss() {
         "the text came back changed"
     );
     assert_eq!(one.test.fault().or(other.test.fault()), None);
+    assert_eq!(
+        one.host.missing,
+        Vec::<String>::new(),
+        "the guest can replay on its own kernel"
+    );
     let losses = |test: &SelfTest| {
         test.round_trips_ns
             .iter()
@@ -116,7 +123,7 @@ fn every_bad_end_of_a_guest_is_told() {
     let refused = run(&options(LONGHAUL), b"nonsense".to_vec());
     assert!(refused.contains("seed 3 failed: an unknown job"), "{refused}");
     // One that needs more memory than there is: a guest that just holds its files cannot handle them five times.
-    let large = self_test(&"x".repeat(80_000_000), 3);
+    let large = self_test(&"x".repeat(50_000_000), 3);
     let small = |memory_mib| VmOptions {
         memory_mib: Some(memory_mib),
         ..options(LONGHAUL)

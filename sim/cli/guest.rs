@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use longhaul_core::doctor::Availability;
+use longhaul_replay::doctor;
 use longhaul_replay::selftest::{self, SelfTest};
 use longhaul_replay::tools::Tools;
 use longhaul_replay::vm::{self, Answered, Boot, VmError, VmOptions};
@@ -14,7 +16,7 @@ use crate::replay;
 /// A job, in the JSON form that crosses into the virtual machine.
 #[derive(Serialize, Deserialize)]
 pub enum GuestJob {
-    /// Try netem, and send a text back.
+    /// Try everything that a replay needs, and send a text back.
     SelfTest {
         /// The text.
         echo: String,
@@ -24,8 +26,10 @@ pub enum GuestJob {
 /// The answer to [`GuestJob::SelfTest`].
 #[derive(Serialize, Deserialize)]
 pub struct SelfTestAnswer {
-    /// What the kernel did.
+    /// What netem did.
     pub test: SelfTest,
+    /// Whether a replay finds all that it needs in there.
+    pub host: Availability,
     /// The text again.
     pub echo: String,
 }
@@ -46,7 +50,8 @@ fn answer(job: &[u8]) -> Result<Vec<u8>, String> {
     match job {
         GuestJob::SelfTest { echo } => {
             let test = selftest::run("selftest", &Tools::of_system())?;
-            Ok(json(&SelfTestAnswer { test, echo }))
+            let host = doctor::host();
+            Ok(json(&SelfTestAnswer { test, host, echo }))
         }
     }
 }
@@ -76,11 +81,21 @@ pub fn self_test(
     };
     let answer: SelfTestAnswer = serde_json::from_slice(&answered.answer)
         .map_err(|error| failed(format!("its answer is garbled: {error}")))?;
-    let fault = answer.test.fault();
-    match fault.or_else(|| (answer.echo != echo).then(|| "it does not repeat what it is told".to_owned())) {
+    match fault(&answer, echo) {
         None => Ok((answer, answered)),
         Some(why) => Err(failed(why)),
     }
+}
+
+/// What is wrong with the virtual machine, if anything is.
+fn fault(answer: &SelfTestAnswer, echo: &str) -> Option<String> {
+    let lacks = |why: &String| format!("a replay would not work in it: {why}");
+    let changed = || (answer.echo != echo).then(|| "it does not repeat what it is told".to_owned());
+    let fault = answer
+        .test
+        .fault()
+        .or_else(|| answer.host.missing.first().map(lacks));
+    fault.or_else(changed)
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {

@@ -62,6 +62,21 @@ pub fn examine(kernel: Option<&Path>) -> DoctorRecord {
     }
 }
 
+/// Whether the kernel that this runs on can replay.
+pub fn host() -> Availability {
+    let mut doctor = Doctor {
+        tools: &Tools::of_system(),
+        probes: Vec::new(),
+        missing: [Vec::new(), Vec::new()],
+    };
+    doctor.host();
+    let [missing, _] = doctor.missing;
+    Availability {
+        backend: Backend::Host,
+        missing,
+    }
+}
+
 /// Each backend, and what it lacks.
 pub fn backends(kernel: Option<&Path>) -> Vec<Availability> {
     examine(kernel).backends

@@ -155,11 +155,11 @@ struct Found {
     kernel: Kernel,
 }
 
-/// The kernel that would be booted.
+/// Whether a guest can be booted, and with which kernel.
 ///
 /// # Errors
 /// If this machine lacks something.
-pub fn kernel(named: Option<&std::path::Path>) -> Result<Kernel, VmError> {
+pub fn ready(named: Option<&std::path::Path>) -> Result<Kernel, VmError> {
     find(named, &Tools::of_system()).map(|found| found.kernel)
 }
 
