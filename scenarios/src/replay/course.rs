@@ -59,7 +59,9 @@ fn push(course: &mut Vec<(Span, State)>, at: Span, state: State) -> Result<(), S
     }
     if at - last_at < LEAST_DISTANCE {
         let distance = at - last_at;
-        return Err(format!("changes {distance} apart: a replay needs {LEAST_DISTANCE}"));
+        return Err(format!(
+            "changes {distance} apart: a replay needs {LEAST_DISTANCE}"
+        ));
     }
     if course.len() > MOST_CHANGES {
         return Err(format!("more than {MOST_CHANGES} changes before the horizon"));
@@ -102,15 +104,30 @@ mod tests {
         let changes = [(0, 100), (100, 50), (200, 550), (300, 100), (400, 50), (500, 550)];
         assert_eq!(rates(&spec(&[(100, 50), (200, 550)], Some(300)), 600), changes);
         assert_eq!(rates(&spec(&[(100, 50)], None), 600), [(0, 100), (100, 50)]);
-        assert_eq!(rates(&spec(&[(0, 7), (100, 50)], Some(200)), 300), [(0, 7), (100, 50), (200, 7)]);
-        assert_eq!(rates(&spec(&[(600, 50)], None), 600), [(0, 100)], "not before the horizon");
+        assert_eq!(
+            rates(&spec(&[(0, 7), (100, 50)], Some(200)), 300),
+            [(0, 7), (100, 50), (200, 7)]
+        );
+        assert_eq!(
+            rates(&spec(&[(600, 50)], None), 600),
+            [(0, 100)],
+            "not before the horizon"
+        );
     }
 
     #[test]
     fn too_many_changes_and_too_quick_ones_are_refused() {
         let often = spec(&[(0, 1), (100, 50)], Some(200));
-        assert!(course(&often, Span::from_s(10_000)).unwrap_err().contains("10000 changes"));
+        assert!(
+            course(&often, Span::from_s(10_000))
+                .unwrap_err()
+                .contains("10000 changes")
+        );
         let quick = spec(&[(0, 1), (10, 50)], None);
-        assert!(course(&quick, Span::from_s(1)).unwrap_err().starts_with("changes 10 ms apart"));
+        assert!(
+            course(&quick, Span::from_s(1))
+                .unwrap_err()
+                .starts_with("changes 10 ms apart")
+        );
     }
 }

@@ -52,8 +52,15 @@ impl Tree {
     /// Lines that build it on a device, whatever stands there.
     pub fn shape(&self, device: &str) -> Vec<String> {
         let mut lines = vec![format!("qdisc replace dev {device} root handle 1: {}", self.root)];
-        for (discipline, place) in [(&self.child, "parent 1:1 handle 2:"), (&self.grandchild, "parent 2:1 handle 3:")] {
-            lines.extend(discipline.iter().map(|rest| format!("qdisc add dev {device} {place} {rest}")));
+        for (discipline, place) in [
+            (&self.child, "parent 1:1 handle 2:"),
+            (&self.grandchild, "parent 2:1 handle 3:"),
+        ] {
+            lines.extend(
+                discipline
+                    .iter()
+                    .map(|rest| format!("qdisc add dev {device} {place} {rest}")),
+            );
         }
         lines
     }
@@ -143,7 +150,10 @@ impl Disciplines {
                     Queue::FqCoDel(_) => "FqCoDel",
                     _ => "Htb",
                 };
-                refused.push(("queue", format!("a {name} queue behind a delay line; `Packets`, `Bytes`, `Bdp` and `Inside` can")));
+                refused.push((
+                    "queue",
+                    format!("a {name} queue behind a delay line; `Packets`, `Bytes`, `Bdp` and `Inside` can"),
+                ));
                 QueueLimit::Packets(1)
             }
         };
@@ -154,7 +164,11 @@ impl Disciplines {
         let duplicates = spec.duplicate > Probability::ZERO;
         let form = if spec.reorder && jitters {
             if duplicates {
-                refused.push(("duplicate", "copies where jitter reorders: kernels refuse a netem that copies above another netem".to_owned()));
+                refused.push((
+                    "duplicate",
+                    "copies where jitter reorders: kernels refuse a netem that copies above another netem"
+                        .to_owned(),
+                ));
             }
             if rate_varies {
                 refused.push(("changes", "a rate that changes where jitter reorders: netem fixes a frame's time when it enters the queue".to_owned()));
@@ -169,17 +183,27 @@ impl Disciplines {
         };
         for state in states {
             if state.rate.as_bits_per_s() == 0 {
-                refused.push(("changes", "a rate of zero: no discipline stands still; a `LinkDown` fault can (its queue is lost)".to_owned()));
+                refused.push((
+                    "changes",
+                    "a rate of zero: no discipline stands still; a `LinkDown` fault can (its queue is lost)"
+                        .to_owned(),
+                ));
                 break;
             }
             if state.rate < LEAST_RATE {
-                refused.push(("rate", format!("a rate of {}: at least {LEAST_RATE} is needed", state.rate)));
+                refused.push((
+                    "rate",
+                    format!("a rate of {}: at least {LEAST_RATE} is needed", state.rate),
+                ));
                 break;
             }
         }
         let jitter = spread(&spec.jitter, tables).unwrap_or_else(|reason| {
             refused.push(("jitter", reason));
-            Spread { mean: Span::ZERO, words: String::new() }
+            Spread {
+                mean: Span::ZERO,
+                words: String::new(),
+            }
         });
         if !refused.is_empty() {
             return Err(refused);
@@ -230,7 +254,11 @@ impl Disciplines {
                 };
                 child = Some(format!("tbf {rate} burst {FULL_FRAME} limit {waiting}"));
                 // A frame leaves a bucket when it starts to be sent, not when it has been sent.
-                let service = if self.carries_payload { state.rate.time_for(FULL_FRAME) } else { Span::ZERO };
+                let service = if self.carries_payload {
+                    state.rate.time_for(FULL_FRAME)
+                } else {
+                    Span::ZERO
+                };
                 format!("netem limit {inside}{}{laws}{in_order}", delay(service))
             }
             Form::RateThenDelay => {
@@ -247,7 +275,11 @@ impl Disciplines {
                 format!("netem limit {limit}{laws} {rate}")
             }
         };
-        Tree { root, child, grandchild }
+        Tree {
+            root,
+            child,
+            grandchild,
+        }
     }
 
     /// What drops its counters count.
@@ -323,7 +355,12 @@ impl Disciplines {
 /// itself would take the difference out of the delay.
 fn spread(law: &Jitter, tables: &mut Tables) -> Result<Spread, String> {
     let (mean, sd, table) = match law {
-        Jitter::None => return Ok(Spread { mean: Span::ZERO, words: String::new() }),
+        Jitter::None => {
+            return Ok(Spread {
+                mean: Span::ZERO,
+                words: String::new(),
+            });
+        }
         Jitter::Uniform { max } => {
             let half = *max / 2;
             return width(half).map(|words| Spread { mean: half, words });
@@ -348,7 +385,11 @@ fn width(width: Span) -> Result<String, String> {
     if width > WIDEST_JITTER {
         return Err(format!("a width of {width}: netem's ends at {WIDEST_JITTER}"));
     }
-    Ok(if width == Span::ZERO { String::new() } else { format!(" {}", time(width)) })
+    Ok(if width == Span::ZERO {
+        String::new()
+    } else {
+        format!(" {}", time(width))
+    })
 }
 
 /// A time for `tc`, exactly.

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use longhaul_core::random::Streams;
 use longhaul_core::time::Span;
 use longhaul_net::routing::{Graph, LinkId, RegionId};
-use longhaul_replay::plan::{
-    Action, Batch, LinkPlan, Place, Plan, RegionPlan, Route, Step, Tool, WirePlan,
-};
+use longhaul_replay::plan::{Action, Batch, LinkPlan, Place, Plan, RegionPlan, Route, Step, Tool, WirePlan};
 use thiserror::Error;
 
 use super::course::course;
@@ -143,7 +141,10 @@ impl Compiler<'_> {
         let carriers = self.payload_carriers(talks);
         for (index, link) in self.scenario.links.iter().enumerate() {
             let mut refuse = |field: &str, reason: String| {
-                refused.push(NotReplayable::new(format!("links[{}].{field}", link.name()), reason));
+                refused.push(NotReplayable::new(
+                    format!("links[{}].{field}", link.name()),
+                    reason,
+                ));
             };
             if link.background.is_some() {
                 refuse("background", "a replay has no traffic of others".to_owned());
@@ -176,7 +177,9 @@ impl Compiler<'_> {
                         course,
                     });
                 }
-                Err(reasons) => reasons.into_iter().for_each(|(field, reason)| refuse(field, reason)),
+                Err(reasons) => reasons
+                    .into_iter()
+                    .for_each(|(field, reason)| refuse(field, reason)),
             }
         }
         Ok(())
@@ -184,7 +187,9 @@ impl Compiler<'_> {
 
     /// Links on which data travels, while all links are up, not acknowledgements alone.
     fn payload_carriers(&self, talks: &[Talk<'_>]) -> BTreeSet<usize> {
-        let routes = talks.iter().filter_map(|talk| check::route(&self.graph, talk.from, talk.to));
+        let routes = talks
+            .iter()
+            .filter_map(|talk| check::route(&self.graph, talk.from, talk.to));
         let links = routes.flat_map(|route| route.links);
         links.map(|link| link.0 as usize).collect()
     }
@@ -206,12 +211,22 @@ impl Compiler<'_> {
 
     fn plan(self, talks: &[Talk<'_>]) -> Plan {
         let everything = vec![true; self.scenario.links.len()];
-        let regions = self.scenario.regions.iter().enumerate().map(|(index, region)| RegionPlan {
-            name: region.name.clone(),
-            address: RegionPlan::address_of(index),
-            settings: self.settings.regions.get(&region.name).cloned().unwrap_or_default(),
-            routes: self.routes(&everything).swap_remove(index),
-        });
+        let regions = self
+            .scenario
+            .regions
+            .iter()
+            .enumerate()
+            .map(|(index, region)| RegionPlan {
+                name: region.name.clone(),
+                address: RegionPlan::address_of(index),
+                settings: self
+                    .settings
+                    .regions
+                    .get(&region.name)
+                    .cloned()
+                    .unwrap_or_default(),
+                routes: self.routes(&everything).swap_remove(index),
+            });
         let links = self.scenario.links.iter().enumerate().map(|(index, link)| {
             let compiled = &self.links[index];
             let states: Vec<State> = compiled.course.iter().map(|&(_, state)| state).collect();
@@ -243,7 +258,12 @@ impl Compiler<'_> {
     /// down, if there is one: a blackhole at the sender itself would be told to its TCP.
     fn routes(&self, up: &[bool]) -> Vec<Vec<Route>> {
         let count = self.scenario.regions.len();
-        let names: Vec<&str> = self.scenario.regions.iter().map(|region| region.name.as_str()).collect();
+        let names: Vec<&str> = self
+            .scenario
+            .regions
+            .iter()
+            .map(|region| region.name.as_str())
+            .collect();
         let dead: Vec<Option<usize>> = (0..count)
             .map(|here| {
                 let mut links = self.scenario.links.iter().zip(up).enumerate();
@@ -253,7 +273,9 @@ impl Compiler<'_> {
             .collect();
         let mut routes = vec![Vec::new(); count];
         for to in 0..count {
-            let next = self.graph.next_hops(RegionId(to as u32), |link| up[link.0 as usize]);
+            let next = self
+                .graph
+                .next_hops(RegionId(to as u32), |link| up[link.0 as usize]);
             for here in (0..count).filter(|&here| here != to) {
                 let alive = next[here].map(|LinkId(link)| self.links[link as usize].wire);
                 let ends = (names[here].to_owned(), names[to].to_owned());
@@ -325,12 +347,15 @@ impl Compiler<'_> {
 
     /// What happens to one link. While it is down its laws change only on paper.
     fn link_moments(&self, index: usize, name: &str, moments: &mut BTreeMap<Span, Moment>) {
-        let Compiled { device, wire, course, .. } = &self.links[index];
+        let Compiled {
+            device, wire, course, ..
+        } = &self.links[index];
         let place = Place::Wire(*wire);
         let changes = link_changes(self.scenario);
         let flips = changes.iter().filter(|change| change.link.0 as usize == index);
         // A change of the laws comes before a change of the link at the same moment.
-        let mut events: Vec<(Span, Option<bool>)> = flips.map(|change| (change.at, Some(change.up))).collect();
+        let mut events: Vec<(Span, Option<bool>)> =
+            flips.map(|change| (change.at, Some(change.up))).collect();
         events.extend(course.iter().skip(1).map(|&(at, _)| (at, None)));
         events.sort();
         let (mut up, mut tree) = (true, self.tree(index, &course[0].1));
@@ -355,7 +380,9 @@ impl Compiler<'_> {
                 }
                 None => {
                     let before = &course[here - 1].1;
-                    moment.words.push(format!("{name}: {}", difference(before, state)));
+                    moment
+                        .words
+                        .push(format!("{name}: {}", difference(before, state)));
                     if up {
                         moment.add(Tool::Tc, place, next.change(&tree, device));
                     }

@@ -133,10 +133,12 @@ pub fn settings(talks: &[Talk<'_>], refused: &mut Vec<NotReplayable>) -> Setting
             settings.initial_windows.insert(route, window);
         }
     }
-    settings.kernel.extend(hystart.values.values().map(|&(hystart, _)| KernelSetting {
-        path: HYSTART.to_owned(),
-        value: u8::from(hystart).to_string(),
-    }));
+    settings
+        .kernel
+        .extend(hystart.values.values().map(|&(hystart, _)| KernelSetting {
+            path: HYSTART.to_owned(),
+            value: u8::from(hystart).to_string(),
+        }));
     settings
 }
 

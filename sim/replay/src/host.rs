@@ -105,7 +105,9 @@ impl World {
             counters: !shown.is_empty(),
             force: false,
         };
-        let show = shown.iter().map(|&link| format!("qdisc show dev {}", self.plan.links[link].device));
+        let show = shown
+            .iter()
+            .map(|&link| format!("qdisc show dev {}", self.plan.links[link].device));
         let lines: Vec<String> = show.chain(batch.lines.iter().cloned()).collect();
         tool::start(batch.tool, &lines, how)
     }
@@ -153,7 +155,11 @@ impl World {
             links.filter(|_| batch.tool == Tool::Tc).collect()
         };
         let shown: Vec<Vec<usize>> = batches.iter().map(shown).collect();
-        let started: Vec<_> = batches.iter().zip(&shown).map(|(batch, shown)| self.start(batch, shown)).collect();
+        let started: Vec<_> = batches
+            .iter()
+            .zip(&shown)
+            .map(|(batch, shown)| self.start(batch, shown))
+            .collect();
         let done: Vec<_> = started.into_iter().map(|running| running?.wait()).collect();
         for (output, links) in done.into_iter().zip(shown) {
             let lists = counters::parse(&output?)?;
@@ -180,7 +186,9 @@ impl World {
             let lists = counters::parse(&tool::batch(Tool::Tc, &show, how)?)?;
             Ok(lists.into_iter().flatten().collect())
         };
-        let wires = (0..self.plan.wires.len()).map(of_wire).collect::<Result<Vec<_>, _>>()?;
+        let wires = (0..self.plan.wires.len())
+            .map(of_wire)
+            .collect::<Result<Vec<_>, _>>()?;
         let mut sums = self.earlier.clone();
         for (sum, link) in sums.iter_mut().zip(&self.plan.links) {
             counters::add(sum, link, &wires[link.wire]);
@@ -221,7 +229,10 @@ impl Drop for World {
             && let Err(error) = state.remove()
         {
             // Nobody else could say it: `remove` returns its error.
-            let _ = writeln!(std::io::stderr(), "longhaul: {error}; `longhaul replay --cleanup` removes the rest");
+            let _ = writeln!(
+                std::io::stderr(),
+                "longhaul: {error}; `longhaul replay --cleanup` removes the rest"
+            );
         }
     }
 }

@@ -15,7 +15,10 @@ use longhaul_replay::plan::{
 fn can_run(test: &str) -> bool {
     let missing = if !rustix::process::geteuid().is_root() {
         "root"
-    } else if !["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"].iter().any(|ip| Path::new(ip).exists()) {
+    } else if !["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"]
+        .iter()
+        .any(|ip| Path::new(ip).exists())
+    {
         "iproute2"
     } else if !Path::new("/usr/sbin/ethtool").exists() && !Path::new("/sbin/ethtool").exists() {
         "ethtool"
@@ -34,17 +37,29 @@ fn can_run(test: &str) -> bool {
 
 /// Regions in a row, with links both ways between neighbours.
 fn row(run: &str, regions: usize) -> Plan {
-    let wires: Vec<WirePlan> = (1..regions).map(|right| WirePlan { ends: [right - 1, right] }).collect();
+    let wires: Vec<WirePlan> = (1..regions)
+        .map(|right| WirePlan {
+            ends: [right - 1, right],
+        })
+        .collect();
     let link = |from: usize, to: usize, wire| LinkPlan {
         name: format!("{from}->{to}"),
         from,
         to,
         wire,
         device: Plan::egress(to),
-        shape: vec![format!("qdisc replace dev {} root handle 1: pfifo limit 100", Plan::egress(to))],
+        shape: vec![format!(
+            "qdisc replace dev {} root handle 1: pfifo limit 100",
+            Plan::egress(to)
+        )],
         counted: Counted::Queue,
     };
-    let links = (1..regions).flat_map(|right| [link(right - 1, right, right - 1), link(right, right - 1, right - 1)]);
+    let links = (1..regions).flat_map(|right| {
+        [
+            link(right - 1, right, right - 1),
+            link(right, right - 1, right - 1),
+        ]
+    });
     let region = |here: usize| RegionPlan {
         name: here.to_string(),
         address: RegionPlan::address_of(here),
@@ -79,7 +94,10 @@ fn namespaces(run: &str) -> Vec<String> {
     let output = Command::new("ip").args(["netns", "list"]).output().expect("ip");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let names = text.lines().filter_map(|line| line.split_whitespace().next());
-    names.filter(|name| name.starts_with(&format!("{run}-"))).map(str::to_owned).collect()
+    names
+        .filter(|name| name.starts_with(&format!("{run}-")))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn nothing_left(run: &str) -> bool {
@@ -95,7 +113,11 @@ fn shell(world: &World, region: usize, script: &str) -> String {
 /// Whether a SYN gets from one region to another and its answer back: nobody listens, so that it is a reset.
 fn reaches(world: &World, from: usize, to: usize) -> bool {
     let address = world.plan().regions[to].address;
-    let heard = shell(world, from, &format!("timeout 0.3 bash -c 'echo > /dev/tcp/{address}/9'"));
+    let heard = shell(
+        world,
+        from,
+        &format!("timeout 0.3 bash -c 'echo > /dev/tcp/{address}/9'"),
+    );
     heard.contains("refused")
 }
 
@@ -111,7 +133,12 @@ fn packets_go_two_hops_and_nothing_is_left() {
     world.shape().unwrap();
     assert!(reaches(&world, 0, 2) && reaches(&world, 2, 0) && reaches(&world, 1, 2));
     assert_eq!(world.offloads_on().unwrap(), Vec::<String>::new());
-    assert_eq!(shell(&world, 1, "cat /proc/sys/net/ipv4/tcp_rmem").split_whitespace().last(), Some("2000000"));
+    assert_eq!(
+        shell(&world, 1, "cat /proc/sys/net/ipv4/tcp_rmem")
+            .split_whitespace()
+            .last(),
+        Some("2000000")
+    );
     assert!(shell(&world, 2, "ip route").contains("198.18.0.1 dev w1 scope link src 198.18.0.3 initcwnd 4"));
     assert_eq!(world.counters().unwrap().len(), 4);
     world.remove().unwrap();
@@ -146,7 +173,11 @@ fn one_direction_fails_and_comes_back() {
         let script = "timeout 0.5 python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); \
             s.bind((\"198.18.0.1\", 7)); print(\"ready\", flush=True); print(s.recv(9).decode())'";
         let mut command = world.command_in(0, Path::new("/bin/bash"));
-        command.args(["-c", script]).stdout(Stdio::piped()).spawn().expect("bash")
+        command
+            .args(["-c", script])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("bash")
     };
     let mut world = World::apply(&plan).unwrap();
     world.shape().unwrap();
@@ -157,7 +188,10 @@ fn one_direction_fails_and_comes_back() {
         std::thread::sleep(std::time::Duration::from_millis(250));
         shell(&world, 1, "echo through > /dev/udp/198.18.0.1/7");
         let heard = listener.wait_with_output().unwrap();
-        assert!(String::from_utf8_lossy(&heard.stdout).contains("through"), "1->0 goes on");
+        assert!(
+            String::from_utf8_lossy(&heard.stdout).contains("through"),
+            "1->0 goes on"
+        );
     }
     world.step(1).unwrap();
     assert!(reaches(&world, 0, 1), "0->1 is back");
@@ -175,7 +209,10 @@ fn a_foreign_namespace_is_refused_and_not_touched() {
     let refused = World::apply(&row("lhclash", 2));
     let left = namespaces("lhclash");
     assert!(ip(&["netns", "delete", "lhclash-r1"]));
-    assert!(matches!(&refused, Err(HostError::Clash(name)) if name == "lhclash-r1"), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(HostError::Clash(name)) if name == "lhclash-r1"),
+        "{refused:?}"
+    );
     assert!(refused.unwrap_err().unavailable());
     assert_eq!(left, ["lhclash-r1"], "nothing was made, nothing removed");
     assert!(nothing_left("lhclash"));
@@ -196,13 +233,21 @@ fn a_plan_that_fails_half_way_leaves_nothing() {
     let mut world = World::apply(&plan).unwrap();
     let refused = world.shape().unwrap_err();
     let said = "this kernel lacks the queueing discipline of `tc qdisc replace dev r0 root nonsense`";
-    assert!(refused.to_string().starts_with(said) && refused.unavailable(), "{refused}");
+    assert!(
+        refused.to_string().starts_with(said) && refused.unavailable(),
+        "{refused}"
+    );
     drop(world);
     assert!(nothing_left("lhhalf"));
     plan.links[1].shape = vec!["qdisc replace dev r0 root pfifo limit many".to_owned()];
     let mut world = World::apply(&plan).unwrap();
     let refused = world.shape().unwrap_err();
-    assert!(refused.to_string().starts_with("`tc qdisc replace dev r0 root pfifo limit many` failed: "), "{refused}");
+    assert!(
+        refused
+            .to_string()
+            .starts_with("`tc qdisc replace dev r0 root pfifo limit many` failed: "),
+        "{refused}"
+    );
     drop(world);
     assert!(nothing_left("lhhalf"));
 }
@@ -213,21 +258,35 @@ fn what_a_killed_replay_leaves_is_removed_and_a_live_one_left_alone() {
         return;
     }
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "waits_with_a_plan_until_it_is_killed", "--nocapture"])
+        .args([
+            "--ignored",
+            "--exact",
+            "waits_with_a_plan_until_it_is_killed",
+            "--nocapture",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while !Path::new("/run/netns/lhkill-w0").exists() {
-        assert!(std::time::Instant::now() < deadline, "the other process makes no namespaces");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the other process makes no namespaces"
+        );
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let pid = child.id();
     let busy = World::apply(&row("lhkill", 2));
-    assert!(matches!(&busy, Err(HostError::Running { pid: other }) if *other == pid), "{busy:?}");
+    assert!(
+        matches!(&busy, Err(HostError::Running { pid: other }) if *other == pid),
+        "{busy:?}"
+    );
     let alone = cleanup().unwrap();
-    assert!(alone.iter().any(|line| line.contains(&pid.to_string())), "{alone:?}");
+    assert!(
+        alone.iter().any(|line| line.contains(&pid.to_string())),
+        "{alone:?}"
+    );
     assert_eq!(namespaces("lhkill").len(), 3);
 
     child.kill().unwrap();
@@ -235,7 +294,10 @@ fn what_a_killed_replay_leaves_is_removed_and_a_live_one_left_alone() {
     let left = World::apply(&row("lhkill", 2));
     assert!(matches!(&left, Err(HostError::Leftovers)), "{left:?}");
     let done = cleanup().unwrap();
-    assert!(done.contains(&"removed the namespace lhkill-r0".to_owned()), "{done:?}");
+    assert!(
+        done.contains(&"removed the namespace lhkill-r0".to_owned()),
+        "{done:?}"
+    );
     assert!(nothing_left("lhkill"));
     drop(World::apply(&row("lhkill", 2)).unwrap());
     assert!(nothing_left("lhkill"));

@@ -100,9 +100,15 @@ mod tests {
         let alone = WIRE.replace("\"dev\":\"r1\",", "");
         let alone = alone.split_inclusive(']').next().unwrap();
         let twice = format!("{alone}\n{alone}");
-        assert_eq!(counted(&link("r1", Counted::Apart), &twice).dropped_by_queue, Some(638));
+        assert_eq!(
+            counted(&link("r1", Counted::Apart), &twice).dropped_by_queue,
+            Some(638)
+        );
         let dead = r#"[{"kind":"blackhole","handle":"8001:","dev":"r1","root":true,"drops":3}]"#;
-        assert_eq!(counted(&link("r1", Counted::Apart), dead), zero(&link("r1", Counted::Apart)));
+        assert_eq!(
+            counted(&link("r1", Counted::Apart), dead),
+            zero(&link("r1", Counted::Apart))
+        );
     }
 
     #[test]

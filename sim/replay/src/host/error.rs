@@ -17,7 +17,9 @@ pub enum HostError {
         package: &'static str,
     },
     /// A namespace of that name is not ours.
-    #[error("a network namespace is named `{0}` already, and no replay made it: rename or delete it (ip netns del {0})")]
+    #[error(
+        "a network namespace is named `{0}` already, and no replay made it: rename or delete it (ip netns del {0})"
+    )]
     Clash(String),
     /// Another replay is at work.
     #[error("another replay is running, as process {pid}: wait for it or stop it")]
@@ -29,7 +31,9 @@ pub enum HostError {
     #[error("a replay that was killed has left its namespaces: remove them with `longhaul replay --cleanup`")]
     Leftovers,
     /// The kernel cannot shape traffic.
-    #[error("this kernel lacks the queueing discipline of `tc {command}`: try `modprobe sch_netem sch_tbf`, or `--backend vm`")]
+    #[error(
+        "this kernel lacks the queueing discipline of `tc {command}`: try `modprobe sch_netem sch_tbf`, or `--backend vm`"
+    )]
     NoDiscipline {
         /// What was asked for.
         command: String,

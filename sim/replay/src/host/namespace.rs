@@ -26,7 +26,9 @@ pub fn run_in<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> Resu
     };
     let done: rustix::io::Result<T> = std::thread::scope(|scope| {
         let thread = scope.spawn(inside);
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     done.map_err(|error| file_error(error.into()))
 }

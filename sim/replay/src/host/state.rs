@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::HostError;
 use super::namespace::DIRECTORY as NAMESPACES;
 use super::tool::{self, How};
-use super::HostError;
 use crate::plan::{DelayTable, KernelSetting, Plan, Tool};
 
 /// Where the notes are.
@@ -67,7 +67,11 @@ impl State {
         let state = State { note };
         let text = serde_json::to_string_pretty(&state.note).expect("a note is plain data");
         let noted = new.write_all(text.as_bytes());
-        let clash = state.note.namespaces.iter().find(|name| namespace_path(name).exists());
+        let clash = state
+            .note
+            .namespaces
+            .iter()
+            .find(|name| namespace_path(name).exists());
         let refusal = match (noted, clash) {
             (Err(error), _) => file(&path.display().to_string(), error),
             (Ok(()), Some(name)) => HostError::Clash(name.clone()),
@@ -99,9 +103,11 @@ impl State {
         Ok(())
     }
 
-    /// Sets what concerns the whole kernel.
+    /// Sets what concerns the whole kernel, where it is not so already.
     pub fn set_kernel(&self, settings: &[KernelSetting]) -> Result<(), HostError> {
-        settings.iter().try_for_each(|setting| write(setting))
+        let pairs = settings.iter().zip(&self.note.before);
+        let mut changed = pairs.filter(|(setting, before)| setting.value != before.value);
+        changed.try_for_each(|(setting, _)| write(setting))
     }
 
     /// Removes everything, the note last; says what it was.
@@ -120,7 +126,10 @@ pub fn cleanup() -> Result<Vec<String>, HostError> {
     for (path, note) in notes()? {
         match note {
             Some(note) if is_alive(&note) => {
-                done.push(format!("left alone: the replay of process {}, which is running", note.pid));
+                done.push(format!(
+                    "left alone: the replay of process {}, which is running",
+                    note.pid
+                ));
             }
             Some(note) => done.extend(remove(&note)?),
             // Killed between making the note and writing it: nothing was made yet.
@@ -134,15 +143,26 @@ pub fn cleanup() -> Result<Vec<String>, HostError> {
 }
 
 fn remove(note: &Note) -> Result<Vec<String>, HostError> {
-    let left: Vec<&String> = note.namespaces.iter().filter(|name| namespace_path(name).exists()).collect();
+    let left: Vec<&String> = note
+        .namespaces
+        .iter()
+        .filter(|name| namespace_path(name).exists())
+        .collect();
     let lines: Vec<String> = left.iter().map(|name| format!("netns delete {name}")).collect();
     let how = How {
         force: true,
         ..How::default()
     };
     // Even if one cannot be deleted, the settings are put back.
-    let deleted = if lines.is_empty() { Ok(String::new()) } else { tool::batch(Tool::Ip, &lines, how) };
-    let mut done: Vec<String> = left.iter().map(|name| format!("removed the namespace {name}")).collect();
+    let deleted = if lines.is_empty() {
+        Ok(String::new())
+    } else {
+        tool::batch(Tool::Ip, &lines, how)
+    };
+    let mut done: Vec<String> = left
+        .iter()
+        .map(|name| format!("removed the namespace {name}"))
+        .collect();
     for setting in &note.before {
         let now = fs::read_to_string(&setting.path).unwrap_or_default();
         if now.trim() != setting.value {
@@ -168,9 +188,14 @@ fn notes() -> Result<Vec<(PathBuf, Option<Note>)>, HostError> {
         Err(error) => return Err(file(DIRECTORY, error)),
     };
     let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
+    let mut paths: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect();
     paths.sort();
-    Ok(paths.into_iter().map(|path| (path.clone(), read(&path))).collect())
+    Ok(paths
+        .into_iter()
+        .map(|path| (path.clone(), read(&path)))
+        .collect())
 }
 
 fn read(path: &Path) -> Option<Note> {
@@ -238,6 +263,9 @@ mod tests {
         };
         let started = started(pid).expect("this process");
         assert!(is_alive(&note(started)));
-        assert!(!is_alive(&note(started + 1)), "another process with the same number");
+        assert!(
+            !is_alive(&note(started + 1)),
+            "another process with the same number"
+        );
     }
 }

@@ -13,8 +13,12 @@ const DIRECTORIES: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 
 /// A program by its whole path, or by its name alone for the search path to find.
 pub fn path(tool: &str) -> PathBuf {
-    let mut places = DIRECTORIES.iter().map(|directory| Path::new(directory).join(tool));
-    places.find(|path| path.exists()).unwrap_or_else(|| PathBuf::from(tool))
+    let mut places = DIRECTORIES
+        .iter()
+        .map(|directory| Path::new(directory).join(tool));
+    places
+        .find(|path| path.exists())
+        .unwrap_or_else(|| PathBuf::from(tool))
 }
 
 /// A batch under way.
@@ -81,16 +85,27 @@ impl Running {
         }
         let message = message(&output);
         // `Command failed -:3`: the number of the line.
-        let number = message.rsplit_once("Command failed -:").and_then(|(_, rest)| rest.trim().parse::<usize>().ok());
+        let number = message
+            .rsplit_once("Command failed -:")
+            .and_then(|(_, rest)| rest.trim().parse::<usize>().ok());
         let line = number.and_then(|number| lines.get(number.checked_sub(1)?));
         let command = line.map_or_else(|| format!("{tool} -batch"), |line| format!("{tool} {line}"));
-        let reason = message.split("Command failed").next().unwrap_or_default().trim().replace('\n', " ");
+        let reason = message
+            .split("Command failed")
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .replace('\n', " ");
         if reason.contains("qdisc kind is unknown") {
             return Err(HostError::NoDiscipline {
                 command: line.cloned().unwrap_or_default(),
             });
         }
-        let message = if reason.is_empty() { output.status.to_string() } else { reason };
+        let message = if reason.is_empty() {
+            output.status.to_string()
+        } else {
+            reason
+        };
         Err(HostError::Command { command, message })
     }
 }
@@ -105,7 +120,11 @@ pub fn in_namespace(tool: &'static str, namespace: &str, arguments: &[&str]) -> 
     let program = path(tool);
     if program.is_absolute() || tool == "ip" {
         let mut command = Command::new(path("ip"));
-        command.args(["netns", "exec", namespace]).arg(program).args(arguments).stdin(Stdio::null());
+        command
+            .args(["netns", "exec", namespace])
+            .arg(program)
+            .args(arguments)
+            .stdin(Stdio::null());
         let output = spawn(&mut command, "ip")?.wait_with_output();
         let output = output.map_err(|error| failed(tool, &error))?;
         if output.status.success() {
@@ -121,14 +140,21 @@ pub fn in_namespace(tool: &'static str, namespace: &str, arguments: &[&str]) -> 
 
 fn message(output: &Output) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
-    let text = if error.trim().is_empty() { String::from_utf8_lossy(&output.stdout) } else { error };
+    let text = if error.trim().is_empty() {
+        String::from_utf8_lossy(&output.stdout)
+    } else {
+        error
+    };
     text.into_owned()
 }
 
 /// Starts a program with its output kept. A Ctrl-C at the terminal is for the caller, who then removes everything, and
 /// not for the tools that it needs for this.
 fn spawn(command: &mut Command, tool: &'static str) -> Result<Child, HostError> {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
     command.spawn().map_err(|error| match error.kind() {
         ErrorKind::NotFound => missing(tool),
         _ => failed(tool, &error),

@@ -79,7 +79,10 @@ impl Route {
         let device = towards_wire(wire);
         let window = self.initial_window.map(|window| format!(" initcwnd {window}"));
         let window = window.unwrap_or_default();
-        format!("route replace {} dev {device} src {}{window}", self.to, region.address)
+        format!(
+            "route replace {} dev {device} src {}{window}",
+            self.to, region.address
+        )
     }
 }
 
@@ -92,10 +95,18 @@ impl Plan {
     /// Lines for `ip`, in no namespace: all namespaces and the pairs of devices between them.
     pub fn creation(&self) -> Vec<String> {
         let namespaces = self.namespaces();
-        let mut lines: Vec<String> = namespaces.iter().map(|name| format!("netns add {name}")).collect();
+        let mut lines: Vec<String> = namespaces
+            .iter()
+            .map(|name| format!("netns add {name}"))
+            .collect();
         for (number, wire) in self.wires.iter().enumerate() {
             for (end, &region) in wire.ends.iter().enumerate() {
-                let hardware = format!("02:00:00:{:02x}:{:02x}:{:02x}", number >> 8, number & 255, end + 1);
+                let hardware = format!(
+                    "02:00:00:{:02x}:{:02x}:{:02x}",
+                    number >> 8,
+                    number & 255,
+                    end + 1
+                );
                 lines.push(format!(
                     "link add name {} address {hardware} netns {} type veth peer name {} address {hardware} netns {}",
                     towards_wire(number),
@@ -112,7 +123,12 @@ impl Plan {
     pub fn devices(&self) -> Vec<Device> {
         let of = |place| -> Vec<Device> {
             let names: Vec<String> = match place {
-                Place::Wire(wire) => self.wires[wire].ends.iter().copied().map(towards_region).collect(),
+                Place::Wire(wire) => self.wires[wire]
+                    .ends
+                    .iter()
+                    .copied()
+                    .map(towards_region)
+                    .collect(),
                 Place::Region(region) => {
                     let wires = self.wires.iter().enumerate();
                     let mine = wires.filter(|(_, wire)| wire.ends.contains(&region));
@@ -178,7 +194,10 @@ impl Plan {
     fn crossing(&self, wire: usize) -> Vec<String> {
         let mut lines = Vec::new();
         for (end, &from) in self.wires[wire].ends.iter().enumerate() {
-            let link = self.links.iter().find(|link| link.wire == wire && link.from == from);
+            let link = self
+                .links
+                .iter()
+                .find(|link| link.wire == wire && link.from == from);
             let Some(link) = link else { continue };
             let table = FIRST_TABLE + end;
             lines.push(format!("route add default dev {} table {table}", link.device));
@@ -205,11 +224,17 @@ impl Plan {
         let mut text = String::new();
         for (index, region) in self.regions.iter().enumerate() {
             let namespace = self.namespace(Place::Region(index));
-            line(&mut text, &format!("# {namespace}: {} = {}", region.name, region.address));
+            line(
+                &mut text,
+                &format!("# {namespace}: {} = {}", region.name, region.address),
+            );
         }
         for link in &self.links {
             let namespace = self.namespace(Place::Wire(link.wire));
-            line(&mut text, &format!("# {namespace}/{}: {}", link.device, link.name));
+            line(
+                &mut text,
+                &format!("# {namespace}/{}: {}", link.device, link.name),
+            );
         }
         for note in &self.notes {
             line(&mut text, &format!("# note: {note}"));
@@ -218,7 +243,10 @@ impl Plan {
             line(&mut text, &format!("modprobe {module}"));
         }
         for table in &self.tables {
-            line(&mut text, &format!("# {}.dist: {} entries", table.name, table.entries.len()));
+            line(
+                &mut text,
+                &format!("# {}.dist: {} entries", table.name, table.entries.len()),
+            );
         }
         for setting in &self.kernel_settings {
             line(&mut text, &format!("echo {} > {}", setting.value, setting.path));
@@ -231,14 +259,20 @@ impl Plan {
             for setting in self.settings(place) {
                 line(
                     &mut text,
-                    &format!("ip netns exec {namespace} sysctl -w {}='{}'", setting.name, setting.value),
+                    &format!(
+                        "ip netns exec {namespace} sysctl -w {}='{}'",
+                        setting.name, setting.value
+                    ),
                 );
             }
         }
         for device in self.devices() {
             let namespace = self.namespace(device.place);
             let offloads = self.offloads().join(" ");
-            line(&mut text, &format!("ip netns exec {namespace} ethtool -K {} {offloads}", device.name));
+            line(
+                &mut text,
+                &format!("ip netns exec {namespace} ethtool -K {} {offloads}", device.name),
+            );
         }
         for batch in self.configuration().iter().chain(&self.shaping()) {
             self.batch(&mut text, batch);
@@ -246,7 +280,9 @@ impl Plan {
         for step in &self.timeline {
             line(&mut text, &format!("# at {}: {}", step.at, step.what));
             match &step.action {
-                Action::Network { batches, .. } => batches.iter().for_each(|batch| self.batch(&mut text, batch)),
+                Action::Network { batches, .. } => {
+                    batches.iter().for_each(|batch| self.batch(&mut text, batch))
+                }
                 Action::Signal { region, signal } => {
                     let name = match signal {
                         Signal::Stop => "STOP",
