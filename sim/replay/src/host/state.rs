@@ -103,9 +103,11 @@ impl State {
         Ok(())
     }
 
-    /// Sets what concerns the whole kernel.
+    /// Sets what concerns the whole kernel, where it is not so already.
     pub fn set_kernel(&self, settings: &[KernelSetting]) -> Result<(), HostError> {
-        settings.iter().try_for_each(|setting| write(setting))
+        let pairs = settings.iter().zip(&self.note.before);
+        let mut changed = pairs.filter(|(setting, before)| setting.value != before.value);
+        changed.try_for_each(|(setting, _)| write(setting))
     }
 
     /// Removes everything, the note last; says what it was.
