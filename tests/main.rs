@@ -11,6 +11,7 @@
 //! | `nodes` | machines over sockets, one process per region, on loopback addresses |
 //! | `recorded` | a real guest's memory, moved while it changes |
 //! | `reference` | published results and closed forms, as scenarios |
+//! | `replay` | `longhaul replay` as a user meets it, without a kernel |
 //! | `cli` | the program as a user meets it |
 //! | `vm` | the virtual machine of a replay, where QEMU and a kernel are installed; `longhaul doctor` |
 //! | `validate` | `longhaul validate` as a user meets it |
@@ -27,5 +28,6 @@ mod knobs;
 mod nodes;
 mod recorded;
 mod reference;
+mod replay;
 mod validate;
 mod vm;

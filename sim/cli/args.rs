@@ -30,7 +30,7 @@ Examples:
   longhaul check mine.ron                 all mistakes and doubts, without running
   longhaul validate transfers.csv         how far the simulator is off measurements
   longhaul doctor                         what this machine can replay, and how
-  longhaul replay bulk_cubic_loss         on a real kernel, compared with the simulation";
+  longhaul replay wan.ron                 on a real kernel, compared with the simulation";
 
 const EXIT_CODES: &str = "\
 Exit codes:

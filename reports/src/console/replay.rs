@@ -8,6 +8,7 @@ use longhaul_core::replay::{
     ComparisonRecord, ComparisonVerdict, Estimate, HealthCheck, MarginRecord, ReplayRecord, ReplayVerdict,
     ReplayedAssertion, SideRecord, StepRecord,
 };
+use longhaul_core::statistics::quantile_of;
 
 use super::{Ink, Note, Page, Style, fidelity};
 use crate::human::{self, MISSING, printable};
@@ -102,9 +103,13 @@ fn verdict_cell(verdict: ComparisonVerdict) -> &'static str {
 fn comparisons(comparisons: &[ComparisonRecord]) -> Table {
     let row = |c: &ComparisonRecord| {
         let median = |side: &SideRecord| {
+            // Of few values that vary there is no interval, but there is a median.
+            let known: Vec<f64> = side.values.iter().flatten().map(|&value| value as f64).collect();
+            let few = || quantile_of(known, 0.5).map(|median| median.round() as u64);
             let estimate = side.median.and_then(|median| u64::try_from(median.value).ok());
-            // Of few values that vary there is no interval, but there are the values.
-            estimate.map_or_else(|| MISSING.to_owned(), |median| value(c.quantity, median))
+            estimate
+                .or_else(few)
+                .map_or_else(|| MISSING.to_owned(), |median| value(c.quantity, median))
         };
         let margin = match c.margin {
             MarginRecord::Relative(millionths) => human::percentage(millionths.saturating_mul(1_000_000)),

@@ -1,8 +1,11 @@
 //! How many runs, and which margins, where a scenario does not say.
 
+use std::collections::BTreeSet;
+
 use longhaul_core::units::Probability;
 use longhaul_net::background::Arrivals;
 
+use crate::check;
 use crate::metric::Subject;
 use crate::run::assertions::MILLIONTHS;
 use crate::schema::{Link, Loss, Margin, Metric, Rate, Replay, Scenario, Scope, Value, Within};
@@ -13,7 +16,7 @@ pub const REPLICATIONS: u32 = 10;
 pub const SIMULATIONS: u32 = 30;
 
 /// How the replay of a scenario is judged, with every default filled in. The margins without a declaration:
-/// completion time of transfers 5 %, of a scenario with random laws 12 %; bytes on the wire of each link 3 %; total time
+/// completion time of transfers 5 %, of a scenario with random laws 12 %; bytes on the wire of each link that carries data 3 %; total time
 /// of migrations 10 %, their rounds ± 1, and as many of them successful.
 pub fn settings(scenario: &Scenario) -> Replay {
     let mut settings = scenario.replay.clone().unwrap_or(Replay {
@@ -39,13 +42,17 @@ fn default_margins(scenario: &Scenario) -> Vec<Margin> {
         (Metric::MigrationTotalTime, percent(10)),
         (Metric::MigrationDirtySyncCount, number(1)),
         (Metric::MigrationSuccess, number(0)),
-        (Metric::LinkDelivered, percent(3)),
     ];
     let has_subject = |metric: Metric| match metric.subject() {
         Subject::Migration => !scenario.migrations.is_empty(),
         Subject::Transfer => !scenario.transfers.is_empty(),
         Subject::Link => true,
     };
+    let carriers = carriers(scenario).into_iter().map(|name| Margin {
+        metric: Metric::LinkDelivered,
+        scope: Scope::Only(name),
+        within: percent(3),
+    });
     all.into_iter()
         .filter(|(metric, _)| has_subject(*metric))
         .map(|(metric, within)| Margin {
@@ -53,6 +60,28 @@ fn default_margins(scenario: &Scenario) -> Vec<Margin> {
             scope: Scope::All,
             within,
         })
+        .chain(carriers)
+        .collect()
+}
+
+/// The links that data takes before anything changes. The others carry acknowledgements, whose number hangs on the
+/// receiver's timers.
+fn carriers(scenario: &Scenario) -> BTreeSet<String> {
+    let graph = check::graph(scenario.regions.iter(), scenario.links.iter());
+    let graph = graph.expect("the check found no contradiction");
+    let moves = scenario.migrations.iter().map(|migration| {
+        let vm = scenario.vms.iter().find(|vm| vm.name == migration.vm);
+        (&vm.expect("a VM of the scenario").region, &migration.to)
+    });
+    let transfers = scenario
+        .transfers
+        .iter()
+        .map(|transfer| (&transfer.from, &transfer.to));
+    moves
+        .chain(transfers)
+        .filter_map(|(from, to)| check::route(&graph, from, to))
+        .flat_map(|route| route.links)
+        .map(|link| scenario.links[link.0 as usize].name())
         .collect()
 }
 

@@ -187,8 +187,9 @@ mod tests {
         let fast = loaded(&[
             "vms=[]",
             "migrations=[]",
-            "transfers[0].at=0 s",
-            "replay=(margins: [(metric: TransferCompletionTime, within: \"1 ms\")])",
+            // HyStart looks at delays in milliseconds.
+            r#"transfers=[(name: "bulk", from: "b", to: "a", size: "300 kB", tcp: (hystart: false))]"#,
+            r#"replay=(margins: [(metric: TransferCompletionTime, within: "1 ms")])"#,
         ]);
         let slow = scaled(&fast, 4).unwrap();
         let link = &slow.scenario.links[0];
