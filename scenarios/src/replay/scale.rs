@@ -102,9 +102,13 @@ impl Scale {
             }
         }
         for fault in &mut scenario.faults {
-            let Fault::LinkDown(down) = fault;
-            self.time(&mut down.at);
-            down.duration.iter_mut().for_each(|duration| self.time(duration));
+            let (at, duration) = match fault {
+                Fault::LinkDown(down) => (&mut down.at, &mut down.duration),
+                Fault::Pause(pause) => (&mut pause.at, &mut pause.duration),
+                Fault::Kill(kill) => (&mut kill.at, &mut None),
+            };
+            self.time(at);
+            duration.iter_mut().for_each(|duration| self.time(duration));
         }
         for assertion in &mut scenario.assertions {
             let (Bound::AtMost(value) | Bound::AtLeast(value)) = &mut assertion.bound;
