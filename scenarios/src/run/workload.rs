@@ -73,12 +73,24 @@ impl MigrationRun {
     /// Notes the start.
     pub fn start(&mut self, now: Instant) {
         self.started = Some(now);
-        self.progress = Progress::Unfinished;
+        // One of its machines may have been killed before.
+        if self.progress == Progress::NotStarted {
+            self.progress = Progress::Unfinished;
+        }
     }
 
     /// How far it got.
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// It cannot go on; true if that ended it.
+    pub fn fail(&mut self, reason: String) -> bool {
+        let first = matches!(self.progress, Progress::NotStarted | Progress::Unfinished);
+        if first {
+            self.progress = Progress::Failed(reason);
+        }
+        first
     }
 
     /// Whether it has started and not ended.
@@ -169,12 +181,24 @@ impl TransferRun {
     /// Notes the start.
     pub fn start(&mut self, now: Instant) {
         self.started = Some(now);
-        self.progress = Progress::Unfinished;
+        // One of its machines may have been killed before.
+        if self.progress == Progress::NotStarted {
+            self.progress = Progress::Unfinished;
+        }
     }
 
     /// How far it got.
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// It cannot go on; true if that ended it.
+    pub fn fail(&mut self, reason: String) -> bool {
+        let first = matches!(self.progress, Progress::NotStarted | Progress::Unfinished);
+        if first {
+            self.progress = Progress::Failed(reason);
+        }
+        first
     }
 
     /// Whether it has started and not ended.
@@ -215,14 +239,15 @@ impl TransferRun {
                 self.first_stream.get_or_insert(now);
             }
             Event::BulkSender(SenderEvent::Completed) => {
-                self.finished = Some(now);
-                self.progress = Progress::Completed;
-                return true;
+                let first = self.under_way();
+                if first {
+                    self.finished = Some(now);
+                    self.progress = Progress::Completed;
+                }
+                return first;
             }
             Event::BulkSender(SenderEvent::Failed { stream }) => {
-                let first = self.under_way();
-                self.progress = Progress::Failed(format!("stream {} failed", stream.0));
-                return first;
+                return self.under_way() && self.fail(format!("stream {} failed", stream.0));
             }
             _ => {}
         }
