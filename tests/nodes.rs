@@ -274,6 +274,30 @@ fn a_region_that_dies_as_planned_fails_the_transfer_and_not_the_replay() {
 }
 
 #[test]
+fn nobody_waits_for_a_sender_that_was_killed() {
+    let loaded = loaded(
+        r#"transfers: [
+            (name: "killed", from: "south", to: "north", duration: "15 s"),
+            (name: "later", from: "north", to: "south", at: "10 s", size: "1 MB"),
+        ],"#,
+    );
+    let here = Here {
+        timeline: vec![signal(300, 1, Signal::Kill)],
+        ..Here::new(&loaded, 33)
+    };
+    let begun_ns = monotonic_ns();
+    let replication = here.only();
+    assert_eq!(replication.ended, Ended::Done);
+    assert!(
+        monotonic_ns() < begun_ns + 8_000_000_000,
+        "it waited for the second transfer"
+    );
+    // What came before the reset was received.
+    let received: Received = serde_json::from_value(replication.summaries[&1].clone()).unwrap();
+    assert!(received.received > 0);
+}
+
+#[test]
 fn what_does_not_end_is_cut_off_at_the_horizon() {
     let mut loaded = loaded(r#"transfers: [(name: "timed", from: "north", to: "south", duration: "15 s")],"#);
     loaded.scenario.horizon = Span::from_ms(300);

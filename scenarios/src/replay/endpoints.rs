@@ -108,7 +108,7 @@ pub fn build_region(machines: &Value, region: usize) -> Result<Vec<(PeerId, Prot
 }
 
 /// Regions and connections of each workload, in the order of the machines.
-fn ends(scenario: &Scenario) -> impl Iterator<Item = (usize, usize, Tcp)> + '_ {
+pub(super) fn ends(scenario: &Scenario) -> impl Iterator<Item = (usize, usize, Tcp)> + '_ {
     let region = |name: &str| {
         let index = scenario.regions.iter().position(|region| region.name == name);
         index.expect("a region of the scenario")

@@ -9,6 +9,7 @@ use longhaul_replay::coordinator::{Observer, Request};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::endpoints::ends;
 use crate::run::endpoint::Event;
 use crate::run::workload::{self, MigrationRun, TransferRun};
 use crate::schema::{Scenario, Start};
@@ -27,6 +28,10 @@ pub(super) struct Progress {
     starts: Vec<(Instant, PeerId)>,
     migrations: Vec<MigrationRun>,
     transfers: Vec<TransferRun>,
+    /// Names of the regions.
+    regions: Vec<String>,
+    /// Between which of them each workload runs, migrations first.
+    ends: Vec<[usize; 2]>,
     outstanding: usize,
 }
 
@@ -50,6 +55,12 @@ impl Progress {
             outstanding: migrations.len() + transfers.len(),
             migrations,
             transfers,
+            regions: scenario
+                .regions
+                .iter()
+                .map(|region| region.name.clone())
+                .collect(),
+            ends: ends(scenario).map(|(from, to, _)| [from, to]).collect(),
         }
     }
 
@@ -130,6 +141,21 @@ impl Observer for Progress {
                     self.outstanding -= 1;
                 }
                 requests
+            }
+        }
+    }
+
+    fn killed(&mut self, region: usize) {
+        let reason = format!("killed in {}", self.regions[region]);
+        let (migrations, transfers) = self.ends.split_at(self.migrations.len());
+        for (run, ends) in self.migrations.iter_mut().zip(migrations) {
+            if ends.contains(&region) && run.fail(reason.clone()) {
+                self.outstanding -= 1;
+            }
+        }
+        for (run, ends) in self.transfers.iter_mut().zip(transfers) {
+            if ends.contains(&region) && run.fail(reason.clone()) {
+                self.outstanding -= 1;
             }
         }
     }

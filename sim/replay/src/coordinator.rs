@@ -132,6 +132,9 @@ pub trait Observer {
     /// Takes in what a machine reports.
     fn observe(&mut self, at: Instant, peer: PeerId, event: &Value) -> Vec<Request>;
 
+    /// The process of a region was killed: its machines will report nothing more.
+    fn killed(&mut self, region: usize);
+
     /// How much is not over.
     fn outstanding(&self) -> usize;
 }

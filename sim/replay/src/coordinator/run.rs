@@ -7,7 +7,7 @@ use longhaul_core::record::Ended;
 use longhaul_core::time::{Instant, Span};
 
 use super::nodes::Nodes;
-use super::{Ground, Job, Observer, Place, ReplayError, Request, TimelineStep, Work};
+use super::{Ground, Job, Observer, Place, ReplayError, Request, Signal, TimelineStep, Work};
 use crate::driver::monotonic_ns;
 use crate::node::{NodeJob, Order, Report, Task};
 use crate::outcome::{MachineEvent, Replication, StepDone, Vitals};
@@ -167,7 +167,12 @@ impl Run<'_> {
         let since_start = |ns: u64| ns.saturating_sub(self.start_ns);
         let begun_ns = since_start(monotonic_ns());
         match step.signal {
-            Some((region, signal)) => self.nodes.signal(region, signal)?,
+            Some((region, signal)) => {
+                self.nodes.signal(region, signal)?;
+                if signal == Signal::Kill {
+                    self.observer.killed(region);
+                }
+            }
             None => self.ground.step(index).map_err(ReplayError::Ground)?,
         }
         let done_ns = since_start(monotonic_ns());

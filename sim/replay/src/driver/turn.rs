@@ -18,14 +18,36 @@ impl<M: Endpoint> Driver<M> {
     /// # Errors
     /// What the kernel refuses.
     pub fn turn(&mut self, limit: Instant) -> Result<bool, DriverError> {
-        let watched = self.wait(limit)?;
-        if watched {
+        let idle = self.ready.is_empty() && self.stillborn.is_empty();
+        if idle {
+            self.timer.arm(&self.clock, self.next_due().min(limit))?;
+        }
+        let others = self.look(idle)?;
+        if others.contains(&WATCHED) {
             // Whoever reads it may have something to say about this very moment.
             return Ok(true);
         }
+        self.latest_wake = self.latest_wake();
+        self.latest_now = Span::ZERO;
+        if !self.begun && self.clock.has_begun() {
+            self.begun = true;
+            self.note_lateness(Instant::ZERO);
+            for host in 0..self.hosts.len() {
+                self.deliver(host, Input::Start);
+            }
+        }
+        // A machine hears of nothing before its start; what it does not hear now the kernel will say again.
         if self.begun {
             self.wake();
             self.forgiven = false;
+            for token in others {
+                let host = ((token - FIRST_HOST) / 2) as usize;
+                if (token - FIRST_HOST).is_multiple_of(2) {
+                    self.accept(host)?;
+                } else {
+                    self.receive_datagrams(host);
+                }
+            }
         }
         for _ in 0..TURNS {
             while let Some((host, stream)) = self.stillborn.pop_front() {
@@ -38,43 +60,6 @@ impl<M: Endpoint> Driver<M> {
             self.serve(key);
         }
         Ok(false)
-    }
-
-    /// Asks the kernel what is ready, and notes it.
-    fn wait(&mut self, limit: Instant) -> Result<bool, DriverError> {
-        let idle = self.ready.is_empty() && self.stillborn.is_empty();
-        if idle {
-            self.timer.arm(&self.clock, self.next_due().min(limit))?;
-        }
-        let others = self.look(idle)?;
-        if !others.contains(&WATCHED) {
-            self.latest_wake = self.latest_wake();
-            self.latest_now = Span::ZERO;
-        }
-        if !self.begun && self.clock.has_begun() {
-            self.begun = true;
-            self.note_lateness(Instant::ZERO);
-            for host in 0..self.hosts.len() {
-                self.deliver(host, Input::Start);
-            }
-        }
-        let mut watched = false;
-        for token in others {
-            match token {
-                WATCHED => watched = true,
-                // A machine hears of nothing before its start; the kernel will say it again.
-                _ if !self.begun => {}
-                _ => {
-                    let host = ((token - FIRST_HOST) / 2) as usize;
-                    if (token - FIRST_HOST).is_multiple_of(2) {
-                        self.accept(host)?;
-                    } else {
-                        self.receive_datagrams(host);
-                    }
-                }
-            }
-        }
-        Ok(watched)
     }
 
     /// Asks the kernel what is ready, or waits for it. Notes what connections may do, and returns the tokens of all
