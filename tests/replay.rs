@@ -133,7 +133,7 @@ fn a_missed_margin_exits_with_3_an_unhealthy_replay_with_7_and_too_little_with_4
         &["FAIL", "the difference is larger than the margin"],
     );
     place.measured(time, |outcome| {
-        outcome["replications"][2]["health"]["busy_share"] = json!(0.9)
+        outcome["replications"][2]["health"]["busy_share"] = json!(0.9);
     });
     expect(
         &place.judged(&["--quiet"]),
@@ -155,7 +155,7 @@ fn measurements_that_are_none_or_of_another_scenario_are_refused_in_one_line() {
     fs::write(place.path("outcome.json"), "{}").unwrap();
     expect(&place.judged(&[]), 2, &["holds no measurements of a replay"]);
     place.measured(1_000_000, |outcome| {
-        outcome["replications"][1]["links"] = json!([])
+        outcome["replications"][1]["links"] = json!([]);
     });
     expect(
         &place.judged(&[]),
@@ -163,7 +163,7 @@ fn measurements_that_are_none_or_of_another_scenario_are_refused_in_one_line() {
         &["replication 1 has counters of the links "],
     );
     place.measured(1_000_000, |outcome| {
-        outcome["replications"][1]["number"] = json!(7)
+        outcome["replications"][1]["number"] = json!(7);
     });
     expect(
         &place.judged(&[]),

@@ -325,7 +325,7 @@ fn too_few_replications_of_something_that_varies_are_not_comparable() {
 #[test]
 fn an_unhealthy_replay_is_invalid_whatever_its_numbers_say() {
     let record = compared(&loaded(&[]), |outcome| {
-        outcome.replications[3].health.busy_share = Some(0.95)
+        outcome.replications[3].health.busy_share = Some(0.95);
     });
     assert_eq!(record.verdict, ReplayVerdict::Invalid);
     assert_eq!(record.reason, "the replay is not trustworthy: processors");
@@ -395,7 +395,7 @@ fn measurements_of_another_scenario_are_refused() {
                 at_ns: 1,
                 peer: PeerId(peer),
                 event: event.clone(),
-            })
+            });
         });
         assert!(error.contains(&format!("machine {peer} reports")), "{error}");
     }

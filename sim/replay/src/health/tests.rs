@@ -118,7 +118,7 @@ fn what_was_not_measured_does_not_hold() {
         outcome
             .replications
             .iter_mut()
-            .for_each(|r| r.health = Vitals::default())
+            .for_each(|r| r.health = Vitals::default());
     });
     assert_eq!(none, ["ceiling", "processors"]);
     assert_eq!(failed(|outcome| outcome.replications.truncate(1)), ["finished"]);
