@@ -28,8 +28,8 @@ pub struct Faults {
     signals_done: usize,
     /// How many links are down.
     down: usize,
-    /// How many regions stand still.
-    still: usize,
+    /// Regions that stand still.
+    still: BTreeSet<RegionId>,
     /// The events that are pending.
     timers: VecDeque<TimerId>,
 }
@@ -67,7 +67,7 @@ impl Faults {
             epochs_done,
             signals_done: 0,
             down: 0,
-            still: 0,
+            still: BTreeSet::new(),
         }
     }
 
@@ -95,8 +95,9 @@ impl Faults {
     /// work must be able to arrive.
     pub fn cancel(&mut self, engine: &mut Engine) {
         let routes = self.epochs[..self.epochs_done].last();
-        let whole =
-            self.down == 0 && self.still == 0 && routes.is_none_or(|routes| routes.up.iter().all(|&up| up));
+        let whole = self.down == 0
+            && self.still.is_empty()
+            && routes.is_none_or(|routes| routes.up.iter().all(|&up| up));
         if whole {
             for timer in self.timers.drain(..) {
                 engine.cancel(timer);
@@ -114,14 +115,17 @@ impl Faults {
         self.signals_done += 1;
         let kind = match signal {
             Signal::Stop => {
-                self.still += 1;
+                self.still.insert(region);
                 "Paused"
             }
             Signal::Continue => {
-                self.still -= 1;
+                self.still.remove(&region);
                 "Resumed"
             }
-            Signal::Kill => "Killed",
+            Signal::Kill => {
+                self.still.remove(&region);
+                "Killed"
+            }
         };
         let name = self.regions[region.0 as usize].clone();
         Some((region, signal, (name, kind, String::new())))
