@@ -294,6 +294,35 @@ mod tests {
         Probability::from_ratio(numerator, 100 * denominator).unwrap()
     }
 
+    #[test]
+    fn a_law_with_memory_is_a_chain_with_its_mean() {
+        let burst = Loss::GilbertElliott {
+            mean: percent(5, 1),
+            burst_packets: 4,
+        };
+        let chain = burst.chain().unwrap().unwrap();
+        // 5 % of 4: 0.05 / (4 × 0.95).
+        assert_eq!(chain.to_bad, Probability::from_ratio(5, 380).unwrap());
+        assert_eq!(
+            (chain.to_good, chain.loss_in_bad),
+            (percent(25, 1), Probability::ONE)
+        );
+        let two = Loss::TwoState {
+            mean: percent(1, 1),
+            stay_packets: 5,
+            bad: percent(50, 1),
+            good: Probability::ZERO,
+        };
+        let chain = two.chain().unwrap().unwrap();
+        // 2 % of the frames meet the bad state.
+        assert_eq!(chain.to_bad, Probability::from_ratio(2, 490).unwrap());
+        assert_eq!(
+            (chain.loss_in_bad, chain.loss_in_good),
+            (percent(50, 1), Probability::ZERO)
+        );
+        assert_eq!(Loss::Independent(percent(1, 1)).chain(), Ok(None));
+    }
+
     fn process(loss: Loss, seed: u64) -> LossProcess {
         LossProcess::new(loss, Streams::new(seed, 0).stream("a->b", "loss")).unwrap()
     }

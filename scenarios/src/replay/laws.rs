@@ -296,15 +296,12 @@ impl Disciplines {
     /// In what it differs from the scenario.
     pub fn notes(&self) -> Vec<&'static str> {
         let mut notes = Vec::new();
-        match (self.form, self.limit) {
-            (Form::DelayThenRate | Form::RateThenDelay, QueueLimit::Bytes(_)) => {
-                notes.push("the queue counts frames, as many as full ones fit into its bytes");
-            }
-            _ => {}
+        let netem_queues = matches!(self.form, Form::DelayThenRate | Form::RateThenDelay);
+        if netem_queues && matches!(self.limit, QueueLimit::Bytes(_)) {
+            notes.push("the queue counts frames, as many as full ones fit into its bytes");
         }
         match self.form {
-            Form::Single => {}
-            Form::DelayThenRate => {}
+            Form::Single | Form::DelayThenRate => {}
             Form::DelayThenBucket => notes.push(
                 "the serialiser is a token bucket of one full frame: small frames leave up to one frame's time early, and each change of the rate gives a frame's tokens",
             ),
@@ -392,15 +389,16 @@ fn width(width: Span) -> Result<String, String> {
     })
 }
 
-/// A time for `tc`, exactly.
+/// A time for `tc`, to the nanosecond. It knows no unit below the microsecond, and cuts what it computes as a double to
+/// whole nanoseconds: half of one more keeps it above the cut.
 fn time(span: Span) -> String {
     let ns = span.as_ns();
     for (unit, length) in [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)] {
-        if ns.is_multiple_of(length) && ns > 0 {
+        if ns.is_multiple_of(length) {
             return format!("{}{unit}", ns / length);
         }
     }
-    format!("{ns}ns")
+    format!("{}.{:03}5us", ns / 1_000, ns % 1_000)
 }
 
 /// A probability for `tc`, exactly.
@@ -421,7 +419,8 @@ mod tests {
         assert_eq!(percent(Probability::from_parts(1).unwrap()), "0.0000000001%");
         assert_eq!(percent(Probability::ONE), "100%");
         assert_eq!(time(Span::from_ns(1_500_000)), "1500us");
-        assert_eq!(time(Span::ZERO), "0ns");
+        assert_eq!(time(Span::from_ns(10_121_120)), "10121.1205us");
+        assert_eq!(time(Span::ZERO), "0s");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Goldens: the commands of plans.
 
 use longhaul_replay::plan::Plan;
-use longhaul_scenarios::Loaded;
-use longhaul_scenarios::replay::plan::plan;
+use longhaul_scenarios::replay::plan::{PlanError, plan};
+use longhaul_scenarios::{Loaded, library, load};
 
 use super::scenario;
 
@@ -131,4 +131,21 @@ fn every_name_of_a_device_fits_and_no_two_regions_share_an_address() {
     assert_eq!(addresses.len(), 100);
     let back: Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
     assert_eq!(back, plan);
+}
+
+#[test]
+fn what_of_the_library_can_be_replayed() {
+    let one = |entry: &library::Entry| {
+        let loaded = load(&entry.source(), &[], None).unwrap_or_else(|errors| panic!("{errors}"));
+        match plan(&loaded) {
+            Ok(plan) => format!("{}: {} steps", entry.name, plan.timeline.len()),
+            Err(PlanError::NotReplayable(list)) => {
+                let fields: Vec<&str> = list.iter().map(|refused| refused.path.as_str()).collect();
+                format!("{}: not {}", entry.name, fields.join(", "))
+            }
+            Err(error) => format!("{}: {error}", entry.name),
+        }
+    };
+    let lines: Vec<String> = library::list().iter().map(one).collect();
+    pinned!(lines.join("\n"));
 }

@@ -76,3 +76,10 @@ fn extreme_laws_stay_in_range() {
         assert!(mean.is_finite() && sd > 0.0, "{law:?}");
     }
 }
+
+#[test]
+fn the_normal_table_is_the_one_of_iproute2() {
+    let table = Table::normal();
+    let first = [-32768, -28307, -26871, -25967, -25298, -24765, -24320, -23937];
+    assert_eq!((table.entries().len(), &table.entries()[..8]), (4096, &first[..]));
+}

@@ -281,7 +281,9 @@ impl Plan {
             line(&mut text, &format!("# at {}: {}", step.at, step.what));
             match &step.action {
                 Action::Network { batches, .. } => {
-                    batches.iter().for_each(|batch| self.batch(&mut text, batch))
+                    for batch in batches {
+                        self.batch(&mut text, batch);
+                    }
                 }
                 Action::Signal { region, signal } => {
                     let name = match signal {
