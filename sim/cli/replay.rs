@@ -25,6 +25,7 @@ use longhaul_scenarios::replay::compare::{Worlds, compare, settings_with};
 use longhaul_scenarios::replay::plan::plan;
 use longhaul_scenarios::replay::scale::scaled;
 use longhaul_scenarios::replay::simulate::{Watch, simulate};
+use longhaul_scenarios::replay::tapes;
 
 pub use error::ReplayFailure;
 pub use perform::guest;
@@ -105,10 +106,15 @@ pub fn replay(args: &ReplayArgs, colour: Colour) -> Result<Exit, Failure> {
         reproduce: &command,
     };
     let record = compare(&worlds).map_err(ReplayFailure::from)?;
+    let repeated = tapes::repeat(&loaded, &outcome);
     let written = write(directory, &record, &loaded, &plan.text(), outcome);
     let directory = written.is_ok().then_some(target.as_path());
     report(&record, directory, args, colour)?;
     written?;
+    let tapes = repeated.map_err(ReplayFailure::Tape)?;
+    if tapes > 0 && !args.quiet {
+        output::note(&format!("longhaul: {tapes} tapes, all repeated offline\n"));
+    }
     Ok(exit_of(record.verdict))
 }
 

@@ -14,6 +14,7 @@
 //! | [`simulate`] | the simulated runs, in parallel |
 //! | [`facts`] | what the health gate has to know about the scenario |
 //! | [`equivalence`] | whether two sets of values are equal within a margin |
+//! | [`tapes`] | feeds recorded machines their inputs again, offline |
 //! | [`compare`] | from both worlds to the verdict |
 
 pub mod compare;
@@ -30,5 +31,6 @@ pub mod records;
 pub mod scale;
 mod settings;
 pub mod simulate;
+pub mod tapes;
 
 pub use margins::{REPLICATIONS, SIMULATIONS, settings};

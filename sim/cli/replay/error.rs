@@ -73,6 +73,9 @@ pub enum ReplayFailure {
         /// Where and why.
         error: serde_json::Error,
     },
+    /// A machine that does not repeat what it did.
+    #[error("a tape fed back offline gives other outputs than it recorded: {0}")]
+    Tape(String),
     /// A signal.
     #[error("interrupted; there is no result")]
     Interrupted(Exit),
@@ -97,6 +100,7 @@ impl ReplayFailure {
                 Exit::ReplayInvalid
             }
             ReplayFailure::Interrupted(exit) => *exit,
+            ReplayFailure::Tape(_) => Exit::Nondeterminism,
             _ => Exit::Usage,
         }
     }
