@@ -48,7 +48,16 @@ pub enum Region {
 /// framework's own (5.107 bits), whose texts are not used.
 const TEXT: &[u8; 80] = b"status=ok status=ok reader lock releasedconfig=default statestring in the binary";
 
-const SYMBOLS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// The text again and again: a page that begins anywhere in it is one copy.
+static TEXTS: [u8; PAGE_SIZE + TEXT.len()] = {
+    let mut texts = [0; PAGE_SIZE + TEXT.len()];
+    let mut at = 0;
+    while at < texts.len() {
+        texts[at] = TEXT[at % TEXT.len()];
+        at += 1;
+    }
+    texts
+};
 
 /// Bursty content is random or zero in units of this many pages (64 KiB).
 const UNIT_PAGES: u64 = 16;
@@ -170,16 +179,25 @@ impl Content {
         }
         into[..zeros].fill(0);
         if zeros < text {
-            let phase = (start + zeros as u64 - ends[0]) % TEXT.len() as u64;
-            let cycle = TEXT.iter().cycle().skip(phase as usize);
-            for (byte, letter) in into[zeros..text].iter_mut().zip(cycle) {
-                *byte = *letter;
-            }
+            let phase = ((start + zeros as u64 - ends[0]) % TEXT.len() as u64) as usize;
+            into[zeros..text].copy_from_slice(&TEXTS[phase..phase + text - zeros]);
         }
         for byte in &mut into[text..symbols] {
-            *byte = SYMBOLS[usize::from(*byte % 64)];
+            *byte = symbol(*byte);
         }
     }
+}
+
+/// The symbol of a byte's lower six bits, in the alphabet of Base64 (RFC 4648). Sums of comparisons are what compilers
+/// turn into vector instructions, which tables are not.
+fn symbol(byte: u8) -> u8 {
+    let six = byte & 63;
+    let from = |first: u8, step: u8| if six >= first { step } else { 0 };
+    six.wrapping_add(b'A')
+        .wrapping_add(from(26, b'a' - b'A' - 26))
+        .wrapping_sub(from(52, b'a' + 26 - b'0'))
+        .wrapping_sub(from(62, b'0' + 10 - b'+'))
+        .wrapping_add(from(63, b'/' - b'+' - 1))
 }
 
 /// Draws chunks until they cover `pages`: a bit per 64 KiB, set for random.
@@ -202,4 +220,16 @@ fn bursts(pages: u64, stream: &mut Stream) -> Vec<u64> {
 fn is_random(random: &[u64], page: u64) -> bool {
     let unit = page / UNIT_PAGES;
     random[(unit / 64) as usize] & (1 << (unit % 64)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_symbols_are_base64() {
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let all: Vec<u8> = (0..=255).map(symbol).collect();
+        assert_eq!(all, alphabet.repeat(4));
+    }
 }
