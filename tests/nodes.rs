@@ -11,12 +11,11 @@ use longhaul_core::record::Ended;
 use longhaul_core::tape;
 use longhaul_core::time::Span;
 use longhaul_replay::coordinator::loopback::Loopback;
-use longhaul_replay::coordinator::{
-    Ground, GroundError, Job, ReplayError, Signal, TimelineStep, Work, replay,
-};
+use longhaul_replay::coordinator::{Ground, GroundError, Job, ReplayError, TimelineStep, Work, replay};
 use longhaul_replay::driver::monotonic_ns;
 use longhaul_replay::node::{NodeJob, Task};
 use longhaul_replay::outcome::{MachineEvent, Outcome, Replication};
+use longhaul_replay::plan::Signal;
 use longhaul_scenarios::replay::endpoints::{Received, ScenarioWork, build_region};
 use longhaul_scenarios::source::Source;
 use longhaul_scenarios::{Loaded, load};

@@ -124,6 +124,23 @@ pub fn process_changes(scenario: &Scenario) -> Vec<ProcessChange> {
     changes
 }
 
+/// When a machine begins that is to begin at this time in this region: once its processes run. Signals of the same
+/// moment come first. `None` if they are killed before, or never go on.
+pub fn begins(scenario: &Scenario, region: RegionId, at: Span) -> Option<Span> {
+    let mut runs = Some(at);
+    for change in process_changes(scenario) {
+        // What happens later matters only to those that stand still.
+        if change.region == region && (change.at <= at || runs.is_none()) {
+            runs = match change.signal {
+                Signal::Continue => Some(at.max(change.at)),
+                Signal::Stop => None,
+                Signal::Kill => return None,
+            };
+        }
+    }
+    runs
+}
+
 /// The link that fails.
 pub(crate) fn link_of(scenario: &Scenario, down: &LinkDown) -> Option<LinkId> {
     let links = &scenario.links;

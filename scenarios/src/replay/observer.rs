@@ -146,18 +146,15 @@ impl Observer for Progress {
     }
 
     fn killed(&mut self, region: usize) {
-        let reason = format!("killed in {}", self.regions[region]);
-        let (migrations, transfers) = self.ends.split_at(self.migrations.len());
-        for (run, ends) in self.migrations.iter_mut().zip(migrations) {
-            if ends.contains(&region) && run.fail(reason.clone()) {
-                self.outstanding -= 1;
-            }
-        }
-        for (run, ends) in self.transfers.iter_mut().zip(transfers) {
-            if ends.contains(&region) && run.fail(reason.clone()) {
-                self.outstanding -= 1;
-            }
-        }
+        let name = &self.regions[region];
+        let ended = workload::kill(
+            name,
+            region,
+            &self.ends,
+            &mut self.migrations,
+            &mut self.transfers,
+        );
+        self.outstanding -= ended;
     }
 
     fn outstanding(&self) -> usize {

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use longhaul_core::random::Streams;
 use longhaul_core::time::Span;
 use longhaul_net::routing::{Graph, LinkId, RegionId};
-use longhaul_replay::plan::{Action, Batch, LinkPlan, Place, Plan, RegionPlan, Route, Step, Tool, WirePlan};
+use longhaul_replay::plan::{
+    self, Action, Batch, LinkPlan, Place, Plan, RegionPlan, Route, Step, Tool, WirePlan,
+};
 use thiserror::Error;
 
 use super::course::course;
 use super::laws::{Disciplines, State, Tables, Tree};
 use super::settings::{Settings, Talk, settings, talks};
-use crate::faults::{link_changes, routing_epochs};
+use crate::faults::{ProcessChange, Signal, link_changes, process_changes, routing_epochs};
 use crate::run::links::{self, Files};
 use crate::schema::{Controller, Link, PayloadMode, Rate, Scenario};
 use crate::{Loaded, check};
@@ -317,7 +319,8 @@ impl Compiler<'_> {
         by_note.into_iter().map(sentence).collect()
     }
 
-    /// Everything that happens, the moments in their order: changes of links' laws, links down and up, new routes.
+    /// Everything that happens, the moments in their order: changes of links' laws, links down and up, new routes, and
+    /// last the signals to processes.
     fn timeline(&self) -> Vec<Step> {
         let mut moments: BTreeMap<Span, Moment> = BTreeMap::new();
         for (index, link) in self.scenario.links.iter().enumerate() {
@@ -341,8 +344,14 @@ impl Compiler<'_> {
             }
             before = after;
         }
-        let happens = moments.into_iter().filter(|(at, _)| *at < self.scenario.horizon);
-        happens.map(|(at, moment)| moment.step(at)).collect()
+        let network = moments.into_iter().map(|(at, moment)| moment.step(at));
+        let signals = process_changes(self.scenario);
+        let signals = signals.iter().map(|change| signal(self.scenario, change));
+        let mut steps: Vec<Step> = network.chain(signals).collect();
+        steps.retain(|step| step.at < self.scenario.horizon);
+        // Stable: at one moment the network changes first.
+        steps.sort_by_key(|step| step.at);
+        steps
     }
 
     /// What happens to one link. While it is down its laws change only on paper.
@@ -391,6 +400,33 @@ impl Compiler<'_> {
             tree = next;
         }
     }
+}
+
+/// The step that sends a signal.
+fn signal(scenario: &Scenario, change: &ProcessChange) -> Step {
+    let signal = match change.signal {
+        Signal::Continue => plan::Signal::Cont,
+        Signal::Stop => plan::Signal::Stop,
+        Signal::Kill => plan::Signal::Kill,
+    };
+    Step {
+        at: change.at,
+        what: words(scenario, change),
+        action: Action::Signal {
+            region: change.region.0 as usize,
+            signal,
+        },
+    }
+}
+
+/// What the step of a signal is called: measurements tell by it that it was sent.
+pub(super) fn words(scenario: &Scenario, change: &ProcessChange) -> String {
+    let what = match change.signal {
+        Signal::Continue => "continued",
+        Signal::Stop => "stopped",
+        Signal::Kill => "killed",
+    };
+    format!("{} {what}", scenario.regions[change.region.0 as usize].name)
 }
 
 /// What is new, in words.

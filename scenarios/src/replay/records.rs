@@ -7,14 +7,18 @@ use longhaul_core::record::{Ended, LinkPackets, LinkRecord, MigrationRecord, Pro
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, ByteSize};
 use longhaul_migration::{DestinationEvent, SourceEvent, Statistics};
+use longhaul_net::routing::RegionId;
 use longhaul_replay::outcome::{LinkCounters, MachineEvent, Replication, TcpCounters};
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::endpoints::ends;
+use super::plan::words;
+use crate::faults::{self, Signal, process_changes};
 use crate::run::assertions::Evidence;
 use crate::run::endpoint::Event;
 use crate::run::summary::{migration_record, since};
-use crate::run::workload::{MigrationRun, TransferRun};
+use crate::run::workload::{self, MigrationRun, TransferRun};
 use crate::schema::{Amount, Link, Metric, Scenario, Start};
 
 /// Why a metric cannot be measured on a kernel, if it cannot.
@@ -99,14 +103,19 @@ enum OfReceiver {
 /// If the measurements are not of this scenario.
 pub fn records(scenario: &Scenario, replication: &Replication) -> Result<Replayed, RecordsError> {
     let mut world = World::new(scenario);
+    let kills = kills(scenario, replication);
+    let mut kills = kills.iter().peekable();
     for event in &replication.events {
+        while let Some(&(_, region)) = kills.next_if(|(at_ns, _)| *at_ns < event.at_ns) {
+            world.kill(region);
+        }
         world.observe(event).ok_or_else(|| RecordsError::Event {
             replication: replication.number,
             peer: event.peer.0,
             event: event.event.to_string(),
         })?;
     }
-    let end_ns = replication.events.last().map_or(0, |event| event.at_ns);
+    kills.for_each(|&(_, region)| world.kill(region));
     let names = |names: Vec<String>| names.join(", ");
     let links = matching_links(scenario, &replication.links).ok_or_else(|| RecordsError::Links {
         replication: replication.number,
@@ -115,7 +124,7 @@ pub fn records(scenario: &Scenario, replication: &Replication) -> Result<Replaye
     })?;
     Ok(Replayed {
         ended: replication.ended,
-        end_ns,
+        end_ns: end_ns(scenario, replication),
         migrations: (0..world.migrations.len())
             .map(|i| world.migration(i, replication))
             .collect(),
@@ -126,47 +135,83 @@ pub fn records(scenario: &Scenario, replication: &Replication) -> Result<Replaye
     })
 }
 
+/// When processes were killed, and in which regions.
+fn kills(scenario: &Scenario, replication: &Replication) -> Vec<(u64, usize)> {
+    let changes = process_changes(scenario);
+    let kills = changes.iter().filter(|change| change.signal == Signal::Kill);
+    let done = kills.filter_map(|change| {
+        let what = words(scenario, change);
+        let step = replication.timeline.iter().find(|step| step.what == what)?;
+        Some((step.begun_ns, change.region.0 as usize))
+    });
+    done.collect()
+}
+
+/// The horizon, or the event that ended the last workload; a kill is none of a machine.
+fn end_ns(scenario: &Scenario, replication: &Replication) -> u64 {
+    if replication.ended == Ended::Horizon {
+        return scenario.horizon.as_ns();
+    }
+    let events = replication.events.iter().map(|event| event.at_ns);
+    let steps = replication.timeline.iter().map(|step| step.begun_ns);
+    events.chain(steps).max().unwrap_or(0)
+}
+
 /// The workloads of a scenario during a replication.
 struct World<'a> {
     scenario: &'a Scenario,
     migrations: Vec<MigrationRun>,
     transfers: Vec<TransferRun>,
+    /// Between which regions each workload runs, migrations first.
+    ends: Vec<[usize; 2]>,
 }
 
 impl<'a> World<'a> {
-    /// Everything that starts at a given time has started: peers are numbered as the simulator's are.
+    /// Everything that starts at a given time has started.
     fn new(scenario: &'a Scenario) -> World<'a> {
-        let mut next = 0;
-        let mut pair = || {
-            next += 2;
-            (PeerId(next - 2), PeerId(next - 1))
-        };
-        let migrations = scenario.migrations.iter().map(|spec| {
-            let after = match &spec.start {
-                Start::At(_) => None,
-                Start::After { migration, pause } => {
-                    let before = scenario.migrations.iter().position(|m| m.name == *migration);
-                    Some((before.expect("a migration of the scenario"), *pause))
-                }
-            };
-            let mut run = MigrationRun::new(&spec.name, pair().0, after);
-            if let Start::At(at) = spec.start {
-                run.start(Instant::ZERO + at);
-            }
-            run
-        });
-        let migrations = migrations.collect();
-        let transfers = scenario.transfers.iter().map(|spec| {
-            let (sender, receiver) = pair();
-            let mut run = TransferRun::new(&spec.name, sender, receiver, spec.streams);
-            run.start(Instant::ZERO + spec.at);
-            run
-        });
-        World {
+        let (migrations, transfers) = workload::runs(scenario);
+        let mut world = World {
             scenario,
             migrations,
-            transfers: transfers.collect(),
+            transfers,
+            ends: ends(scenario).map(|(from, to, _)| [from, to]).collect(),
+        };
+        for (index, spec) in scenario.migrations.iter().enumerate() {
+            if let Start::At(at) = spec.start {
+                world.start_migration(index, at);
+            }
         }
+        for (index, spec) in scenario.transfers.iter().enumerate() {
+            let region = world.ends[world.migrations.len() + index][0];
+            if let Some(at) = world.begins(region, spec.at) {
+                world.transfers[index].start(at);
+            }
+        }
+        world
+    }
+
+    /// When a machine begins that is to begin at this time; `None` if it does not.
+    fn begins(&self, region: usize, at: Span) -> Option<Instant> {
+        let begins = faults::begins(self.scenario, RegionId(region as u32), at)?;
+        (begins < self.scenario.horizon).then_some(Instant::ZERO + begins)
+    }
+
+    fn start_migration(&mut self, index: usize, at: Span) {
+        if let Some(at) = self.begins(self.ends[index][0], at) {
+            self.migrations[index].start(at);
+        }
+    }
+
+    /// The processes of a region have ended.
+    fn kill(&mut self, region: usize) {
+        let name = &self.scenario.regions[region].name;
+        workload::kill(
+            name,
+            region,
+            &self.ends,
+            &mut self.migrations,
+            &mut self.transfers,
+        );
     }
 
     /// Takes in one event; `None` if it makes no sense.
@@ -209,11 +254,12 @@ impl<'a> World<'a> {
 
     /// The migrations that wait for this one start as in the simulator: a pause after it has completed.
     fn start_dependents(&mut self, ended: usize, now: Instant) {
-        for run in &mut self.migrations {
-            if let Some((before, pause)) = run.after
+        for index in 0..self.migrations.len() {
+            if let Some((before, pause)) = self.migrations[index].after
                 && before == ended
             {
-                run.start(now.saturating_add(pause));
+                let at = now.saturating_since(Instant::ZERO).saturating_add(pause);
+                self.start_migration(index, at);
             }
         }
     }

@@ -32,6 +32,27 @@ pub fn runs(scenario: &Scenario) -> (Vec<MigrationRun>, Vec<TransferRun>) {
     (migrations.collect(), transfers.collect())
 }
 
+/// The processes of a region have ended, and what has an end there has failed; says how many workloads that ended.
+/// `ends` are the regions between which each runs, migrations first.
+pub fn kill(
+    name: &str,
+    region: usize,
+    ends: &[[usize; 2]],
+    migrations: &mut [MigrationRun],
+    transfers: &mut [TransferRun],
+) -> usize {
+    let reason = || format!("killed in {name}");
+    let (of_migrations, of_transfers) = ends.split_at(migrations.len());
+    let mut ended = 0;
+    for (run, ends) in migrations.iter_mut().zip(of_migrations) {
+        ended += usize::from(ends.contains(&region) && run.fail(reason()));
+    }
+    for (run, ends) in transfers.iter_mut().zip(of_transfers) {
+        ended += usize::from(ends.contains(&region) && run.fail(reason()));
+    }
+    ended
+}
+
 /// A live migration during the run.
 pub struct MigrationRun {
     /// Name in the scenario.

@@ -1,8 +1,9 @@
 //! The timeline of faults: what fails when, and which routes hold.
 
 use longhaul_core::time::Span;
+use longhaul_net::routing::RegionId;
 use longhaul_scenarios::faults::{
-    LinkChange, ProcessChange, RoutingEpoch, Signal, link_changes, process_changes, routing_epochs,
+    LinkChange, ProcessChange, RoutingEpoch, Signal, begins, link_changes, process_changes, routing_epochs,
 };
 use longhaul_scenarios::schema::Scenario;
 
@@ -89,4 +90,24 @@ fn signals_come_in_the_order_of_time_and_none_after_the_end() {
     ];
     assert_eq!(signals, expected);
     assert_eq!((changes(&scenario).len(), epochs(&scenario).len()), (0, 1));
+}
+
+#[test]
+fn a_machine_begins_when_its_region_runs() {
+    let scenario = scenario(
+        r#"Pause(region: "a", at: "1 s", for: "500 ms"), Pause(region: "b", at: "2 s"),
+           Pause(region: "c", at: "1 s", for: "5 s"), Kill(region: "c", at: "3 s")"#,
+    );
+    let begins = |region, ms| {
+        let at = begins(&scenario, RegionId(region), Span::from_ms(ms));
+        at.map(|at| at.as_ns() / 1_000_000)
+    };
+    let at = [0, 999, 1_000, 1_499, 1_500, 9_000];
+    let of_a = at.map(|ms| begins(0, ms));
+    assert_eq!(of_a, [0, 999, 1_500, 1_500, 1_500, 9_000].map(Some));
+    assert_eq!([1_999, 2_000].map(|ms| begins(1, ms)), [Some(1_999), None]);
+    assert_eq!(
+        [500, 2_000, 3_000].map(|ms| begins(2, ms)),
+        [Some(500), None, None]
+    );
 }

@@ -117,6 +117,23 @@ fn a_failure_and_the_way_round() {
 }
 
 #[test]
+fn machines_that_stop_and_end() {
+    let loaded = scenario(
+        "a b c",
+        r#"(between: ("a", "b"), rtt: "20 ms", rate: "10 Mbit/s"), (between: ("b", "c"), rtt: "20 ms", rate: "10 Mbit/s")"#,
+        r#"transfers: [(name: "t", from: "a", to: "c", size: "1 MB")], reroute_after: "500 ms",
+           faults: [Pause(region: "a", at: "1 s", for: "500 ms"), Kill(region: "c", at: "1.5 s"), Pause(region: "b", at: "9 s", for: "2 s"),
+                    LinkDown(from: "b", to: "c", at: "1 s", for: "500 ms")]"#,
+    );
+    let text = planned(&loaded).text();
+    let timeline: Vec<&str> = text
+        .lines()
+        .skip_while(|line| !line.starts_with("# at "))
+        .collect();
+    pinned!(timeline.join("\n"));
+}
+
+#[test]
 fn every_name_of_a_device_fits_and_no_two_regions_share_an_address() {
     let names: Vec<String> = (0..100).map(|n| format!("r{n}")).collect();
     let links: Vec<String> = (1..100)

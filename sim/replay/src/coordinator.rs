@@ -28,6 +28,7 @@ use serde_json::Value;
 
 use crate::driver::SocketOptions;
 use crate::outcome::{LinkCounters, OUTCOME_FORMAT, Outcome};
+use crate::plan::Signal;
 
 /// What a ground cannot do.
 pub type GroundError = Box<dyn Error + Send + Sync>;
@@ -83,17 +84,6 @@ pub struct TimelineStep {
     pub what: String,
     /// To the process of this region, if it is a signal.
     pub signal: Option<(usize, Signal)>,
-}
-
-/// What happens to a process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Signal {
-    /// It stands still.
-    Stop,
-    /// It goes on.
-    Cont,
-    /// It dies.
-    Kill,
 }
 
 /// Where a machine runs.

@@ -201,13 +201,13 @@ pub enum Action {
     },
 }
 
-/// A signal.
+/// A signal to the process of a region.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Signal {
-    /// SIGSTOP.
+    /// It stands still: SIGSTOP.
     Stop,
-    /// SIGCONT.
+    /// It goes on: SIGCONT.
     Cont,
-    /// SIGKILL.
+    /// It ends: SIGKILL.
     Kill,
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use longhaul_core::machine::PeerId;
-use longhaul_core::record::{Ended, Verdict};
+use longhaul_core::record::{Ended, Progress, Verdict};
 use longhaul_replay::outcome::{
     LinkCounters, MachineEvent, OUTCOME_FORMAT, Replication, StepDone, TcpCounters, Vitals,
 };
@@ -68,7 +68,19 @@ fn measured(loaded: &Loaded, number: u32) -> Replication {
         _ => 4,
     };
     let mut events = Vec::new();
+    let mut timeline = Vec::new();
     for event in &output.events {
+        if event.kind == "Killed" {
+            timeline.push(StepDone {
+                what: format!("{} killed", event.entity),
+                planned_ns: event.at_ns,
+                begun_ns: event.at_ns,
+                done_ns: event.at_ns,
+            });
+        }
+        if !["move", "bulk", "timed"].contains(&event.entity.as_str()) {
+            continue;
+        }
         let detail: Option<serde_json::Value> = serde_json::from_str(&event.detail).ok();
         let peer = PeerId(peers(&event.entity, &event.kind));
         let ends = matches!(event.kind.as_str(), "TimeUp" | "StreamFinished");
@@ -108,7 +120,9 @@ fn measured(loaded: &Loaded, number: u32) -> Replication {
         .events
         .iter()
         .find(|e| e.kind == "Completed" && e.entity == "move");
-    let statistics: serde_json::Value = serde_json::from_str(&statistics.unwrap().detail).unwrap();
+    let statistics = statistics.map_or_else(serde_json::Value::default, |event| {
+        serde_json::from_str(&event.detail).unwrap()
+    });
     Replication {
         number,
         ended: Ended::Done,
@@ -123,7 +137,7 @@ fn measured(loaded: &Loaded, number: u32) -> Replication {
             (4, counted(&record.transfers[1])),
         ]),
         links: links.collect(),
-        timeline: Vec::new(),
+        timeline,
         health: Vitals {
             ceiling_bits_per_s: Some(800_000_000),
             busy_share: Some(0.2),
@@ -188,6 +202,36 @@ fn records_of_a_kernel_that_behaves_as_the_simulator_are_those_of_the_simulator(
         replayed.links[0].delivered_bytes,
         simulated.links[0].delivered_bytes
     );
+}
+
+#[test]
+fn what_is_killed_or_starts_late_because_it_is_paused_ends_as_in_the_simulator() {
+    for (faults, bulk) in [
+        (r#"Kill(region: "b", at: "150 ms")"#, "killed in b"),
+        // Neither has begun: `bulk` and `timed` are sent from there.
+        (
+            r#"Pause(region: "b", at: "0 s"), Kill(region: "b", at: "1 s")"#,
+            "killed in b",
+        ),
+        (r#"Pause(region: "b", at: "50 ms", for: "700 ms")"#, ""),
+    ] {
+        let loaded = loaded(&[&format!("faults=[{faults}]")]);
+        let simulated = run(&loaded);
+        let replayed = records(&loaded.scenario, &measured(&loaded, 0)).unwrap();
+        let expected = match bulk {
+            "" => Progress::Completed,
+            reason => Progress::Failed(reason.to_owned()),
+        };
+        assert_eq!(replayed.transfers[0].progress, expected, "{faults}");
+        for (one, other) in replayed.transfers.iter().zip(&simulated.transfers) {
+            assert_eq!(one.progress, other.progress, "{faults}");
+            assert_eq!(one.completion_ns, other.completion_ns, "{faults}");
+        }
+        let (one, other) = (&replayed.migrations[0], &simulated.migrations[0]);
+        assert_eq!(one.progress, other.progress, "{faults}");
+        assert_eq!(one.started_ns, other.started_ns, "{faults}");
+        assert_eq!(one.total_time_ns, other.total_time_ns, "{faults}");
+    }
 }
 
 #[test]

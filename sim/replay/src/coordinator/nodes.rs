@@ -7,9 +7,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::{Ground, Job, ReplayError, Signal};
+use super::{Ground, Job, ReplayError};
 use crate::driver::monotonic_ns;
 use crate::node::{NodeJob, Order, Report};
+use crate::plan::Signal;
 
 /// Most bytes of a process's last words that a message carries.
 const LAST_WORDS: usize = 4 << 10;

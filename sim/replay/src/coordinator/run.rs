@@ -7,10 +7,11 @@ use longhaul_core::record::Ended;
 use longhaul_core::time::{Instant, Span};
 
 use super::nodes::Nodes;
-use super::{Ground, Job, Observer, Place, ReplayError, Request, Signal, TimelineStep, Work};
+use super::{Ground, Job, Observer, Place, ReplayError, Request, TimelineStep, Work};
 use crate::driver::monotonic_ns;
 use crate::node::{NodeJob, Order, Report, Task};
 use crate::outcome::{MachineEvent, Replication, StepDone, Vitals};
+use crate::plan::Signal;
 
 /// From the announcement of the start to the start: every process must have heard of it.
 const LEAD_NS: u64 = 20_000_000;

@@ -4,10 +4,10 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Ground, GroundError, Signal, TimelineStep};
+use super::{Ground, GroundError, TimelineStep};
 use crate::host::World;
 use crate::outcome::LinkCounters;
-use crate::plan::{self, Action};
+use crate::plan::{Action, Step};
 
 impl Ground for World {
     fn addresses(&self) -> Vec<Ipv4Addr> {
@@ -23,12 +23,12 @@ impl Ground for World {
     }
 
     fn timeline(&self) -> Vec<TimelineStep> {
-        let step = |step: &plan::Step| TimelineStep {
+        let step = |step: &Step| TimelineStep {
             at: step.at,
             what: step.what.clone(),
             signal: match &step.action {
                 Action::Network { .. } => None,
-                Action::Signal { region, signal } => Some((*region, (*signal).into())),
+                Action::Signal { region, signal } => Some((*region, *signal)),
             },
         };
         self.plan().timeline.iter().map(step).collect()
@@ -48,15 +48,5 @@ impl Ground for World {
 
     fn remove(self: Box<Self>) -> Result<(), GroundError> {
         Ok(World::remove(*self)?)
-    }
-}
-
-impl From<plan::Signal> for Signal {
-    fn from(signal: plan::Signal) -> Signal {
-        match signal {
-            plan::Signal::Stop => Signal::Stop,
-            plan::Signal::Cont => Signal::Cont,
-            plan::Signal::Kill => Signal::Kill,
-        }
     }
 }
