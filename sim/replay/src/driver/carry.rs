@@ -103,8 +103,9 @@ impl<M: Endpoint> Driver<M> {
         let events = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &socket, EventData::new_u64(key), events).ok()?;
         self.next_key += 1;
-        self.streams
-            .insert(key, Stream::new(socket, host, id, connecting));
+        let most_unsent = self.hosts[host].options.notsent_lowat;
+        let stream = Stream::new(socket, host, id, connecting, most_unsent);
+        self.streams.insert(key, stream);
         Some(key)
     }
 
