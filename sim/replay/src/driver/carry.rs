@@ -53,7 +53,8 @@ impl<M: Endpoint> Driver<M> {
                     event: serde_json::to_value(event).expect("events of machines have a JSON form"),
                 }),
                 Output::WakeAt { at, .. } => {
-                    host.wake = Some(at.max(now));
+                    // Not before it has asked: what the machine itself computes makes nothing late.
+                    host.wake = Some(at.max(self.clock.now()));
                     return;
                 }
                 Output::Idle => {
