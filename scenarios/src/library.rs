@@ -44,6 +44,7 @@ const ENTRIES: &[Entry] = entries![
     "replay/lossy_cubic",
     "replay/lossy_reno",
     "replay/metro_reno",
+    "replay/migration",
     "replay/ocean_cubic",
     "replay/paced_bbr",
     "replay/pacific_four",

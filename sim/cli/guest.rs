@@ -41,12 +41,13 @@ pub fn guest() -> Result<Exit, Failure> {
 }
 
 /// Does a job.
-fn answer(job: &[u8]) -> Result<Vec<u8>, String> {
+fn answer(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
     // A replay brings files along, so its job is not JSON alone.
-    if let Ok(job) = Job::from_bytes(job) {
-        return replay::guest(&job);
+    if let Ok(job) = Job::from_bytes(&bytes) {
+        drop(bytes);
+        return replay::guest(job);
     }
-    let job: GuestJob = serde_json::from_slice(job).map_err(|error| format!("an unknown job: {error}"))?;
+    let job: GuestJob = serde_json::from_slice(&bytes).map_err(|error| format!("an unknown job: {error}"))?;
     match job {
         GuestJob::SelfTest { echo } => {
             let test = selftest::run("selftest", &Tools::of_system())?;

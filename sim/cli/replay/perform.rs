@@ -48,11 +48,13 @@ pub fn perform(
 ///
 /// # Errors
 /// In a line.
-pub fn guest(job: &Job) -> Result<Vec<u8>, String> {
+pub fn guest(mut job: Job) -> Result<Vec<u8>, String> {
     let directory = Path::new(GUEST_DIRECTORY);
     let text = |error: &dyn std::fmt::Display| error.to_string();
     std::fs::create_dir_all(directory).map_err(|error| text(&error))?;
     let loaded = job.unpack(directory).map_err(|error| text(&error))?;
+    // They are in the guest's memory once more now.
+    job.files = Vec::new();
     let program = std::env::current_exe().map_err(|error| text(&error))?;
     // Nobody interrupts a guest: its machine is switched off.
     let outcome = perform(&loaded, job.replications.clone(), job.tapes, &program, &|| false);

@@ -53,7 +53,8 @@ impl<M: Endpoint> Driver<M> {
                     event: serde_json::to_value(event).expect("events of machines have a JSON form"),
                 }),
                 Output::WakeAt { at, .. } => {
-                    host.wake = Some(at.max(now));
+                    // Not before it has asked: what the machine itself computes makes nothing late.
+                    host.wake = Some(at.max(self.clock.now()));
                     return;
                 }
                 Output::Idle => {
@@ -103,8 +104,9 @@ impl<M: Endpoint> Driver<M> {
         let events = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &socket, EventData::new_u64(key), events).ok()?;
         self.next_key += 1;
-        self.streams
-            .insert(key, Stream::new(socket, host, id, connecting));
+        let most_unsent = self.hosts[host].options.notsent_lowat;
+        let stream = Stream::new(socket, host, id, connecting, most_unsent);
+        self.streams.insert(key, stream);
         Some(key)
     }
 

@@ -27,7 +27,7 @@ sockopt_impl!(
     u32
 );
 sockopt_impl!(
-    /// The first [`INFO_BYTES`] of `struct tcp_info`, which every kernel since 4.2 has.
+    /// The first [`INFO_BYTES`] of `struct tcp_info`, which every kernel since 4.6 has.
     TcpInfo,
     GetOnly,
     libc::IPPROTO_TCP,
@@ -36,11 +36,13 @@ sockopt_impl!(
 );
 
 /// See [`TcpInfo`].
-const INFO_BYTES: usize = 144;
+const INFO_BYTES: usize = 148;
 /// Offset of `tcpi_total_retrans`.
 const TOTAL_RETRANS: usize = 100;
 /// Offset of `tcpi_segs_out`.
 const SEGS_OUT: usize = 136;
+/// Offset of `tcpi_notsent_bytes`.
+const NOTSENT_BYTES: usize = 144;
 
 /// Options of a machine's connections, of those that it opens and of those that it accepts: the very numbers that
 /// `setsockopt` gets. `None` leaves the kernel's own.
@@ -170,10 +172,16 @@ pub(super) fn count(socket: &impl AsFd, counters: &mut TcpCounters) {
     let Ok(info) = TcpInfo.get(socket) else {
         return;
     };
-    let number = |offset: usize| {
-        let bytes = info[offset..offset + 4].try_into().expect("four bytes");
-        u64::from(u32::from_ne_bytes(bytes))
-    };
-    counters.segments += number(SEGS_OUT);
-    counters.retransmits += number(TOTAL_RETRANS);
+    counters.segments += number(&info, SEGS_OUT);
+    counters.retransmits += number(&info, TOTAL_RETRANS);
+}
+
+/// Bytes that a connection holds and has not sent once.
+pub(super) fn unsent(socket: &impl AsFd) -> u64 {
+    TcpInfo.get(socket).map_or(0, |info| number(&info, NOTSENT_BYTES))
+}
+
+fn number(info: &[u8; INFO_BYTES], offset: usize) -> u64 {
+    let bytes = info[offset..offset + 4].try_into().expect("four bytes");
+    u64::from(u32::from_ne_bytes(bytes))
 }

@@ -8,8 +8,11 @@ use bytes::Bytes;
 use longhaul_core::machine::StreamId;
 use longhaul_core::payload::{Payload, PayloadBuffer};
 use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
+
+use super::sockets;
 
 /// What one call hands to the kernel at most, in bytes: what most applications write at once.
 const WRITE: u64 = 128 << 10;
@@ -23,6 +26,12 @@ const READ: usize = 64 << 10;
 const DISCARD: usize = 256 << 10;
 /// Stands for the content of synthetic payload.
 static FILLER: [u8; WRITE as usize] = [0; WRITE as usize];
+
+/// How long to wait for an answer.
+const NOT_AT_ALL: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 
 /// Memory that reads share.
 pub(super) struct Scratch {
@@ -94,6 +103,8 @@ pub(super) struct Stream {
     pub untold: u64,
     /// Whether it waits for its turn.
     pub queued: bool,
+    /// Bytes that may wait unsent in the kernel, if there is a limit.
+    most_unsent: Option<u32>,
     ending: Ending,
     outbox: PayloadBuffer,
     /// Pieces of the outbox that are being written.
@@ -102,7 +113,13 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub fn new(socket: OwnedFd, host: usize, id: StreamId, connecting: bool) -> Stream {
+    pub fn new(
+        socket: OwnedFd,
+        host: usize,
+        id: StreamId,
+        connecting: bool,
+        most_unsent: Option<u32>,
+    ) -> Stream {
         Stream {
             socket,
             host,
@@ -115,6 +132,7 @@ impl Stream {
             read_to_end: false,
             untold: 0,
             queued: false,
+            most_unsent,
             ending: Ending::Open,
             outbox: PayloadBuffer::default(),
             pieces: VecDeque::new(),
@@ -184,9 +202,15 @@ impl Stream {
 
     /// Hands over what is left of the last call and up to `more` bytes of the outbox.
     fn write_pieces(&mut self, mut more: u64) -> Write {
-        while self.pieces_bytes < WRITE
+        let room = self.room();
+        if room == 0 {
+            self.wait_for_room();
+            return Write::Nothing;
+        }
+        let most = room.min(WRITE);
+        while self.pieces_bytes < most
             && self.pieces.len() < PIECES
-            && let Some(piece) = self.outbox.pop(more.min(WRITE - self.pieces_bytes))
+            && let Some(piece) = self.outbox.pop(more.min(most - self.pieces_bytes))
         {
             more -= piece.len();
             self.pieces_bytes += piece.len();
@@ -202,6 +226,9 @@ impl Stream {
         match sent {
             Ok(bytes) => {
                 self.taken(bytes as u64);
+                if bytes as u64 >= room {
+                    self.wait_for_room();
+                }
                 Write::Taken(bytes as u64)
             }
             Err(Errno::AGAIN) => {
@@ -211,6 +238,22 @@ impl Stream {
             Err(Errno::INTR) => Write::Nothing,
             Err(_) => Write::Lost,
         }
+    }
+
+    /// What may be written until as much waits unsent as may. The kernel would take up to 64 KiB more: it asks
+    /// whether there is room once for each of its buffers and then fills it.
+    fn room(&self) -> u64 {
+        self.most_unsent.map_or(u64::MAX, |most| {
+            u64::from(most).saturating_sub(sockets::unsent(&self.socket))
+        })
+    }
+
+    /// The kernel says when half of what waits is sent, but only to those that have asked while more did.
+    fn wait_for_room(&mut self) {
+        let mut asked = [PollFd::new(&self.socket, PollFlags::OUT)];
+        let answer = rustix::event::poll(&mut asked, Some(&NOT_AT_ALL));
+        // What is wrong with the connection the next write will tell.
+        self.writable = answer != Ok(0);
     }
 
     fn taken(&mut self, mut bytes: u64) {

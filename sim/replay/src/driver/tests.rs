@@ -501,6 +501,52 @@ fn both_ends_of_a_connection_have_the_options() {
     }
 }
 
+/// Opens a stream to the other address and sends a mebibyte.
+fn a_mebibyte(_: Instant, input: &Input<()>) -> Vec<Output<Value>> {
+    match input {
+        Input::Start => vec![Output::Open {
+            stream: STREAM,
+            peer: PeerId(1),
+        }],
+        Input::Opened { stream } => vec![send(*stream, &[7; 1 << 20])],
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn no_more_waits_unsent_than_may_and_it_goes_on_when_half_of_it_is_sent() {
+    let most = 16_384;
+    let options = SocketOptions {
+        notsent_lowat: Some(most),
+        ..SocketOptions::default()
+    };
+    let small = SocketOptions {
+        receive_buffer: Some(8_192),
+        ..SocketOptions::default()
+    };
+    let peer: TcpListener = sockets::listen(address(41, 1), &small).unwrap().into();
+    peer.set_nonblocking(false).unwrap();
+    let mut driver = driver(41, &[a_mebibyte], &options);
+    let _ = events(&mut driver, 3);
+    let unsent = |driver: &Driver<Script>| sockets::unsent(&driver.streams[&FIRST_STREAM].socket);
+    let waiting = unsent(&driver);
+    assert!(
+        u64::from(most / 2) <= waiting && waiting <= u64::from(most),
+        "{waiting} bytes wait"
+    );
+    let reader = thread::spawn(move || {
+        let (mut socket, _) = peer.accept().unwrap();
+        socket.read_exact(&mut vec![0; 1 << 20]).unwrap();
+    });
+    let end = driver.now() + Span::from_s(5);
+    while !reader.is_finished() && driver.now() < end {
+        let soon = driver.now() + Span::from_ms(20);
+        driver.turn(soon).unwrap();
+    }
+    assert!(reader.is_finished(), "the rest never came");
+    reader.join().unwrap();
+}
+
 #[test]
 fn what_the_kernel_refuses_is_an_error_with_its_option() {
     let unknown = SocketOptions {

@@ -59,16 +59,18 @@ pub fn init() {
     eprintln!("longhaul: cannot power off: {refused:?}");
 }
 
-/// The body of the hidden verb: does the job, and leaves what it answers where process 1 finds it.
+/// The body of the hidden verb: does the job, and leaves what it answers where process 1 finds it. The job may be a
+/// good part of the guest's memory, so whoever does it gets the only copy.
 ///
 /// # Errors
 /// If this is not the guest, or the job fails.
-pub fn work(answer: impl FnOnce(&[u8]) -> Result<Vec<u8>, String>) -> Result<(), String> {
+pub fn work(answer: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, String>) -> Result<(), String> {
     if !Path::new(MARKER).is_dir() {
         return Err("this is not the virtual machine of a replay".to_owned());
     }
     let job = fs::read(JOB).map_err(|error| format!("{JOB}: {error}"))?;
-    let answer = match answer(&job) {
+    fs::remove_file(JOB).map_err(|error| format!("{JOB}: {error}"))?;
+    let answer = match answer(job) {
         Ok(bytes) => Answer::Done(bytes),
         Err(why) => Answer::Failed(why),
     };
