@@ -12,7 +12,7 @@
 //! | `nodes` | machines over sockets, one process per region, on loopback addresses |
 //! | `recorded` | a real guest's memory, moved while it changes |
 //! | `reference` | published results and closed forms, as scenarios |
-//! | `replay` | `longhaul replay` as a user meets it, without a kernel |
+//! | `replay` | `longhaul replay` as a user meets it, what needs a kernel where there is one for `vm` |
 //! | `cli` | the program as a user meets it |
 //! | `vm` | the virtual machine of a replay, where QEMU and a kernel are installed; `longhaul doctor` |
 //! | `validate` | `longhaul validate` as a user meets it |

@@ -24,7 +24,7 @@ struct SelfTestAnswer {
 }
 
 /// Whether there is a virtual machine to test; says why not.
-fn possible() -> bool {
+pub fn possible() -> bool {
     match vm::ready(None) {
         Ok(_) => true,
         Err(why) => {
@@ -244,7 +244,7 @@ fn doctor(args: &[&str]) -> Output {
 
 /// Asks until there is an answer.
 #[track_caller]
-fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> T {
     #[expect(
         clippy::disallowed_methods,
         clippy::disallowed_types,
@@ -266,7 +266,7 @@ fn ended(child: Child) -> Output {
 }
 
 /// Processes that this one, or a thread of it, has started.
-fn children(parent: u32) -> Vec<u32> {
+pub fn children(parent: u32) -> Vec<u32> {
     #[expect(clippy::disallowed_methods, reason = "sorted below")]
     let threads = fs::read_dir(format!("/proc/{parent}/task"))
         .into_iter()
@@ -285,7 +285,7 @@ fn children(parent: u32) -> Vec<u32> {
 }
 
 /// Whether this process boots a guest, rather than saying its version; not if it is gone or waits to be buried.
-fn boots(pid: u32) -> bool {
+pub fn boots(pid: u32) -> bool {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let mut words = line.split(|&byte| byte == 0);
     words

@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::course::course;
 use super::laws::{Disciplines, State, Tables, Tree};
 use super::settings::{Settings, Talk, settings, talks};
-use crate::faults::{ProcessChange, Signal, link_changes, process_changes, routing_epochs};
+use crate::faults::{ProcessChange, RoutingEpoch, Signal, link_changes, process_changes, routing_epochs};
 use crate::run::links::{self, Files};
 use crate::schema::{Controller, Link, PayloadMode, Rate, Scenario};
 use crate::{Loaded, check};
@@ -97,6 +97,14 @@ struct Compiler<'a> {
     links: Vec<Compiled>,
     tables: Tables,
     settings: Settings,
+}
+
+/// A wire swallows what comes from a region for another that it has no route to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Hole {
+    wire: usize,
+    here: usize,
+    to: usize,
 }
 
 /// What happens at one moment.
@@ -227,7 +235,7 @@ impl Compiler<'_> {
                     .get(&region.name)
                     .cloned()
                     .unwrap_or_default(),
-                routes: self.routes(&everything).swap_remove(index),
+                routes: self.routes(&everything).0.swap_remove(index),
             });
         let links = self.scenario.links.iter().enumerate().map(|(index, link)| {
             let compiled = &self.links[index];
@@ -256,39 +264,35 @@ impl Compiler<'_> {
         }
     }
 
-    /// The routes of every region over the links that are `up`. Where none is left they lead over a link that is
-    /// down, if there is one: a blackhole at the sender itself would be told to its TCP.
-    fn routes(&self, up: &[bool]) -> Vec<Vec<Route>> {
-        let count = self.scenario.regions.len();
-        let names: Vec<&str> = self
-            .scenario
-            .regions
-            .iter()
-            .map(|region| region.name.as_str())
-            .collect();
-        let dead: Vec<Option<usize>> = (0..count)
-            .map(|here| {
-                let mut links = self.scenario.links.iter().zip(up).enumerate();
-                let found = links.find(|(_, (link, up))| !**up && link.from == names[here]);
-                found.map(|(index, _)| self.links[index].wire)
-            })
-            .collect();
+    /// The routes of every region over the links that are `up`, and where a wire swallows what has none. Such packets
+    /// leave the sender all the same: a blackhole there would be told to its TCP.
+    fn routes(&self, up: &[bool]) -> (Vec<Vec<Route>>, BTreeSet<Hole>) {
+        let scenario = self.scenario;
+        let count = scenario.regions.len();
         let mut routes = vec![Vec::new(); count];
+        let mut holes = BTreeSet::new();
         for to in 0..count {
-            let next = self
-                .graph
-                .next_hops(RegionId(to as u32), |link| up[link.0 as usize]);
+            let next = |up: &dyn Fn(LinkId) -> bool| self.graph.next_hops(RegionId(to as u32), up);
+            let usual = next(&|_| true);
+            let now = next(&|link| up[link.0 as usize]);
             for here in (0..count).filter(|&here| here != to) {
-                let alive = next[here].map(|LinkId(link)| self.links[link as usize].wire);
-                let ends = (names[here].to_owned(), names[to].to_owned());
+                let wire_of = |hop: Option<LinkId>| hop.map(|link| self.links[link.0 as usize].wire);
+                let (usual, now) = (wire_of(usual[here]), wire_of(now[here]));
+                if let (Some(wire), None) = (usual, now) {
+                    holes.insert(Hole { wire, here, to });
+                }
+                let names = (
+                    scenario.regions[here].name.clone(),
+                    scenario.regions[to].name.clone(),
+                );
                 routes[here].push(Route {
                     to: RegionPlan::address_of(to),
-                    wire: alive.or(dead[here]),
-                    initial_window: self.settings.initial_windows.get(&ends).copied(),
+                    wire: now.or(usual),
+                    initial_window: self.settings.initial_windows.get(&names).copied(),
                 });
             }
         }
-        routes
+        (routes, holes)
     }
 
     fn modules(&self, talks: &[Talk<'_>]) -> Vec<String> {
@@ -326,9 +330,11 @@ impl Compiler<'_> {
         for (index, link) in self.scenario.links.iter().enumerate() {
             self.link_moments(index, &link.name(), &mut moments);
         }
-        let mut before = self.routes(&vec![true; self.links.len()]);
-        for epoch in routing_epochs(self.scenario).into_iter().skip(1) {
-            let after = self.routes(&epoch.up);
+        let (mut before, mut holes) = self.routes(&vec![true; self.links.len()]);
+        // Routers that know at once may know of a failure at the start.
+        let known = |epoch: &RoutingEpoch| epoch.at > Span::ZERO || epoch.up.contains(&false);
+        for epoch in routing_epochs(self.scenario).into_iter().filter(known) {
+            let (after, lacking) = self.routes(&epoch.up);
             let moment = moments.entry(epoch.at).or_default();
             moment.words.push("new routes".to_owned());
             for (index, (old, new)) in before.iter().zip(&after).enumerate() {
@@ -342,7 +348,17 @@ impl Compiler<'_> {
                 let lines = changed.map(|(_, new)| new.line(&region)).collect();
                 moment.add(Tool::Ip, Place::Region(index), lines);
             }
-            before = after;
+            let mut change = |verb: &str, hole: &Hole| {
+                let table = self.wires[hole.wire].table(hole.here);
+                let line = format!(
+                    "route {verb} blackhole {} table {table}",
+                    RegionPlan::address_of(hole.to)
+                );
+                moment.add(Tool::Ip, Place::Wire(hole.wire), vec![line]);
+            };
+            holes.difference(&lacking).for_each(|hole| change("del", hole));
+            lacking.difference(&holes).for_each(|hole| change("add", hole));
+            (before, holes) = (after, lacking);
         }
         let network = moments.into_iter().map(|(at, moment)| moment.step(at));
         let signals = process_changes(self.scenario);

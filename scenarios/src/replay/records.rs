@@ -339,10 +339,11 @@ fn link_record(link: &Link, counted: &LinkCounters) -> LinkRecord {
         active_ns: 0,
         // Where the kernel counts both kinds of drops in one place, neither share is known.
         packets: counted.dropped_by_queue.map(|_| LinkPackets {
-            offered_packets: counted.sent_packets + counted.dropped_by_law + queue_drops,
+            offered_packets: counted.sent_packets + counted.dropped_by_law + queue_drops + counted.lost_down,
             delivered_packets: counted.sent_packets,
             lost_packets: counted.dropped_by_law,
             queue_dropped_packets: queue_drops,
+            down_lost_packets: counted.lost_down,
             ..LinkPackets::default()
         }),
     }

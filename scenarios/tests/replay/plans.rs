@@ -1,5 +1,6 @@
 //! Goldens: the commands of plans.
 
+use longhaul_core::time::Span;
 use longhaul_replay::plan::Plan;
 use longhaul_scenarios::replay::plan::{PlanError, plan};
 use longhaul_scenarios::{Loaded, library, load};
@@ -114,6 +115,27 @@ fn a_failure_and_the_way_round() {
         .skip_while(|line| !line.starts_with("# at "))
         .collect();
     pinned!(timeline.join("\n"));
+}
+
+#[test]
+fn routers_that_know_at_once_know_a_failure_at_the_start() {
+    let loaded = scenario(
+        "a b",
+        r#"(between: ("a", "b"), rtt: "20 ms", rate: "10 Mbit/s")"#,
+        r#"transfers: [(name: "t", from: "a", to: "b", size: "1 MB")], reroute_after: "0 s",
+           faults: [LinkDown(from: "a", to: "b", at: "0 s", for: "1 s")]"#,
+    );
+    let plan = planned(&loaded);
+    let steps: Vec<(Span, &str)> = plan
+        .timeline
+        .iter()
+        .map(|step| (step.at, step.what.as_str()))
+        .collect();
+    let at = Span::from_s;
+    assert_eq!(
+        steps,
+        [(at(0), "a->b down; new routes"), (at(1), "a->b up; new routes")]
+    );
 }
 
 #[test]

@@ -164,7 +164,7 @@ impl World {
         for (output, links) in done.into_iter().zip(shown) {
             let lists = counters::parse(&output?)?;
             for (link, disciplines) in links.into_iter().zip(lists) {
-                counters::add(&mut self.earlier[link], &self.plan.links[link], &disciplines);
+                counters::add_last(&mut self.earlier[link], &self.plan.links[link], &disciplines);
             }
         }
         Ok(())

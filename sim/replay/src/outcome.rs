@@ -77,6 +77,9 @@ pub struct LinkCounters {
     pub dropped_by_law: u64,
     /// Dropped where the queue is. `None` if the kernel counts both at the same place.
     pub dropped_by_queue: Option<u64>,
+    /// Lost because the link failed: what was in its disciplines then, and what came until it was back.
+    #[serde(default)]
+    pub lost_down: u64,
 }
 
 /// A step of the timeline.

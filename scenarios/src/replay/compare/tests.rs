@@ -114,6 +114,7 @@ fn measured(loaded: &Loaded, number: u32) -> Replication {
             sent_packets: packets.delivered_packets,
             dropped_by_law: packets.lost_packets,
             dropped_by_queue: Some(packets.queue_dropped_packets),
+            lost_down: packets.down_lost_packets,
         }
     });
     let statistics = output

@@ -34,6 +34,7 @@ fn replication(number: u32) -> Replication {
             sent_packets: 9_900,
             dropped_by_law: 100,
             dropped_by_queue: Some(0),
+            lost_down: 0,
         }],
         timeline: vec![StepDone {
             what: "a->b down".to_owned(),

@@ -18,6 +18,8 @@ pub struct Discipline {
     bytes: u64,
     packets: u64,
     drops: u64,
+    /// Frames that are inside, those of its children included.
+    qlen: u64,
 }
 
 /// Reads what `show`s printed: a list for each.
@@ -28,13 +30,23 @@ pub fn parse(output: &str) -> Result<Vec<Vec<Discipline>>, HostError> {
         .map_err(|error: serde_json::Error| HostError::Counters(error.to_string()))
 }
 
-/// Adds what the disciplines of a link have counted. A link that is down, or not shaped, counts nothing.
+/// Adds what the disciplines of a link have counted, and that what is inside them is about to be lost.
+pub fn add_last(sum: &mut LinkCounters, link: &LinkPlan, disciplines: &[Discipline]) {
+    add(sum, link, disciplines);
+    sum.lost_down += root_of(link, disciplines).map_or(0, |root| root.qlen);
+}
+
+/// Adds what the disciplines of a link have counted. One that is not shaped counts nothing.
 pub fn add(sum: &mut LinkCounters, link: &LinkPlan, disciplines: &[Discipline]) {
-    let mine = |one: &&Discipline| one.dev.as_ref().is_none_or(|dev| *dev == link.device);
-    let mut mine = disciplines.iter().filter(mine);
-    let Some(root) = mine.clone().find(|one| one.root && one.kind == "netem") else {
-        return;
+    let root = match root_of(link, disciplines) {
+        Some(root) if root.kind == "netem" => root,
+        Some(root) if root.kind == "blackhole" => {
+            sum.lost_down += root.drops;
+            return;
+        }
+        _ => return,
     };
+    let mut mine = of_link(link, disciplines);
     sum.sent_bytes += root.bytes;
     sum.sent_packets += root.packets;
     let by_queue = match link.counted {
@@ -46,6 +58,16 @@ pub fn add(sum: &mut LinkCounters, link: &LinkPlan, disciplines: &[Discipline]) 
     if let Some(sum) = &mut sum.dropped_by_queue {
         *sum += by_queue;
     }
+}
+
+/// Those on the device of a link.
+fn of_link<'a>(link: &'a LinkPlan, disciplines: &'a [Discipline]) -> impl Iterator<Item = &'a Discipline> {
+    let mine = |one: &&Discipline| one.dev.as_ref().is_none_or(|dev| *dev == link.device);
+    disciplines.iter().filter(mine)
+}
+
+fn root_of<'a>(link: &'a LinkPlan, disciplines: &'a [Discipline]) -> Option<&'a Discipline> {
+    of_link(link, disciplines).find(|one| one.root)
 }
 
 /// Counters at zero.
@@ -96,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_of_several_shows_add_up_and_a_dead_link_counts_nothing() {
+    fn counters_of_several_shows_add_up_and_a_dead_link_counts_what_it_swallows() {
         let alone = WIRE.replace("\"dev\":\"r1\",", "");
         let alone = alone.split_inclusive(']').next().unwrap();
         let twice = format!("{alone}\n{alone}");
@@ -105,10 +127,24 @@ mod tests {
             Some(638)
         );
         let dead = r#"[{"kind":"blackhole","handle":"8001:","dev":"r1","root":true,"drops":3}]"#;
-        assert_eq!(
-            counted(&link("r1", Counted::Apart), dead),
-            zero(&link("r1", Counted::Apart))
-        );
+        let link = link("r1", Counted::Apart);
+        let swallowed = LinkCounters {
+            lost_down: 3,
+            ..zero(&link)
+        };
+        assert_eq!(counted(&link, dead), swallowed);
+    }
+
+    #[test]
+    fn what_is_inside_a_link_that_fails_is_lost() {
+        let live = r#"[{"kind":"netem","handle":"1:","dev":"r1","root":true,"packets":10,"qlen":7},
+            {"kind":"netem","handle":"2:","dev":"r1","parent":"1:1","qlen":4},
+            {"kind":"netem","handle":"1:","dev":"r0","root":true,"qlen":50}]"#;
+        let link = link("r1", Counted::Apart);
+        let mut sum = zero(&link);
+        add_last(&mut sum, &link, &parse(live).unwrap()[0]);
+        assert_eq!((sum.sent_packets, sum.lost_down), (10, 7));
+        assert_eq!(counted(&link, live).lost_down, 0, "at the end it is on its way");
     }
 
     #[test]

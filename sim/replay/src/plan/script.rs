@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Plan, RegionPlan, Route, Setting, Signal};
+use super::{Action, Plan, RegionPlan, Route, Setting, Signal, WirePlan};
 
 /// What every namespace has. IPv6 would send packets of its own; forwarding is what regions and wires are for.
 const COMMON: [(&str, &str); 5] = [
@@ -83,6 +83,13 @@ impl Route {
             "route replace {} dev {device} src {}{window}",
             self.to, region.address
         )
+    }
+}
+
+impl WirePlan {
+    /// The routing table for what comes from one of its two regions.
+    pub fn table(&self, from: usize) -> usize {
+        FIRST_TABLE + usize::from(self.ends[1] == from)
     }
 }
 
@@ -193,13 +200,13 @@ impl Plan {
     /// The rules by which a wire passes on what comes in, in the directions that have a link.
     fn crossing(&self, wire: usize) -> Vec<String> {
         let mut lines = Vec::new();
-        for (end, &from) in self.wires[wire].ends.iter().enumerate() {
+        for &from in &self.wires[wire].ends {
             let link = self
                 .links
                 .iter()
                 .find(|link| link.wire == wire && link.from == from);
             let Some(link) = link else { continue };
-            let table = FIRST_TABLE + end;
+            let table = self.wires[wire].table(from);
             lines.push(format!("route add default dev {} table {table}", link.device));
             lines.push(format!("rule add iif {} lookup {table}", towards_region(from)));
         }
