@@ -43,6 +43,7 @@ fn only_scenarios_about_a_doubtful_setting_give_warnings() {
             "reference/pantheon_china",
             "reference/pantheon_india",
             "reference/pantheon_mexico_wired",
+            "replay/shallow_queue",
             "smoke/migration_diverges",
             "smoke/tiny_queue"
         ]
@@ -72,6 +73,7 @@ fn every_file_is_in_the_library() {
     for (folder, prefix) in [
         (root.to_owned(), ""),
         (root.join("reference"), "reference/"),
+        (root.join("replay"), "replay/"),
         (root.join("smoke"), "smoke/"),
     ] {
         #[expect(clippy::disallowed_methods, reason = "the names are sorted below")]
