@@ -1,5 +1,5 @@
 //! From what a replication measured to the records that a simulated run has. Events go through the same code as in the
-//! simulator ([`crate::run::workload`]), so a completion time means the same in both worlds.
+//! simulator (`crate::run::workload`), so a completion time means the same in both worlds.
 
 use longhaul_bulk::{ReceiverEvent, SenderEvent};
 use longhaul_core::machine::PeerId;

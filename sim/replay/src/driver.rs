@@ -11,11 +11,11 @@
 //!
 //! The machines cannot tell it from the simulation:
 //! - `Open` begins a handshake, `Send` fills an outbox that is written whenever the kernel takes something, and
-//!   [`Input::Sent`] tells how much that was. `Close` finishes the sending direction once the outbox is empty.
+//!   [`Input::Sent`](longhaul_core::machine::Input::Sent) tells how much that was. `Close` finishes the sending direction once the outbox is empty.
 //! - Streams that a peer opens are numbered from [`StreamId::FIRST_ACCEPTED`] in the order of acceptance. Every
 //!   machine has a port of its own, so that it is known whose they are.
-//! - The end of what the peer sends is [`CloseReason::Finished`]; a reset, a failed handshake or a kernel that gives
-//!   up is [`CloseReason::Failed`], also after the peer has finished. When both directions are done the machine hears
+//! - The end of what the peer sends is [`Finished`](longhaul_core::machine::CloseReason::Finished); a reset, a failed handshake or a kernel that gives
+//!   up is [`Failed`](longhaul_core::machine::CloseReason::Failed), also after the peer has finished. When both directions are done the machine hears
 //!   of nothing more, unless what is still unacknowledged fails.
 //!
 //! Connections take turns, and each turn moves a bounded number of bytes. Nothing is read before its machine takes

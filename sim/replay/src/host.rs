@@ -1,7 +1,7 @@
 //! A plan on this kernel: namespaces, devices and queueing disciplines, made and removed.
 //!
 //! All devices live in namespaces of the plan; the machine's own network is never touched. What is made is noted first
-//! in `/run/longhaul` ([`state`]), so that [`cleanup`] finds what a killed replay left, and takes nothing else.
+//! in `/run/longhaul` (`state`), so that [`cleanup`] finds what a killed replay left, and takes nothing else.
 //!
 //! A link that fails has its disciplines replaced by a `blackhole`: what was in its queue and on its way is gone, what
 //! is offered is lost without a word, and the other direction goes on. Setting the device down would take the carrier
