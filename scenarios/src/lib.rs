@@ -14,6 +14,7 @@
 //! | [`metric`] | what each metric measures and in which unit |
 //! | [`schema`] | the scenario itself, resolved |
 //! | [`run`] | runs it in virtual time |
+//! | [`parallel`] | many runs at once |
 //! | [`replay`] | replays it on a real kernel, and compares |
 //!
 //! [`load`] does all of it. Reading a scenario touches nothing but its text: whether the images that it names
@@ -27,6 +28,7 @@ mod fidelity;
 pub mod library;
 pub mod metric;
 pub mod overrides;
+pub mod parallel;
 pub mod path;
 pub mod replay;
 pub mod run;

@@ -30,6 +30,7 @@ mod run;
 mod show;
 mod validate;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 

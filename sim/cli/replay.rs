@@ -24,7 +24,7 @@ use longhaul_scenarios::Loaded;
 use longhaul_scenarios::replay::compare::{Worlds, compare, settings_with};
 use longhaul_scenarios::replay::plan::plan;
 use longhaul_scenarios::replay::scale::scaled;
-use longhaul_scenarios::replay::simulate::{Watch, simulate};
+use longhaul_scenarios::replay::simulate::simulate;
 use longhaul_scenarios::replay::tapes;
 
 pub use error::ReplayFailure;
@@ -35,8 +35,8 @@ use crate::check;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, Colour};
-use crate::progress::Counter;
 use crate::reproduce;
+use crate::watch::{Watcher, processors};
 
 /// Largest file of measurements that is read.
 const LARGEST_OUTCOME: u64 = 4 << 30;
@@ -67,12 +67,10 @@ pub fn replay(args: &ReplayArgs, colour: Colour) -> Result<Exit, Failure> {
     let target = args.out.clone().unwrap_or_else(|| default_directory(&loaded));
     let directory = RunDirectory::reserve(&target)?;
     let interrupt = Interrupt::install().map_err(Failure::Signals)?;
-    let simulated = {
-        let watch = Watcher::new(&interrupt, args.quiet);
-        let runs = simulate(&loaded, settings.simulations, processors(), &watch);
-        watch.counter.clear();
-        runs.map_err(|error| interrupted(&interrupt, error.into()))?
-    };
+    let watch = Watcher::new(&interrupt, args.quiet);
+    let simulated = simulate(&loaded, settings.simulations, processors(), &watch);
+    drop(watch);
+    let simulated = simulated.map_err(|error| interrupted(&interrupt, error.into()))?;
     let outcome = match (&args.from, backend) {
         (Some(path), _) => read_outcome(path)?,
         (None, backend) => {
@@ -85,6 +83,7 @@ pub fn replay(args: &ReplayArgs, colour: Colour) -> Result<Exit, Failure> {
             }
             let request = backend::Request {
                 loaded: &loaded,
+                plan: &plan,
                 replications: settings.replications,
                 tapes: args.tapes,
                 kernel: args.kernel.clone(),
@@ -233,36 +232,6 @@ fn report(
     } else {
         console::replay(record, directory, style)
     })
-}
-
-/// Processors that this process may use.
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Shows how many runs are done, and stops at the first signal.
-struct Watcher<'a> {
-    interrupt: &'a Interrupt,
-    counter: Counter,
-}
-
-impl Watcher<'_> {
-    fn new(interrupt: &Interrupt, quiet: bool) -> Watcher<'_> {
-        Watcher {
-            interrupt,
-            counter: Counter::new(quiet),
-        }
-    }
-}
-
-impl Watch for Watcher<'_> {
-    fn progress(&self, done: u64, all: u64) {
-        self.counter.show(done, all);
-    }
-
-    fn wants_end(&self) -> bool {
-        self.interrupt.requested().is_some()
-    }
 }
 
 /// The backend that a user asks for.

@@ -8,7 +8,8 @@ use longhaul_core::validation::ValidationRecord;
 use longhaul_reports::console::{self, Style};
 use longhaul_reports::human;
 use longhaul_reports::validation::{self as files, PlotError};
-use longhaul_validation::simulate::{SimulateError, Watch};
+use longhaul_scenarios::parallel::Aborted;
+use longhaul_validation::simulate::SimulateError;
 use longhaul_validation::table::{Table, TableError};
 use longhaul_validation::tolerance::Tolerances;
 use longhaul_validation::{Options, testbed, testbed_of, validate as compare};
@@ -18,7 +19,7 @@ use crate::args::ValidateArgs;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
 use crate::output::{self, Colour};
-use crate::progress::Counter;
+use crate::watch::{Watcher, processors};
 
 /// Why there is no validation.
 #[derive(Debug, Error)]
@@ -101,15 +102,12 @@ pub fn validate(args: &ValidateArgs, colour: Colour) -> Result<Exit, Failure> {
         return Err(ValidateError::Nothing { table, filter }.into());
     }
     let interrupt = Interrupt::install().map_err(Failure::Signals)?;
-    let watch = Watcher {
-        interrupt: &interrupt,
-        counter: Counter::new(args.quiet),
-    };
+    let watch = Watcher::new(&interrupt, args.quiet);
     let result = compare(&table, &options, &watch);
-    watch.counter.clear();
+    drop(watch);
     let record = match result {
         Ok(record) => record,
-        Err(SimulateError::Ended) => {
+        Err(SimulateError::Aborted(Aborted::Ended)) => {
             output::note("longhaul: interrupted; there is no result\n");
             return Ok(interrupt.requested().unwrap_or(Exit::Interrupted));
         }
@@ -157,25 +155,4 @@ fn write(path: &Path, text: &str) -> Result<(), ValidateError> {
         path: path.to_owned(),
         error,
     })
-}
-
-/// Processors that this process may use.
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Shows how many runs are done, and stops at the first signal.
-struct Watcher<'a> {
-    interrupt: &'a Interrupt,
-    counter: Counter,
-}
-
-impl Watch for Watcher<'_> {
-    fn progress(&self, done: u64, all: u64) {
-        self.counter.show(done, all);
-    }
-
-    fn wants_end(&self) -> bool {
-        self.interrupt.requested().is_some()
-    }
 }

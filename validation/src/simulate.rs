@@ -1,15 +1,12 @@
 //! Runs the scenarios of many configurations and seeds in parallel.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use longhaul_core::time::Span;
 use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::load;
-pub use longhaul_scenarios::replay::simulate::{Unwatched, Watch};
+use longhaul_scenarios::parallel::{self, Aborted};
+pub use longhaul_scenarios::parallel::{Unwatched, Watch};
 use longhaul_scenarios::run::{RunOptions, Simulation};
 use longhaul_scenarios::source::Source;
-use rayon::ThreadPoolBuilder;
-use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::table::Configuration;
@@ -20,8 +17,6 @@ const TICK: Span = Span::from_ms(4);
 /// How far a run starts after the last one within the tick: the golden section of it, which spreads any number of
 /// runs evenly.
 const NEXT_PHASE: Span = Span::from_ns(2_472_136);
-/// Events between two looks at whether to end: some tens of milliseconds.
-const BATCH: u64 = 1 << 16;
 
 /// Why there are no results.
 #[derive(Debug, Error)]
@@ -36,12 +31,9 @@ pub enum SimulateError {
         /// What the language says.
         reason: Box<Diagnostics>,
     },
-    /// The watch wanted an end.
-    #[error("interrupted")]
-    Ended,
-    /// The system gives no threads.
-    #[error("cannot start threads: {0}")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// The runs did not come to their ends.
+    #[error(transparent)]
+    Aborted(#[from] Aborted),
 }
 
 /// One run of one configuration.
@@ -79,18 +71,7 @@ pub fn simulate(
             start: start_of(run),
         }));
     }
-    let (all, done) = (jobs.len() as u64, AtomicU64::new(0));
-    watch.progress(0, all);
-    let pool = ThreadPoolBuilder::new().num_threads(threads.max(1)).build()?;
-    let times: Vec<Option<Span>> = pool.install(|| {
-        // Runs differ a thousandfold in length, so each is handed out by itself.
-        let times = jobs.par_iter().with_max_len(1).map(|job| {
-            let time = run(job, watch);
-            watch.progress(done.fetch_add(1, Ordering::Relaxed) + 1, all);
-            time
-        });
-        times.collect::<Result<Vec<_>, SimulateError>>()
-    })?;
+    let times = parallel::in_parallel(&jobs, threads, watch, |job| run(job, watch))?;
     let mut times = times.into_iter();
     let results = texts.iter().map(|text| {
         text.as_ref()
@@ -118,16 +99,8 @@ fn run(job: &Job, watch: &dyn Watch) -> Result<Option<Span>, SimulateError> {
         line: job.configuration.line,
         reason: Box::new(reason),
     })?;
-    let mut simulation = Simulation::build(&loaded, RunOptions::default())
+    let simulation = Simulation::build(&loaded, RunOptions::default())
         .expect("a checked scenario without memory images can be built");
-    loop {
-        if watch.wants_end() {
-            return Err(SimulateError::Ended);
-        }
-        if !simulation.advance(BATCH) {
-            break;
-        }
-    }
-    let record = simulation.finish(false).record;
+    let record = parallel::to_its_end(simulation, watch)?;
     Ok(record.transfers[0].completion_ns.map(Span::from_ns))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use longhaul_core::record::{Fidelity, Verdict};
 use longhaul_core::time::Span;
 use longhaul_core::validation::{HostDelaySource, ValidationRecord};
+use longhaul_scenarios::parallel::Aborted;
 use longhaul_validation::simulate::{SimulateError, Unwatched, Watch};
 use longhaul_validation::table::Table;
 use longhaul_validation::tolerance::Tolerances;
@@ -105,7 +106,7 @@ fn a_watch_that_wants_an_end_gets_it() {
     }
     let table = Table::parse("sample.csv", SAMPLE.as_bytes()).unwrap();
     let end = validate(&table, &options("", 4, 2), &Impatient);
-    assert!(matches!(end, Err(SimulateError::Ended)));
+    assert!(matches!(end, Err(SimulateError::Aborted(Aborted::Ended))));
 }
 
 /// The whole table, where it is at hand: `LONGHAUL_TRUTH` names its folder (default `../shared/truth` beside the

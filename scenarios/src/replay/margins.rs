@@ -64,8 +64,8 @@ fn default_margins(scenario: &Scenario) -> Vec<Margin> {
         .collect()
 }
 
-/// The links that data takes before anything changes. The others carry acknowledgements, whose number hangs on the
-/// receiver's timers.
+/// The links that data takes before anything changes. The others carry acknowledgements, of which Linux
+/// sends more than are simulated: it does not wait at the end of a burst or a write.
 fn carriers(scenario: &Scenario) -> BTreeSet<String> {
     let graph = check::graph(scenario.regions.iter(), scenario.links.iter());
     let graph = graph.expect("the check found no contradiction");

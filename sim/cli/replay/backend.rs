@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use longhaul_core::doctor::Backend;
 use longhaul_replay::outcome::Outcome;
+use longhaul_replay::plan::Plan;
 use longhaul_replay::vm::{self, Boot, VmOptions};
 use longhaul_replay::{doctor, host, shard};
 use longhaul_scenarios::Loaded;
@@ -20,6 +21,8 @@ use crate::output;
 pub struct Request<'a> {
     /// The scenario.
     pub loaded: &'a Loaded,
+    /// What it is on a kernel.
+    pub plan: &'a Plan,
     /// How many replications.
     pub replications: u32,
     /// Whether to keep the tapes of the machines.
@@ -70,7 +73,14 @@ pub fn replay(backend: Backend, request: &Request, interrupt: &Interrupt) -> Res
             let program = std::env::current_exe().map_err(Failure::Input)?;
             let stop = || interrupt.requested().is_some();
             let all = 0..request.replications;
-            Ok(perform(request.loaded, all, request.tapes, &program, &stop)?)
+            Ok(perform(
+                request.loaded,
+                request.plan,
+                all,
+                request.tapes,
+                &program,
+                &stop,
+            )?)
         }
         Backend::Vm => in_virtual_machines(request, interrupt),
     }

@@ -7,6 +7,7 @@ use longhaul_replay::coordinator::ReplayError;
 use longhaul_replay::doctor::NoBackend;
 use longhaul_replay::host::HostError;
 use longhaul_replay::shard::MergeError;
+use longhaul_scenarios::parallel::Aborted;
 use longhaul_scenarios::replay::job::JobError;
 use longhaul_scenarios::replay::plan::PlanError;
 use longhaul_scenarios::replay::records::RecordsError;
@@ -93,9 +94,8 @@ impl ReplayFailure {
                 Some(error) if error.unavailable() => Exit::Unavailable,
                 _ => Exit::ReplayInvalid,
             },
-            ReplayFailure::Replay(ReplayError::Stopped) | ReplayFailure::Simulate(SimulateError::Ended) => {
-                Exit::Interrupted
-            }
+            ReplayFailure::Replay(ReplayError::Stopped)
+            | ReplayFailure::Simulate(SimulateError::Aborted(Aborted::Ended)) => Exit::Interrupted,
             ReplayFailure::Host(_) | ReplayFailure::Replay(_) | ReplayFailure::Garbled(_) => {
                 Exit::ReplayInvalid
             }

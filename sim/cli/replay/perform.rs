@@ -1,4 +1,4 @@
-//! What every backend does with a job: the plan, the ground, the coordinator. On the host it happens here, with a
+//! What every backend does with a plan: the ground, the coordinator. On the host it happens here, with a
 //! virtual machine inside it.
 
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::path::Path;
 use longhaul_replay::coordinator::{self, Ground};
 use longhaul_replay::host::World;
 use longhaul_replay::outcome::Outcome;
+use longhaul_replay::plan::Plan;
 use longhaul_scenarios::Loaded;
 use longhaul_scenarios::replay::endpoints::ScenarioWork;
 use longhaul_scenarios::replay::job::Job;
@@ -22,12 +23,12 @@ const GUEST_DIRECTORY: &str = "/tmp/job";
 /// What the kernel or a process of the replay refuses; `stop`.
 pub fn perform(
     loaded: &Loaded,
+    plan: &Plan,
     replications: std::ops::Range<u32>,
     tapes: bool,
     program: &Path,
     stop: &dyn Fn() -> bool,
 ) -> Result<Outcome, ReplayFailure> {
-    let plan = plan(loaded)?;
     let job = coordinator::Job {
         program,
         arguments: vec!["node".to_owned()],
@@ -35,7 +36,7 @@ pub fn perform(
         horizon: loaded.scenario.horizon,
         tapes,
     };
-    let mut lay = || Ok(Box::new(World::apply(&plan)?) as Box<dyn Ground>);
+    let mut lay = || Ok(Box::new(World::apply(plan)?) as Box<dyn Ground>);
     Ok(coordinator::replay(
         &job,
         &mut lay,
@@ -57,7 +58,15 @@ pub fn guest(mut job: Job) -> Result<Vec<u8>, String> {
     job.files = Vec::new();
     let program = std::env::current_exe().map_err(|error| text(&error))?;
     // Nobody interrupts a guest: its machine is switched off.
-    let outcome = perform(&loaded, job.replications.clone(), job.tapes, &program, &|| false);
+    let plan = plan(&loaded).map_err(|error| text(&error))?;
+    let outcome = perform(
+        &loaded,
+        &plan,
+        job.replications.clone(),
+        job.tapes,
+        &program,
+        &|| false,
+    );
     let outcome = outcome.map_err(|error| text(&error))?;
     Ok(serde_json::to_vec(&outcome).expect("measurements have a JSON form"))
 }
