@@ -48,11 +48,12 @@ impl Endpoint for Protocol {
 }
 
 /// Summary of the receiver of a transfer.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Received {
     /// Bytes on all streams.
     pub received: u64,
     /// Bytes on each stream, in the order in which they were accepted.
+    #[serde(default)]
     pub by_stream: Vec<u64>,
 }
 

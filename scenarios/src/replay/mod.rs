@@ -7,6 +7,7 @@
 //! | `laws`, `settings`, `course` | the laws of its links, the settings of its kernel, its changes over time |
 //! | [`job`] | everything that a replay needs, as bytes that go into a virtual machine |
 //! | [`endpoints`] | builds the machines of a region, by the functions that the simulator uses |
+//! | `events` | which machine reports, and how its events read |
 //! | `observer` | knows what has started and what is over |
 //! | [`records`] | from what was measured to the records that a simulated run has |
 //! | [`margins`] | how many runs, and how far apart both worlds may be |
@@ -21,6 +22,7 @@ pub mod compare;
 mod course;
 pub mod endpoints;
 pub mod equivalence;
+mod events;
 pub mod facts;
 pub mod job;
 mod laws;

@@ -1,27 +1,15 @@
 //! Follows a replication with the code by which the simulator follows a run: which workloads have started, which are
 //! over, and which start when others are.
 
-use longhaul_bulk::{ReceiverEvent, SenderEvent};
 use longhaul_core::machine::PeerId;
 use longhaul_core::time::Instant;
-use longhaul_migration::{DestinationEvent, SourceEvent};
 use longhaul_replay::coordinator::{Observer, Request};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::endpoints::ends;
-use crate::run::endpoint::Event;
+use super::events::Kind;
 use crate::run::workload::{self, MigrationRun, TransferRun};
 use crate::schema::{Scenario, Start};
-
-/// What kind of machine reports. Events carry no kind of their own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    MigrationSource(usize),
-    MigrationDestination(usize),
-    BulkSender(usize),
-    BulkReceiver(usize),
-}
 
 /// How far the workloads of a replication have got.
 pub(super) struct Progress {
@@ -43,12 +31,12 @@ impl Progress {
         for (run, spec) in migrations.iter_mut().zip(&scenario.migrations) {
             if let Start::At(at) = spec.start {
                 starts.push((Instant::ZERO + at, run.source));
-                run.start(Instant::ZERO + at);
+                run.stage.start(Instant::ZERO + at);
             }
         }
         for (run, spec) in transfers.iter_mut().zip(&scenario.transfers) {
             starts.push((Instant::ZERO + spec.at, run.sender));
-            run.start(Instant::ZERO + spec.at);
+            run.stage.start(Instant::ZERO + spec.at);
         }
         Progress {
             starts,
@@ -64,48 +52,15 @@ impl Progress {
         }
     }
 
-    /// Machines are numbered in pairs: migrations first, then transfers.
-    fn kind(&self, peer: PeerId) -> Option<Kind> {
-        let (pair, second) = (peer.0 as usize / 2, peer.0 % 2 == 1);
-        match pair.checked_sub(self.migrations.len()) {
-            None if second => Some(Kind::MigrationDestination(pair)),
-            None => Some(Kind::MigrationSource(pair)),
-            Some(transfer) if transfer >= self.transfers.len() => None,
-            Some(transfer) if second => Some(Kind::BulkReceiver(transfer)),
-            Some(transfer) => Some(Kind::BulkSender(transfer)),
-        }
-    }
-
     /// A migration has ended: those that wait for it start, unless it failed.
     fn start_dependents(&mut self, at: Instant, ended: usize) -> Vec<Request> {
-        if !self.migrations[ended].completed() {
-            return Vec::new();
-        }
-        let mut requests = Vec::new();
-        for run in &mut self.migrations {
-            if let Some((before, pause)) = run.after
-                && before == ended
-            {
-                let at = at.saturating_add(pause);
-                let peer = run.source;
-                run.start(at);
-                requests.push(Request::Start { at, peer });
-            }
-        }
-        requests
-    }
-}
-
-/// An event by the kind of the machine that reports it. `None` for what is no event of such a machine, such as the
-/// answer to a request for a summary.
-fn read(kind: Kind, event: &Value) -> Option<Event> {
-    match kind {
-        Kind::MigrationSource(_) => SourceEvent::deserialize(event).ok().map(Event::MigrationSource),
-        Kind::MigrationDestination(_) => DestinationEvent::deserialize(event)
-            .ok()
-            .map(Event::MigrationDestination),
-        Kind::BulkSender(_) => SenderEvent::deserialize(event).ok().map(Event::BulkSender),
-        Kind::BulkReceiver(_) => ReceiverEvent::deserialize(event).ok().map(Event::BulkReceiver),
+        let due = workload::dependents(&self.migrations, ended).into_iter();
+        due.map(|(index, pause)| {
+            let (at, run) = (at.saturating_add(pause), &mut self.migrations[index]);
+            run.stage.start(at);
+            Request::Start { at, peer: run.source }
+        })
+        .collect()
     }
 }
 
@@ -115,10 +70,10 @@ impl Observer for Progress {
     }
 
     fn observe(&mut self, at: Instant, peer: PeerId, event: &Value) -> Vec<Request> {
-        let Some(kind) = self.kind(peer) else {
+        let Some(kind) = Kind::of(peer, self.migrations.len(), self.transfers.len()) else {
             return Vec::new();
         };
-        let Some(event) = read(kind, event) else {
+        let Some(event) = kind.read(event) else {
             return Vec::new();
         };
         match kind {

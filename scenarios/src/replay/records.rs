@@ -1,25 +1,24 @@
 //! From what a replication measured to the records that a simulated run has. Events go through the same code as in the
 //! simulator (`crate::run::workload`), so a completion time means the same in both worlds.
 
-use longhaul_bulk::{ReceiverEvent, SenderEvent};
 use longhaul_core::machine::PeerId;
 use longhaul_core::record::{Ended, LinkPackets, LinkRecord, MigrationRecord, Progress, TransferRecord};
 use longhaul_core::time::{Instant, Span};
-use longhaul_core::units::{BitRate, ByteSize};
-use longhaul_migration::{DestinationEvent, SourceEvent, Statistics};
+use longhaul_core::units::BitRate;
+use longhaul_migration::Statistics;
 use longhaul_net::routing::RegionId;
 use longhaul_replay::outcome::{LinkCounters, MachineEvent, Replication, TcpCounters};
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::endpoints::ends;
+use super::endpoints::{Received, ends};
+use super::events::Kind;
 use super::plan::words;
 use crate::faults::{self, Signal, process_changes};
 use crate::run::assertions::Evidence;
-use crate::run::endpoint::Event;
-use crate::run::summary::{migration_record, since};
+use crate::run::summary::{migration_record, transfer_record};
 use crate::run::workload::{self, MigrationRun, TransferRun};
-use crate::schema::{Amount, Link, Metric, Scenario, Start};
+use crate::schema::{Link, Metric, Scenario, Start};
 
 /// Why a metric cannot be measured on a kernel, if it cannot.
 pub fn unmeasured(metric: Metric) -> Option<&'static str> {
@@ -80,14 +79,6 @@ pub enum RecordsError {
         /// As the scenario has them.
         expected: String,
     },
-}
-
-/// What the receiver of a bulk transfer says of itself.
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Received {
-    received: u64,
-    #[serde(default)]
-    by_stream: Vec<u64>,
 }
 
 /// Events of a receiver's machine, and those about it.
@@ -184,7 +175,7 @@ impl<'a> World<'a> {
         for (index, spec) in scenario.transfers.iter().enumerate() {
             let region = world.ends[world.migrations.len() + index][0];
             if let Some(at) = world.begins(region, spec.at) {
-                world.transfers[index].start(at);
+                world.transfers[index].stage.start(at);
             }
         }
         world
@@ -198,7 +189,7 @@ impl<'a> World<'a> {
 
     fn start_migration(&mut self, index: usize, at: Span) {
         if let Some(at) = self.begins(self.ends[index][0], at) {
-            self.migrations[index].start(at);
+            self.migrations[index].stage.start(at);
         }
     }
 
@@ -217,36 +208,22 @@ impl<'a> World<'a> {
     /// Takes in one event; `None` if it makes no sense.
     fn observe(&mut self, reported: &MachineEvent) -> Option<()> {
         let now = Instant::from_ns(reported.at_ns);
-        let (pair, second) = ((reported.peer.0 / 2) as usize, reported.peer.0 % 2 == 1);
-        let json = reported.event.clone();
-        if let Some(run) = self.migrations.get_mut(pair) {
-            let event = if second {
-                Event::MigrationDestination(serde_json::from_value::<DestinationEvent>(json).ok()?)
-            } else {
-                Event::MigrationSource(serde_json::from_value::<SourceEvent>(json).ok()?)
-            };
-            if run.observe(now, &event) && run.completed() {
-                self.start_dependents(pair, now);
-            }
+        let kind = Kind::of(reported.peer, self.migrations.len(), self.transfers.len())?;
+        if let Kind::BulkReceiver(index) = kind
+            && let Ok(OfReceiver::Summary(counted)) = OfReceiver::deserialize(&reported.event)
+        {
+            self.transfers[index].shares.get_or_insert(counted.by_stream);
             return Some(());
         }
-        let run = self.transfers.get_mut(pair - self.migrations.len())?;
-        if !second {
-            run.observe(
-                now,
-                &Event::BulkSender(serde_json::from_value::<SenderEvent>(json).ok()?),
-            );
-            return Some(());
-        }
-        match serde_json::from_value::<OfReceiver>(json.clone()) {
-            Ok(OfReceiver::Summary(counted)) => {
-                run.shares.get_or_insert(counted.by_stream);
+        let event = kind.read(&reported.event)?;
+        match kind {
+            Kind::MigrationSource(index) | Kind::MigrationDestination(index) => {
+                if self.migrations[index].observe(now, &event) {
+                    self.start_dependents(index, now);
+                }
             }
-            Err(_) => {
-                run.observe(
-                    now,
-                    &Event::BulkReceiver(serde_json::from_value::<ReceiverEvent>(json).ok()?),
-                );
+            Kind::BulkSender(index) | Kind::BulkReceiver(index) => {
+                self.transfers[index].observe(now, &event);
             }
         }
         Some(())
@@ -254,13 +231,9 @@ impl<'a> World<'a> {
 
     /// The migrations that wait for this one start as in the simulator: a pause after it has completed.
     fn start_dependents(&mut self, ended: usize, now: Instant) {
-        for index in 0..self.migrations.len() {
-            if let Some((before, pause)) = self.migrations[index].after
-                && before == ended
-            {
-                let at = now.saturating_since(Instant::ZERO).saturating_add(pause);
-                self.start_migration(index, at);
-            }
+        for (index, pause) in workload::dependents(&self.migrations, ended) {
+            let at = now.saturating_since(Instant::ZERO).saturating_add(pause);
+            self.start_migration(index, at);
         }
     }
 
@@ -279,36 +252,17 @@ impl<'a> World<'a> {
     }
 
     fn transfer(&self, index: usize, replication: &Replication) -> TransferRecord {
-        let (spec, run) = (&self.scenario.transfers[index], &self.transfers[index]);
-        let (size, duration) = match spec.amount {
-            Amount::Size(size) => (Some(size), None),
-            Amount::Duration(duration) => (None, Some(duration)),
-        };
-        let counted = replication.summaries.get(&run.receiver.0);
-        let counted = counted
-            .and_then(|json| Received::deserialize(json).ok())
-            .unwrap_or_default();
-        let connected = run.connected.filter(|_| run.connections == spec.streams);
+        let run = &self.transfers[index];
+        let summary = replication.summaries.get(&run.receiver.0);
+        let counted = summary.and_then(|json| Received::deserialize(json).ok());
         let tcp = tcp_of(replication, run.sender);
-        TransferRecord {
-            name: run.name.clone(),
-            from: spec.from.clone(),
-            to: spec.to.clone(),
-            progress: run.progress().clone(),
-            size: size.map(ByteSize::as_bytes),
-            duration_ns: duration.map(Span::as_ns),
-            received: counted.received,
-            received_in_time: duration
-                .and(run.shares.as_ref())
-                .map(|shares| shares.iter().sum()),
-            fairness_millionths: run.fairness_millionths(),
-            completion_ns: since(run.started, run.finished),
-            first_stream_ns: since(run.started, run.first_stream),
-            handshake_ns: since(run.started, connected),
-            streams: spec.streams,
-            segments: tcp.segments,
-            retransmits: tcp.retransmits,
-        }
+        transfer_record(
+            self.scenario,
+            index,
+            run,
+            counted.unwrap_or_default().received,
+            (tcp.segments, tcp.retransmits),
+        )
     }
 }
 

@@ -49,8 +49,8 @@ impl Scene {
             let workload = endpoint.workload;
             let reason = format!("killed in {}", self.network.region_name(region));
             let ended = match workload {
-                Workload::Migration(index) => self.migrations[index].fail(reason),
-                Workload::Transfer(index) => self.transfers[index].fail(reason),
+                Workload::Migration(index) => self.migrations[index].stage.fail(reason),
+                Workload::Transfer(index) => self.transfers[index].stage.fail(reason),
             };
             if ended {
                 self.end(engine, workload);

@@ -58,7 +58,7 @@ impl Sampler {
                 push(name, metric, value);
             }
         }
-        for run in migrations.iter().filter(|run| run.under_way()) {
+        for run in migrations.iter().filter(|run| run.stage.under_way()) {
             if let Protocol::MigrationSource(source) = &endpoints[run.source.0 as usize].machine {
                 let stats = source.statistics();
                 push(&run.name, "transferred_bytes", stats.ram.transferred);
@@ -66,7 +66,7 @@ impl Sampler {
                 push(&run.name, "dirty_sync_count", stats.ram.dirty_sync_count);
             }
         }
-        for run in transfers.iter().filter(|run| run.under_way()) {
+        for run in transfers.iter().filter(|run| run.stage.under_way()) {
             let received = network.received(&endpoints[run.receiver.0 as usize], now);
             push(&run.name, "received_bytes", received.iter().sum());
         }

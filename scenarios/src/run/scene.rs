@@ -8,7 +8,7 @@ use longhaul_core::digest::Digest;
 use longhaul_core::machine::{CloseReason, Input, Machine, Output, PeerId, StreamId};
 use longhaul_core::record::{EventRecord, InputRecord};
 use longhaul_core::schedule::{Class, EntityId, Schedule, TimerId};
-use longhaul_core::time::{Instant, Span};
+use longhaul_core::time::Instant;
 use longhaul_engine::{Engine, Event as EngineEvent, World};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 
@@ -16,7 +16,7 @@ use super::endpoint::{Endpoint, Event, Life, StartCommand, Workload};
 use super::faults::Faults;
 use super::sample::Sampler;
 use super::transit::Transit;
-use super::workload::{MigrationRun, TransferRun};
+use super::workload::{self, MigrationRun, TransferRun};
 use crate::faults::Signal;
 
 /// The scene itself among the entities; the machines follow, then the network.
@@ -299,19 +299,8 @@ impl Scene {
 
     /// Starts the migrations that wait for this one. One that failed releases nobody.
     fn start_dependents(&mut self, engine: &mut Engine, now: Instant, ended: usize) {
-        if !self.migrations[ended].completed() {
-            return;
-        }
-        let due: Vec<(PeerId, Span)> = self
-            .migrations
-            .iter()
-            .filter_map(|run| {
-                run.after
-                    .filter(|(before, _)| *before == ended)
-                    .map(|(_, pause)| (run.source, pause))
-            })
-            .collect();
-        for (source, pause) in due {
+        for (index, pause) in workload::dependents(&self.migrations, ended) {
+            let source = self.migrations[index].source;
             Scene::schedule_start(engine, now.saturating_add(pause), source);
         }
     }
@@ -327,8 +316,8 @@ impl Scene {
             Life::Ended => return,
         }
         match self.endpoints[peer.0 as usize].workload {
-            Workload::Migration(index) => self.migrations[index].start(now),
-            Workload::Transfer(index) => self.transfers[index].start(now),
+            Workload::Migration(index) => self.migrations[index].stage.start(now),
+            Workload::Transfer(index) => self.transfers[index].stage.start(now),
         }
         self.deliver(engine, peer, Input::Command(StartCommand));
     }

@@ -17,7 +17,7 @@ use super::RunOptions;
 use super::assertions;
 use super::endpoint::{Endpoint, Protocol};
 use super::scene::Scene;
-use super::workload::MigrationRun;
+use super::workload::{MigrationRun, TransferRun};
 use crate::Loaded;
 use crate::schema::{Amount, PayloadMode, Scenario};
 
@@ -88,7 +88,7 @@ pub fn summarise(
 }
 
 /// From one moment to another, if both have come.
-pub fn since(start: Option<Instant>, end: Option<Instant>) -> Option<u64> {
+fn since(start: Option<Instant>, end: Option<Instant>) -> Option<u64> {
     Some((end? - start?).as_ns())
 }
 
@@ -143,11 +143,11 @@ pub fn migration_record(
         vm: spec.vm.clone(),
         from: vm.region.clone(),
         to: spec.to.clone(),
-        progress: run.progress().clone(),
-        started_ns: run.started.map(Instant::as_ns),
-        total_time_ns: since(run.started, run.resumed),
+        progress: run.stage.progress().clone(),
+        started_ns: run.stage.started.map(Instant::as_ns),
+        total_time_ns: since(run.stage.started, run.resumed),
         downtime_ns: since(run.paused, run.resumed),
-        setup_time_ns: since(run.started, run.set_up),
+        setup_time_ns: since(run.stage.started, run.set_up),
         expected_downtime_ns: run
             .set_up
             .and(statistics)
@@ -166,10 +166,23 @@ pub fn migration_record(
 }
 
 fn transfer(loaded: &Loaded, scene: &mut Scene, index: usize, now: Instant) -> TransferRecord {
-    let (spec, run) = (&loaded.scenario.transfers[index], &scene.transfers[index]);
+    let run = &scene.transfers[index];
     let receiver = &scene.endpoints[run.receiver.0 as usize];
     let received = scene.network.received(receiver, now).iter().sum();
-    let (segments, retransmits) = segments(scene, &scene.endpoints[run.sender.0 as usize]);
+    let segments = segments(scene, &scene.endpoints[run.sender.0 as usize]);
+    transfer_record(&loaded.scenario, index, run, received, segments)
+}
+
+/// The record of a transfer: what was seen of it, the bytes that arrived, and the TCP segments that its sender sent, in
+/// all and again.
+pub fn transfer_record(
+    scenario: &Scenario,
+    index: usize,
+    run: &TransferRun,
+    received: u64,
+    (segments, retransmits): (u64, u64),
+) -> TransferRecord {
+    let spec = &scenario.transfers[index];
     let (size, duration) = match spec.amount {
         Amount::Size(size) => (Some(size), None),
         Amount::Duration(duration) => (None, Some(duration)),
@@ -180,7 +193,7 @@ fn transfer(loaded: &Loaded, scene: &mut Scene, index: usize, now: Instant) -> T
         name: run.name.clone(),
         from: spec.from.clone(),
         to: spec.to.clone(),
-        progress: run.progress().clone(),
+        progress: run.stage.progress().clone(),
         size: size.map(ByteSize::as_bytes),
         duration_ns: duration.map(Span::as_ns),
         received,
@@ -188,9 +201,9 @@ fn transfer(loaded: &Loaded, scene: &mut Scene, index: usize, now: Instant) -> T
             .and(run.shares.as_ref())
             .map(|shares| shares.iter().sum()),
         fairness_millionths: run.fairness_millionths(),
-        completion_ns: since(run.started, run.finished),
-        first_stream_ns: since(run.started, run.first_stream),
-        handshake_ns: since(run.started, connected),
+        completion_ns: since(run.stage.started, run.finished),
+        first_stream_ns: since(run.stage.started, run.first_stream),
+        handshake_ns: since(run.stage.started, connected),
         streams: spec.streams,
         segments,
         retransmits,

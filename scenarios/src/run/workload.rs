@@ -45,51 +45,38 @@ pub fn kill(
     let (of_migrations, of_transfers) = ends.split_at(migrations.len());
     let mut ended = 0;
     for (run, ends) in migrations.iter_mut().zip(of_migrations) {
-        ended += usize::from(ends.contains(&region) && run.fail(reason()));
+        ended += usize::from(ends.contains(&region) && run.stage.fail(reason()));
     }
     for (run, ends) in transfers.iter_mut().zip(of_transfers) {
-        ended += usize::from(ends.contains(&region) && run.fail(reason()));
+        ended += usize::from(ends.contains(&region) && run.stage.fail(reason()));
     }
     ended
 }
 
-/// A live migration during the run.
-pub struct MigrationRun {
-    /// Name in the scenario.
-    pub name: String,
-    /// Its source machine.
-    pub source: PeerId,
+/// The migrations that wait for one that has ended, and how long after it they start. One that failed releases nobody.
+pub fn dependents(migrations: &[MigrationRun], ended: usize) -> Vec<(usize, Span)> {
+    if migrations[ended].stage.progress != Progress::Completed {
+        return Vec::new();
+    }
+    let waiting = migrations.iter().enumerate().filter_map(|(index, run)| {
+        let (before, pause) = run.after?;
+        (before == ended).then_some((index, pause))
+    });
+    waiting.collect()
+}
 
-    /// The migration that it waits for, and how long after it starts.
-    pub after: Option<(usize, Span)>,
+/// Since when a workload runs, and how far it has got.
+pub struct Stage {
     /// When it started.
     pub started: Option<Instant>,
-    /// When its streams were open.
-    pub set_up: Option<Instant>,
-    /// When the guest was paused.
-    pub paused: Option<Instant>,
-    /// When the guest ran at the destination.
-    pub resumed: Option<Instant>,
-    /// Pages whose content the destination compared with the guest's, all of them equal: it refuses others.
-    pub verified_pages: u64,
     progress: Progress,
 }
 
-impl MigrationRun {
-    /// A migration that has not started.
-    pub fn new(name: &str, source: PeerId, after: Option<(usize, Span)>) -> MigrationRun {
-        MigrationRun {
-            name: name.to_owned(),
-            source,
-            after,
-            started: None,
-            set_up: None,
-            paused: None,
-            resumed: None,
-            verified_pages: 0,
-            progress: Progress::NotStarted,
-        }
-    }
+impl Stage {
+    const NOT_STARTED: Stage = Stage {
+        started: None,
+        progress: Progress::NotStarted,
+    };
 
     /// Notes the start.
     pub fn start(&mut self, now: Instant) {
@@ -105,6 +92,11 @@ impl MigrationRun {
         &self.progress
     }
 
+    /// Whether it has started and not ended.
+    pub fn under_way(&self) -> bool {
+        self.progress == Progress::Unfinished
+    }
+
     /// It cannot go on; true if that ended it.
     pub fn fail(&mut self, reason: String) -> bool {
         let first = matches!(self.progress, Progress::NotStarted | Progress::Unfinished);
@@ -114,14 +106,49 @@ impl MigrationRun {
         first
     }
 
-    /// Whether it has started and not ended.
-    pub fn under_way(&self) -> bool {
-        self.progress == Progress::Unfinished
+    /// It ends like this, if it is under way; true if it was.
+    fn end(&mut self, progress: Progress) -> bool {
+        let first = self.under_way();
+        if first {
+            self.progress = progress;
+        }
+        first
     }
+}
 
-    /// Whether it is done.
-    pub fn completed(&self) -> bool {
-        self.progress == Progress::Completed
+/// A live migration during the run.
+pub struct MigrationRun {
+    /// Name in the scenario.
+    pub name: String,
+    /// Its source machine.
+    pub source: PeerId,
+    /// The migration that it waits for, and how long after it starts.
+    pub after: Option<(usize, Span)>,
+    /// Since when it runs, and how far it has got.
+    pub stage: Stage,
+    /// When its streams were open.
+    pub set_up: Option<Instant>,
+    /// When the guest was paused.
+    pub paused: Option<Instant>,
+    /// When the guest ran at the destination.
+    pub resumed: Option<Instant>,
+    /// Pages whose content the destination compared with the guest's, all of them equal: it refuses others.
+    pub verified_pages: u64,
+}
+
+impl MigrationRun {
+    /// A migration that has not started.
+    pub fn new(name: &str, source: PeerId, after: Option<(usize, Span)>) -> MigrationRun {
+        MigrationRun {
+            name: name.to_owned(),
+            source,
+            after,
+            stage: Stage::NOT_STARTED,
+            set_up: None,
+            paused: None,
+            resumed: None,
+            verified_pages: 0,
+        }
     }
 
     /// Takes in what one of its machines reports; true if that ended it.
@@ -130,29 +157,21 @@ impl MigrationRun {
             Event::MigrationSource(SourceEvent::SetupDone { .. }) => self.set_up = Some(now),
             Event::MigrationSource(SourceEvent::GuestPaused { .. }) => self.paused = Some(now),
             Event::MigrationSource(SourceEvent::Completed { .. }) => {
-                return self.end(Progress::Completed);
+                return self.stage.end(Progress::Completed);
             }
             Event::MigrationSource(SourceEvent::Failed { reason }) => {
-                return self.end(Progress::Failed(format!("{reason:?}")));
+                return self.stage.end(Progress::Failed(format!("{reason:?}")));
             }
             Event::MigrationDestination(DestinationEvent::Resumed { verified_pages, .. }) => {
                 self.resumed = Some(now);
                 self.verified_pages = *verified_pages;
             }
             Event::MigrationDestination(DestinationEvent::Failed { reason }) => {
-                return self.end(Progress::Failed(format!("{reason:?}")));
+                return self.stage.end(Progress::Failed(format!("{reason:?}")));
             }
             _ => {}
         }
         false
-    }
-
-    fn end(&mut self, progress: Progress) -> bool {
-        let first = self.under_way();
-        if first {
-            self.progress = progress;
-        }
-        first
     }
 }
 
@@ -166,8 +185,8 @@ pub struct TransferRun {
     pub receiver: PeerId,
     /// How many streams it has.
     pub streams: u32,
-    /// When it started.
-    pub started: Option<Instant>,
+    /// Since when it runs, and how far it has got.
+    pub stage: Stage,
     /// When the last of its streams so far was ready.
     pub connected: Option<Instant>,
     /// How many of its streams are ready.
@@ -178,7 +197,6 @@ pub struct TransferRun {
     pub finished: Option<Instant>,
     /// What each stream had delivered when the first was finished or the time was up.
     pub shares: Option<Vec<u64>>,
-    progress: Progress,
 }
 
 impl TransferRun {
@@ -189,42 +207,13 @@ impl TransferRun {
             sender,
             receiver,
             streams,
-            started: None,
+            stage: Stage::NOT_STARTED,
             connected: None,
             connections: 0,
             first_stream: None,
             finished: None,
             shares: None,
-            progress: Progress::NotStarted,
         }
-    }
-
-    /// Notes the start.
-    pub fn start(&mut self, now: Instant) {
-        self.started = Some(now);
-        // One of its machines may have been killed before.
-        if self.progress == Progress::NotStarted {
-            self.progress = Progress::Unfinished;
-        }
-    }
-
-    /// How far it got.
-    pub fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    /// It cannot go on; true if that ended it.
-    pub fn fail(&mut self, reason: String) -> bool {
-        let first = matches!(self.progress, Progress::NotStarted | Progress::Unfinished);
-        if first {
-            self.progress = Progress::Failed(reason);
-        }
-        first
-    }
-
-    /// Whether it has started and not ended.
-    pub fn under_way(&self) -> bool {
-        self.progress == Progress::Unfinished
     }
 
     /// Whether this event is the moment at which the streams are compared.
@@ -260,15 +249,16 @@ impl TransferRun {
                 self.first_stream.get_or_insert(now);
             }
             Event::BulkSender(SenderEvent::Completed) => {
-                let first = self.under_way();
+                let first = self.stage.end(Progress::Completed);
                 if first {
                     self.finished = Some(now);
-                    self.progress = Progress::Completed;
                 }
                 return first;
             }
             Event::BulkSender(SenderEvent::Failed { stream }) => {
-                return self.under_way() && self.fail(format!("stream {} failed", stream.0));
+                return self
+                    .stage
+                    .end(Progress::Failed(format!("stream {} failed", stream.0)));
             }
             _ => {}
         }

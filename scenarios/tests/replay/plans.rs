@@ -22,6 +22,13 @@ fn shaping(plan: &Plan) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// The commands of the timeline.
+fn timeline_of(loaded: &Loaded) -> String {
+    let text = planned(loaded).text();
+    let lines = text.lines().skip_while(|line| !line.starts_with("# at "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn one_link_in_full() {
     let loaded = scenario(
@@ -109,12 +116,7 @@ fn a_failure_and_the_way_round() {
         r#"transfers: [(name: "t", from: "a", to: "b", size: "1 MB")], reroute_after: "200 ms",
            faults: [LinkDown(between: ("a", "b"), at: "2 s", for: "3 s"), LinkDown(from: "a", to: "c", at: "2 s", for: "1 s")]"#,
     );
-    let text = planned(&loaded).text();
-    let timeline: Vec<&str> = text
-        .lines()
-        .skip_while(|line| !line.starts_with("# at "))
-        .collect();
-    pinned!(timeline.join("\n"));
+    pinned!(timeline_of(&loaded));
 }
 
 #[test]
@@ -147,12 +149,7 @@ fn machines_that_stop_and_end() {
            faults: [Pause(region: "a", at: "1 s", for: "500 ms"), Kill(region: "c", at: "1.5 s"), Pause(region: "b", at: "9 s", for: "2 s"),
                     LinkDown(from: "b", to: "c", at: "1 s", for: "500 ms")]"#,
     );
-    let text = planned(&loaded).text();
-    let timeline: Vec<&str> = text
-        .lines()
-        .skip_while(|line| !line.starts_with("# at "))
-        .collect();
-    pinned!(timeline.join("\n"));
+    pinned!(timeline_of(&loaded));
 }
 
 #[test]

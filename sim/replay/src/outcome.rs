@@ -44,6 +44,23 @@ pub struct Replication {
     pub tapes: BTreeMap<u32, String>,
 }
 
+impl Replication {
+    /// One of which nothing is known yet; until it is, it runs to the horizon.
+    pub fn new(number: u32) -> Replication {
+        Replication {
+            number,
+            ended: Ended::Horizon,
+            events: Vec::new(),
+            summaries: BTreeMap::new(),
+            tcp: BTreeMap::new(),
+            links: Vec::new(),
+            timeline: Vec::new(),
+            health: Vitals::default(),
+            tapes: BTreeMap::new(),
+        }
+    }
+}
+
 /// What a machine reported.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct MachineEvent {

@@ -82,29 +82,14 @@ pub fn merge(parts: Vec<Outcome>) -> Result<Outcome, MergeError> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use longhaul_core::record::Ended;
-
     use super::*;
-    use crate::outcome::{Replication, Vitals};
+    use crate::outcome::Replication;
 
     fn part(numbers: Range<u32>) -> Outcome {
-        let replication = |number| Replication {
-            number,
-            ended: Ended::Done,
-            events: Vec::new(),
-            summaries: BTreeMap::new(),
-            tcp: BTreeMap::new(),
-            links: Vec::new(),
-            timeline: Vec::new(),
-            health: Vitals::default(),
-            tapes: BTreeMap::new(),
-        };
         Outcome {
             format: OUTCOME_FORMAT,
             kernel: "Linux 6.1".to_owned(),
-            replications: numbers.map(replication).collect(),
+            replications: numbers.map(Replication::new).collect(),
         }
     }
 

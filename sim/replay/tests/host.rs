@@ -1,7 +1,7 @@
 //! Plans on this machine's kernel: made, used, and removed without a trace. They take root and `ip`; without, each test
 //! says so and is skipped. They do not take netem: links are shaped by a plain fifo.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -170,7 +170,7 @@ fn one_direction_fails_and_comes_back() {
     ];
     // What travels from 1 to 0 is heard by a socket that needs no answer.
     let listen = |world: &World| {
-        let script = "timeout 0.5 python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); \
+        let script = "timeout 10 python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); \
             s.bind((\"198.18.0.1\", 7)); print(\"ready\", flush=True); print(s.recv(9).decode())'";
         let mut command = world.command_in(0, Path::new("/bin/bash"));
         command
@@ -184,14 +184,15 @@ fn one_direction_fails_and_comes_back() {
     world.step(0).unwrap();
     assert!(!reaches(&world, 0, 1), "0->1 is down");
     if Path::new("/usr/bin/python3").exists() {
-        let listener = listen(&world);
-        std::thread::sleep(std::time::Duration::from_millis(250));
+        let mut listener = listen(&world);
+        let mut heard = BufReader::new(listener.stdout.take().expect("its output"));
+        let mut line = String::new();
+        heard.read_line(&mut line).expect("a line");
+        assert_eq!(line, "ready\n");
         shell(&world, 1, "echo through > /dev/udp/198.18.0.1/7");
-        let heard = listener.wait_with_output().unwrap();
-        assert!(
-            String::from_utf8_lossy(&heard.stdout).contains("through"),
-            "1->0 goes on"
-        );
+        heard.read_line(&mut line).expect("a line");
+        assert!(line.contains("through"), "1->0 goes on");
+        listener.wait().expect("an end");
     }
     world.step(1).unwrap();
     assert!(reaches(&world, 0, 1), "0->1 is back");

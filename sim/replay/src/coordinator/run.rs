@@ -1,6 +1,5 @@
 //! One replication: from the start of its processes to what they measured.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
 
 use longhaul_core::record::Ended;
@@ -10,7 +9,7 @@ use super::nodes::Nodes;
 use super::{Ground, Job, Observer, Place, ReplayError, Request, TimelineStep, Work};
 use crate::driver::monotonic_ns;
 use crate::node::{NodeJob, Order, Report, Task};
-use crate::outcome::{MachineEvent, Replication, StepDone, Vitals};
+use crate::outcome::{MachineEvent, Replication, StepDone};
 use crate::plan::Signal;
 
 /// From the announcement of the start to the start: every process must have heard of it.
@@ -45,17 +44,7 @@ pub(super) fn replicate(
         observer: work.observer(),
         start_ns: 0,
         stop,
-        result: Replication {
-            number,
-            ended: Ended::Horizon,
-            events: Vec::new(),
-            summaries: BTreeMap::new(),
-            tcp: BTreeMap::new(),
-            links: Vec::new(),
-            timeline: Vec::new(),
-            health: Vitals::default(),
-            tapes: BTreeMap::new(),
-        },
+        result: Replication::new(number),
         ground,
     };
     run.start_nodes(job, &work.machines(number))?;
