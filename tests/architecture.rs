@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "longhaul-flow",
         &["longhaul-core", "longhaul-net", "longhaul-tcp"],
     ),
-    ("longhaul-hde", &[]),
+    ("longhaul-hde", &["longhaul-core"]),
     ("longhaul-memory", &["longhaul-core"]),
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
