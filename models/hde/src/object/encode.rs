@@ -21,6 +21,9 @@ const MAX_DICTIONARY_BODY: usize = 1 << 20;
 /// What the name of a dictionary adds to a frame, with small numbers.
 const DICTIONARY_NAME_LEN: usize = 10;
 
+/// What the name of a reference adds to a frame, about.
+const NAME_LEN: usize = 40;
+
 /// How an encoder looks for what the receiver holds already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Matching {
@@ -232,31 +235,38 @@ impl ObjectEncoder {
                 matching::find_steps(target, &sources)
             }
         };
-        let kind = if references.is_empty() {
-            FrameKind::Full
+        let copied: usize = steps.iter().map(|step| step.copy).sum();
+        let kind = match references {
+            [] => FrameKind::Full,
+            _ => FrameKind::Delta,
+        };
+        let found = if kind == FrameKind::Full || copied > 0 {
+            self.body(kind, &steps, target, dictionary)
         } else {
-            FrameKind::Delta
+            None
         };
-        let found = self.body(kind, &steps, target, dictionary);
-        // With most bytes copied there is no doubt; otherwise what compression makes of the whole decides.
-        if found
-            .as_ref()
-            .is_some_and(|found| found.copied * 2 >= target.len() as u64)
-        {
-            return found.expect("it is there");
-        }
-        let whole = match self.options.matching {
-            Matching::Content if kind == FrameKind::Delta => matching::find_steps(target, &[]),
-            _ => Vec::new(),
-        };
-        let whole = self
-            .body(FrameKind::Full, &whole, target, dictionary)
-            .or_else(|| self.body(FrameKind::Full, &[], target, dictionary))
-            .expect("without steps the overhead is bounded");
         match found {
-            Some(found) if found.bytes.len() + 48 * references.len() < whole.bytes.len() => found,
-            _ => whole,
+            // With most bytes copied there is no doubt; otherwise what compression makes of the whole decides.
+            Some(found) if kind == FrameKind::Full || copied * 2 >= target.len() => found,
+            found => {
+                let whole = self.whole_body(target, dictionary);
+                let names = NAME_LEN * references.len();
+                found
+                    .filter(|found| found.bytes.len() + names < whole.bytes.len())
+                    .unwrap_or(whole)
+            }
         }
+    }
+
+    /// The body of a full frame.
+    fn whole_body(&mut self, target: &[u8], dictionary: Option<&Dictionary>) -> Body {
+        let steps = match self.options.matching {
+            Matching::Content => matching::find_steps(target, &[]),
+            Matching::None | Matching::Blocks => Vec::new(),
+        };
+        self.body(FrameKind::Full, &steps, target, dictionary)
+            .or_else(|| self.body(FrameKind::Full, &[], target, dictionary))
+            .expect("without steps the overhead is bounded")
     }
 
     /// The body of these steps; `None` if it would be longer than any frame allows.

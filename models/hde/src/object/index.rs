@@ -11,6 +11,12 @@ pub(super) const WINDOW: usize = 32;
 /// Most slots of a table: 16 MiB of memory.
 const MAX_SLOTS: usize = 1 << 22;
 
+/// Up to here, short copies pay.
+pub(super) const SMALL: usize = 64 << 10;
+
+/// Up to here, medium ones do.
+const MEDIUM: usize = 1 << 20;
+
 /// Content shorter than this has no samples worth a table.
 const MIN_INDEXED: usize = 2 * WINDOW;
 
@@ -32,14 +38,20 @@ impl Sampling {
     /// Takes one position in 2^63.
     pub(super) const SPARSEST: Sampling = Sampling { bits: 63 };
 
-    /// How densely content of this length is sampled: the more there is, the more sparsely, so that the table
-    /// stays small.
-    pub(super) fn for_len(len: usize) -> Sampling {
-        // At most one sample per two slots, one in four positions for small objects and one in eight from 64 KiB on.
-        let samples = MAX_SLOTS / 2;
-        let dense = if len <= 64 << 10 { 2 } else { 3 };
-        let bits = len.div_ceil(samples).next_power_of_two().ilog2().max(dense);
+    /// How densely content of this length is sampled: one position in `every` (a power of two), or fewer so that the
+    /// table stays within its bound.
+    fn for_len(len: usize, every: usize) -> Sampling {
+        let bits = len.div_ceil(MAX_SLOTS).max(every).next_power_of_two().ilog2();
         Sampling { bits }
+    }
+
+    /// Slots for the samples of content of this length.
+    fn slots(self, len: usize) -> usize {
+        if len < MIN_INDEXED {
+            1
+        } else {
+            (len >> self.bits).next_power_of_two().min(MAX_SLOTS)
+        }
     }
 
     /// Whether content with this mixed hash is sampled. What a sparse sampling takes, a denser one takes as well.
@@ -49,18 +61,30 @@ impl Sampling {
     }
 }
 
+/// Large objects are sampled more sparsely: in them, only longer copies pay, and the table should stay in the
+/// processor's caches.
+fn sampled_every(len: usize) -> usize {
+    match len {
+        ..=SMALL => 4,
+        ..=MEDIUM => 8,
+        _ => 16,
+    }
+}
+
 impl SampleIndex {
-    /// An index without samples for content that will have this length.
-    pub(super) fn empty(len: usize) -> SampleIndex {
+    /// An index without samples for content that will have this length, of which one position in `every` is to be
+    /// sampled.
+    pub(super) fn empty(len: usize, every: usize) -> SampleIndex {
+        let sampling = Sampling::for_len(len, every);
         SampleIndex {
-            ends: vec![0; SampleIndex::slots(len)],
-            sampling: Sampling::for_len(len),
+            ends: vec![0; sampling.slots(len)],
+            sampling,
         }
     }
 
     /// The index of `content`. Of equal windows the first counts.
     pub(super) fn of(content: &[u8]) -> SampleIndex {
-        let mut index = SampleIndex::empty(content.len());
+        let mut index = SampleIndex::empty(content.len(), sampled_every(content.len()));
         if content.len() >= MIN_INDEXED {
             let mut gear = Gear::default();
             let mut last = None;
@@ -79,15 +103,8 @@ impl SampleIndex {
 
     /// Bytes of memory of the index of content of this length.
     pub(super) fn memory_bytes(len: usize) -> u64 {
-        (SampleIndex::slots(len) * size_of::<u32>()) as u64
-    }
-
-    fn slots(len: usize) -> usize {
-        if len < MIN_INDEXED {
-            return 1;
-        }
-        let samples = len >> Sampling::for_len(len).bits;
-        (samples * 2).next_power_of_two().min(MAX_SLOTS)
+        let slots = Sampling::for_len(len, sampled_every(len)).slots(len);
+        (slots * size_of::<u32>()) as u64
     }
 
     /// Which hashes it can know.

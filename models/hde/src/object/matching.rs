@@ -4,17 +4,22 @@
 //! they are compared where they are expected. Where they do not, a rolling hash looks the last 32 bytes up among the
 //! sampled windows of all sources; a hit is extended in both directions, byte by byte. See [`super::index`].
 
-use crate::object::index::{Gear, SampleIndex, Sampling, WINDOW};
+use crate::object::index::{Gear, SMALL, SampleIndex, Sampling, WINDOW};
 use crate::object::ops::{AddressSpace, MIN_COPY, Step};
 
-/// Shortest copy from a place where none was expected: its address costs several bytes.
-const MIN_FOUND: usize = 24;
+/// Shortest copy from a place where none was expected. Its address costs two bytes among little content and four among
+/// much, where zstd, besides, finds a near repetition instead.
+const MIN_FOUND: usize = 64;
+const MIN_FOUND_IN_SMALL: usize = 24;
 
 /// So many expected bytes in a row are no chance; with fewer the search for a better place goes on.
 const MIN_CERTAIN: usize = 64;
 
 /// Shortest copy from the target itself: nearer and shorter repetitions are zstd's.
 const MIN_OWN: usize = 512;
+
+/// Which of its own positions the target samples; several in every such copy.
+const OWN_SAMPLED_EVERY: usize = 64;
 
 /// Targets shorter than this are not searched for parts of their own.
 const MIN_SEARCHED_FOR_OWN: usize = 64 << 10;
@@ -44,6 +49,19 @@ impl<'a> Diagonal<'a> {
         common_prefix(&target[position..], there).min(self.limit)
     }
 
+    /// Whether at least [`MIN_COPY`] bytes of the target at `position` are found here.
+    #[inline]
+    fn continues(&self, target: &[u8], position: usize) -> bool {
+        let there = position.wrapping_add_signed(self.shift);
+        match (
+            target[position..].first_chunk::<MIN_COPY>(),
+            self.bytes.get(there..),
+        ) {
+            (Some(here), Some(there)) => there.first_chunk() == Some(here),
+            _ => false,
+        }
+    }
+
     /// Whether both say the same.
     fn is(&self, other: &Diagonal<'_>) -> bool {
         (self.start, self.shift) == (other.start, other.shift)
@@ -68,13 +86,15 @@ pub(super) fn find_steps(target: &[u8], sources: &[Source<'_>]) -> Vec<Step> {
         if expected >= MIN_COPY {
             scan.copy(at, expected);
         }
-        if expected >= MIN_CERTAIN {
-            at += expected;
-            scan.settle(at);
-        } else {
+        at = if expected >= MIN_CERTAIN {
+            scan.settle(at + expected);
+            at + expected
+        } else if expected >= MIN_COPY {
             // Few bytes may be the expected ones by chance: the search goes on through them.
-            at = scan.search(at, (at + expected.max(1)).min(target.len()));
-        }
+            scan.search(at, at + expected, false)
+        } else {
+            scan.search(at, target.len(), true)
+        };
     }
     scan.steps
 }
@@ -87,6 +107,8 @@ struct Scan<'a> {
     own: Option<SampleIndex>,
     /// The densest sampling of all indices.
     sampling: Sampling,
+    /// Shortest copy from a source.
+    min_found: usize,
     steps: Vec<Step>,
     /// Where the last copy ends.
     copied_to: usize,
@@ -101,7 +123,8 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn new(target: &'a [u8], sources: &'a [Source<'a>], space: &'a AddressSpace) -> Scan<'a> {
-        let own = (target.len() >= MIN_SEARCHED_FOR_OWN).then(|| SampleIndex::empty(target.len()));
+        let own = (target.len() >= MIN_SEARCHED_FOR_OWN)
+            .then(|| SampleIndex::empty(target.len(), OWN_SAMPLED_EVERY));
         let samplings = sources.iter().map(|source| source.index.sampling());
         let own_sampling = own.as_ref().map(SampleIndex::sampling);
         Scan {
@@ -111,6 +134,11 @@ impl<'a> Scan<'a> {
             own,
             // With nothing to look up, the least frequent.
             sampling: samplings.chain(own_sampling).min().unwrap_or(Sampling::SPARSEST),
+            min_found: if space.result_start() <= SMALL {
+                MIN_FOUND_IN_SMALL
+            } else {
+                MIN_FOUND
+            },
             steps: Vec::new(),
             copied_to: 0,
             settled_to: 0,
@@ -159,11 +187,19 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Searches through the bytes from `start` to `end`, of which all or none are the expected ones, and returns
-    /// where to go on.
-    fn search(&mut self, start: usize, end: usize) -> usize {
-        for (position, byte) in self.target.iter().enumerate().take(end).skip(start) {
-            self.gear.roll(*byte);
+    /// Searches through the bytes from `start` to `end` and returns where to go on: behind what it found, or where
+    /// the bytes are the expected ones again if it is to stop there.
+    fn search(&mut self, start: usize, end: usize, stop_at_expected: bool) -> usize {
+        let target = self.target;
+        let stop = self.expected.filter(|_| stop_at_expected);
+        for position in start..end {
+            if let Some(expected) = stop
+                && position > start
+                && expected.continues(target, position)
+            {
+                return position;
+            }
+            self.gear.roll(target[position]);
             let mixed = self.gear.mixed();
             let window_end = position + 1;
             let sampled = self.sampling.takes(mixed) && window_end - self.settled_to >= WINDOW;
@@ -195,7 +231,7 @@ impl<'a> Scan<'a> {
                     shift: there.cast_signed() - end.cast_signed(),
                     limit: usize::MAX,
                 };
-                let found = self.extend(place, there, end, MIN_FOUND);
+                let found = self.extend(place, there, end, self.min_found);
                 if found.is_some() {
                     return found;
                 }
