@@ -64,10 +64,12 @@ impl Sampling {
 /// Large objects are sampled more sparsely: in them, only longer copies pay, and the table should stay in the
 /// processor's caches.
 fn sampled_every(len: usize) -> usize {
-    match len {
-        ..=SMALL => 4,
-        ..=MEDIUM => 8,
-        _ => 16,
+    if len <= SMALL {
+        4
+    } else if len <= MEDIUM {
+        8
+    } else {
+        16
     }
 }
 
