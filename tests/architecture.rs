@@ -47,6 +47,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-tcp",
         ],
     ),
+    (
+        "longhaul-fuzz",
+        &["longhaul-core", "longhaul-amst", "longhaul-hde"],
+    ),
     ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),
     (
         "longhaul",
@@ -175,6 +179,7 @@ fn every_source_file_says_what_it_is_for_and_stays_readable() {
         "reports",
         "tests",
         "benches",
+        "fuzz",
     ] {
         for (path, text) in sources(&root.join(folder)) {
             assert!(text.starts_with("//!"), "{} has no header", path.display());

@@ -37,6 +37,7 @@ mod cadence;
 mod receiver;
 mod reply;
 mod sender;
+mod similar;
 mod store;
 
 pub use cadence::{Cadence, CadenceClock};

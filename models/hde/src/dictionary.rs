@@ -102,11 +102,16 @@ impl Dictionary {
         &self.content
     }
 
+    /// The id of the object that is the dictionary of this id.
+    pub fn object_id(id: u32) -> ObjectId {
+        ObjectId::new(&format!("{OBJECT_ID_PREFIX}{id}")).expect("a short id")
+    }
+
     /// The dictionary as an object, so that it can be propagated like any other.
     pub fn to_object(&self) -> Object {
-        let id = ObjectId::new(&format!("{OBJECT_ID_PREFIX}{}", self.name.id)).expect("a short id");
         let version = u64::from(self.name.version);
-        Object::new(id, version, self.content.clone()).expect("a dictionary is short")
+        Object::new(Dictionary::object_id(self.name.id), version, self.content.clone())
+            .expect("a dictionary is short")
     }
 
     /// The dictionary in an object that [`to_object`](Self::to_object) made; `None` for any other object.

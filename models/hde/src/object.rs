@@ -48,6 +48,7 @@ mod frame;
 mod index;
 mod matching;
 mod ops;
+mod sketch;
 pub(crate) mod wire;
 
 use std::fmt;
@@ -62,6 +63,7 @@ pub use encode::{EncodedObject, Matching, ObjectEncoder, ObjectOptions, ObjectSt
 pub use frame::{FrameKind, MAX_REFERENCES, ObjectHeader};
 
 use index::SampleIndex;
+pub(crate) use sketch::Sketch;
 
 /// The largest object, in bytes.
 pub const MAX_OBJECT_BYTES: usize = u32::MAX as usize;
@@ -212,9 +214,15 @@ impl Object {
         &self.0.bytes
     }
 
-    /// Bytes of memory that it takes once it has served as a reference: its content and the index of it.
+    /// Bytes of memory that it takes in a store, once it has served as a reference: its content, the index of it, and
+    /// a flat 512 bytes for names and bookkeeping.
     pub fn memory_bytes(&self) -> u64 {
-        self.0.bytes.len() as u64 + SampleIndex::memory_bytes(self.0.bytes.len())
+        self.0.bytes.len() as u64 + SampleIndex::memory_bytes(self.0.bytes.len()) + 512
+    }
+
+    /// What its content is like.
+    pub(crate) fn sketch(&self) -> Sketch {
+        Sketch::of(&self.0.bytes)
     }
 
     fn index(&self) -> &SampleIndex {

@@ -301,6 +301,49 @@ fn a_dictionary_is_used_once_the_peer_has_it_and_given_again_when_it_has_not() {
 }
 
 #[test]
+fn a_new_object_builds_on_the_most_similar_one_that_the_peer_holds() {
+    let lines = |of: std::ops::Range<u64>| of.flat_map(line).collect::<Vec<u8>>();
+    let run = |similar| {
+        let (mut sender, mut receiver) = pair(SenderOptions {
+            similar,
+            ..SenderOptions::default()
+        });
+        sender.update(at_ms(0), object("a", 1, lines(0..100)));
+        sender.update(at_ms(0), object("b", 1, lines(1000..1100)));
+        settle(&mut sender, &mut receiver, at_ms(0));
+        sender.update(at_ms(1), object("c", 1, lines(1005..1102)));
+        let (kinds, _) = settle(&mut sender, &mut receiver, at_ms(1));
+        assert!(sender.is_converged());
+        (kinds, sender, receiver)
+    };
+    assert_eq!(run(false).0, [FrameKind::Full]);
+    let (kinds, mut sender, _) = run(true);
+    assert_eq!(kinds, [FrameKind::Delta]);
+    // A receiver that does not have that other object any more gets the new one whole, and the other stays as it was.
+    let mut empty = BaselineReceiver::new(ReceiverOptions::default(), 0);
+    sender.update(at_ms(2), object("d", 1, lines(1010..1105)));
+    let (kinds, _) = settle(&mut sender, &mut empty, at_ms(2));
+    assert_eq!(kinds, [FrameKind::Delta, FrameKind::Full]);
+    assert!(sender.is_converged());
+}
+
+#[test]
+fn more_dictionaries_than_a_receiver_keeps_replace_each_other() {
+    let (mut sender, mut receiver) = pair(SenderOptions::default());
+    let sample: Vec<u8> = (0..40).flat_map(line).collect();
+    for n in 0..70 {
+        sender.offer_dictionary(at_ms(n), Dictionary::new(n as u32, 1, sample.clone()).unwrap());
+        settle(&mut sender, &mut receiver, at_ms(n));
+        sender.update(at_ms(n), object("a", n + 1, line(n)));
+        settle(&mut sender, &mut receiver, at_ms(n));
+    }
+    assert_eq!(sender.stats().refusals, 0);
+    // The first one was dropped: offered again under a later version it is new.
+    assert_eq!(receiver.latest(&Dictionary::object_id(0)), None);
+    assert!(receiver.latest(&Dictionary::object_id(69)).is_some());
+}
+
+#[test]
 fn replies_are_refused_when_damaged() {
     let name = object("state", 3, vec![1]).name().clone();
     let dictionary = Dictionary::new(70_000, 3, content(1, 2000)).unwrap().name();

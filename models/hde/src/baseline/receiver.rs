@@ -164,11 +164,15 @@ impl BaselineReceiver {
         match Dictionary::from_object(&object) {
             Ok(None) => {}
             Ok(Some(dictionary)) => {
-                // The lowest ids make room: which one is as good as another, since a sender offers one at a time.
-                if self.dictionaries.len() >= MAX_DICTIONARIES {
-                    self.dictionaries.pop_first();
+                let id = dictionary.name().id;
+                self.dictionaries.insert(id, dictionary);
+                // A sender offers one at a time, so any other may make room. If it is offered again it is new.
+                if self.dictionaries.len() > MAX_DICTIONARIES {
+                    let other = self.dictionaries.keys().find(|other| **other != id);
+                    let other = *other.expect("there are several");
+                    self.dictionaries.remove(&other);
+                    self.remove(&Dictionary::object_id(other));
                 }
-                self.dictionaries.insert(dictionary.name().id, dictionary);
             }
             Err(_) => return self.refuse(object.name().clone(), Refusal::Undecodable, None),
         }

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use longhaul_core::time::{Instant, Span};
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::similar::SimilarObjects;
 use crate::baseline::{BaselineStore, Cadence, CadenceClock, Refusal, Reply, ReplyError, Says, StoreOptions};
-use crate::dictionary::Dictionary;
+use crate::dictionary::{Dictionary, OBJECT_ID_PREFIX};
 use crate::object::{Object, ObjectEncoder, ObjectHeader, ObjectId, ObjectName, ObjectOptions, ObjectStats};
 
 /// How a [`BaselineSender`] works.
@@ -17,6 +18,8 @@ pub struct SenderOptions {
     pub encoding: ObjectOptions,
     /// When an object travels whole although a delta would do.
     pub cadence: Cadence,
+    /// Whether the first frame of an object may build on the most similar other object that the peer holds.
+    pub similar: bool,
     /// How long to wait for a reply before a frame is sent again; doubled at every attempt. Above the round trip,
     /// or everything travels twice.
     pub retry: Span,
@@ -32,6 +35,7 @@ impl Default for SenderOptions {
         SenderOptions {
             encoding: ObjectOptions::wan(),
             cadence: Cadence::default(),
+            similar: true,
             retry: Span::from_s(1),
             retry_max: Span::from_s(60),
             history: StoreOptions::default(),
@@ -108,6 +112,8 @@ pub struct BaselineSender {
     due: BTreeSet<(Instant, ObjectId)>,
     /// Versions that were sent.
     history: BaselineStore,
+    /// The objects of which the peer holds the latest version.
+    similar: SimilarObjects,
     events: VecDeque<SenderEvent>,
     stats: SenderStats,
 }
@@ -116,6 +122,8 @@ struct State {
     latest: Object,
     /// The latest version that the peer has acknowledged.
     held: Option<ObjectName>,
+    /// Whether that may serve as a baseline: not once the peer has said that it no longer does.
+    usable: bool,
     /// The last frame sent, until it is answered or given up.
     in_flight: Option<ObjectHeader>,
     /// When it is in `due`.
@@ -138,6 +146,7 @@ impl BaselineSender {
             objects: BTreeMap::new(),
             due: BTreeSet::new(),
             history: BaselineStore::new(options.history),
+            similar: SimilarObjects::default(),
             events: VecDeque::new(),
             stats: SenderStats::default(),
         }
@@ -159,6 +168,7 @@ impl BaselineSender {
             None => self.objects.entry(id.clone()).or_insert(State {
                 latest: object,
                 held: None,
+                usable: false,
                 in_flight: None,
                 due: None,
                 attempts: 0,
@@ -179,6 +189,7 @@ impl BaselineSender {
         if let Some(mut state) = self.objects.remove(id) {
             state.schedule(&mut self.due, id, None);
             self.history.remove(id);
+            self.similar.remove(id);
         }
     }
 
@@ -265,6 +276,7 @@ impl BaselineSender {
 
     /// The peer has lost what it held: everything is sent again.
     fn start_anew(&mut self, now: Instant) {
+        self.similar.clear();
         for (id, state) in &mut self.objects {
             state.held = None;
             state.in_flight = None;
@@ -288,6 +300,10 @@ impl BaselineSender {
         state.plain = false;
         let latest = state.latest.name();
         let event = if name == *latest {
+            // What is in the dictionary needs no other reference.
+            if self.options.similar && !is_dictionary(&name.id) {
+                self.similar.insert(&name.id, state.latest.sketch());
+            }
             Some(SenderEvent::Converged(name.clone()))
         } else if name.version >= latest.version {
             Some(SenderEvent::PeerAhead { held: name.clone() })
@@ -306,6 +322,7 @@ impl BaselineSender {
         self.events.extend(event);
         let id = name.id.clone();
         state.held = Some(name);
+        state.usable = true;
         state.schedule(&mut self.due, &id, next);
     }
 
@@ -326,11 +343,9 @@ impl BaselineSender {
         };
         self.stats.refusals += 1;
         let mut next = Some(now);
-        let mut lost_dictionary = None;
+        let (mut lost_reference, mut lost_dictionary) = (None, None);
         match why {
-            Refusal::Reference(name) => {
-                state.held.take_if(|held| *held == name);
-            }
+            Refusal::Reference(name) => lost_reference = Some(name),
             Refusal::Dictionary(name) => lost_dictionary = Some(name),
             Refusal::Undecodable if !state.plain => state.plain = true,
             Refusal::TooLarge { .. } | Refusal::TooManyObjects | Refusal::Undecodable => {
@@ -352,23 +367,27 @@ impl BaselineSender {
         {
             state.schedule(&mut self.due, &name.id, Some(now));
         }
+        // It may be that of another object.
+        if let Some(lost) = lost_reference
+            && let Some(state) = self.objects.get_mut(&lost.id)
+            && state.held == Some(lost)
+        {
+            state.usable = false;
+            self.similar.remove(state.latest.id());
+        }
     }
 
     fn send(&mut self, now: Instant, id: &ObjectId) -> SenderOutput {
+        let reference = self.reference(now, id);
         let dictionary = self.usable_dictionary();
         let state = self.objects.get_mut(id).expect("what is due is known");
-        let held = state.held.as_ref().filter(|_| !state.plain);
-        let mut baseline = held.and_then(|held| self.history.get_exact(now, held));
-        if baseline.is_some() && !state.cadence.allows_delta(&self.options.cadence, now) {
-            self.stats.full_by_cadence += 1;
-            baseline = None;
-        }
         let dictionary = dictionary.filter(|_| !state.plain);
-        let references = baseline.as_slice().iter().collect::<Vec<_>>();
+        let references = reference.as_slice().iter().collect::<Vec<_>>();
         let encoded = self
             .encoder
             .encode(&state.latest, &references, dictionary.as_ref());
-        state.cadence.sent(now, baseline.is_none());
+        let builds_on_itself = reference.is_some_and(|reference| reference.id() == id);
+        state.cadence.sent(now, !builds_on_itself);
         self.stats.frames += 1;
         self.stats.retries += u64::from(state.attempts > 0);
         let wait = self.options.retry.saturating_mul(1 << state.attempts.min(32));
@@ -383,11 +402,36 @@ impl BaselineSender {
         }
     }
 
+    /// What the next frame of an object may build on: the version of it that the peer holds, if the cadence allows, or
+    /// another object if it is the first.
+    fn reference(&mut self, now: Instant, id: &ObjectId) -> Option<Object> {
+        let state = &self.objects[id];
+        if state.plain {
+            return None;
+        }
+        if state.held.is_none() {
+            let similar = self.similar.most_similar(&state.latest.sketch())?;
+            let held = self.objects[similar].held.as_ref()?;
+            return self.history.get_exact(now, held);
+        }
+        let held = state.held.as_ref().filter(|_| state.usable)?;
+        let baseline = self.history.get_exact(now, held)?;
+        if !state.cadence.allows_delta(&self.options.cadence, now) {
+            self.stats.full_by_cadence += 1;
+            return None;
+        }
+        Some(baseline)
+    }
+
     /// The dictionary, if the peer holds it.
     fn usable_dictionary(&self) -> Option<Dictionary> {
         let (dictionary, name) = self.offered.as_ref()?;
         (self.held(&name.id) == Some(name)).then(|| dictionary.clone())
     }
+}
+
+fn is_dictionary(id: &ObjectId) -> bool {
+    id.as_str().starts_with(OBJECT_ID_PREFIX)
 }
 
 impl State {

@@ -21,6 +21,9 @@ const MAX_DICTIONARY_BODY: usize = 1 << 20;
 /// What the name of a dictionary adds to a frame, with small numbers.
 const DICTIONARY_NAME_LEN: usize = 10;
 
+/// Smaller objects are cheap to try both ways, and the name of a reference weighs.
+const UNDOUBTED: usize = 8 << 10;
+
 /// What the name of a reference adds to a frame, about.
 const NAME_LEN: usize = 40;
 
@@ -246,8 +249,9 @@ impl ObjectEncoder {
             None
         };
         match found {
-            // With most bytes copied there is no doubt; otherwise what compression makes of the whole decides.
-            Some(found) if kind == FrameKind::Full || copied * 2 >= target.len() => found,
+            // With most bytes of a large object copied there is no doubt; otherwise what compression makes of the
+            // whole decides.
+            Some(found) if kind == FrameKind::Full || copied * 2 >= target.len().max(UNDOUBTED) => found,
             found => {
                 let whole = self.whole_body(target, dictionary);
                 let names = NAME_LEN * references.len();
