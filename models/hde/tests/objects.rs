@@ -467,6 +467,35 @@ fn dictionaries_have_bounds_and_travel_as_objects() {
     assert_eq!(Dictionary::new(5, 2, damaged), Err(DictionaryError::Malformed));
 }
 
+/// `cargo test --release -p longhaul-hde --test objects -- --ignored`: half a minute and 5 GB.
+#[test]
+#[ignore = "5 GB of memory"]
+fn an_object_of_more_than_a_gibibyte_is_carried() {
+    let len = (1 << 30) + 12_345;
+    let mut content = noise(1, len / 2);
+    content.extend(state(2, len - len / 2));
+    let baseline = object(1, content.clone());
+    // A large part moved, something new in front, an edit every 10 MB, and less at the end.
+    content.rotate_left(300_000_000);
+    content.splice(0..0, *b"new");
+    for edit in content.chunks_mut(10_000_000) {
+        edit[5000] ^= 1;
+    }
+    content.truncate(len - 1_000_000);
+    let target = object(2, content);
+    for options in [ObjectOptions::regional(), ObjectOptions::local()] {
+        let encoded = ObjectEncoder::new(options).encode(&target, &[&baseline], None);
+        let mut held = vec![baseline.clone()];
+        let decoded = ObjectDecoder::new(2 << 30)
+            .decode(&encoded.frame, &mut held)
+            .unwrap();
+        assert!(decoded.object == target && decoded.object.bytes() == target.bytes());
+        if options == ObjectOptions::regional() {
+            assert!(encoded.frame.len() < 200_000, "{}", encoded.frame.len());
+        }
+    }
+}
+
 #[test]
 fn ids_have_1_to_255_bytes() {
     assert!(ObjectId::new("").is_err() && ObjectId::new(&"x".repeat(256)).is_err());
