@@ -37,7 +37,7 @@ fn drain(sender: &mut BaselineSender, now: Instant) -> (Vec<(FrameKind, Bytes)>,
     let (mut frames, mut events) = (Vec::new(), Vec::new());
     loop {
         match sender.poll(now) {
-            SenderOutput::Send { header, frame } => frames.push((header.kind, frame)),
+            SenderOutput::Send { header, frame, .. } => frames.push((header.kind, frame)),
             SenderOutput::Event(event) => events.push(event),
             SenderOutput::WakeAt(at) => {
                 assert!(at > now);

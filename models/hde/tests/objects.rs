@@ -123,6 +123,41 @@ fn every_size_and_strategy_gives_back_what_it_took_growing_and_shrinking() {
 }
 
 #[test]
+fn the_work_of_every_stage_is_counted() {
+    let baseline = object(1, noise(1, 50_000));
+    let mut bytes = baseline.bytes().to_vec();
+    bytes.splice(1000..1000, noise(2, 500));
+    let mut encoder = ObjectEncoder::new(ObjectOptions::regional());
+    let target = object(2, bytes);
+    let first = encoder.encode(&target, &[&baseline], None);
+    let work = first.work;
+    assert_eq!((work.frames, work.scanned, work.hashed), (1, 50_500, 101_000));
+    assert_eq!((work.compared, work.searched), (50_000, 50_000 + 500));
+    assert!((500..600).contains(&work.entropy), "{}", work.entropy);
+    // The baseline is indexed once.
+    assert_eq!(encoder.encode(&target, &[&baseline], None).work.searched, 500);
+    let identical = encoder
+        .encode(&object(2, baseline.bytes().to_vec()), &[&baseline], None)
+        .work;
+    assert_eq!(
+        (identical.compared, identical.searched, identical.entropy),
+        (0, 0, 0)
+    );
+    let whole = encoder.encode(&target, &[], None).work;
+    assert_eq!((whole.compared, whole.searched), (0, 50_500));
+    assert!(whole.entropy >= 50_500);
+
+    let decoded = ObjectDecoder::new(LIMIT)
+        .decode(&first.frame, &mut vec![baseline])
+        .unwrap();
+    let work = decoded.work;
+    assert_eq!(
+        (work.frames, work.rebuilt, work.hashed, work.entropy),
+        (1, 50_500, 101_000, 0)
+    );
+}
+
+#[test]
 fn zeros_and_nothing_are_a_header() {
     for len in [0, 1, 100, 1 << 20] {
         for options in every_option() {
