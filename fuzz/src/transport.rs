@@ -141,7 +141,11 @@ pub fn sender(data: &[u8]) {
     let mut sender = Sender::new(SenderOptions {
         streams: match decisions.below(2) {
             0 => Streams::Fixed(3),
-            _ => Streams::Adaptive { initial: 2, most: 6 },
+            _ => Streams::Adaptive {
+                initial: 2,
+                most: 6,
+                contending: 4,
+            },
         },
         chunk: ChunkSize::Fixed(50),
         window_bytes: WINDOW,
