@@ -206,6 +206,7 @@ pub fn sender(data: &[u8]) {
                 SenderOutput::Open { .. }
                 | SenderOutput::Close { .. }
                 | SenderOutput::Inspect { .. }
+                | SenderOutput::Adapted { .. }
                 | SenderOutput::Drained
                 | SenderOutput::Failed { .. } => {}
             }
