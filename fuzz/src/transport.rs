@@ -100,7 +100,7 @@ pub fn receiver(data: &[u8]) {
         while let Some(output) = receiver.poll() {
             match output {
                 ReceiverOutput::Send { stream, payload } => {
-                    *untaken.entry(stream).or_default() += payload.len()
+                    *untaken.entry(stream).or_default() += payload.len();
                 }
                 ReceiverOutput::Delivered { message, content } => {
                     let next = &mut next[usize::from(message.priority == Priority::Control)];
@@ -194,10 +194,10 @@ pub fn sender(data: &[u8]) {
         while let Some(output) = sender.poll() {
             match output {
                 SenderOutput::Send { stream, payload } => {
-                    *untaken.entry(stream).or_default() += payload.len()
+                    *untaken.entry(stream).or_default() += payload.len();
                 }
                 SenderOutput::Acked { message } => {
-                    acked[usize::from(message.priority == Priority::Control)] += 1
+                    acked[usize::from(message.priority == Priority::Control)] += 1;
                 }
                 SenderOutput::Reply { .. } => replies += 1,
                 SenderOutput::StreamLost { stream, .. } => {
