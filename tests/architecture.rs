@@ -22,6 +22,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
     (
+        "longhaul-frames",
+        &["longhaul-core", "longhaul-hde", "longhaul-memory"],
+    ),
+    (
+        "longhaul-replication",
+        &[
+            "longhaul-core",
+            "longhaul-amst",
+            "longhaul-frames",
+            "longhaul-hde",
+            "longhaul-memory",
+        ],
+    ),
+    (
         "longhaul-migration",
         &[
             "longhaul-core",

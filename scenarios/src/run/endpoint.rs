@@ -184,6 +184,7 @@ fn map_event<E>(output: Output<E>, wrap: impl FnOnce(E) -> Event) -> Output<Even
         Output::Open { stream, peer } => Output::Open { stream, peer },
         Output::Send { stream, payload } => Output::Send { stream, payload },
         Output::Close { stream } => Output::Close { stream },
+        Output::Abort { stream } => Output::Abort { stream },
         Output::Datagram { to, payload } => Output::Datagram { to, payload },
         Output::WakeAt { at, why } => Output::WakeAt { at, why },
         Output::Idle => Output::Idle,

@@ -135,6 +135,11 @@ impl Scene {
                         self.network.shutdown(engine, connection, side);
                     }
                 }
+                Output::Abort { stream } => {
+                    if let Some(&(connection, side)) = endpoint.streams.get(&stream) {
+                        self.network.abort(engine, connection, side);
+                    }
+                }
                 Output::Datagram { .. } => unreachable!("no machine of this version sends datagrams"),
                 Output::Event(event) => self.record(engine, peer, &event),
                 Output::WakeAt { at, .. } => return arm(engine, endpoint, at.max(now)),

@@ -115,6 +115,12 @@ pub enum Output<E> {
         /// Which one.
         stream: StreamId,
     },
+    /// Give this stream up at once. What it has not delivered may be lost, and the peer hears of a failure when the
+    /// reset reaches it. The driver may still report the stream's end to this machine.
+    Abort {
+        /// Which one.
+        stream: StreamId,
+    },
     /// Send a datagram.
     Datagram {
         /// To whom.
