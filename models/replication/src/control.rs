@@ -24,6 +24,7 @@
 //! | 7 fenced | replica | nothing |
 //! | 8 refused | replica | nothing |
 
+use longhaul_core::payload::Payload;
 use serde::{Deserialize, Serialize};
 
 use crate::message::{u32_at, u64_at};
@@ -339,6 +340,20 @@ impl ControlReader {
     /// Takes bytes in.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Takes payload in, which must be real.
+    ///
+    /// # Errors
+    /// [`ControlError::Synthetic`]
+    pub fn take(&mut self, payload: &Payload) -> Result<(), ControlError> {
+        match payload {
+            Payload::Real(bytes) => {
+                self.push(bytes);
+                Ok(())
+            }
+            Payload::Synthetic(_) => Err(ControlError::Synthetic),
+        }
     }
 
     /// The next record, if it is complete.

@@ -126,8 +126,10 @@ pub enum SourceEvent {
 pub enum Disconnect {
     /// The control stream ended or could not be opened.
     ControlLost,
-    /// All streams of the transport are lost.
-    StreamsLost {
+    /// The transport is at its end.
+    Transport {
+        /// Why.
+        why: longhaul_amst::Failure,
         /// Bytes that the replica is not known to have.
         unacknowledged_bytes: u64,
     },

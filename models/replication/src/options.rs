@@ -255,11 +255,7 @@ mod tests {
             snapshot_pause: Span::ZERO,
             encoding: EncoderOptions::hde(1),
             payload: PayloadMode::Real,
-            transport: SenderOptions {
-                streams: 1,
-                chunk_bytes: 1 << 16,
-                window_bytes: 1 << 20,
-            },
+            transport: SenderOptions::fixed(1, 1 << 16, 1 << 20),
             max_bandwidth: None,
             heartbeat: Heartbeat {
                 interval: Span::from_s(1),
@@ -311,7 +307,7 @@ mod tests {
             OptionsError::Window
         );
         assert!(matches!(
-            refused(|o| o.transport.streams = 0),
+            refused(|o| o.transport.streams = longhaul_amst::Streams::Fixed(0)),
             OptionsError::Transport(_)
         ));
     }
@@ -333,7 +329,7 @@ mod tests {
             resume_time: Span::ZERO,
         };
         assert_eq!(options(&[&[1], &[2, 3]]).check(), Ok(()));
-        for wrong in [&[][..], &[&[1], &[]]] {
+        for wrong in [&[][..], &[&[1][..], &[]]] {
             assert_eq!(options(wrong).check(), Err(OptionsError::Sets));
         }
         let mut wrong = options(&[&[1]]);

@@ -15,7 +15,7 @@ use longhaul_core::time::Instant;
 use longhaul_hde::{Decoder, PAGE_SIZE};
 use serde::{Deserialize, Serialize};
 
-use crate::control::{Control, ControlError, ControlReader, Preamble, Role};
+use crate::control::{Control, ControlReader, Preamble, Role};
 use crate::message::{Commit, Message, MessageError};
 use crate::{
     Failover, OptionsError, RejectReason, ReplicaCommand, ReplicaEvent, ReplicaOptions, SessionEnd,
@@ -154,7 +154,7 @@ impl Replica {
                     self.on_received(stream, rest);
                 }
             }
-            Ok(Arrival::Control(payload)) => self.on_control(payload),
+            Ok(Arrival::Control(payload)) => self.on_control(&payload),
             Ok(Arrival::Data(payload)) => {
                 self.on_heard();
                 if let Some(session) = &mut self.session {
@@ -202,13 +202,12 @@ impl Replica {
         }
     }
 
-    fn on_control(&mut self, payload: Payload) {
+    fn on_control(&mut self, payload: &Payload) {
         let Some(session) = &mut self.session else { return };
         let number = session.number;
-        let Payload::Real(bytes) = payload else {
-            return self.end_session(SessionEnd::Control(ControlError::Synthetic));
-        };
-        session.reader.push(&bytes);
+        if let Err(error) = session.reader.take(payload) {
+            return self.end_session(SessionEnd::Control(error));
+        }
         // A record can end the session, and with it what follows.
         while let Some(session) = self.session.as_mut().filter(|session| session.number == number) {
             match session.reader.next_record() {
@@ -478,6 +477,7 @@ impl Machine for Replica {
             | Input::Start
             | Input::Wake
             | Input::Opened { .. }
+            | Input::Path { .. }
             | Input::Datagram { .. } => {}
         }
         self.on_time();

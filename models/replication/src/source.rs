@@ -6,7 +6,7 @@ mod uplink;
 
 use std::collections::VecDeque;
 
-use longhaul_amst::{Sender, SenderOutput, SenderStats};
+use longhaul_amst::{MessageId, Priority, Sender, SenderOutput, SenderStats};
 use longhaul_core::machine::{Input, Machine, Output, StreamId};
 use longhaul_core::payload::Payload;
 use longhaul_core::random::Stream;
@@ -139,8 +139,9 @@ impl<M: GuestMemory> Source<M> {
     }
 
     fn on_opened(&mut self, stream: StreamId) {
-        match self.uplink.on_opened(stream) {
-            Meaning::ControlOpened => {
+        match self.uplink.meaning_of(stream) {
+            Meaning::Control => {
+                self.uplink.greet();
                 let payload = self.uplink.preamble(Role::Control).into();
                 self.outputs.push_back(Output::Send { stream, payload });
                 self.say(&Control::Hello {
@@ -160,31 +161,35 @@ impl<M: GuestMemory> Source<M> {
     }
 
     fn on_received(&mut self, stream: StreamId, payload: Payload) {
-        let now = self.now;
-        let meaning = self.uplink.on_received(stream, &payload);
-        let is_news = !matches!(meaning, Meaning::Nothing);
-        if let Some(up) = self.uplink.up().filter(|_| is_news) {
+        let (now, meaning) = (self.now, self.uplink.meaning_of(stream));
+        if let Some(up) = self.uplink.up()
+            && !matches!(meaning, Meaning::Nothing)
+        {
             up.heard = now;
         }
         match meaning {
-            Meaning::Control(records, error) => {
-                let session = self.uplink.session;
-                for record in records {
-                    // A record can end the session, and with it the meaning of what follows.
-                    if self.uplink.session == session && self.uplink.control().is_some() {
-                        self.on_record(record);
-                    }
-                }
-                if let Some(error) = error.filter(|_| self.uplink.control().is_some()) {
-                    self.disconnect(Disconnect::Control(error));
-                }
-            }
+            Meaning::Control => self.on_control(&payload),
             Meaning::Data(theirs) => {
                 if let Some(up) = self.uplink.up() {
                     up.sender.on_received(theirs, payload);
                 }
             }
-            _ => {}
+            Meaning::Nothing => {}
+        }
+    }
+
+    fn on_control(&mut self, payload: &Payload) {
+        let session = self.uplink.session;
+        if let Err(error) = self.uplink.reader().take(payload) {
+            return self.disconnect(Disconnect::Control(error));
+        }
+        // A record can end the session, and with it what follows.
+        while self.uplink.session == session && self.uplink.control().is_some() {
+            match self.uplink.reader().next_record() {
+                Ok(Some(record)) => self.on_record(record),
+                Ok(None) => break,
+                Err(error) => self.disconnect(Disconnect::Control(error)),
+            }
         }
     }
 
@@ -223,6 +228,7 @@ impl<M: GuestMemory> Source<M> {
             return self.disconnect(Disconnect::Unexpected);
         }
         let mut sender = Sender::new(self.options.transport).expect("the options were checked");
+        sender.advance(self.now);
         sender.start();
         self.uplink.welcome(self.now, sender);
         self.sessions += 1;
@@ -326,6 +332,11 @@ impl<M: GuestMemory> Source<M> {
                     self.outputs.push_back(Output::Close { stream });
                 }
             }
+            SenderOutput::Inspect { stream } => {
+                if let Some(stream) = self.uplink.number_of(stream) {
+                    self.outputs.push_back(Output::Inspect { stream });
+                }
+            }
             SenderOutput::StreamLost {
                 stream,
                 why,
@@ -343,15 +354,19 @@ impl<M: GuestMemory> Source<M> {
             SenderOutput::Drained => {}
             // The replica answers on the control stream.
             SenderOutput::Reply { .. } => self.disconnect(Disconnect::Unexpected),
-            SenderOutput::Failed { unacknowledged_bytes } => {
-                self.disconnect(Disconnect::StreamsLost { unacknowledged_bytes });
-            }
+            SenderOutput::Failed {
+                why,
+                unacknowledged_bytes,
+            } => self.disconnect(Disconnect::Transport {
+                why,
+                unacknowledged_bytes,
+            }),
         }
     }
 
     /// The replica's transport has all of a message. It delivers in order, so the replica has those up to which none
     /// is missing.
-    fn on_acked(&mut self, message: longhaul_amst::MessageId) {
+    fn on_acked(&mut self, message: MessageId) {
         let Some(up) = self.uplink.up() else { return };
         if let Ok(place) = up.sent.binary_search_by_key(&message, |sent| sent.message) {
             up.sent[place].arrived = true;
@@ -464,7 +479,7 @@ impl<M: GuestMemory> Source<M> {
         let Some(up) = self.uplink.up() else { return };
         let message = up
             .sender
-            .push(outgoing.content)
+            .push(outgoing.content, Priority::Bulk)
             .expect("the options have room for the longest frame");
         up.sent.push_back(Sent {
             message,
@@ -484,11 +499,13 @@ impl<M: GuestMemory> Source<M> {
                 let silence = up.heard.saturating_add(self.options.heartbeat.detection_time());
                 let heartbeat = (self.heartbeat_at, "heartbeat");
                 let snapshot = self.sets.iter().filter_map(Set::next_snapshot).min();
+                let transport = up.sender.next_wake();
                 let limit = (self.send_at > self.now && self.next_to_send().is_some())
                     .then_some((self.send_at, "bandwidth limit"));
                 [
                     Some((silence, "silence")),
                     Some(heartbeat),
+                    transport,
                     snapshot.map(|at| (at, "snapshot")),
                     limit,
                 ]
@@ -518,6 +535,9 @@ impl<M: GuestMemory> Machine for Source<M> {
         assert!(now >= self.now, "time ran backwards");
         self.now = now;
         self.keep_lease();
+        if let Some(up) = self.uplink.up() {
+            up.sender.advance(now);
+        }
         match input {
             Input::Command(SourceCommand::Start) if matches!(self.uplink.state, State::Waiting) => {
                 self.start();
@@ -531,8 +551,15 @@ impl<M: GuestMemory> Machine for Source<M> {
                     up.sender.on_sent(theirs, bytes);
                 }
             }
-            Input::Closed { stream, reason } => match self.uplink.on_closed(stream) {
-                Meaning::ControlClosed => self.disconnect(Disconnect::ControlLost),
+            Input::Path { stream, info } => {
+                if let Meaning::Data(theirs) = self.uplink.meaning_of(stream)
+                    && let Some(up) = self.uplink.up()
+                {
+                    up.sender.on_path(theirs, &info);
+                }
+            }
+            Input::Closed { stream, reason } => match self.uplink.meaning_of(stream) {
+                Meaning::Control => self.disconnect(Disconnect::ControlLost),
                 Meaning::Data(theirs) => {
                     if let Some(up) = self.uplink.up() {
                         up.sender.on_closed(theirs, reason);

@@ -9,12 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use longhaul_amst::{MessageId, Sender};
 use longhaul_core::machine::StreamId;
-use longhaul_core::payload::Payload;
 use longhaul_core::time::{Instant, Span};
 
 use super::set::FrameName;
 use crate::Backoff;
-use crate::control::{Control, ControlError, ControlReader, PREAMBLE_BYTES, Preamble, Role};
+use crate::control::{ControlReader, PREAMBLE_BYTES, Preamble, Role};
 
 /// How long an attempt to reach the replica may take.
 const CONNECT_TIME: Span = Span::from_s(10);
@@ -67,16 +66,12 @@ pub(super) struct Uplink {
     wait: Span,
 }
 
-/// What an input on a stream means.
+/// What a stream is for.
 pub(super) enum Meaning {
-    /// Nothing: the stream has been given up.
+    /// Nothing: it has been given up.
     Nothing,
-    /// The control stream is open.
-    ControlOpened,
-    /// Records came, or the control stream is of no use any more.
-    Control(Vec<Control>, Option<ControlError>),
-    /// The control stream has ended.
-    ControlClosed,
+    /// It is the control stream.
+    Control,
     /// It is for the transport, which calls the stream so.
     Data(StreamId),
 }
@@ -168,34 +163,27 @@ impl Uplink {
         Bytes::copy_from_slice(&Preamble { role, session }.to_bytes())
     }
 
-    /// A stream has been opened.
-    pub fn on_opened(&mut self, stream: StreamId) -> Meaning {
+    /// What a stream is for.
+    pub fn meaning_of(&self, stream: StreamId) -> Meaning {
         if self.control == Some(stream) {
-            if let State::Greeting { greeted, .. } = &mut self.state {
-                *greeted = true;
-            }
-            return Meaning::ControlOpened;
+            return Meaning::Control;
         }
-        self.meaning_of_data(stream)
+        match self.data.get(&stream) {
+            Some((theirs, _)) => Meaning::Data(*theirs),
+            None => Meaning::Nothing,
+        }
     }
 
-    /// Bytes have come.
-    pub fn on_received(&mut self, stream: StreamId, payload: &Payload) -> Meaning {
-        if self.control != Some(stream) {
-            return self.meaning_of_data(stream);
+    /// The control stream is open.
+    pub fn greet(&mut self) {
+        if let State::Greeting { greeted, .. } = &mut self.state {
+            *greeted = true;
         }
-        let Payload::Real(bytes) = payload else {
-            return Meaning::Control(Vec::new(), Some(ControlError::Synthetic));
-        };
-        self.reader.push(bytes);
-        let mut records = Vec::new();
-        loop {
-            match self.reader.next_record() {
-                Ok(Some(record)) => records.push(record),
-                Ok(None) => return Meaning::Control(records, None),
-                Err(error) => return Meaning::Control(records, Some(error)),
-            }
-        }
+    }
+
+    /// Where the records of the control stream come from.
+    pub fn reader(&mut self) -> &mut ControlReader {
+        &mut self.reader
     }
 
     /// Bytes have been taken over; how many of them are the transport's, and its number of the stream.
@@ -204,21 +192,6 @@ impl Uplink {
         let of_preamble = bytes.min(*preamble);
         *preamble -= of_preamble;
         (bytes > of_preamble).then_some((*theirs, bytes - of_preamble))
-    }
-
-    /// A stream has ended.
-    pub fn on_closed(&self, stream: StreamId) -> Meaning {
-        if self.control == Some(stream) {
-            return Meaning::ControlClosed;
-        }
-        self.meaning_of_data(stream)
-    }
-
-    fn meaning_of_data(&self, stream: StreamId) -> Meaning {
-        match self.data.get(&stream) {
-            Some((theirs, _)) => Meaning::Data(*theirs),
-            None => Meaning::Nothing,
-        }
     }
 
     fn new_stream(&mut self) -> StreamId {

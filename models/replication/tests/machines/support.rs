@@ -70,11 +70,7 @@ impl Default for Setup {
                 snapshot_pause: Span::ZERO,
                 encoding: EncoderOptions::hde(1),
                 payload: PayloadMode::Real,
-                transport: SenderOptions {
-                    streams: 2,
-                    chunk_bytes: 64 << 10,
-                    window_bytes: 1 << 20,
-                },
+                transport: SenderOptions::fixed(2, 64 << 10, 1 << 20),
                 max_bandwidth: None,
                 heartbeat: Heartbeat {
                     interval: Span::from_ms(100),
@@ -437,6 +433,7 @@ impl World {
             }
             Output::WakeAt { at, .. } => self.wakes[0] = Some(at.max(self.now)),
             Output::Idle => self.wakes[0] = None,
+            Output::Inspect { .. } => {}
             Output::Datagram { .. } => unreachable!("no datagrams"),
         }
     }
@@ -486,7 +483,7 @@ impl World {
             }
             Output::WakeAt { at, .. } => self.wakes[1] = Some(at.max(self.now)),
             Output::Idle => self.wakes[1] = None,
-            Output::Open { .. } | Output::Datagram { .. } => unreachable!("a replica opens nothing"),
+            Output::Open { .. } | Output::Inspect { .. } | Output::Datagram { .. } => unreachable!("a replica opens nothing"),
         }
     }
 

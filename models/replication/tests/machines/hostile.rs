@@ -1,0 +1,1 @@
+//! What a peer may send that breaks the rules.
