@@ -23,7 +23,7 @@ pub mod sampling;
 pub mod view;
 
 pub use maker::{Before, CopyStatistics, Frame, FrameMaker, Picked};
-pub use measure::{Estimate, Kind, Measurements};
+pub use measure::{Amount, Kind, Measurements};
 pub use picker::Picker;
 pub use sampling::{PayloadMode, Sampling};
 pub use view::{Class, PageView};

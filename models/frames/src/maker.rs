@@ -4,13 +4,13 @@ use bytes::Bytes;
 use longhaul_core::payload::{Payload, PayloadBuffer};
 use longhaul_hde::header::PageRun;
 use longhaul_hde::{
-    Encoder, EncoderOptions, EncoderStats, FrameHeader, PAGE_SIZE, PageInput, encode_synthetic_header,
-    is_zero,
+    EncodeWork, Encoder, EncoderOptions, EncoderStats, FrameHeader, PAGE_SIZE, PageInput,
+    encode_synthetic_header, is_zero,
 };
 use longhaul_memory::bitmap::DirtyBitmap;
 use serde::{Deserialize, Serialize};
 
-use crate::{Kind, Measurements, PAGES_PER_FRAME, PageView, ZERO_PAGES_PER_FRAME};
+use crate::{Amount, Kind, Measurements, PAGES_PER_FRAME, PageView, ZERO_PAGES_PER_FRAME};
 
 type Page = [u8; PAGE_SIZE];
 
@@ -43,6 +43,8 @@ pub struct Frame {
     pub content: PayloadBuffer,
     /// Its pages, ascending, and what the receiver had of them before.
     pub before: Vec<Before>,
+    /// What encoding it took, or would have taken.
+    pub work: EncodeWork,
 }
 
 /// How pages travelled. Every copy of a page counts.
@@ -161,10 +163,10 @@ impl FrameMaker {
             for (position, picked) in part.iter().enumerate() {
                 seen(picked.page, self.contents.get(position).unwrap_or(&ZERO_PAGE));
             }
-            let bytes = self.encode(kind, part);
+            let (bytes, work) = self.encode(kind, part);
             let mut content = PayloadBuffer::default();
             content.push(bytes.into());
-            let frame = self.finish(part, content);
+            let frame = self.finish(part, content, work);
             out(frame);
         }
     }
@@ -180,7 +182,7 @@ impl FrameMaker {
         let mut content = PayloadBuffer::default();
         content.push(header.into());
         content.push(Payload::Synthetic(estimate.body_bytes));
-        self.finish(pages, content)
+        self.finish(pages, content, estimate.work)
     }
 
     /// The receiver does not have a frame, nor any made after it: those must have been taken back before.
@@ -188,7 +190,11 @@ impl FrameMaker {
     /// # Panics
     /// If it is not the last one that was made and not taken back.
     pub fn take_back(&mut self, sequence: u64, before: &[Before]) {
-        assert_eq!(sequence + 1, self.next_sequence, "frames are taken back from the last one on");
+        assert_eq!(
+            sequence + 1,
+            self.next_sequence,
+            "frames are taken back from the last one on"
+        );
         self.next_sequence = sequence;
         for &Before { page, version } in before {
             self.encoder.forget(page);
@@ -212,7 +218,7 @@ impl FrameMaker {
     }
 
     /// Notes that the receiver has the pages of a frame now.
-    fn finish(&mut self, pages: &[Picked], content: PayloadBuffer) -> Frame {
+    fn finish(&mut self, pages: &[Picked], content: PayloadBuffer, work: EncodeWork) -> Frame {
         let before = pages.iter().map(|&Picked { page, version }| {
             let there = &mut self.sent_versions[page as usize];
             let had = !self.sent.set(page);
@@ -234,6 +240,7 @@ impl FrameMaker {
             sequence,
             content,
             before,
+            work,
         }
     }
 
@@ -256,7 +263,7 @@ impl FrameMaker {
         }
     }
 
-    fn encode(&mut self, kind: Kind, pages: &[Picked]) -> Bytes {
+    fn encode(&mut self, kind: Kind, pages: &[Picked]) -> (Bytes, EncodeWork) {
         let inputs: Vec<PageInput<'_>> = pages
             .iter()
             .enumerate()
@@ -271,12 +278,17 @@ impl FrameMaker {
         let zero_pages = self.encoder.stats().pages.zero - zero_before;
         let header_len = FrameHeader::encoded_len(&frame).expect("a frame just encoded");
         let count = pages.len() as u64;
-        self.measurements
-            .add(kind, count, zero_pages, (frame.len() - header_len) as u64);
+        let work = *self.encoder.last_work();
+        let amount = Amount {
+            body_bytes: (frame.len() - header_len) as u64,
+            zero_pages,
+            work,
+        };
+        self.measurements.add(kind, count, amount);
         self.statistics.real_pages += count;
         self.statistics.real_frame_bytes += frame.len() as u64;
         self.statistics.zero_pages += zero_pages;
-        frame
+        (frame, work)
     }
 }
 

@@ -137,7 +137,10 @@ impl DirtyBitmap {
     }
 
     fn first_word(&self, base: u64, part: &DirtyBitmap) -> usize {
-        assert!(base.is_multiple_of(64), "a part begins at a whole word, not at page {base}");
+        assert!(
+            base.is_multiple_of(64),
+            "a part begins at a whole word, not at page {base}"
+        );
         let end = base.checked_add(part.pages);
         assert!(
             end.is_some_and(|end| end <= self.pages),

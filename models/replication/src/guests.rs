@@ -199,7 +199,10 @@ mod tests {
         assert_eq!(layout.parts(), [(0, 100), (128, 64), (192, 1)]);
         assert_eq!((layout.end(), layout.pages()), (256, 165));
         assert_eq!(layout.numbers().count(), 165);
-        assert_eq!([99, 128, 191, 192].map(|page| layout.guest_of(page)), [0, 1, 1, 2]);
+        assert_eq!(
+            [99, 128, 191, 192].map(|page| layout.guest_of(page)),
+            [0, 1, 1, 2]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use longhaul_core::machine::PeerId;
 use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
 use longhaul_frames::{LONGEST_FRAME_BYTES, PayloadMode};
-use longhaul_hde::EncoderOptions;
+use longhaul_hde::{CostModel, EncoderOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::MAX_SETS;
@@ -36,9 +36,14 @@ pub enum Policy {
 /// Who decides that the guests go on at the replica's site.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Failover {
-    /// An operator ([`ReplicaCommand::FailOver`](crate::ReplicaCommand::FailOver)). A source that is cut off lets its
-    /// guests run, and stops them when it hears that others run in their place.
-    Manual,
+    /// An operator, who gives an order ([`ReplicaCommand::FailOver`](crate::ReplicaCommand::FailOver)) or follows a
+    /// rule. A source that is cut off lets its guests run, and stops them when it hears that others run in their place:
+    /// until then they may run twice.
+    Manual {
+        /// The rule: when the source has counted as lost for this long and is not back, fail over. `None` waits for an
+        /// order.
+        after: Option<Span>,
+    },
     /// The replica, once it has not heard from the source for the detection time. From when all guests are protected,
     /// a source that has not been heard for as long stops them: it holds a lease that the replica renews.
     Automatic,
@@ -69,6 +74,15 @@ pub struct Backoff {
     pub most: Span,
 }
 
+/// What a source may spend on encoding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Cost {
+    /// What a frame costs.
+    pub codec: CostModel,
+    /// Threads that encode, at least 1; together they are so many times as fast as one.
+    pub threads: u32,
+}
+
 /// How a [`Source`](crate::Source) works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SourceOptions {
@@ -83,6 +97,8 @@ pub struct SourceOptions {
     pub snapshot_pause: Span,
     /// How pages are encoded.
     pub encoding: EncoderOptions,
+    /// What encoding costs; `None` where the computer's own time is what passes, or nobody wants to know.
+    pub cost: Option<Cost>,
     /// Which pages are real.
     pub payload: PayloadMode,
     /// How frames are carried. The window must have room for a frame of 64 pages that nothing shortens, 257 KiB
@@ -149,6 +165,9 @@ pub enum OptionsError {
     /// The target leaves no time to send anything.
     #[error("the least time between two epochs reaches the target for their age")]
     Target,
+    /// No thread to encode.
+    #[error("encoding takes at least one thread")]
+    Threads,
     /// A rate of zero.
     #[error("{0} must be above zero")]
     NoRate(&'static str),
@@ -197,6 +216,9 @@ impl SourceOptions {
         }
         if self.max_bandwidth.is_some_and(|rate| rate.as_bits_per_s() == 0) {
             return Err(OptionsError::NoRate("the bandwidth"));
+        }
+        if self.cost.is_some_and(|cost| cost.threads == 0) {
+            return Err(OptionsError::Threads);
         }
         self.transport.check()?;
         if self.transport.longest_message() < FRAME_HEADER_BYTES as u64 + LONGEST_FRAME_BYTES {
@@ -254,6 +276,7 @@ mod tests {
             rpo_target: Span::from_s(20),
             snapshot_pause: Span::ZERO,
             encoding: EncoderOptions::hde(1),
+            cost: None,
             payload: PayloadMode::Real,
             transport: SenderOptions::fixed(1, 1 << 16, 1 << 20),
             max_bandwidth: None,
@@ -265,7 +288,7 @@ mod tests {
                 first: Span::from_s(1),
                 most: Span::from_s(30),
             },
-            failover: Failover::Manual,
+            failover: Failover::Manual { after: None },
         }
     }
 
@@ -302,6 +325,13 @@ mod tests {
             OptionsError::NoRate("the bandwidth")
         );
         assert_eq!(refused(|o| o.encoding.level = Some(20)), OptionsError::Level(20));
+        let none = |o: &mut SourceOptions| {
+            o.cost = Some(Cost {
+                codec: CostModel::measured(None),
+                threads: 0,
+            });
+        };
+        assert_eq!(refused(none), OptionsError::Threads);
         assert_eq!(
             refused(|o| o.transport.window_bytes = 1 << 18),
             OptionsError::Window
@@ -324,7 +354,7 @@ mod tests {
                 .collect(),
             window_bytes: 1 << 20,
             heartbeat: source().heartbeat,
-            failover: Failover::Manual,
+            failover: Failover::Manual { after: None },
             restore_rate: None,
             resume_time: Span::ZERO,
         };

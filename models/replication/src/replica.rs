@@ -64,6 +64,8 @@ pub struct Replica {
     detector: Detector,
     /// Whether the source has promised to stop its guests when it is cut off.
     leased: bool,
+    /// When the operator's rule says to fail over, unless the source is back before.
+    decides_at: Option<Instant>,
     /// Whether the guests run here, or are going to.
     failed_over: bool,
     /// Guests that are being started, the next one first.
@@ -91,6 +93,7 @@ impl Replica {
             newest_session: 0,
             detector: Detector::new(options.heartbeat.detection_time()),
             leased: false,
+            decides_at: None,
             failed_over: false,
             starting: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -167,7 +170,10 @@ impl Replica {
 
     /// A stream says what it is for; whether it may be.
     fn on_preamble(&mut self, stream: StreamId, preamble: Preamble) -> bool {
-        let Preamble { role, session: number } = preamble;
+        let Preamble {
+            role,
+            session: number,
+        } = preamble;
         match role {
             Role::Control if number > self.newest_session => {
                 self.end_session(SessionEnd::Superseded);
@@ -221,7 +227,10 @@ impl Replica {
     fn on_record(&mut self, record: Control) {
         let Some(session) = &self.session else { return };
         match record {
-            Control::Hello { session: number, pages } if number == session.number && !session.welcomed => {
+            Control::Hello {
+                session: number,
+                pages,
+            } if number == session.number && !session.welcomed => {
                 self.on_hello(&pages);
             }
             Control::Heartbeat { number, leased } if session.welcomed => {
@@ -272,7 +281,9 @@ impl Replica {
     }
 
     fn end_session(&mut self, why: SessionEnd) {
-        let Some(session) = self.session.take() else { return };
+        let Some(session) = self.session.take() else {
+            return;
+        };
         add(&mut self.statistics.transport, session.receiver.stats());
         for stream in self.streams.take_session() {
             self.outputs.push_back(Output::Abort { stream });
@@ -287,12 +298,17 @@ impl Replica {
         if !self.failed_over
             && let Some(after) = self.detector.on_heard(self.now)
         {
+            self.decides_at = None;
             self.event(ReplicaEvent::SourceBack { after });
         }
     }
 
     fn on_closed(&mut self, stream: StreamId, reason: CloseReason) {
-        if self.session.as_ref().is_some_and(|session| session.control == stream) {
+        if self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.control == stream)
+        {
             return self.end_session(SessionEnd::ControlLost);
         }
         if self.streams.remove(stream) {
@@ -394,6 +410,7 @@ impl Replica {
 
     /// Starts the guests from the newest complete epochs, if there are any.
     fn fail_over(&mut self) {
+        self.decides_at = None;
         let mut promoted = Vec::new();
         for number in 0..self.sets.len() as u32 {
             let event = match self.sets[number as usize].verify() {
@@ -435,10 +452,15 @@ impl Replica {
             match self.options.failover {
                 Failover::Automatic if self.leased => self.fail_over(),
                 Failover::Automatic => self.event(ReplicaEvent::NoLease),
-                Failover::Manual => {}
+                Failover::Manual { after } => {
+                    self.decides_at = after.map(|after| self.now.saturating_add(after));
+                }
             }
         }
         let now = self.now;
+        if self.decides_at.take_if(|at| *at <= now).is_some() {
+            self.fail_over();
+        }
         while let Some(next) = self.starting.pop_front_if(|next| next.runs_at <= now) {
             self.event(ReplicaEvent::GuestRunning {
                 set: next.set,
@@ -495,7 +517,8 @@ impl Machine for Replica {
         let start = self.starting.front().map(|next| (next.runs_at, "a guest runs"));
         let silence = self.detector.deadline().filter(|_| !self.failed_over);
         let silence = silence.map(|at| (at, "silence"));
-        match start.into_iter().chain(silence).min() {
+        let decision = self.decides_at.map(|at| (at, "the operator decides"));
+        match start.into_iter().chain(silence).chain(decision).min() {
             Some((at, why)) => Output::WakeAt { at, why },
             None => Output::Idle,
         }

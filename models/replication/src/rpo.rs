@@ -55,7 +55,12 @@ impl RpoHistory {
 
     /// The distribution from one instant to another, the time before the first epoch apart.
     pub fn distribution(&self, from: Instant, to: Instant) -> RpoDistribution {
-        let ends = self.applied.iter().skip(1).map(|(at, _)| *at).chain([Instant::MAX]);
+        let ends = self
+            .applied
+            .iter()
+            .skip(1)
+            .map(|(at, _)| *at)
+            .chain([Instant::MAX]);
         let mut teeth: Vec<(u64, u64)> = self
             .applied
             .iter()
@@ -169,8 +174,16 @@ mod tests {
         assert_eq!(distribution.max(), Some(Span::from_s(12)));
         assert_eq!(distribution.mean(), Some(Span::from_s(7)));
         for (percent, s) in [(0, 2), (1, 0), (50, 7), (90, 11), (100, 12)] {
-            let expected = if percent == 1 { Span::from_ms(2_100) } else { Span::from_s(s) };
-            assert_eq!(distribution.quantile(share(percent)), Some(expected), "{percent} %");
+            let expected = if percent == 1 {
+                Span::from_ms(2_100)
+            } else {
+                Span::from_s(s)
+            };
+            assert_eq!(
+                distribution.quantile(share(percent)),
+                Some(expected),
+                "{percent} %"
+            );
         }
         assert_eq!(distribution.time_within(Span::from_s(7)), Span::from_s(50));
         assert_eq!(history.age(at(1)), None);
@@ -194,7 +207,11 @@ mod tests {
     fn without_an_epoch_there_is_no_recovery_point() {
         let distribution = RpoHistory::default().distribution(at(1), at(5));
         assert_eq!(distribution.unprotected(), Span::from_s(4));
-        let none = (distribution.max(), distribution.mean(), distribution.quantile(share(50)));
+        let none = (
+            distribution.max(),
+            distribution.mean(),
+            distribution.quantile(share(50)),
+        );
         assert_eq!(none, (None, None, None));
     }
 

@@ -10,7 +10,7 @@ use longhaul_amst::{MessageId, Priority, Sender, SenderOutput, SenderStats};
 use longhaul_core::machine::{Input, Machine, Output, StreamId};
 use longhaul_core::payload::Payload;
 use longhaul_core::random::Stream;
-use longhaul_core::time::Instant;
+use longhaul_core::time::{Instant, Span};
 use longhaul_memory::GuestMemory;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use crate::options::check_sets;
 use crate::{Disconnect, Failover, OptionsError, ResyncReason, SourceCommand, SourceEvent, SourceOptions};
 use lease::Lease;
 pub use set::SetStatistics;
-use set::Set;
+use set::{Outgoing, Set};
 use uplink::{Meaning, Sent, State, Uplink};
 
 /// A guest to replicate.
@@ -48,6 +48,8 @@ pub struct SourceStatistics {
     pub attempts: u64,
     /// Sessions in which frames could be sent.
     pub sessions: u64,
+    /// Time that encoding has taken, over all threads; without a cost none.
+    pub encode_time: Span,
     /// The transport's counters, over all sessions.
     pub transport: SenderStats,
 }
@@ -64,6 +66,10 @@ pub struct Source<M> {
     heartbeat_at: Instant,
     /// When the bandwidth limit lets the next message go.
     send_at: Instant,
+    /// A message that is being encoded, its set, and when it will be.
+    encoding: Option<(Instant, usize, Outgoing)>,
+    /// Time that encoding has taken, over all threads.
+    encode_time: Span,
     outputs: VecDeque<Output<SourceEvent>>,
     sessions: u64,
     /// Of sessions that are over.
@@ -78,7 +84,9 @@ impl<M: GuestMemory> Source<M> {
     pub fn new(options: SourceOptions, sets: Vec<SetGuests<M>>) -> Result<Source<M>, OptionsError> {
         options.check()?;
         check_sets(sets.iter().map(|set| set.guests.len()))?;
-        let sets = (0..).zip(sets).map(|(number, set)| Set::new(number, set, &options));
+        let sets = (0..)
+            .zip(sets)
+            .map(|(number, set)| Set::new(number, set, &options));
         Ok(Source {
             now: Instant::ZERO,
             sets: sets.collect(),
@@ -87,6 +95,8 @@ impl<M: GuestMemory> Source<M> {
             lease: Lease::new(options.heartbeat.detection_time()),
             heartbeat_at: Instant::MAX,
             send_at: Instant::ZERO,
+            encoding: None,
+            encode_time: Span::ZERO,
             outputs: VecDeque::new(),
             sessions: 0,
             past_transport: SenderStats::default(),
@@ -109,6 +119,7 @@ impl<M: GuestMemory> Source<M> {
             sets: self.sets.iter().map(Set::statistics).collect(),
             attempts: self.uplink.session,
             sessions: self.sessions,
+            encode_time: self.encode_time,
             transport,
         }
     }
@@ -301,6 +312,7 @@ impl<M: GuestMemory> Source<M> {
     }
 
     fn interrupt_epochs(&mut self) {
+        self.encoding = None;
         for (set, number) in self.sets.iter_mut().zip(0..) {
             if let Some(epoch) = set.interrupt(self.now) {
                 let interrupted = SourceEvent::EpochInterrupted { set: number, epoch };
@@ -454,11 +466,10 @@ impl<M: GuestMemory> Source<M> {
         if !wants_more || self.send_at > now {
             return false;
         }
-        let Some(number) = self.next_to_send() else {
-            return false;
-        };
-        self.send_message(number);
-        true
+        if let Some((done, _, _)) = self.encoding {
+            return done <= now && self.send_message();
+        }
+        self.encode_message()
     }
 
     /// The set that sends next: of those with the highest priority the one whose turn it is.
@@ -467,26 +478,48 @@ impl<M: GuestMemory> Source<M> {
         let in_turn = (0..count).map(|step| (self.turn + step) % count);
         let with_message = in_turn.filter(|number| self.sets[*number].has_message());
         // Of several maxima the last one is found, so the first in turn must come last.
-        with_message.rev().max_by_key(|number| self.sets[*number].priority)
+        with_message
+            .rev()
+            .max_by_key(|number| self.sets[*number].priority)
     }
 
-    fn send_message(&mut self, number: usize) {
+    /// Begins to encode the next message, if there is one.
+    fn encode_message(&mut self) -> bool {
+        let Some(number) = self.next_to_send() else {
+            return false;
+        };
         let outgoing = self.sets[number].next_message(self.now);
+        let takes = self.options.cost.map_or(Span::ZERO, |cost| {
+            let of_one_thread = Span::from_ns(cost.codec.encode_time(&outgoing.work));
+            self.encode_time = self.encode_time.saturating_add(of_one_thread);
+            of_one_thread / u64::from(cost.threads)
+        });
+        self.encoding = Some((self.now.saturating_add(takes), number, outgoing));
+        self.turn = number + 1;
+        true
+    }
+
+    /// Hands the message that is encoded to the transport, if there is one.
+    fn send_message(&mut self) -> bool {
+        let Some((_, set, outgoing)) = self.encoding.take() else {
+            return false;
+        };
         if let Some(rate) = self.options.max_bandwidth {
             self.send_at = self.now.saturating_add(rate.time_for(outgoing.content.len()));
         }
-        self.turn = number + 1;
-        let Some(up) = self.uplink.up() else { return };
-        let message = up
-            .sender
-            .push(outgoing.content, Priority::Bulk)
-            .expect("the options have room for the longest frame");
-        up.sent.push_back(Sent {
-            message,
-            set: number,
-            frame: outgoing.frame,
-            arrived: false,
-        });
+        if let Some(up) = self.uplink.up() {
+            let message = up
+                .sender
+                .push(outgoing.content, Priority::Bulk)
+                .expect("the options have room for the longest frame");
+            up.sent.push_back(Sent {
+                message,
+                set,
+                frame: outgoing.frame,
+                arrived: false,
+            });
+        }
+        true
     }
 
     /// When there is something to do again, and what.
@@ -500,14 +533,17 @@ impl<M: GuestMemory> Source<M> {
                 let heartbeat = (self.heartbeat_at, "heartbeat");
                 let snapshot = self.sets.iter().filter_map(Set::next_snapshot).min();
                 let transport = up.sender.next_wake();
-                let limit = (self.send_at > self.now && self.next_to_send().is_some())
+                let encoded = self.encoding.as_ref().map(|(done, _, _)| (*done, "encoding"));
+                let limit = (self.encoding.is_some() || self.next_to_send().is_some())
                     .then_some((self.send_at, "bandwidth limit"));
+                let later = |wake: &(Instant, &str)| wake.0 > self.now;
                 [
                     Some((silence, "silence")),
                     Some(heartbeat),
                     transport,
                     snapshot.map(|at| (at, "snapshot")),
-                    limit,
+                    limit.filter(later),
+                    encoded.filter(later),
                 ]
                 .into_iter()
                 .flatten()

@@ -83,7 +83,9 @@ impl Set {
             dead: self.dead,
             frames: self.frames,
             epoch: self.complete.map_or(0, |complete| complete.epoch),
-            fingerprint: self.complete.map_or_else(Fingerprint::default, |complete| complete.fingerprint),
+            fingerprint: self
+                .complete
+                .map_or_else(Fingerprint::default, |complete| complete.fingerprint),
         }
     }
 

@@ -55,9 +55,8 @@ impl Pages {
 
     /// How many of them are not in `others`.
     pub fn count_beside(&self, others: &Pages) -> u64 {
-        let both = [&self.is_real, &self.is_synthetic].map(|here| {
-            here.common_at(0, &others.is_real) + here.common_at(0, &others.is_synthetic)
-        });
+        let both = [&self.is_real, &self.is_synthetic]
+            .map(|here| here.common_at(0, &others.is_real) + here.common_at(0, &others.is_synthetic));
         self.count() - both[0] - both[1]
     }
 
@@ -124,7 +123,9 @@ impl Pages {
             return Vec::new();
         }
         let numbers = self.real.keys().copied();
-        numbers.filter(|number| other.is_synthetic.test(*number)).collect()
+        numbers
+            .filter(|number| other.is_synthetic.test(*number))
+            .collect()
     }
 
     /// Reads everything once more.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use longhaul_core::payload::PayloadBuffer;
 use longhaul_core::time::{Instant, Span};
 use longhaul_frames::{Before, CopyStatistics, PayloadMode, Picker, Sampling};
-use longhaul_hde::EncoderStats;
+use longhaul_hde::{EncodeWork, EncoderStats};
 use longhaul_memory::GuestMemory;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,8 @@ pub(super) struct Outgoing {
     pub content: PayloadBuffer,
     /// Which frame it is; `None` for the end of an epoch.
     pub frame: Option<FrameName>,
+    /// What encoding it takes.
+    pub work: EncodeWork,
 }
 
 /// A frame of a set.
@@ -309,12 +311,13 @@ impl<M: GuestMemory> Set<M> {
         let epoch = self.epoch.as_mut().filter(|epoch| epoch.sent.is_none());
         let epoch = epoch.expect("an epoch that is not sent yet");
         let mut content = PayloadBuffer::default();
-        let mut name = None;
+        let (mut name, mut work) = (None, EncodeWork::default());
         if let Some(mut frame) = self.picker.next_frame(&view, &mut seen) {
             content.push(Bytes::copy_from_slice(&frame_header(self.number, self.attempt)).into());
             while let Some(piece) = frame.content.pop(u64::MAX) {
                 content.push(piece);
             }
+            work = frame.work;
             name = Some(FrameName {
                 attempt: self.attempt,
                 sequence: frame.sequence,
@@ -341,6 +344,7 @@ impl<M: GuestMemory> Set<M> {
         Outgoing {
             content,
             frame: name,
+            work,
         }
     }
 
@@ -349,7 +353,11 @@ impl<M: GuestMemory> Set<M> {
         if frame.attempt != self.attempt {
             return;
         }
-        while self.handed.front().is_some_and(|handed| handed.sequence <= frame.sequence) {
+        while self
+            .handed
+            .front()
+            .is_some_and(|handed| handed.sequence <= frame.sequence)
+        {
             self.handed.pop_front();
             self.confirmed += 1;
         }
@@ -357,7 +365,9 @@ impl<M: GuestMemory> Set<M> {
 
     /// The replica says that it has an epoch in place; `None` if that cannot be.
     pub fn on_applied(&mut self, now: Instant, number: u64) -> Option<Done> {
-        let epoch = self.epoch.take_if(|epoch| epoch.number == number && epoch.sent.is_some())?;
+        let epoch = self
+            .epoch
+            .take_if(|epoch| epoch.number == number && epoch.sent.is_some())?;
         let fingerprint = epoch.sent.expect("just looked");
         self.complete = Some(Complete {
             epoch: number,
@@ -434,14 +444,21 @@ impl<M: GuestMemory> Set<M> {
         if there.epoch != self.complete.map_or(0, |complete| complete.epoch) {
             return Err(ResyncReason::Epoch);
         }
-        if self.complete.is_some_and(|complete| complete.fingerprint != there.fingerprint) {
+        if self
+            .complete
+            .is_some_and(|complete| complete.fingerprint != there.fingerprint)
+        {
             return Err(ResyncReason::Fingerprint);
         }
         if there.dead && there.attempt == self.attempt {
             return Err(ResyncReason::Rejected);
         }
         // Of this attempt nothing may have arrived yet; then the replica speaks of the one before.
-        let frames = if there.attempt == self.attempt { there.frames } else { 0 };
+        let frames = if there.attempt == self.attempt {
+            there.frames
+        } else {
+            0
+        };
         let possible = self.confirmed..=self.picker.maker().next_sequence();
         if there.attempt > self.attempt || !possible.contains(&frames) {
             return Err(ResyncReason::Frames);

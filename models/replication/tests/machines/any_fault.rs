@@ -50,11 +50,19 @@ fn setups() -> impl Strategy<Value = Setup> {
                 sets,
                 dirty_pages_per_s: dirty,
                 rate: BitRate::from_bits_per_s(mbit * 1_000_000),
-                pattern: [Pattern::RealWorld, Pattern::Constant, Pattern::Bursty, Pattern::Sinusoidal]
-                    [pattern as usize],
+                pattern: [
+                    Pattern::RealWorld,
+                    Pattern::Constant,
+                    Pattern::Bursty,
+                    Pattern::Sinusoidal,
+                ][pattern as usize],
                 kill: faults.kill.map(at_ms),
                 fail_over: faults.fail_over.map(at_ms),
-                deaths: faults.deaths.iter().map(|(ms, stream)| (at_ms(*ms), *stream)).collect(),
+                deaths: faults
+                    .deaths
+                    .iter()
+                    .map(|(ms, stream)| (at_ms(*ms), *stream))
+                    .collect(),
                 ..Setup::default()
             };
             let mut ms = 0;
@@ -82,7 +90,13 @@ fn setups() -> impl Strategy<Value = Setup> {
 fn check(world: &World) -> Result<(), TestCaseError> {
     // Page by page, the newest epoch is what the guests had at its snapshot.
     world.compare_pages();
-    let kept_most: u64 = world.setup.sets.iter().map(|(_, pages)| pages.iter().sum::<u64>()).max().unwrap();
+    let kept_most: u64 = world
+        .setup
+        .sets
+        .iter()
+        .map(|(_, pages)| pages.iter().sum::<u64>())
+        .max()
+        .unwrap();
     for set in &world.source.statistics().sets {
         prop_assert_eq!(set.resyncs, 0);
         prop_assert!(set.kept_pages_max <= kept_most);
@@ -90,9 +104,17 @@ fn check(world: &World) -> Result<(), TestCaseError> {
     for (at, event) in &world.replica_events {
         match event {
             ReplicaEvent::Rejected { .. } => prop_assert!(false, "{event:?} at {at:?}"),
-            ReplicaEvent::Promoted { set, epoch, snapshot_at, .. } => {
+            ReplicaEvent::Promoted {
+                set,
+                epoch,
+                snapshot_at,
+                ..
+            } => {
                 let applied = world.applied(*set);
-                prop_assert_eq!(applied.last().map(|last| (last.1, last.2)), Some((*epoch, *snapshot_at)));
+                prop_assert_eq!(
+                    applied.last().map(|last| (last.1, last.2)),
+                    Some((*epoch, *snapshot_at))
+                );
                 prop_assert!(applied.last().unwrap().0 <= *at);
             }
             _ => {}
@@ -101,7 +123,11 @@ fn check(world: &World) -> Result<(), TestCaseError> {
     // Epochs come in order, none twice.
     for set in 0..world.setup.sets.len() as u32 {
         let applied = world.applied(set);
-        prop_assert!(applied.windows(2).all(|pair| pair[0].1 < pair[1].1 && pair[0].2 < pair[1].2));
+        prop_assert!(
+            applied
+                .windows(2)
+                .all(|pair| pair[0].1 < pair[1].1 && pair[0].2 < pair[1].2)
+        );
     }
     if world.setup.options.failover == Failover::Automatic && world.setup.fail_over.is_none() {
         no_two_run(world)?;
@@ -111,8 +137,13 @@ fn check(world: &World) -> Result<(), TestCaseError> {
 
 /// Guests that were started at the replica by itself do not run at the source at the same time.
 fn no_two_run(world: &World) -> Result<(), TestCaseError> {
-    let started = world.replica_events.iter().find(|(_, event)| matches!(event, ReplicaEvent::Promoted { .. }));
-    let Some((started, _)) = started else { return Ok(()) };
+    let started = world
+        .replica_events
+        .iter()
+        .find(|(_, event)| matches!(event, ReplicaEvent::Promoted { .. }));
+    let Some((started, _)) = started else {
+        return Ok(());
+    };
     if world.setup.kill.is_some_and(|kill| kill <= *started) {
         return Ok(());
     }
@@ -124,7 +155,12 @@ fn no_two_run(world: &World) -> Result<(), TestCaseError> {
             _ => {}
         }
     }
-    prop_assert!(stopped.is_some_and(|stopped| stopped <= *started), "{:?} after {:?}", stopped, started);
+    prop_assert!(
+        stopped.is_some_and(|stopped| stopped <= *started),
+        "{:?} after {:?}",
+        stopped,
+        started
+    );
     Ok(())
 }
 

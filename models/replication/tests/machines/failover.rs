@@ -116,7 +116,10 @@ fn guests_go_on_if_the_source_was_heard_in_time_after_all() {
     let stopped = source_saw(&world, |event| matches!(event, SourceEvent::GuestsStopped { .. }));
     let resumed = source_saw(&world, |event| matches!(event, SourceEvent::GuestsResumed { .. }));
     let promoted = replica_saw(&world, |event| matches!(event, ReplicaEvent::Promoted { .. }));
-    assert!(stopped.is_some() && resumed > stopped && promoted.is_none(), "{stopped:?} {resumed:?} {promoted:?}");
+    assert!(
+        stopped.is_some() && resumed > stopped && promoted.is_none(),
+        "{stopped:?} {resumed:?} {promoted:?}"
+    );
     assert!(world.applied(0).last().unwrap().0 > at_ms(9_000));
     world.compare_pages();
 }
@@ -161,9 +164,37 @@ fn an_operator_fails_over_from_a_source_that_is_cut_off_and_both_run_until_it_he
     let world = setup.run();
     assert_eq!(running(&world), [(at_ms(5_700), 0, 0)]);
     let fenced = source_saw(&world, |event| matches!(event, SourceEvent::Fenced));
-    assert!((at_ms(7_000)..at_ms(7_700)).contains(&fenced.unwrap()), "{fenced:?}");
+    assert!(
+        (at_ms(7_000)..at_ms(7_700)).contains(&fenced.unwrap()),
+        "{fenced:?}"
+    );
     assert!(source_saw(&world, |event| matches!(event, SourceEvent::GuestsStopped { .. })).is_none());
     world.compare_pages();
+}
+
+#[test]
+fn an_operator_with_a_rule_waits_for_a_source_that_comes_back_and_not_for_one_that_does_not() {
+    let mut setup = Setup {
+        outages: vec![(at_ms(2_000), at_ms(3_500))],
+        kill: Some(at_ms(6_000)),
+        ..Setup::default()
+    };
+    let after = Some(Span::from_s(2));
+    setup.options.failover = Failover::Manual { after };
+    let world = setup.run();
+    let lost: Vec<Instant> = world
+        .replica_events
+        .iter()
+        .filter(|(_, event)| matches!(event, ReplicaEvent::SourceLost { .. }))
+        .map(|(at, _)| *at)
+        .collect();
+    assert_eq!(lost.len(), 2);
+    let promoted = replica_saw(&world, |event| matches!(event, ReplicaEvent::Promoted { .. }));
+    assert_eq!(promoted, Some(lost[1] + Span::from_s(2)));
+    assert_eq!(
+        running(&world),
+        [(lost[1] + Span::from_s(2) + setup.resume_time, 0, 0)]
+    );
 }
 
 #[test]
@@ -174,10 +205,18 @@ fn an_order_to_fail_over_to_nothing_is_refused_and_the_source_goes_on() {
         ..Setup::default()
     };
     let world = setup.run();
-    assert!(replica_saw(&world, |event| {
-        matches!(event, ReplicaEvent::NotPromoted { reason: NotPromoted::NoEpoch, .. })
-    })
-    .is_some());
+    assert!(
+        replica_saw(&world, |event| {
+            matches!(
+                event,
+                ReplicaEvent::NotPromoted {
+                    reason: NotPromoted::NoEpoch,
+                    ..
+                }
+            )
+        })
+        .is_some()
+    );
     assert!(source_saw(&world, |event| matches!(event, SourceEvent::Fenced)).is_none());
     assert!(world.applied(0).len() > 5);
 }

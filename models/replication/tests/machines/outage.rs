@@ -18,10 +18,7 @@ fn first(world: &World, what: impl Fn(&SourceEvent) -> bool) -> Option<Instant> 
 fn caught_up(world: &World) -> Vec<(Instant, Span, u64, u64)> {
     let caught_up = world.source_events.iter().filter_map(|(at, event)| match event {
         SourceEvent::CaughtUp {
-            after,
-            epochs,
-            bytes,
-            ..
+            after, epochs, bytes, ..
         } => Some((*at, *after, *epochs, *bytes)),
         _ => None,
     });
@@ -77,19 +74,39 @@ fn a_long_silence_ends_the_session_and_the_source_comes_back_soon_after_the_link
     };
     let world = setup.run();
     let lost = first(&world, |event| {
-        matches!(event, SourceEvent::Disconnected { why: Disconnect::Silence, .. })
+        matches!(
+            event,
+            SourceEvent::Disconnected {
+                why: Disconnect::Silence,
+                ..
+            }
+        )
     });
     // The last answer arrived a heartbeat before at most.
     let lost = lost.unwrap();
     assert!((at_ms(2_900)..=at_ms(3_000)).contains(&lost), "{lost:?}");
-    let back = world.source_events.iter().rev().find_map(|(at, event)| match event {
-        SourceEvent::Connected { .. } => Some(*at),
-        _ => None,
-    });
+    let back = world
+        .source_events
+        .iter()
+        .rev()
+        .find_map(|(at, event)| match event {
+            SourceEvent::Connected { .. } => Some(*at),
+            _ => None,
+        });
     // Its handshake began during the outage.
     assert!(back.unwrap() <= at_ms(6_500), "{back:?}");
-    assert!(world.replica_events.iter().any(|(_, event)| matches!(event, ReplicaEvent::SourceLost { .. })));
-    assert!(world.replica_events.iter().any(|(_, event)| matches!(event, ReplicaEvent::SourceBack { .. })));
+    assert!(
+        world
+            .replica_events
+            .iter()
+            .any(|(_, event)| matches!(event, ReplicaEvent::SourceLost { .. }))
+    );
+    assert!(
+        world
+            .replica_events
+            .iter()
+            .any(|(_, event)| matches!(event, ReplicaEvent::SourceBack { .. }))
+    );
     assert_eq!(resyncs(&world), 0);
     assert!(world.applied(0).last().unwrap().0 > at_ms(9_000));
     world.compare_pages();
@@ -170,10 +187,18 @@ fn the_death_of_the_control_stream_is_a_new_session() {
     };
     let world = setup.run();
     assert_eq!(world.source.statistics().sessions, 2);
-    assert!(first(&world, |event| {
-        matches!(event, SourceEvent::Disconnected { why: Disconnect::ControlLost, .. })
-    })
-    .is_some());
+    assert!(
+        first(&world, |event| {
+            matches!(
+                event,
+                SourceEvent::Disconnected {
+                    why: Disconnect::ControlLost,
+                    ..
+                }
+            )
+        })
+        .is_some()
+    );
     assert!(world.applied(0).len() >= 9);
     world.compare_pages();
 }
@@ -191,7 +216,16 @@ fn a_replica_that_is_never_reached_is_asked_less_and_less_often() {
         .source_events
         .iter()
         .map(|(at, event)| {
-            assert!(matches!(event, SourceEvent::NotConnected { why: Disconnect::Silence, .. }), "{event:?}");
+            assert!(
+                matches!(
+                    event,
+                    SourceEvent::NotConnected {
+                        why: Disconnect::Silence,
+                        ..
+                    }
+                ),
+                "{event:?}"
+            );
             *at
         })
         .collect();
@@ -199,7 +233,13 @@ fn a_replica_that_is_never_reached_is_asked_less_and_less_often() {
     assert_eq!(attempts[0], at_ms(10_005));
     assert_eq!(attempts[1] - attempts[0], Span::from_ms(10_100));
     assert_eq!(attempts[2] - attempts[1], Span::from_ms(10_200));
-    assert_eq!(attempts.last().unwrap().saturating_since(attempts[attempts.len() - 2]), Span::from_s(13));
+    assert_eq!(
+        attempts
+            .last()
+            .unwrap()
+            .saturating_since(attempts[attempts.len() - 2]),
+        Span::from_s(13)
+    );
     // Nothing but a bitmap remembers what was written meanwhile.
     assert_eq!(world.source.statistics().sets[0].epochs_started, 0);
 }

@@ -69,6 +69,7 @@ impl Default for Setup {
                 rpo_target: Span::from_s(2),
                 snapshot_pause: Span::ZERO,
                 encoding: EncoderOptions::hde(1),
+                cost: None,
                 payload: PayloadMode::Real,
                 transport: SenderOptions::fixed(2, 64 << 10, 1 << 20),
                 max_bandwidth: None,
@@ -80,7 +81,7 @@ impl Default for Setup {
                     first: Span::from_ms(100),
                     most: Span::from_ms(400),
                 },
-                failover: Failover::Manual,
+                failover: Failover::Manual { after: None },
             },
             resume_time: Span::from_ms(700),
             restore_rate: None,
@@ -236,10 +237,7 @@ impl World {
         };
         world.at(Instant::ZERO, Event::ToSource(Input::Start));
         world.at(Instant::ZERO, Event::ToReplica(Input::Start));
-        world.at(
-            at_ms(5),
-            Event::ToSource(Input::Command(SourceCommand::Start)),
-        );
+        world.at(at_ms(5), Event::ToSource(Input::Command(SourceCommand::Start)));
         for (at, stream) in world.setup.deaths.clone() {
             world.at(at, Event::Death(stream));
         }
@@ -250,10 +248,7 @@ impl World {
             world.at(at, Event::Kill);
         }
         if let Some(at) = world.setup.fail_over {
-            world.at(
-                at,
-                Event::ToReplica(Input::Command(ReplicaCommand::FailOver)),
-            );
+            world.at(at, Event::ToReplica(Input::Command(ReplicaCommand::FailOver)));
         }
         if let Some(every) = world.setup.extra_wakes {
             for k in 1..500 {
@@ -278,7 +273,10 @@ impl World {
                 for (page, &version) in (0..).zip(versions) {
                     if let Some(content) = self.replica.page(set, guest, page) {
                         memory.read(page, version, &mut expected);
-                        assert_eq!(*content, expected, "set {set}, guest {guest}, page {page}, epoch {epoch}");
+                        assert_eq!(
+                            *content, expected,
+                            "set {set}, guest {guest}, page {page}, epoch {epoch}"
+                        );
                         compared += 1;
                     }
                 }
@@ -308,7 +306,10 @@ impl World {
 
     fn outage_at(&self, at: Instant) -> Option<(Instant, Instant)> {
         let outages = &self.setup.outages;
-        outages.iter().copied().find(|(begin, end)| *begin <= at && at < *end)
+        outages
+            .iter()
+            .copied()
+            .find(|(begin, end)| *begin <= at && at < *end)
     }
 
     /// What would arrive at a time arrives later if the link is down then.
@@ -483,7 +484,9 @@ impl World {
             }
             Output::WakeAt { at, .. } => self.wakes[1] = Some(at.max(self.now)),
             Output::Idle => self.wakes[1] = None,
-            Output::Open { .. } | Output::Inspect { .. } | Output::Datagram { .. } => unreachable!("a replica opens nothing"),
+            Output::Open { .. } | Output::Inspect { .. } | Output::Datagram { .. } => {
+                unreachable!("a replica opens nothing")
+            }
         }
     }
 

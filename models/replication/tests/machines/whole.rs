@@ -4,9 +4,9 @@ use longhaul_core::machine::Machine;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_frames::PayloadMode;
-use longhaul_hde::EncoderOptions;
+use longhaul_hde::{CostModel, EncoderOptions};
 use longhaul_memory::pattern::Pattern;
-use longhaul_replication::{Policy, SourceEvent};
+use longhaul_replication::{Cost, Policy, SourceEvent};
 
 use crate::support::{Setup, World, at_ms};
 
@@ -69,7 +69,9 @@ fn the_recovery_point_is_a_sawtooth_between_the_delay_and_the_interval_above_it(
     assert_eq!(distribution.max(), Some(greatest));
     let mean = distribution.mean().unwrap();
     assert!(within(mean, typical + interval / 2), "{mean:?}");
-    let p90 = distribution.quantile(Probability::from_ratio(9, 10).unwrap()).unwrap();
+    let p90 = distribution
+        .quantile(Probability::from_ratio(9, 10).unwrap())
+        .unwrap();
     assert!(within(p90, typical + interval * 9 / 10), "{p90:?}");
     assert_eq!(world.compare_pages(), 2_000);
 }
@@ -107,7 +109,10 @@ fn continuous_epochs_follow_each_other_with_the_acknowledgement() {
     }
     // An empty epoch takes the round trip and its 76 bytes.
     assert!(applied.len() > 230, "{}", applied.len());
-    let max = world.rpo[0].distribution(at_ms(1_000), at_ms(9_000)).max().unwrap();
+    let max = world.rpo[0]
+        .distribution(at_ms(1_000), at_ms(9_000))
+        .max()
+        .unwrap();
     assert!(max < Span::from_ms(70), "{max:?}");
     world.compare_pages();
 }
@@ -173,6 +178,35 @@ fn a_bandwidth_limit_holds_over_the_whole_seed() {
 }
 
 #[test]
+fn encoding_that_is_slower_than_the_link_sets_the_pace() {
+    let mut setup = plain();
+    setup.dirty_pages_per_s = 0;
+    setup.options.encoding = EncoderOptions::hde(1);
+    let seed = |setup: &Setup| {
+        let world = setup.run();
+        assert_eq!(world.compare_pages(), 2_000);
+        (done(&world)[0].2, world.source.statistics().encode_time)
+    };
+    let (by_link, nothing) = seed(&setup);
+    assert_eq!(nothing, Span::ZERO);
+    // A MB/s through the entropy coder: 2,000 pages of 4,097 bytes are 8.2 s for one thread.
+    let mut codec = CostModel::measured(Some(1));
+    codec.encode.entropy = 1_000_000.try_into().unwrap();
+    for (threads, s) in [(1, 8.2), (4, 2.05)] {
+        setup.options.cost = Some(Cost { codec, threads });
+        let (took, encode_time) = seed(&setup);
+        assert!((encode_time.as_s_f64() - 8.2).abs() < 0.05, "{encode_time:?}");
+        assert!(
+            (took.as_s_f64() - s).abs() < 0.15,
+            "{took:?} with {threads} threads"
+        );
+    }
+    setup.options.cost = Some(Cost { codec, threads: 64 });
+    let (took, _) = seed(&setup);
+    assert!(took < by_link + Span::from_ms(50), "{took:?} and {by_link:?}");
+}
+
+#[test]
 fn guests_of_a_set_have_their_snapshots_at_the_same_moment_and_share_their_pages() {
     let setup = Setup {
         sets: vec![(0, vec![256, 100, 300])],
@@ -201,7 +235,10 @@ fn sets_take_turns_and_the_important_ones_go_first() {
         "{equal:?}"
     );
     let ranked = seed_times([1, 9, 5]);
-    assert!(ranked[1] < 2_300 && ranked[1] + 1_400 < ranked[2] && ranked[2] + 1_400 < ranked[0], "{ranked:?}");
+    assert!(
+        ranked[1] < 2_300 && ranked[1] + 1_400 < ranked[2] && ranked[2] + 1_400 < ranked[0],
+        "{ranked:?}"
+    );
 }
 
 #[test]
@@ -214,7 +251,9 @@ fn a_snapshot_costs_the_guest_its_pause_and_nothing_else() {
     setup.options.rpo_target = Span::from_s(1);
     let writes = |world: &World| {
         let memory = world.source.memories(0).next().unwrap();
-        (0..512).map(|page| u64::from(longhaul_memory::GuestMemory::version(memory, page))).sum::<u64>()
+        (0..512)
+            .map(|page| u64::from(longhaul_memory::GuestMemory::version(memory, page)))
+            .sum::<u64>()
     };
     let freely = setup.run();
     setup.options.snapshot_pause = Span::from_ms(50);
