@@ -2,7 +2,7 @@
 
 use longhaul_amst::SenderOptions;
 use longhaul_core::machine::PeerId;
-use longhaul_core::time::Span;
+use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
 use longhaul_frames::{LONGEST_FRAME_BYTES, PayloadMode};
 use longhaul_hde::{CostModel, EncoderOptions};
@@ -36,10 +36,12 @@ pub enum Policy {
 /// Who decides that the guests go on at the replica's site.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Failover {
-    /// An operator, who gives an order ([`ReplicaCommand::FailOver`](crate::ReplicaCommand::FailOver)) or follows a
-    /// rule. A source that is cut off lets its guests run, and stops them when it hears that others run in their place:
+    /// An operator, who gives an order, now ([`ReplicaCommand::FailOver`](crate::ReplicaCommand::FailOver)) or ahead of
+    /// time, or follows a rule. A source that is cut off lets its guests run, and stops them when it hears that others run in their place:
     /// until then they may run twice.
     Manual {
+        /// The order that was given ahead of time, if one was. It is carried out once, if there is a complete epoch.
+        at: Option<Instant>,
         /// The rule: when the source has counted as lost for this long and is not back, fail over. `None` waits for an
         /// order.
         after: Option<Span>,
@@ -47,6 +49,14 @@ pub enum Failover {
     /// The replica, once it has not heard from the source for the detection time. From when all guests are protected,
     /// a source that has not been heard for as long stops them: it holds a lease that the replica renews.
     Automatic,
+}
+
+impl Failover {
+    /// Nobody decides anything ahead of time.
+    pub const MANUAL: Failover = Failover::Manual {
+        at: None,
+        after: None,
+    };
 }
 
 /// How each side finds out that the other is silent.
@@ -120,7 +130,7 @@ pub struct ReplicaSetOptions {
     /// Pages of each guest.
     pub pages: Vec<u64>,
     /// Sets of a higher priority are restored first.
-    pub priority: u8,
+    pub priority: u32,
 }
 
 /// How a [`Replica`](crate::Replica) works.
@@ -288,7 +298,7 @@ mod tests {
                 first: Span::from_s(1),
                 most: Span::from_s(30),
             },
-            failover: Failover::Manual { after: None },
+            failover: Failover::MANUAL,
         }
     }
 
@@ -354,7 +364,7 @@ mod tests {
                 .collect(),
             window_bytes: 1 << 20,
             heartbeat: source().heartbeat,
-            failover: Failover::Manual { after: None },
+            failover: Failover::MANUAL,
             restore_rate: None,
             resume_time: Span::ZERO,
         };

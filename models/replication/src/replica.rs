@@ -66,6 +66,8 @@ pub struct Replica {
     leased: bool,
     /// When the operator's rule says to fail over, unless the source is back before.
     decides_at: Option<Instant>,
+    /// When the operator has ordered to fail over.
+    ordered_at: Option<Instant>,
     /// Whether the guests run here, or are going to.
     failed_over: bool,
     /// Guests that are being started, the next one first.
@@ -94,6 +96,10 @@ impl Replica {
             detector: Detector::new(options.heartbeat.detection_time()),
             leased: false,
             decides_at: None,
+            ordered_at: match options.failover {
+                Failover::Manual { at, .. } => at,
+                Failover::Automatic => None,
+            },
             failed_over: false,
             starting: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -452,13 +458,15 @@ impl Replica {
             match self.options.failover {
                 Failover::Automatic if self.leased => self.fail_over(),
                 Failover::Automatic => self.event(ReplicaEvent::NoLease),
-                Failover::Manual { after } => {
+                Failover::Manual { after, .. } => {
                     self.decides_at = after.map(|after| self.now.saturating_add(after));
                 }
             }
         }
         let now = self.now;
-        if self.decides_at.take_if(|at| *at <= now).is_some() {
+        let decided = self.decides_at.take_if(|at| *at <= now).is_some();
+        let ordered = self.ordered_at.take_if(|at| *at <= now).is_some();
+        if (decided || ordered) && !self.failed_over {
             self.fail_over();
         }
         while let Some(next) = self.starting.pop_front_if(|next| next.runs_at <= now) {
@@ -484,8 +492,8 @@ impl Machine for Replica {
         match input {
             Input::Command(ReplicaCommand::FailOver) if !self.failed_over => self.fail_over(),
             Input::Accepted { stream } => {
-                if !self.streams.accept(stream) {
-                    self.refuse(stream, StreamRefusal::TooMany);
+                if let Some(oldest) = self.streams.accept(stream) {
+                    self.refuse(oldest, StreamRefusal::TooMany);
                 }
             }
             Input::Received { stream, payload } => self.on_received(stream, payload),
@@ -517,7 +525,9 @@ impl Machine for Replica {
         let start = self.starting.front().map(|next| (next.runs_at, "a guest runs"));
         let silence = self.detector.deadline().filter(|_| !self.failed_over);
         let silence = silence.map(|at| (at, "silence"));
-        let decision = self.decides_at.map(|at| (at, "the operator decides"));
+        let decision = self.decides_at.into_iter().chain(self.ordered_at).min();
+        let decision = decision.filter(|_| !self.failed_over);
+        let decision = decision.map(|at| (at, "the operator decides"));
         match start.into_iter().chain(silence).chain(decision).min() {
             Some((at, why)) => Output::WakeAt { at, why },
             None => Output::Idle,

@@ -36,7 +36,7 @@ pub struct SetGuests<M> {
     /// The guests.
     pub guests: Vec<Guest<M>>,
     /// As long as a set of a higher priority has something to send, others wait. Equals take turns.
-    pub priority: u8,
+    pub priority: u32,
 }
 
 /// What a source has done so far.

@@ -26,7 +26,7 @@ pub(super) struct Complete {
 /// A consistency set at the replica.
 pub(super) struct Set {
     layout: Layout,
-    pub priority: u8,
+    pub priority: u32,
     base: Pages,
     staging: Pages,
     digest: MemoryDigest,
@@ -38,7 +38,7 @@ pub(super) struct Set {
 }
 
 impl Set {
-    pub fn new(pages: &[u64], priority: u8) -> Set {
+    pub fn new(pages: &[u64], priority: u32) -> Set {
         let layout = Layout::new(pages.iter().copied());
         Set {
             priority,

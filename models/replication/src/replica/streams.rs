@@ -39,14 +39,17 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// A stream was opened; whether there is room for it.
-    pub fn accept(&mut self, stream: StreamId) -> bool {
-        if self.unknown >= MAX_UNKNOWN {
-            return false;
-        }
+    /// A stream was opened. Returns one that has to make room for it: that which has not said what it is for since the
+    /// longest time, such as one that its opener has given up without our hearing of it.
+    pub fn accept(&mut self, stream: StreamId) -> Option<StreamId> {
         self.kinds.insert(stream, Kind::Unknown(Vec::new()));
         self.unknown += 1;
-        true
+        if self.unknown <= MAX_UNKNOWN {
+            return None;
+        }
+        let unknown = |kind: &Kind| matches!(kind, Kind::Unknown(_));
+        let oldest = self.kinds.iter().find(|(_, kind)| unknown(kind));
+        oldest.map(|(stream, _)| *stream)
     }
 
     /// Bytes have come.

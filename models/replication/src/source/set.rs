@@ -117,7 +117,7 @@ pub(super) struct Done {
 /// A consistency set at the source.
 pub(super) struct Set<M> {
     number: u32,
-    pub priority: u8,
+    pub priority: u32,
     guests: Guests<M>,
     picker: Picker,
     /// The version of each page at the snapshot; meaningful for pages that are to be sent.

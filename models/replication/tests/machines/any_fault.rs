@@ -42,7 +42,7 @@ fn setups() -> impl Strategy<Value = Setup> {
             most: Span::from_s(3)
         }),
     ];
-    let sets = prop::collection::vec((0u8..3, prop::collection::vec(1u64..300, 1..3)), 1..3);
+    let sets = prop::collection::vec((0u32..3, prop::collection::vec(1u64..300, 1..3)), 1..3);
     let traffic = (0u64..2_000, 1u64..40, 0u64..4, any::<bool>());
     (sets, policies, traffic, faults(), any::<bool>(), 0u64..20).prop_map(
         |(sets, policy, (dirty, mbit, pattern, sampled), faults, automatic, pause)| {

@@ -173,6 +173,19 @@ fn an_operator_fails_over_from_a_source_that_is_cut_off_and_both_run_until_it_he
 }
 
 #[test]
+fn an_order_can_be_given_ahead_of_time() {
+    let mut setup = Setup::default();
+    let at = Some(at_ms(5_400));
+    setup.options.failover = Failover::Manual { at, after: None };
+    let world = setup.run();
+    assert_eq!(running(&world), [(at_ms(5_400) + setup.resume_time, 0, 0)]);
+    assert_eq!(
+        source_saw(&world, |event| matches!(event, SourceEvent::Fenced)),
+        Some(at_ms(5_420))
+    );
+}
+
+#[test]
 fn an_operator_with_a_rule_waits_for_a_source_that_comes_back_and_not_for_one_that_does_not() {
     let mut setup = Setup {
         outages: vec![(at_ms(2_000), at_ms(3_500))],
@@ -180,7 +193,7 @@ fn an_operator_with_a_rule_waits_for_a_source_that_comes_back_and_not_for_one_th
         ..Setup::default()
     };
     let after = Some(Span::from_s(2));
-    setup.options.failover = Failover::Manual { after };
+    setup.options.failover = Failover::Manual { at: None, after };
     let world = setup.run();
     let lost: Vec<Instant> = world
         .replica_events

@@ -27,7 +27,7 @@ pub const PIECE_BYTES: u64 = 1_448;
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// The priority of each set and the pages of its guests.
-    pub sets: Vec<(u8, Vec<u64>)>,
+    pub sets: Vec<(u32, Vec<u64>)>,
     pub pattern: Pattern,
     pub dirty_pages_per_s: u64,
     pub working_set: Probability,
@@ -81,7 +81,7 @@ impl Default for Setup {
                     first: Span::from_ms(100),
                     most: Span::from_ms(400),
                 },
-                failover: Failover::Manual { after: None },
+                failover: Failover::MANUAL,
             },
             resume_time: Span::from_ms(700),
             restore_rate: None,

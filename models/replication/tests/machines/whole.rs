@@ -219,7 +219,7 @@ fn guests_of_a_set_have_their_snapshots_at_the_same_moment_and_share_their_pages
 
 #[test]
 fn sets_take_turns_and_the_important_ones_go_first() {
-    let seed_times = |priorities: [u8; 3]| {
+    let seed_times = |priorities: [u32; 3]| {
         let mut setup = plain();
         setup.sets = priorities.map(|priority| (priority, vec![500])).to_vec();
         setup.dirty_pages_per_s = 10;
