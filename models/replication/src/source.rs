@@ -11,6 +11,7 @@ use longhaul_core::machine::{Input, Machine, Output, StreamId};
 use longhaul_core::payload::Payload;
 use longhaul_core::random::Stream;
 use longhaul_core::time::{Instant, Span};
+use longhaul_hde::PAGE_SIZE;
 use longhaul_memory::GuestMemory;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +108,22 @@ impl<M: GuestMemory> Source<M> {
     /// The memories of a consistency set.
     pub fn memories(&self, set: usize) -> impl Iterator<Item = &M> {
         self.sets[set].memories()
+    }
+
+    /// Bytes handed to the transport's streams, over all sessions.
+    pub fn transferred_bytes(&self) -> u64 {
+        let now = match &self.uplink.state {
+            State::Up(up) => up.sender.stats().wire_bytes,
+            _ => 0,
+        };
+        self.past_transport.wire_bytes + now
+    }
+
+    /// Bytes of the pages that the replica lacks or may lack, as far as they are known: what the guests have written
+    /// since they were last looked at is not.
+    pub fn backlog_bytes(&self) -> u64 {
+        let pages: u64 = self.sets.iter().map(Set::backlog_pages).sum();
+        pages * PAGE_SIZE as u64
     }
 
     /// Everything counted so far.

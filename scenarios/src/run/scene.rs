@@ -299,7 +299,7 @@ impl Scene {
         while let Some((region, signal, (entity, kind, detail))) = self.faults.next_signal(engine.now()) {
             self.happened(engine, entity, kind, detail);
             match signal {
-                Signal::Stop => self.pause(region),
+                Signal::Stop => self.pause(engine, region),
                 Signal::Continue => self.resume(engine, region),
                 Signal::Kill => self.kill(engine, region),
             }

@@ -202,7 +202,12 @@ impl Set {
                 found: commit.frames,
             });
         }
-        match self.layout.pages() - self.base.count() - self.staging.count_beside(&self.base) {
+        // Once all pages have come none goes away.
+        let mut missing = self.layout.pages() - self.base.count();
+        if missing > 0 {
+            missing -= self.staging.count_beside(&self.base);
+        }
+        match missing {
             0 => {}
             pages => return Err(RejectReason::MissingPages { pages }),
         }

@@ -20,8 +20,9 @@ use crate::guests::{Guests, Snapshot};
 use crate::message::{Commit, frame_header};
 use crate::{Guest, Policy, ResyncReason, SetGuests, SourceOptions};
 
-/// How often the pages kept beside the memory are counted, to find the most there were.
-const COUNT_INTERVAL: Span = Span::from_ms(10);
+/// How often in an epoch the pages kept beside the memory are counted, to find the most there were: each time that
+/// such a part of its pages has been picked up for sending.
+const COUNTS_PER_EPOCH: u64 = 64;
 
 /// What a source has done for one consistency set so far.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -65,7 +66,9 @@ struct Epoch {
     sent: Option<Fingerprint>,
     bytes: u64,
     kept_pages: u64,
-    count_at: Instant,
+    /// Pages of it, and how many may be left when they are counted again.
+    pages: u64,
+    count_below: u64,
 }
 
 /// A frame that the replica is not known to have.
@@ -250,7 +253,8 @@ impl<M: GuestMemory> Set<M> {
             sent: None,
             bytes: 0,
             kept_pages: 0,
-            count_at: now,
+            pages: self.picker.dirty().count(),
+            count_below: u64::MAX,
         });
         let late = now.saturating_since(self.due);
         self.statistics.epochs_started += 1;
@@ -520,13 +524,14 @@ impl<M: GuestMemory> Set<M> {
     }
 
     fn count_kept(&mut self, now: Instant) {
-        let Some(epoch) = self.epoch.as_mut().filter(|epoch| epoch.count_at <= now) else {
+        let left = self.picker.dirty().count();
+        let Some(epoch) = self.epoch.as_mut().filter(|epoch| left <= epoch.count_below) else {
             return;
         };
         self.guests.advance(now);
         let kept = self.guests.written_among(self.picker.dirty()) + self.picker.grouped_pages();
         epoch.kept_pages = epoch.kept_pages.max(kept);
-        epoch.count_at = now.saturating_add(COUNT_INTERVAL);
+        epoch.count_below = left.saturating_sub(epoch.pages / COUNTS_PER_EPOCH + 1);
         self.statistics.kept_pages_max = self.statistics.kept_pages_max.max(kept);
     }
 
