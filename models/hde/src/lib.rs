@@ -19,6 +19,9 @@
 //! | [`decode`] | [`Decoder`], the [`PageStore`] that it works on, and every reason to refuse a frame |
 //! | [`cost`] | [`CostModel`]: the processor time of encoding and decoding |
 //! | [`header`] | [`FrameHeader`]: the frame format, and synthetic frames that have a header only |
+//! | [`object`] | the codec for byte objects of any size: cluster state, configuration |
+//! | [`baseline`] | versions that both sites hold, and how they come to hold them |
+//! | [`dictionary`] | trained dictionaries, shared like baselines |
 //!
 //! ```
 //! use std::collections::BTreeMap;
