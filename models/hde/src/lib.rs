@@ -37,16 +37,25 @@
 //! Frames must be decoded in the order in which one encoder produced them: deltas and duplicates refer to the
 //! receiver's store as earlier frames left it. Anything else is refused as a wrong baseline.
 
+pub mod contents;
 pub mod cost;
 pub mod decode;
 pub mod encode;
 pub mod header;
 
+mod anchor;
 mod body;
+mod columns;
+mod entropy;
 mod index;
 mod page;
+mod plan;
+mod similar;
+mod slots;
+mod units;
 mod varint;
 
+pub use contents::{HeldPages, ImageId};
 pub use cost::{CostModel, DecodeCost, DecodeWork, EncodeCost, EncodeWork};
 pub use decode::{DecodeError, DecodedFrame, Decoder, PageStore};
 pub use encode::{Encoder, EncoderOptions, EncoderStats, PageInput};
