@@ -41,6 +41,7 @@
 //! receiver's store as earlier frames left it. Anything else is refused as a wrong baseline.
 
 pub mod baseline;
+pub mod contents;
 pub mod cost;
 pub mod decode;
 pub mod dictionary;
@@ -48,11 +49,19 @@ pub mod encode;
 pub mod header;
 pub mod object;
 
+mod anchor;
 mod body;
+mod columns;
+mod entropy;
 mod index;
 mod page;
+mod plan;
+mod similar;
+mod slots;
+mod units;
 mod varint;
 
+pub use contents::{HeldPages, ImageId};
 pub use cost::{CostModel, DecodeCost, DecodeWork, EncodeCost, EncodeWork};
 pub use decode::{DecodeError, DecodedFrame, Decoder, PageStore};
 pub use encode::{Encoder, EncoderOptions, EncoderStats, PageInput};
