@@ -99,6 +99,7 @@ pub(crate) fn run() -> RunRecord {
             streams: 1,
             segments: 70_000,
             retransmits: 0,
+            amst: None,
         }],
         links: vec![LinkRecord {
             name: "frankfurt->new-york".to_owned(),

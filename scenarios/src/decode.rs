@@ -25,8 +25,12 @@
 //! | `transport.tcp.autotuning` | `true` |
 //! | `transport.tcp.ecn` | `false` |
 //! | `transport.streams` | 16 |
+//! | `transport.streams.initial` | 16 |
+//! | `transport.streams.most` | 256 |
+//! | `transport.streams.contending` | 4 |
 //! | `transport.chunk` | `"256 KiB"` |
 //! | `transport.window` | `"256 MiB"` |
+//! | `transport.patience` | `"60 s"` |
 //! | `transport.tcp.controller` | `Cubic` |
 //! | `transport.tcp.send_buffer` | `"4 MiB"` |
 //! | `transport.tcp.notsent_lowat` | `"128 KiB"` |
@@ -46,6 +50,7 @@
 //! | `transfers[].streams` | 1 |
 //! | `transfers[].call_time` | `"0 s"` |
 //! | `transfers[].tcp` | what `transport.tcp` says, field by field |
+//! | `transfers[].transport` | plain connections; if given, what `transport` says, field by field |
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |
 //! | `replay` | what a replay takes where nothing is said: see [`crate::replay::settings`] |
@@ -244,9 +249,7 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         }),
         vms: items(cx, &fields, "vms", work::vm),
         migrations: items(cx, &fields, "migrations", |cx, at| work::migration(cx, at, base)),
-        transfers: items(cx, &fields, "transfers", |cx, at| {
-            work::transfer(cx, at, base.tcp)
-        }),
+        transfers: items(cx, &fields, "transfers", |cx, at| work::transfer(cx, at, base)),
         assertions: items(cx, &fields, "assertions", assertion::assertion),
         replay: fields.optional(cx, "replay", None, |cx, at| replay::replay(cx, at).map(Some)),
     })

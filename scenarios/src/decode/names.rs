@@ -21,6 +21,8 @@ pub struct Names {
     pub migrations: BTreeMap<String, Place>,
     /// Transfers.
     pub transfers: BTreeMap<String, Place>,
+    /// Migrations and transfers.
+    pub workloads: BTreeMap<String, Place>,
 }
 
 impl Names {
@@ -31,6 +33,7 @@ impl Names {
             vms: declared(root, "vms", "vm", &BTreeMap::new(), sink),
             migrations: declared(root, "migrations", "migration", &BTreeMap::new(), sink),
             transfers: BTreeMap::new(),
+            workloads: BTreeMap::new(),
         };
         names.transfers = declared(
             root,
@@ -39,6 +42,8 @@ impl Names {
             &names.migrations,
             sink,
         );
+        names.workloads = names.migrations.clone();
+        names.workloads.extend(names.transfers.clone());
         names
     }
 }

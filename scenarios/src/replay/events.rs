@@ -1,5 +1,6 @@
 //! How the events of machines read that a replay has written down.
 
+use longhaul_amst::object::{ArrivalEvent, ObjectEvent};
 use longhaul_bulk::{ReceiverEvent, SenderEvent};
 use longhaul_migration::{DestinationEvent, SourceEvent};
 use serde::Deserialize;
@@ -18,5 +19,7 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
             .map(Event::MigrationDestination),
         Role::BulkSender => SenderEvent::deserialize(event).ok().map(Event::BulkSender),
         Role::BulkReceiver => ReceiverEvent::deserialize(event).ok().map(Event::BulkReceiver),
+        Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),
+        Role::ObjectReceiver => ArrivalEvent::deserialize(event).ok().map(Event::ObjectReceiver),
     }
 }

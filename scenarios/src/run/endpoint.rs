@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use longhaul_amst::object;
 use longhaul_bulk as bulk;
 use longhaul_core::machine::{Input, Machine, Output, StreamId};
 use longhaul_core::random::Stream;
@@ -65,6 +66,10 @@ pub enum Protocol {
     BulkSender(bulk::Sender),
     /// Its receiver.
     BulkReceiver(bulk::Receiver),
+    /// The sender of a transfer by AMST.
+    ObjectSender(Box<object::ObjectSender>),
+    /// Its receiver.
+    ObjectReceiver(Box<object::ObjectReceiver>),
 }
 
 /// What a machine reports.
@@ -79,6 +84,10 @@ pub enum Event {
     BulkSender(bulk::SenderEvent),
     /// From its receiver.
     BulkReceiver(bulk::ReceiverEvent),
+    /// From the sender of a transfer by AMST.
+    ObjectSender(object::ObjectEvent),
+    /// From its receiver.
+    ObjectReceiver(object::ArrivalEvent),
 }
 
 /// What a scenario tells a machine to do.
@@ -131,6 +140,8 @@ impl Machine for Protocol {
             Protocol::MigrationDestination(m) => m.handle(now, with_command(input, ())),
             Protocol::BulkSender(m) => m.handle(now, with_command(input, bulk::Command::Start)),
             Protocol::BulkReceiver(m) => m.handle(now, with_command(input, bulk::Command::Start)),
+            Protocol::ObjectSender(m) => m.handle(now, with_command(input, object::Command::Start)),
+            Protocol::ObjectReceiver(m) => m.handle(now, with_command(input, ())),
         }
     }
 
@@ -140,6 +151,8 @@ impl Machine for Protocol {
             Protocol::MigrationDestination(m) => map_event(m.poll(), Event::MigrationDestination),
             Protocol::BulkSender(m) => map_event(m.poll(), Event::BulkSender),
             Protocol::BulkReceiver(m) => map_event(m.poll(), Event::BulkReceiver),
+            Protocol::ObjectSender(m) => map_event(m.poll(), Event::ObjectSender),
+            Protocol::ObjectReceiver(m) => map_event(m.poll(), Event::ObjectReceiver),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Workloads {
         Workloads {
             migrations: migrations.map(|spec| MigrationRun::new(&spec.name)).collect(),
             transfers: transfers
-                .map(|spec| TransferRun::new(&spec.name, spec.streams))
+                .map(|spec| TransferRun::new(&spec.name, spec.carrier))
                 .collect(),
             starts,
             waiting,
