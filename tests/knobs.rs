@@ -36,6 +36,11 @@ const TIGHT: &str = r#"Scenario(
             tcp: (controller: Reno, send_buffer: "4 MiB", receive_buffer: "64 KiB")),
         (name: "t2", from: "b", to: "c", size: "2 MB", at: "0 s"),
         (name: "t3", from: "b", to: "c", duration: "300 ms"),
+        (name: "t4", from: "c", to: "b", size: "6 MB", transport: (
+            streams: Adaptive(initial: 2, most: 12, contending: 2), chunk: "32 KiB", window: "1 MiB",
+            tcp: (send_buffer: "128 KiB", receive_buffer: "128 KiB"))),
+        (name: "t5", from: "c", to: "b", size: "2 MB", at: "2 s",
+            transport: (streams: SpecRule("80 Mbit/s"), chunk: Adaptive, window: "4 MiB")),
     ],
     assertions: [(metric: MigrationTotalTime, statistic: Max, bound: AtMost("20 s"))],
 )"#;
@@ -91,6 +96,16 @@ const CHANGES: &[&str] = &[
     "transfers[t1].tcp.send_buffer=48 KiB",
     "transfers[t1].tcp.receive_buffer=72 KiB",
     "transfers[t3].duration=320 ms",
+    "transfers[t4].transport.streams=7",
+    "transfers[t4].transport.streams.initial=3",
+    "transfers[t4].transport.streams.most=3",
+    "transfers[t4].transport.streams.contending=7",
+    "transfers[t4].transport.chunk=30 KiB",
+    "transfers[t4].transport.window=300 KiB",
+    "transfers[t4].transport.tcp.controller=Reno",
+    r#"transfers[t5].transport.streams=SpecRule("60 Mbit/s")"#,
+    "transfers[t5].transport.streams=SeedOptimiser",
+    "transfers[t5].transport.chunk=64 KiB",
     "transfers[t1].tcp.initial_window=2",
     "transfers[t2].tcp.hystart=false",
     "transfers[t1].tcp.segmentation_offload=true",
@@ -105,12 +120,16 @@ const FAULTY: &str = r#"Scenario(
         (between: ("a", "c"), rtt: "20 ms", rate: "8 Mbit/s"),
         (between: ("c", "b"), rtt: "20 ms", rate: "8 Mbit/s"),
     ],
-    transfers: [(name: "t1", from: "a", to: "b", size: "4 MB"), (name: "t2", from: "c", to: "a", size: "4 MB")],
+    transfers: [
+        (name: "t1", from: "a", to: "b", size: "4 MB"), (name: "t2", from: "c", to: "a", size: "4 MB"),
+        (name: "t3", from: "a", to: "c", size: "9 MB", transport: (streams: 3, patience: "500 ms")),
+    ],
     faults: [
         LinkDown(from: "a", to: "b", at: "1 s", for: "500 ms"),
         LinkDown(between: ("a", "c"), at: "2 s", for: "300 ms"),
         Pause(region: "b", at: "500 ms", for: "200 ms"),
         Kill(region: "c", at: "3 s"),
+        Reset(workload: "t3", at: "300 ms", every: "700 ms"),
     ],
     reroute_after: "100 ms",
 )"#;
@@ -128,6 +147,10 @@ const FAULTY_CHANGES: &[&str] = &[
     r#"faults[2].for="210 ms""#,
     "faults[3].region=b",
     r#"faults[3].at="3100 ms""#,
+    "faults[4].workload=t1",
+    r#"faults[4].at="310 ms""#,
+    r#"faults[4].every="600 ms""#,
+    r#"transfers[t3].transport.patience="600 ms""#,
     r#"reroute_after="110 ms""#,
 ];
 

@@ -170,6 +170,7 @@ pub(crate) fn run() -> RunRecord {
             streams: 1,
             segments: 70_000,
             retransmits: 0,
+            amst: None,
         }],
         replications: Vec::new(),
         links: vec![LinkRecord {

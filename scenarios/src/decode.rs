@@ -25,8 +25,12 @@
 //! | `transport.tcp.autotuning` | `true` |
 //! | `transport.tcp.ecn` | `false` |
 //! | `transport.streams` | 16 |
+//! | `transport.streams.initial` | 16 |
+//! | `transport.streams.most` | 256 |
+//! | `transport.streams.contending` | 4 |
 //! | `transport.chunk` | `"256 KiB"` |
 //! | `transport.window` | `"256 MiB"` |
+//! | `transport.patience` | `"60 s"` |
 //! | `transport.tcp.controller` | `Cubic` |
 //! | `transport.tcp.send_buffer` | `"4 MiB"` |
 //! | `transport.tcp.notsent_lowat` | `"128 KiB"` |
@@ -58,6 +62,7 @@
 //! | `replications[].failover` | `Manual()`: nobody decides |
 //! | `replications[].restore_rate` | none: VMs can be started at once |
 //! | `replications[].resume_time` | `"30 s"` |
+//! | `transfers[].transport` | plain connections; if given, what `transport` says, field by field |
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |
 //! | `replay` | what a replay takes where nothing is said: see [`crate::replay::settings`] |
@@ -269,9 +274,7 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         }),
         vms: items(cx, &fields, "vms", work::vm),
         migrations: items(cx, &fields, "migrations", |cx, at| work::migration(cx, at, base)),
-        transfers: items(cx, &fields, "transfers", |cx, at| {
-            work::transfer(cx, at, base.tcp)
-        }),
+        transfers: items(cx, &fields, "transfers", |cx, at| work::transfer(cx, at, base)),
         replications: items(cx, &fields, "replications", |cx, at| {
             replication::replication(cx, at, base)
         }),

@@ -11,9 +11,9 @@ use longhaul_core::time::Span;
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Controller, Encoding, Fault, Kill, Level, LinkDown, Margin, Memory, Migration,
-    Pattern, Pause, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer,
-    Transport, Value, Vm, Within,
+    Amount, Assertion, Bound, Carrier, Chunk, Controller, Encoding, Fault, Kill, Level, LinkDown, Margin,
+    Memory, Migration, Pattern, Pause, PayloadMode, Region, Replay, Reset, SCHEMA_VERSION, Scenario, Scope,
+    Start, Streams, Tcp, Transfer, Transport, Value, Vm, Within,
 };
 
 /// The canonical text of a scenario.
@@ -121,6 +121,10 @@ fn fault(fault: &Fault) -> String {
             )
         }
         Fault::Kill(Kill { region, at }) => format!("Kill(region: {}, at: \"{at}\")", quoted(region)),
+        Fault::Reset(Reset { workload, at, every }) => {
+            let every = every.map_or(String::new(), |every| format!(", every: \"{every}\""));
+            format!("Reset(workload: {}, at: \"{at}\"{every})", quoted(workload))
+        }
     }
 }
 
@@ -191,10 +195,25 @@ fn transport_settings(transport: Transport) -> String {
         streams,
         chunk,
         window,
+        patience,
         tcp,
     } = transport;
+    let streams = match streams {
+        Streams::Fixed(streams) => streams.to_string(),
+        Streams::Adaptive {
+            initial,
+            most,
+            contending,
+        } => format!("Adaptive(initial: {initial}, most: {most}, contending: {contending})"),
+        Streams::SpecRule(rate) => format!("SpecRule(\"{rate}\")"),
+        Streams::SeedOptimiser => "SeedOptimiser".to_owned(),
+    };
+    let chunk = match chunk {
+        Chunk::Fixed(size) => format!("\"{size}\""),
+        Chunk::Adaptive => "Adaptive".to_owned(),
+    };
     format!(
-        "(streams: {streams}, chunk: \"{chunk}\", window: \"{window}\", tcp: {})",
+        "(streams: {streams}, chunk: {chunk}, window: \"{window}\", patience: \"{patience}\", tcp: {})",
         tcp_settings(tcp)
     )
 }
@@ -232,20 +251,28 @@ fn transfer(transfer: &Transfer) -> String {
         to,
         amount,
         at,
-        streams,
-        call_time,
-        tcp,
+        carrier,
     } = transfer;
     let amount = match amount {
         Amount::Size(size) => format!("size: \"{size}\""),
         Amount::Duration(duration) => format!("duration: \"{duration}\""),
     };
+    let carrier = match carrier {
+        Carrier::Plain {
+            streams,
+            call_time,
+            tcp,
+        } => {
+            let tcp = tcp_settings(*tcp);
+            format!("streams: {streams}, call_time: \"{call_time}\", tcp: {tcp}")
+        }
+        Carrier::Amst(transport) => format!("transport: {}", transport_settings(*transport)),
+    };
     format!(
-        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", streams: {streams}, call_time: \"{call_time}\", tcp: {})",
+        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", {carrier})",
         quoted(name),
         quoted(from),
         quoted(to),
-        tcp_settings(*tcp)
     )
 }
 

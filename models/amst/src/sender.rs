@@ -119,7 +119,9 @@ impl Sender {
 
     /// Asks for streams. Call it once, first.
     pub fn start(&mut self) {
-        self.pool.want(self.now, self.controller.aim().streams);
+        let streams = self.controller.aim().streams;
+        self.stats.streams = streams;
+        self.pool.want(self.now, streams);
     }
 
     /// Whether it would use another message of bulk now. Answers no while it has a chunk in reserve for every open
@@ -168,6 +170,7 @@ impl Sender {
     pub fn on_opened(&mut self, stream: StreamId) {
         if let Some(handshake) = self.pool.opened(self.now, stream) {
             self.note_waiting();
+            self.stats.most_streams = self.stats.most_streams.max(self.pool.open_count());
             self.controller.on_opened(self.now, stream, handshake);
             self.follow();
         }
@@ -296,6 +299,7 @@ impl Sender {
             return;
         }
         self.told = aim;
+        self.stats.streams = aim.streams;
         self.pool.want(self.now, aim.streams);
         self.pace.set(self.now, aim.pace);
         self.outputs.push_back(SenderOutput::Adapted {

@@ -33,6 +33,8 @@ impl Endpoint for Protocol {
             | Protocol::MigrationDestination(_)
             | Protocol::ReplicationSource(_)
             | Protocol::Replica(_) => false,
+            // Records have headers to be read.
+            Protocol::ObjectSender(_) | Protocol::ObjectReceiver(_) => false,
             Protocol::BulkSender(_) | Protocol::BulkReceiver(_) => true,
         }
     }
@@ -42,6 +44,11 @@ impl Endpoint for Protocol {
             Protocol::MigrationSource(source) => serde_json::to_value(source.statistics()),
             Protocol::MigrationDestination(destination) => serde_json::to_value(destination.statistics()),
             Protocol::BulkSender(_) => Ok(Value::Null),
+            Protocol::ObjectSender(sender) => serde_json::to_value(sender.statistics()),
+            Protocol::ObjectReceiver(receiver) => serde_json::to_value(Received {
+                received: receiver.received(),
+                by_stream: vec![receiver.received()],
+            }),
             Protocol::BulkReceiver(receiver) => serde_json::to_value(Received {
                 received: receiver.received(),
                 by_stream: receiver.received_by_stream().collect(),
@@ -58,7 +65,7 @@ impl Endpoint for Protocol {
 pub struct Received {
     /// Bytes on all streams.
     pub received: u64,
-    /// Bytes on each stream, in the order in which they were accepted.
+    /// Bytes on each stream, in the order in which they were accepted; of AMST what arrived in order, all together.
     #[serde(default)]
     pub by_stream: Vec<u64>,
 }

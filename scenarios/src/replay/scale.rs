@@ -110,6 +110,7 @@ impl Scale {
                 Fault::LinkDown(down) => (&mut down.at, &mut down.duration),
                 Fault::Pause(pause) => (&mut pause.at, &mut pause.duration),
                 Fault::Kill(kill) => (&mut kill.at, &mut None),
+                Fault::Reset(reset) => (&mut reset.at, &mut reset.every),
             };
             self.time(at);
             duration.iter_mut().for_each(|duration| self.time(duration));

@@ -7,7 +7,7 @@ use longhaul_replay::plan::{KernelSetting, Setting};
 
 use super::plan::NotReplayable;
 use crate::run::cast::source_region;
-use crate::schema::{Controller, Scenario, Tcp};
+use crate::schema::{Carrier, Controller, Scenario, Tcp};
 
 /// Where receive windows start when they are tuned, as in Linux; the language's 64 KiB are half of it.
 const RECEIVE_MEMORY: u64 = 128 << 10;
@@ -46,10 +46,13 @@ pub fn talks(scenario: &Scenario) -> Vec<Talk<'_>> {
         tcp: replication.transport.tcp,
     });
     let transfers = scenario.transfers.iter().map(|transfer| Talk {
-        path: format!("transfers[{}].tcp", transfer.name),
+        path: match transfer.carrier {
+            Carrier::Plain { .. } => format!("transfers[{}].tcp", transfer.name),
+            Carrier::Amst(_) => format!("transfers[{}].transport.tcp", transfer.name),
+        },
         from: &transfer.from,
         to: &transfer.to,
-        tcp: transfer.tcp,
+        tcp: transfer.carrier.tcp(),
     });
     migrations.chain(replications).chain(transfers).collect()
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use longhaul_amst::object;
 use longhaul_bulk as bulk;
 use longhaul_core::machine::{Input, Machine, Output, StreamId};
 use longhaul_core::random::Stream;
@@ -70,6 +71,10 @@ pub enum Protocol {
     ReplicationSource(Box<replication::Source<Guest>>),
     /// Its replica.
     Replica(Box<replication::Replica>),
+    /// The sender of a transfer by AMST.
+    ObjectSender(Box<object::ObjectSender>),
+    /// Its receiver.
+    ObjectReceiver(Box<object::ObjectReceiver>),
 }
 
 /// What a machine reports.
@@ -88,6 +93,10 @@ pub enum Event {
     ReplicationSource(replication::SourceEvent),
     /// From its replica.
     Replica(replication::ReplicaEvent),
+    /// From the sender of a transfer by AMST.
+    ObjectSender(object::ObjectEvent),
+    /// From its receiver.
+    ObjectReceiver(object::ArrivalEvent),
 }
 
 /// What a scenario tells a machine to do.
@@ -147,6 +156,8 @@ impl Machine for Protocol {
             Protocol::Replica(m) => {
                 m.handle(now, with_command(input, replication::ReplicaCommand::FailOver));
             }
+            Protocol::ObjectSender(m) => m.handle(now, with_command(input, object::Command::Start)),
+            Protocol::ObjectReceiver(m) => m.handle(now, with_command(input, ())),
         }
     }
 
@@ -158,6 +169,8 @@ impl Machine for Protocol {
             Protocol::BulkReceiver(m) => map_event(m.poll(), Event::BulkReceiver),
             Protocol::ReplicationSource(m) => map_event(m.poll(), Event::ReplicationSource),
             Protocol::Replica(m) => map_event(m.poll(), Event::Replica),
+            Protocol::ObjectSender(m) => map_event(m.poll(), Event::ObjectSender),
+            Protocol::ObjectReceiver(m) => map_event(m.poll(), Event::ObjectReceiver),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use longhaul_amst::SenderOptions;
+use longhaul_amst::{ReceiverOptions, object};
 use longhaul_bulk as bulk;
 use longhaul_core::machine::PeerId;
 use longhaul_core::random::Streams;
@@ -18,7 +18,7 @@ use super::build::BuildError;
 use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
 use super::guest::Guest;
-use crate::schema::{Amount, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Transport, Vm};
+use crate::schema::{Amount, Carrier, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Vm};
 
 /// What a write of a bulk sender hands to its socket.
 pub const SOCKET_WRITE: u64 = 128 << 10;
@@ -67,6 +67,8 @@ impl<'a> Maker<'a> {
             }
             (Role::ReplicationSource, Workload::Replication(index)) => self.replication_source(index),
             (Role::Replica, Workload::Replication(index)) => self.replica(index),
+            (Role::ObjectSender, Workload::Transfer(index)) => self.object_sender(index),
+            (Role::ObjectReceiver, Workload::Transfer(index)) => Ok(self.object_receiver(index)),
             (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),
         }
     }
@@ -105,16 +107,52 @@ impl<'a> Maker<'a> {
     /// The sender of a transfer, which keeps `ahead_bytes` before the transport if it is a timed one.
     fn bulk_sender(&self, index: usize, ahead_bytes: u64) -> Protocol {
         let spec = &self.scenario.transfers[index];
-        let receiver = self.cast.peer(Workload::Transfer(index), Role::BulkReceiver);
+        let (_, receiver) = self.cast.transfer(index);
+        let Carrier::Plain {
+            streams, call_time, ..
+        } = spec.carrier
+        else {
+            unreachable!("a bulk sender carries over plain connections")
+        };
         Protocol::BulkSender(bulk::Sender::new(bulk::SenderOptions {
             peer: receiver,
             amount: match spec.amount {
                 Amount::Size(size) => bulk::Amount::Bytes(size.as_bytes()),
                 Amount::Duration(span) => bulk::Amount::Duration { span, ahead_bytes },
             },
-            streams: spec.streams,
-            call_time: spec.call_time,
+            streams,
+            call_time,
         }))
+    }
+
+    /// The sender of a transfer by AMST.
+    fn object_sender(&self, index: usize) -> Result<Protocol, BuildError> {
+        let spec = &self.scenario.transfers[index];
+        let transport = spec.carrier.amst().expect("an object sender carries by AMST");
+        let options = object::ObjectOptions {
+            peer: self.cast.transfer(index).1,
+            amount: match spec.amount {
+                Amount::Size(size) => object::Amount::Bytes(size.as_bytes()),
+                Amount::Duration(span) => object::Amount::Duration(span),
+            },
+            transport: transport.sender_options(),
+        };
+        object::ObjectSender::new(options)
+            .map(|sender| Protocol::ObjectSender(Box::new(sender)))
+            .map_err(|error| BuildError::Transfer {
+                transfer: spec.name.clone(),
+                reason: error.to_string(),
+            })
+    }
+
+    /// Its receiver.
+    fn object_receiver(&self, index: usize) -> Protocol {
+        let carrier = self.scenario.transfers[index].carrier;
+        let transport = carrier.amst().expect("an object receiver receives by AMST");
+        let options = ReceiverOptions {
+            window_bytes: transport.window.as_bytes(),
+        };
+        Protocol::ObjectReceiver(Box::new(object::ObjectReceiver::new(options)))
     }
 
     /// Pages of a guest, without its content.
@@ -211,7 +249,7 @@ fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) ->
             PayloadMode::Real => migration::PayloadMode::Real,
             PayloadMode::Sampled { share } => migration::PayloadMode::Sampled { share },
         },
-        transport: sender_options(spec.transport),
+        transport: spec.transport.sender_options(),
     }
 }
 
@@ -222,11 +260,4 @@ pub(super) fn encoder_options(encoding: Encoding) -> EncoderOptions {
         // The check keeps the level within 1 to 19.
         Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
     }
-}
-
-/// How they are carried.
-pub(super) fn sender_options(transport: Transport) -> SenderOptions {
-    // The check keeps the chunk within 16 MiB.
-    let chunk_bytes = transport.chunk.as_bytes() as u32;
-    SenderOptions::fixed(transport.streams, chunk_bytes, transport.window.as_bytes())
 }

@@ -71,7 +71,10 @@ impl Sampler {
                     push(name, "remaining_bytes", stats.ram.remaining);
                     push(name, "dirty_sync_count", stats.ram.dirty_sync_count);
                 }
-                Protocol::BulkReceiver(_) => {
+                Protocol::ObjectSender(sender) => {
+                    push(name, "open_streams", u64::from(sender.open_streams()));
+                }
+                Protocol::BulkReceiver(_) | Protocol::ObjectReceiver(_) => {
                     let received = network.received(endpoint, now);
                     push(name, "received_bytes", received.iter().sum());
                 }

@@ -1,8 +1,9 @@
 //! From the world at the end of a run to its records.
 
+use longhaul_amst::SenderStats;
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{
-    EncodingRecord, Ended, LinkRecord, MigrationRecord, PayloadRecord, RECORD_FORMAT, RamRecord,
+    AmstRecord, EncodingRecord, Ended, LinkRecord, MigrationRecord, PayloadRecord, RECORD_FORMAT, RamRecord,
     ReplicationRecord, RunRecord, TransferRecord, TransportRecord, Verdict,
 };
 use longhaul_core::schedule::Schedule;
@@ -21,7 +22,7 @@ use super::replications::replication_record;
 use super::scene::Scene;
 use super::workload::{MigrationRun, TransferRun};
 use crate::Loaded;
-use crate::schema::{Amount, PayloadMode, Scenario};
+use crate::schema::{Amount, PayloadMode, Scenario, Streams};
 
 /// Draws up the record of a run.
 pub fn summarise(
@@ -167,7 +168,10 @@ pub fn migration_record(
         ram,
         encoding,
         transport: TransportRecord {
-            streams: spec.transport.streams,
+            streams: match spec.transport.streams {
+                Streams::Fixed(streams) => streams,
+                _ => statistics.map_or(0, |statistics| statistics.transport.most_streams),
+            },
             chunks: statistics.map_or(0, |statistics| statistics.transport.chunks),
             requeued_chunks: statistics.map_or(0, |s| s.transport.retransmitted_chunks),
             segments,
@@ -192,22 +196,27 @@ fn replication(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> Re
 }
 
 fn transfer(loaded: &Loaded, scene: &mut Scene, index: usize, now: Instant) -> TransferRecord {
-    let receiver = scene.cast.peer(Workload::Transfer(index), Role::BulkReceiver);
+    let (sender, receiver) = scene.cast.transfer(index);
     let receiver = &scene.endpoints[receiver.0 as usize];
     let received = scene.network.received(receiver, now).iter().sum();
     let run = &scene.workloads.transfers[index];
-    let sender = scene.endpoint(Workload::Transfer(index), Role::BulkSender);
+    let sender = &scene.endpoints[sender.0 as usize];
+    let amst = match &sender.machine {
+        Protocol::ObjectSender(sender) => Some(*sender.statistics()),
+        _ => None,
+    };
     let segments = segments(scene, sender);
-    transfer_record(&loaded.scenario, index, run, received, segments)
+    transfer_record(&loaded.scenario, index, run, received, amst.as_ref(), segments)
 }
 
-/// The record of a transfer: what was seen of it, the bytes that arrived, and the TCP segments that its sender sent, in
-/// all and again.
+/// The record of a transfer: what was seen of it, the bytes that arrived, what AMST counted if it carried it, and the
+/// TCP segments that its sender sent, in all and again.
 pub fn transfer_record(
     scenario: &Scenario,
     index: usize,
     run: &TransferRun,
     received: u64,
+    amst: Option<&SenderStats>,
     (segments, retransmits): (u64, u64),
 ) -> TransferRecord {
     let spec = &scenario.transfers[index];
@@ -216,7 +225,8 @@ pub fn transfer_record(
         Amount::Duration(duration) => (None, Some(duration)),
     };
     // Until all streams are connected the slowest handshake is not known.
-    let connected = run.connected.filter(|_| run.connections == spec.streams);
+    let awaited = run.streams.unwrap_or(1);
+    let connected = run.connected.filter(|_| run.connections >= awaited);
     TransferRecord {
         name: run.name.clone(),
         from: spec.from.clone(),
@@ -232,9 +242,17 @@ pub fn transfer_record(
         completion_ns: since(run.stage.started, run.finished),
         first_stream_ns: since(run.stage.started, run.first_stream),
         handshake_ns: since(run.stage.started, connected),
-        streams: spec.streams,
+        streams: run.streams.or(amst.map(|amst| amst.most_streams)).unwrap_or(0),
         segments,
         retransmits,
+        amst: amst.map(|amst| AmstRecord {
+            streams_last: amst.streams,
+            lost_streams: amst.lost_streams,
+            chunks: amst.chunks,
+            wire_bytes: amst.wire_bytes,
+            requeued_chunks: amst.retransmitted_chunks,
+            rescued_chunks: amst.rescued_chunks,
+        }),
     }
 }
 

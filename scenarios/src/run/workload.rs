@@ -62,7 +62,7 @@ impl Workloads {
         Workloads {
             migrations: migrations.map(|spec| MigrationRun::new(&spec.name)).collect(),
             transfers: transfers
-                .map(|spec| TransferRun::new(&spec.name, spec.streams))
+                .map(|spec| TransferRun::new(&spec.name, spec.carrier))
                 .collect(),
             replications: scenario.replications.iter().map(ReplicationRun::new).collect(),
             starts,

@@ -62,7 +62,10 @@ impl Sender {
             (self.pool.first_ready()?, self.latency.late_after(idle)?)
         };
         let (name, sent_at) = self.flight.oldest(|name| !self.pool.carries(stream, name))?;
-        Some((name, stream, sent_at.saturating_add(patience)))
+        // Copies keep to the pace as well.
+        let released = self.pace.next(self.now).unwrap_or(self.now);
+        let late_at = sent_at.saturating_add(patience);
+        Some((name, stream, if late_at > self.now { late_at } else { released }))
     }
 
     /// Sends a chunk that is late once more; whether there was one.
@@ -72,6 +75,7 @@ impl Sender {
             return false;
         };
         let (_, pieces) = record(self.flight.again(self.now, name));
+        self.pace.spend(self.now, pieces.iter().map(Payload::len).sum());
         self.load(stream, name, pieces);
         self.stats.rescued_chunks += 1;
         true

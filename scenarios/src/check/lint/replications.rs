@@ -13,7 +13,7 @@ impl Lint<'_> {
             let at = format!("replications[{index}]");
             let path = self.path(source_region(scenario, replication), &replication.to);
             let transport = replication.transport;
-            let flight = in_flight(transport.streams, transport.tcp).min(transport.window.as_bytes());
+            let flight = in_flight(transport.streams.most(), transport.tcp).min(transport.window.as_bytes());
             let most = replication.max_bandwidth.unwrap_or(path.rate).min(path.rate);
             let limited = super::Path {
                 rate: most,
