@@ -14,7 +14,8 @@ use longhaul_core::record::InputRecord;
 use longhaul_hde::EncoderOptions;
 use longhaul_memory::generated::{DirtyOptions, GeneratedMemory, GeneratedOptions};
 use longhaul_memory::images::{Image, ImageSeries};
-use longhaul_memory::{PAGE_SIZE, pattern};
+use longhaul_memory::locality::Locality;
+use longhaul_memory::{PAGE_SIZE, ReadOptions, pattern};
 use longhaul_migration as migration;
 
 use super::build::BuildError;
@@ -153,9 +154,12 @@ impl<'a> Maker<'a> {
                         Pattern::Sinusoidal => pattern::Pattern::Sinusoidal,
                     },
                     size: *size,
+                    vcpus: 1,
+                    reads: ReadOptions::NONE,
                     dirty: DirtyOptions {
                         pages_per_s: dirty.pages_per_s,
                         working_set: dirty.working_set,
+                        locality: Locality::Uniform,
                         bytes_per_write: dirty.bytes_per_write,
                     },
                 };
@@ -168,7 +172,7 @@ impl<'a> Maker<'a> {
                     .iter()
                     .map(|file| self.image(file))
                     .collect::<Result<Vec<_>, _>>()?;
-                ImageSeries::new(&images, *interval)
+                ImageSeries::new(&images, *interval, 1, ReadOptions::NONE, &self.streams, &vm.name)
                     .map(Guest::Recorded)
                     .map_err(|error| refuse(error.to_string()))
             }

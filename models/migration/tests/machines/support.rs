@@ -10,9 +10,10 @@ use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 use longhaul_hde::{EncoderOptions, PAGE_SIZE};
-use longhaul_memory::GuestMemory;
 use longhaul_memory::generated::{DirtyOptions, GeneratedMemory, GeneratedOptions};
+use longhaul_memory::locality::Locality;
 use longhaul_memory::pattern::Pattern;
+use longhaul_memory::{GuestMemory, ReadOptions};
 use longhaul_migration::{
     Command, Destination, DestinationEvent, DestinationOptions, PayloadMode, Source, SourceEvent,
     SourceOptions, Statistics,
@@ -78,9 +79,12 @@ impl Setup {
         let options = GeneratedOptions {
             pattern: self.pattern,
             size: ByteSize::from_mib(self.mib),
+            vcpus: 1,
+            reads: ReadOptions::NONE,
             dirty: DirtyOptions {
                 pages_per_s: self.dirty_pages_per_s,
                 working_set: self.working_set,
+                locality: Locality::Uniform,
                 bytes_per_write: ByteSize::from_bytes(self.bytes_per_write),
             },
         };
