@@ -60,7 +60,7 @@ pub enum Protocol {
     /// The source of a live migration.
     MigrationSource(Box<migration::Source<Guest>>),
     /// Its destination.
-    MigrationDestination(Box<migration::Destination>),
+    MigrationDestination(Box<migration::Destination<Guest>>),
     /// The sender of a bulk transfer.
     BulkSender(bulk::Sender),
     /// Its receiver.
@@ -127,7 +127,10 @@ impl Machine for Protocol {
 
     fn handle(&mut self, now: Instant, input: Input<Order>) {
         match self {
-            Protocol::MigrationSource(m) => m.handle(now, with_command(input, migration::Command::Start)),
+            Protocol::MigrationSource(m) => m.handle(
+                now,
+                with_command(input, migration::Command::Start { guest: None }),
+            ),
             Protocol::MigrationDestination(m) => m.handle(now, with_command(input, ())),
             Protocol::BulkSender(m) => m.handle(now, with_command(input, bulk::Command::Start)),
             Protocol::BulkReceiver(m) => m.handle(now, with_command(input, bulk::Command::Start)),

@@ -8,6 +8,7 @@ use longhaul_bulk as bulk;
 use longhaul_core::machine::PeerId;
 use longhaul_core::random::Streams;
 use longhaul_core::record::InputRecord;
+use longhaul_core::time::Span;
 use longhaul_hde::EncoderOptions;
 use longhaul_memory::generated::{DirtyOptions, GeneratedMemory, GeneratedOptions};
 use longhaul_memory::images::{Image, ImageSeries};
@@ -19,6 +20,7 @@ use super::build::BuildError;
 use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
 use super::guest::Guest;
+use super::scene::digest_of;
 use crate::schema::{Amount, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Vm};
 
 /// What a write of a bulk sender hands to its socket.
@@ -94,10 +96,13 @@ impl<'a> Maker<'a> {
         let spec = &self.scenario.migrations[index];
         let options = migration::DestinationOptions {
             pages: self.pages(vm_of(self.scenario, spec))?,
+            session: session(spec),
             window_bytes: spec.transport.window.as_bytes(),
+            cost: None,
+            resume_time: Span::ZERO,
             keep_pages: false,
         };
-        let destination = migration::Destination::new(options);
+        let destination = migration::Destination::new(options, None);
         Ok(Protocol::MigrationDestination(Box::new(destination)))
     }
 
@@ -205,23 +210,29 @@ fn unreadable(path: &Path, error: std::io::Error) -> BuildError {
 }
 
 fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) -> migration::SourceOptions {
+    let encoding = match spec.encoding {
+        Encoding::Raw => EncoderOptions::raw(),
+        // The check keeps the level within 1 to 19.
+        Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
+    };
+    // The check keeps the chunk within 16 MiB.
+    let chunk_bytes = spec.transport.chunk.as_bytes() as u32;
+    let window_bytes = spec.transport.window.as_bytes();
+    let transport = SenderOptions::fixed(spec.transport.streams, chunk_bytes, window_bytes);
     migration::SourceOptions {
-        destination,
-        downtime_limit: spec.downtime_limit,
-        encoding: match spec.encoding {
-            Encoding::Raw => EncoderOptions::raw(),
-            // The check keeps the level within 1 to 19.
-            Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
+        stop: migration::StopRule::Downtime {
+            limit: spec.downtime_limit,
         },
+        encoding: migration::Encoding::Hde(encoding),
         payload: match scenario.payload {
             PayloadMode::Real => migration::PayloadMode::Real,
             PayloadMode::Sampled { share } => migration::PayloadMode::Sampled { share },
         },
-        transport: SenderOptions::fixed(
-            spec.transport.streams,
-            // The check keeps the chunk within 16 MiB.
-            spec.transport.chunk.as_bytes() as u32,
-            spec.transport.window.as_bytes(),
-        ),
+        ..migration::SourceOptions::new(destination, session(spec), transport)
     }
+}
+
+/// What tells the streams of a migration from those of others.
+fn session(spec: &Migration) -> u64 {
+    digest_of(&spec.name)
 }

@@ -47,8 +47,8 @@ impl MigrationRun {
             Event::MigrationSource(SourceEvent::Failed { reason }) => {
                 return self.stage.end(Progress::Failed(format!("{reason:?}")));
             }
-            Event::MigrationDestination(DestinationEvent::Resumed { verified_pages, .. }) => {
-                self.resumed = Some(now);
+            Event::MigrationDestination(DestinationEvent::Resumed { .. }) => self.resumed = Some(now),
+            Event::MigrationDestination(DestinationEvent::Completed { verified_pages, .. }) => {
                 self.verified_pages = *verified_pages;
             }
             Event::MigrationDestination(DestinationEvent::Failed { reason }) => {
