@@ -1,7 +1,9 @@
 //! The canonical text of a scenario: every default written out, every link directed, every queue in bytes or
 //! packets. It reads back as an equal scenario, and its hash is the scenario's identity.
 
+mod guest;
 mod link;
+mod migration;
 
 use std::fmt::{self, Write as _};
 
@@ -10,9 +12,8 @@ use longhaul_core::time::Span;
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Controller, Encoding, Fault, Kill, Level, LinkDown, Margin, Memory, Migration,
-    Pattern, Pause, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer,
-    Transport, Value, Vm, Within,
+    Amount, Assertion, Bound, Controller, Fault, Kill, Level, LinkDown, Margin, Pause, PayloadMode, Region,
+    Replay, SCHEMA_VERSION, Scenario, Scope, Tcp, Transfer, Value, Within,
 };
 
 /// The canonical text of a scenario.
@@ -62,8 +63,8 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     writeln!(out, "    fidelity: {fidelity:?},")?;
     write_list(out, "regions", regions, region)?;
     write_list(out, "links", links, link::link)?;
-    write_list(out, "vms", vms, vm)?;
-    write_list(out, "migrations", migrations, migration)?;
+    write_list(out, "vms", vms, guest::vm)?;
+    write_list(out, "migrations", migrations, migration::migration)?;
     write_list(out, "transfers", transfers, transfer)?;
     write_list(out, "faults", faults, fault)?;
     // Where no link fails it has no effect, and a field without effect is an error to be told.
@@ -119,70 +120,6 @@ fn fault(fault: &Fault) -> String {
         }
         Fault::Kill(Kill { region, at }) => format!("Kill(region: {}, at: \"{at}\")", quoted(region)),
     }
-}
-
-fn vm(vm: &Vm) -> String {
-    let Vm { name, region, memory } = vm;
-    let memory = match memory {
-        Memory::Generated { pattern, size, dirty } => {
-            let pattern = match pattern {
-                Pattern::RealWorld => "RealWorld",
-                Pattern::Constant => "Constant",
-                Pattern::Bursty => "Bursty",
-                Pattern::Sinusoidal => "Sinusoidal",
-            };
-            format!(
-                "Generated(pattern: {pattern}, size: \"{size}\", dirty: (rate: \"{} pages/s\", working_set: \"{}\", \
-                 bytes_per_write: \"{}\"))",
-                dirty.pages_per_s, dirty.working_set, dirty.bytes_per_write
-            )
-        }
-        Memory::Images { files, interval } => {
-            let files: Vec<String> = files.iter().map(|file| quoted(file)).collect();
-            format!("Images(files: [{}], interval: \"{interval}\")", files.join(", "))
-        }
-    };
-    format!(
-        "(name: {}, region: {}, memory: {memory})",
-        quoted(name),
-        quoted(region)
-    )
-}
-
-fn migration(migration: &Migration) -> String {
-    let Migration {
-        name,
-        vm,
-        to,
-        start,
-        downtime_limit,
-        encoding,
-        transport,
-    } = migration;
-    let start = match start {
-        Start::At(at) => format!("At(\"{at}\")"),
-        Start::After { migration, pause } => {
-            format!("After(migration: {}, pause: \"{pause}\")", quoted(migration))
-        }
-    };
-    let encoding = match encoding {
-        Encoding::Raw => "Raw".to_owned(),
-        Encoding::Hde { level } => format!("Hde(level: {level})"),
-    };
-    let Transport {
-        streams,
-        chunk,
-        window,
-        tcp,
-    } = transport;
-    format!(
-        "(name: {}, vm: {}, to: {}, start: {start}, downtime_limit: \"{downtime_limit}\", encoding: {encoding}, \
-         transport: (streams: {streams}, chunk: \"{chunk}\", window: \"{window}\", tcp: {}))",
-        quoted(name),
-        quoted(vm),
-        quoted(to),
-        tcp_settings(*tcp)
-    )
 }
 
 fn tcp_settings(tcp: Tcp) -> String {

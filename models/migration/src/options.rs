@@ -61,6 +61,9 @@ pub struct SourceOptions {
     pub recover: Option<Recover>,
     /// After what time without progress the migration is said to have stalled.
     pub stall_after: Span,
+    /// How long after the command to start somebody wants the guest to stay, if anybody does; see
+    /// [`Command::Cancel`](crate::Command::Cancel).
+    pub cancel_after: Option<Span>,
     /// What goes before and after the migration itself.
     pub orchestration: Orchestration,
     /// How frames are carried. The window must have room for a frame of 64 pages that nothing shortens, 257 KiB
@@ -256,6 +259,7 @@ impl SourceOptions {
             preempt: true,
             recover: None,
             stall_after: STALL_AFTER,
+            cancel_after: None,
             orchestration: Orchestration::default(),
             transport,
         }

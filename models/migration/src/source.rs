@@ -126,6 +126,8 @@ pub struct Source<M> {
     expected_total_time: Option<Span>,
     /// When the present round of a rule with rounds began.
     round_start: Instant,
+    /// When somebody wants the guest to stay.
+    cancel_at: Option<Instant>,
     postcopy_requests: u64,
     interruptions: u32,
     attempts: u16,
@@ -171,6 +173,7 @@ impl<M: GuestMemory> Source<M> {
             accounts: Accounts::default(),
             expected_total_time: None,
             round_start: Instant::ZERO,
+            cancel_at: None,
             postcopy_requests: 0,
             interruptions: 0,
             attempts: 0,
@@ -268,6 +271,7 @@ impl<M: GuestMemory> Source<M> {
 
     fn start(&mut self, guest: Option<GuestState>) {
         self.times.commanded = self.now;
+        self.cancel_at = self.options.cancel_after.map(|span| self.now.saturating_add(span));
         if let Some(guest) = guest {
             if guest.since > self.now || self.memory.restore(guest.since, &guest.cpu).is_err() {
                 self.state = State::Failed;
@@ -350,6 +354,9 @@ impl<M: GuestMemory> Source<M> {
 
     /// What time itself brings.
     fn tick(&mut self) {
+        if self.cancel_at.take_if(|at| *at <= self.now).is_some() {
+            self.cancel();
+        }
         if matches!(self.state, State::Active | State::Stopped | State::Postcopy) {
             let counted = self.link.stats();
             let (acknowledged, pushed) = (counted.acknowledged_bytes, counted.message_bytes);
@@ -372,6 +379,7 @@ impl<M: GuestMemory> Source<M> {
         let copying = matches!(self.state, State::Active | State::Stopped | State::Postcopy);
         let active = self.state == State::Active;
         let wakes = [
+            at(self.cancel_at.filter(|_| !self.is_over()), "somebody wants the guest to stay"),
             self.link.next_wake(),
             match self.state {
                 State::Preparing { until } => Some((until, "what goes before")),

@@ -38,6 +38,25 @@ pub enum Status {
     Cancelled,
 }
 
+impl Status {
+    /// QEMU's name for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::None => "none",
+            Status::Setup => "setup",
+            Status::Active => "active",
+            Status::Device => "device",
+            Status::PostcopyActive => "postcopy-active",
+            Status::PostcopyPaused => "postcopy-paused",
+            Status::PostcopyRecoverSetup => "postcopy-recover-setup",
+            Status::PostcopyRecover => "postcopy-recover",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// A snapshot of a migration. Times are since it began, after what goes before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Statistics {

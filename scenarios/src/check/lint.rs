@@ -115,7 +115,7 @@ impl Lint<'_> {
                 .iter()
                 .find(|vm| vm.name == migration.vm)
                 .expect("a checked reference");
-            let path = self.path(&vm.region, &migration.to);
+            let path = self.path(self.scenario.origin(index), &migration.to);
             let transport = migration.transport;
             let flight = in_flight(transport.streams, transport.tcp).min(transport.window.as_bytes());
             self.fills(&format!("migrations[{index}].transport"), flight, &path);

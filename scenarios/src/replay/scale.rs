@@ -87,9 +87,10 @@ impl Scale {
                 }
                 Memory::Images { interval, .. } => self.time(interval),
             }
+            vm.reads.pages_per_s = vm.reads.pages_per_s.div_ceil(self.factor);
         }
         for migration in &mut scenario.migrations {
-            self.time(&mut migration.downtime_limit);
+            self.migration(migration);
             match &mut migration.start {
                 Start::At(at) => self.time(at),
                 Start::After { pause, .. } => self.time(pause),

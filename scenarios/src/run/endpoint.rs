@@ -82,10 +82,13 @@ pub enum Event {
 }
 
 /// What a scenario tells a machine to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Order {
     /// Begin.
-    Start,
+    Start {
+        /// For the source of a migration: the guest, if another migration has brought it here.
+        guest: Option<migration::GuestState>,
+    },
 }
 
 impl Endpoint {
@@ -127,13 +130,13 @@ impl Machine for Protocol {
 
     fn handle(&mut self, now: Instant, input: Input<Order>) {
         match self {
-            Protocol::MigrationSource(m) => m.handle(
-                now,
-                with_command(input, migration::Command::Start { guest: None }),
-            ),
-            Protocol::MigrationDestination(m) => m.handle(now, with_command(input, ())),
-            Protocol::BulkSender(m) => m.handle(now, with_command(input, bulk::Command::Start)),
-            Protocol::BulkReceiver(m) => m.handle(now, with_command(input, bulk::Command::Start)),
+            Protocol::MigrationSource(m) => {
+                let start = |Order::Start { guest }| migration::Command::Start { guest };
+                m.handle(now, with_command(input, start));
+            }
+            Protocol::MigrationDestination(m) => m.handle(now, with_command(input, |_| ())),
+            Protocol::BulkSender(m) => m.handle(now, with_command(input, |_| bulk::Command::Start)),
+            Protocol::BulkReceiver(m) => m.handle(now, with_command(input, |_| bulk::Command::Start)),
         }
     }
 
@@ -147,9 +150,9 @@ impl Machine for Protocol {
     }
 }
 
-fn with_command<C>(input: Input<Order>, start: C) -> Input<C> {
+fn with_command<C>(input: Input<Order>, command: impl FnOnce(Order) -> C) -> Input<C> {
     match input {
-        Input::Command(Order::Start) => Input::Command(start),
+        Input::Command(order) => Input::Command(command(order)),
         Input::Start => Input::Start,
         Input::Wake => Input::Wake,
         Input::Opened { stream } => Input::Opened { stream },

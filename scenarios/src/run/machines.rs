@@ -8,12 +8,10 @@ use longhaul_bulk as bulk;
 use longhaul_core::machine::PeerId;
 use longhaul_core::random::Streams;
 use longhaul_core::record::InputRecord;
-use longhaul_core::time::Span;
 use longhaul_hde::EncoderOptions;
 use longhaul_memory::generated::{DirtyOptions, GeneratedMemory, GeneratedOptions};
 use longhaul_memory::images::{Image, ImageSeries};
-use longhaul_memory::locality::Locality;
-use longhaul_memory::{PAGE_SIZE, ReadOptions, pattern};
+use longhaul_memory::{PAGE_SIZE, pattern};
 use longhaul_migration as migration;
 
 use super::build::BuildError;
@@ -21,7 +19,7 @@ use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
 use super::guest::Guest;
 use super::scene::digest_of;
-use crate::schema::{Amount, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Vm};
+use crate::schema::{Amount, Cost, Encoding, Memory, Migration, Mode, Pattern, PayloadMode, Scenario, Vm};
 
 /// What a write of a bulk sender hands to its socket.
 pub const SOCKET_WRITE: u64 = 128 << 10;
@@ -29,8 +27,18 @@ pub const SOCKET_WRITE: u64 = 128 << 10;
 /// Largest image file: 64 GiB, more than fits in the memory of most computers.
 const LARGEST_IMAGE: u64 = 64 << 30;
 
+/// Where machines are driven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum World {
+    /// In virtual time.
+    Simulated,
+    /// In real time, on a processor that takes its own.
+    Replayed,
+}
+
 /// Makes the machines of a scenario, one at a time.
 pub struct Maker<'a> {
+    world: World,
     scenario: &'a Scenario,
     cast: &'a Cast,
     /// Where image files are looked for.
@@ -41,8 +49,9 @@ pub struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     /// Has made nothing yet.
-    pub fn new(scenario: &'a Scenario, cast: &'a Cast, base_dir: &'a Path) -> Maker<'a> {
+    pub fn new(world: World, scenario: &'a Scenario, cast: &'a Cast, base_dir: &'a Path) -> Maker<'a> {
         Maker {
+            world,
             scenario,
             cast,
             base_dir,
@@ -82,7 +91,7 @@ impl<'a> Maker<'a> {
         let destination = self
             .cast
             .peer(Workload::Migration(index), Role::MigrationDestination);
-        let options = source_options(scenario, spec, destination);
+        let options = source_options(scenario, spec, destination, self.cost(spec));
         migration::Source::new(options, guest, random)
             .map(|source| Protocol::MigrationSource(Box::new(source)))
             .map_err(|error| BuildError::Migration {
@@ -91,19 +100,29 @@ impl<'a> Maker<'a> {
             })
     }
 
-    /// The destination of a migration.
-    fn migration_destination(&self, index: usize) -> Result<Protocol, BuildError> {
+    /// The destination of a migration, with the guest as it is described if it may run there before all of it has come.
+    fn migration_destination(&mut self, index: usize) -> Result<Protocol, BuildError> {
         let spec = &self.scenario.migrations[index];
+        let vm = vm_of(self.scenario, spec);
         let options = migration::DestinationOptions {
-            pages: self.pages(vm_of(self.scenario, spec))?,
+            pages: self.pages(vm)?,
             session: session(spec),
             window_bytes: spec.transport.window.as_bytes(),
-            cost: None,
-            resume_time: Span::ZERO,
+            cost: self.cost(spec),
+            resume_time: spec.resume_time,
             keep_pages: false,
         };
-        let destination = migration::Destination::new(options, None);
+        let guest = match spec.mode {
+            Mode::PreCopy => None,
+            Mode::PostCopy | Mode::Hybrid { .. } => Some(self.guest(vm)?),
+        };
+        let destination = migration::Destination::new(options, guest);
         Ok(Protocol::MigrationDestination(Box::new(destination)))
+    }
+
+    /// What encoding costs, unless the processor's own time is what passes.
+    fn cost(&self, spec: &Migration) -> Option<Cost> {
+        spec.cost.filter(|_| self.world == World::Simulated)
     }
 
     /// The sender of a transfer, which keeps `ahead_bytes` before the transport if it is a timed one.
@@ -148,12 +167,12 @@ impl<'a> Maker<'a> {
                         Pattern::Sinusoidal => pattern::Pattern::Sinusoidal,
                     },
                     size: *size,
-                    vcpus: 1,
-                    reads: ReadOptions::NONE,
+                    vcpus: vm.vcpus,
+                    reads: vm.reads,
                     dirty: DirtyOptions {
                         pages_per_s: dirty.pages_per_s,
                         working_set: dirty.working_set,
-                        locality: Locality::Uniform,
+                        locality: dirty.locality,
                         bytes_per_write: dirty.bytes_per_write,
                     },
                 };
@@ -166,7 +185,7 @@ impl<'a> Maker<'a> {
                     .iter()
                     .map(|file| self.image(file))
                     .collect::<Result<Vec<_>, _>>()?;
-                ImageSeries::new(&images, *interval, 1, ReadOptions::NONE, &self.streams, &vm.name)
+                ImageSeries::new(&images, *interval, vm.vcpus, vm.reads, &self.streams, &vm.name)
                     .map(Guest::Recorded)
                     .map_err(|error| refuse(error.to_string()))
             }
@@ -209,26 +228,48 @@ fn unreadable(path: &Path, error: std::io::Error) -> BuildError {
     }
 }
 
-fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) -> migration::SourceOptions {
+fn source_options(
+    scenario: &Scenario,
+    spec: &Migration,
+    destination: PeerId,
+    cost: Option<Cost>,
+) -> migration::SourceOptions {
+    // The check keeps levels within 1 to 19.
+    let level = |level: u32| level.cast_signed();
     let encoding = match spec.encoding {
-        Encoding::Raw => EncoderOptions::raw(),
-        // The check keeps the level within 1 to 19.
-        Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
+        Encoding::Raw => migration::Encoding::Hde(EncoderOptions::raw()),
+        Encoding::Zstd { level: zstd } => migration::Encoding::Hde(EncoderOptions {
+            level: Some(level(zstd)),
+            ..EncoderOptions::raw()
+        }),
+        Encoding::Hde { level: zstd } => migration::Encoding::Hde(EncoderOptions::hde(level(zstd))),
+        Encoding::Xbzrle { cache } => migration::Encoding::Xbzrle { cache },
     };
     // The check keeps the chunk within 16 MiB.
     let chunk_bytes = spec.transport.chunk.as_bytes() as u32;
     let window_bytes = spec.transport.window.as_bytes();
     let transport = SenderOptions::fixed(spec.transport.streams, chunk_bytes, window_bytes);
     migration::SourceOptions {
-        stop: migration::StopRule::Downtime {
-            limit: spec.downtime_limit,
-        },
-        encoding: migration::Encoding::Hde(encoding),
+        destination,
+        session: session(spec),
+        mode: spec.mode,
+        stop: spec.stop,
+        throttle: spec.throttle,
+        max_bandwidth: spec.max_bandwidth,
+        max_postcopy_bandwidth: spec.max_postcopy_bandwidth,
+        encoding,
+        cost,
         payload: match scenario.payload {
             PayloadMode::Real => migration::PayloadMode::Real,
             PayloadMode::Sampled { share } => migration::PayloadMode::Sampled { share },
         },
-        ..migration::SourceOptions::new(destination, session(spec), transport)
+        device_state: spec.device_state,
+        preempt: spec.preempt,
+        recover: spec.recover,
+        stall_after: spec.stall_after,
+        cancel_after: spec.cancel_after,
+        orchestration: spec.orchestration,
+        transport,
     }
 }
 

@@ -103,13 +103,17 @@ impl<M: GuestMemory> Source<M> {
         }
     }
 
-    /// Ends the migration with the guest here; false if that has been decided before.
-    pub(super) fn stay(&mut self, end: State) -> bool {
-        let is_over = matches!(
+    /// Whether it has been decided where the guest stays.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(
             self.state,
             State::Finishing { .. } | State::Completed | State::Failed | State::Cancelled
-        );
-        if is_over {
+        )
+    }
+
+    /// Ends the migration with the guest here; false if that has been decided before.
+    pub(super) fn stay(&mut self, end: State) -> bool {
+        if self.is_over() {
             return false;
         }
         self.state = end;
