@@ -37,10 +37,13 @@
 //! Frames must be decoded in the order in which one encoder produced them: deltas and duplicates refer to the
 //! receiver's store as earlier frames left it. Anything else is refused as a wrong baseline.
 
+pub mod baseline;
 pub mod cost;
 pub mod decode;
+pub mod dictionary;
 pub mod encode;
 pub mod header;
+pub mod object;
 
 mod body;
 mod index;
