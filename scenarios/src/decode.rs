@@ -102,10 +102,10 @@ use crate::syntax::Node;
 
 use context::{At, Context, Fields, Variant, list, no_content, variant};
 pub use files::Files;
+pub use guest::PAGE;
 pub use names::Names;
 pub use queue::most_bytes;
 pub use value::print_millionths;
-pub use guest::PAGE;
 
 /// Longest run: ten years.
 const LONGEST_HORIZON: Span = Span::from_s(10 * 365 * 24 * 3_600);
@@ -262,7 +262,9 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
             value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)
         }),
         vms: items(cx, &fields, "vms", guest::vm),
-        migrations: items(cx, &fields, "migrations", |cx, at| migration::migration(cx, at, base)),
+        migrations: items(cx, &fields, "migrations", |cx, at| {
+            migration::migration(cx, at, base)
+        }),
         transfers: items(cx, &fields, "transfers", |cx, at| {
             work::transfer(cx, at, base.tcp)
         }),

@@ -164,17 +164,17 @@ pub enum DestinationEvent {
         missing_pages: u64,
     },
     /// All streams have ended while pages are missing.
-    Paused {
+    SourceLost {
         /// How many.
         missing_pages: u64,
     },
     /// The source is back, and was told what is here.
-    Recovered {
+    SourceBack {
         /// Pages that are still to come.
         missing_pages: u64,
     },
     /// All pages are there and verified.
-    Completed {
+    Arrived {
         /// Pages whose content was compared through its hash; the others were synthetic.
         verified_pages: u64,
         /// Their bytes.

@@ -271,7 +271,10 @@ impl<M: GuestMemory> Source<M> {
 
     fn start(&mut self, guest: Option<GuestState>) {
         self.times.commanded = self.now;
-        self.cancel_at = self.options.cancel_after.map(|span| self.now.saturating_add(span));
+        self.cancel_at = self
+            .options
+            .cancel_after
+            .map(|span| self.now.saturating_add(span));
         if let Some(guest) = guest {
             if guest.since > self.now || self.memory.restore(guest.since, &guest.cpu).is_err() {
                 self.state = State::Failed;
@@ -379,7 +382,10 @@ impl<M: GuestMemory> Source<M> {
         let copying = matches!(self.state, State::Active | State::Stopped | State::Postcopy);
         let active = self.state == State::Active;
         let wakes = [
-            at(self.cancel_at.filter(|_| !self.is_over()), "somebody wants the guest to stay"),
+            at(
+                self.cancel_at.filter(|_| !self.is_over()),
+                "somebody wants the guest to stay",
+            ),
             self.link.next_wake(),
             match self.state {
                 State::Preparing { until } => Some((until, "what goes before")),

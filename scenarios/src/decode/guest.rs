@@ -1,6 +1,5 @@
 //! Virtual machines: what their memory holds, and how they touch it.
 
-use longhaul_core::time::Span;
 use longhaul_core::units::{ByteSize, Probability};
 use longhaul_memory::MAX_VCPUS;
 use longhaul_memory::locality::MAX_EXPONENT_MILLIONTHS;
@@ -171,9 +170,13 @@ fn reads(cx: &mut Context, at: &At) -> Option<Reads> {
     let pages_per_s = fields.required(cx, "rate", value::pages_per_s);
     let working_set = fields.optional(cx, "working_set", UNREAD.working_set, value::quantity);
     let locality = fields.optional(cx, "locality", UNREAD.locality, locality);
+    let (pages_per_s, working_set) = (pages_per_s?, working_set?);
+    if pages_per_s > 0 && working_set.as_parts() == 0 {
+        return cx.refuse(at, "a working set of 0 % cannot be read");
+    }
     Some(Reads {
-        pages_per_s: pages_per_s?,
-        working_set: working_set?,
+        pages_per_s,
+        working_set,
         locality: locality?,
     })
 }

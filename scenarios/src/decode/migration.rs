@@ -202,7 +202,10 @@ fn stop(cx: &mut Context, fields: &Fields) -> Option<StopRule> {
         return Some(StopRule::Downtime { limit: limit? });
     };
     if let Some(limit) = fields.get("downtime_limit") {
-        return cx.refuse(&limit, "a migration has a `downtime_limit` or another rule to `stop`, not both");
+        return cx.refuse(
+            &limit,
+            "a migration has a `downtime_limit` or another rule to `stop`, not both",
+        );
     }
     let variants = [
         Variant {
@@ -216,13 +219,22 @@ fn stop(cx: &mut Context, fields: &Fields) -> Option<StopRule> {
     ];
     let name = variant(cx, &at, "a rule to stop", &variants)?;
     if name == "Xen" {
-        let StopRule::Xen { pages, rounds, factor } = StopRule::XEN else {
+        let StopRule::Xen {
+            pages,
+            rounds,
+            factor,
+        } = StopRule::XEN
+        else {
             unreachable!("Xen's rule")
         };
         let fields = Fields::of(cx, &at, "Xen's rule", Some(name), &["pages", "rounds", "factor"])?;
         let pages = fields.optional(cx, "pages", pages, |cx, at| value::integer(cx, at, 0, 1_000_000));
-        let rounds = fields.optional(cx, "rounds", rounds, |cx, at| value::integer(cx, at, 1, 1_000_000));
-        let factor = fields.optional(cx, "factor", factor, |cx, at| value::integer(cx, at, 1, 1_000_000));
+        let rounds = fields.optional(cx, "rounds", rounds, |cx, at| {
+            value::integer(cx, at, 1, 1_000_000)
+        });
+        let factor = fields.optional(cx, "factor", factor, |cx, at| {
+            value::integer(cx, at, 1, 1_000_000)
+        });
         return Some(StopRule::Xen {
             pages: pages?,
             rounds: rounds?,
@@ -371,7 +383,11 @@ fn encoding(cx: &mut Context, at: &At) -> Option<Encoding> {
             Some(Encoding::Xbzrle { cache: cache? })
         }
         _ => {
-            let what = if name == "Zstd" { "compression" } else { "hierarchical delta encoding" };
+            let what = if name == "Zstd" {
+                "compression"
+            } else {
+                "hierarchical delta encoding"
+            };
             let fields = Fields::of(cx, at, what, Some(name), &["level"])?;
             let level = fields.required(cx, "level", |cx, at| value::integer(cx, at, 1, 19))?;
             let level = u32::try_from(level).expect("at most 19");

@@ -1,5 +1,6 @@
 //! A scenario slowed down: all rates divided by a factor and all times multiplied by it, so that every window, queue and
-//! burst keeps its size in packets, and a slow machine can replay it. TCP's own timers do not scale.
+//! burst keeps its size in packets, and a slow machine can replay it. TCP's own timers do not scale, nor does the speed
+//! of processors: those of a replay are real.
 
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use thiserror::Error;
 
 use crate::diagnose::Diagnostics;
 use crate::schema::{
-    Amount, Arrivals, Bound, Fault, Jitter, Link, Memory, Queue, Rate, Scenario, Spread, Start, Value, Within,
+    Amount, Arrivals, Bound, Fault, Jitter, Link, Memory, Migration, Mode, Queue, Rate, Scenario, Spread,
+    Start, StopRule, Switch, Throttle, Value, Within,
 };
 use crate::source::Source;
 use crate::{Loaded, load, show};
@@ -91,10 +93,6 @@ impl Scale {
         }
         for migration in &mut scenario.migrations {
             self.migration(migration);
-            match &mut migration.start {
-                Start::At(at) => self.time(at),
-                Start::After { pause, .. } => self.time(pause),
-            }
         }
         for transfer in &mut scenario.transfers {
             self.time(&mut transfer.at);
@@ -121,6 +119,48 @@ impl Scale {
             }
         }
         Ok(())
+    }
+
+    fn migration(&self, migration: &mut Migration) {
+        match &mut migration.start {
+            Start::At(at) => self.time(at),
+            Start::After { pause, .. } => self.time(pause),
+        }
+        migration.cancel_after.iter_mut().for_each(|span| self.time(span));
+        self.time(&mut migration.orchestration.before);
+        self.time(&mut migration.orchestration.after);
+        if let Mode::Hybrid {
+            switch: Switch::After(span),
+        } = &mut migration.mode
+        {
+            self.time(span);
+        }
+        match &mut migration.stop {
+            StopRule::Downtime { limit } => self.time(limit),
+            StopRule::Xen { .. } => {}
+            StopRule::DynamicRate {
+                lowest,
+                highest,
+                step,
+                ..
+            } => [lowest, highest, step]
+                .into_iter()
+                .for_each(|rate| self.rate(rate)),
+        }
+        if let Throttle::DirtyLimit(limit) = &mut migration.throttle {
+            limit.bytes_per_s = limit.bytes_per_s.div_ceil(self.factor);
+        }
+        let limits = [
+            &mut migration.max_bandwidth,
+            &mut migration.max_postcopy_bandwidth,
+        ];
+        limits.into_iter().flatten().for_each(|rate| self.rate(rate));
+        migration
+            .recover
+            .iter_mut()
+            .for_each(|recover| self.time(&mut recover.delay));
+        self.time(&mut migration.stall_after);
+        self.time(&mut migration.resume_time);
     }
 
     fn link(&self, link: &mut Link) -> Result<(), ScaleError> {

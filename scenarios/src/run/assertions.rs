@@ -5,7 +5,8 @@
 //! yet is inconclusive.
 
 use longhaul_core::record::{
-    AssertionRecord, LinkRecord, MigrationRecord, PostcopyRecord, Progress, RunRecord, TransferRecord, Verdict,
+    AssertionRecord, LinkRecord, MigrationRecord, PostcopyRecord, Progress, RunRecord, TransferRecord,
+    Verdict,
 };
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
@@ -131,7 +132,9 @@ fn of_migration(metric: Metric, migration: &MigrationRecord, end_ns: u64) -> Sam
             (None, Some(started)) => Sample::AtLeast(end_ns - started),
             (None, None) => Sample::Missing,
         },
-        Metric::MigrationThrottledTime if migration.began_ns.is_some() => finished(migration.throttle.lost_ns),
+        Metric::MigrationThrottledTime if migration.began_ns.is_some() => {
+            finished(migration.throttle.lost_ns)
+        }
         Metric::MigrationThrottle if migration.began_ns.is_some() => {
             let percent = migration.throttle.cpu_throttle_percentage;
             finished(percent * (Probability::PARTS / 100))
@@ -147,7 +150,9 @@ fn of_migration(metric: Metric, migration: &MigrationRecord, end_ns: u64) -> Sam
         Metric::MigrationStalls if migration.began_ns.is_some() => {
             finished(migration.stalls.saturating_mul(MILLIONTHS))
         }
-        Metric::MigrationProcessorBound => quotient(bounds.processor_ns, bounds.copying_ns(), Probability::PARTS),
+        Metric::MigrationProcessorBound => {
+            quotient(bounds.processor_ns, bounds.copying_ns(), Probability::PARTS)
+        }
         Metric::MigrationNetworkBound => quotient(bounds.network_ns, bounds.copying_ns(), Probability::PARTS),
         Metric::MigrationDowntime => migration.downtime_ns.map_or(Sample::Missing, Sample::Exact),
         Metric::MigrationTransferred if migration.started_ns.is_some() => finished(migration.ram.transferred),

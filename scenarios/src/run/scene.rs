@@ -247,7 +247,11 @@ impl Scene {
         let ended = self.workloads.observe(now, workload, event);
         if let Workload::Migration(index) = workload {
             let run = &self.workloads.migrations[index];
-            assert!(!run.runs_twice(), "the guest of `{}` runs on both sides", run.name);
+            assert!(
+                !run.runs_twice(),
+                "the guest of `{}` runs on both sides",
+                run.name
+            );
         }
         self.note(engine, self.workloads.name(workload).to_owned(), kind, detail);
         if ended {

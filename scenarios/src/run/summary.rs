@@ -151,13 +151,17 @@ pub fn migration_record(
         verified_pages: run.verified_pages,
         ram: statistics.map(ram_record).unwrap_or_default(),
         throttle: statistics.map(throttle_record).unwrap_or_default(),
-        postcopy: run.arrival.as_ref().filter(|_| spec.mode != Mode::PreCopy).map(|arrival| PostcopyRecord {
-            faults: arrival.faults,
-            requests: arrival.requests,
-            blocktime_ns: ns(arrival.postcopy_blocktime),
-            vcpu_blocktime_ns: arrival.postcopy_vcpu_blocktime.iter().copied().map(ns).collect(),
-            longest_fault_ns: ns(arrival.longest_fault),
-        }),
+        postcopy: run
+            .arrival
+            .as_ref()
+            .filter(|_| spec.mode != Mode::PreCopy)
+            .map(|arrival| PostcopyRecord {
+                faults: arrival.faults,
+                requests: arrival.requests,
+                blocktime_ns: ns(arrival.postcopy_blocktime),
+                vcpu_blocktime_ns: arrival.postcopy_vcpu_blocktime.iter().copied().map(ns).collect(),
+                longest_fault_ns: ns(arrival.longest_fault),
+            }),
         xbzrle_cache: statistics
             .and_then(|statistics| statistics.xbzrle_cache)
             .map(|cache| XbzrleCacheRecord {
@@ -168,7 +172,10 @@ pub fn migration_record(
                 overflow: cache.overflow,
             }),
         bounds: BoundsRecord {
-            decoding_ns: run.arrival.as_ref().map_or(0, |arrival| ns(arrival.decoding_time)),
+            decoding_ns: run
+                .arrival
+                .as_ref()
+                .map_or(0, |arrival| ns(arrival.decoding_time)),
             ..statistics.map(bounds_record).unwrap_or_default()
         },
         encoding: counted.unwrap_or_default(),

@@ -59,13 +59,18 @@ impl Scenario {
     pub fn origin(&self, migration: usize) -> &str {
         let spec = &self.migrations[migration];
         let vm = self.vms.iter().find(|vm| vm.name == spec.vm);
-        whereabouts(vm.expect("a VM of the scenario"), self.migrations[..migration].iter())
+        whereabouts(
+            vm.expect("a VM of the scenario"),
+            self.migrations[..migration].iter(),
+        )
     }
 
     /// The migration that has brought a migration's VM to where it starts, if one has.
     pub fn brought_by(&self, migration: usize) -> Option<usize> {
         let vm = &self.migrations[migration].vm;
-        self.migrations[..migration].iter().rposition(|before| before.vm == *vm)
+        self.migrations[..migration]
+            .iter()
+            .rposition(|before| before.vm == *vm)
     }
 }
 

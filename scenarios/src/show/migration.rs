@@ -6,8 +6,8 @@ use longhaul_core::time::Span;
 use longhaul_core::units::ByteSize;
 
 use crate::schema::{
-    AutoConverge, Cost, DirtyLimit, Encoding, Migration, Mode, Orchestration, Recover, Start, StopRule, Switch,
-    Throttle, Transport,
+    AutoConverge, Cost, DirtyLimit, Encoding, Migration, Mode, Orchestration, Recover, Start, StopRule,
+    Switch, Throttle, Transport,
 };
 
 use super::{quoted, tcp_settings};
@@ -48,14 +48,20 @@ pub fn migration(migration: &Migration) -> String {
         format!("start: {}", start(begins)),
     ];
     fields.extend(cancel_after.map(|span| format!("cancel_after: \"{span}\"")));
-    fields.push(format!("orchestration: (before: \"{before}\", after: \"{after}\")"));
+    fields.push(format!(
+        "orchestration: (before: \"{before}\", after: \"{after}\")"
+    ));
     fields.push(format!("mode: {}", mode(*how)));
-    fields.push(stop(*rule));
-    fields.push(format!("throttle: {}", throttle(*throttled)));
+    // What has no effect is written where it is not the default.
+    if *how != Mode::PostCopy || *rule != StopRule::DEFAULT {
+        fields.push(stop(*rule));
+    }
+    if *how != Mode::PostCopy || *throttled != Throttle::None {
+        fields.push(format!("throttle: {}", throttle(*throttled)));
+    }
     fields.extend(max_bandwidth.map(|rate| format!("max_bandwidth: \"{rate}\"")));
-    // Without post-copy they have no effect, and a field without effect is an error to be told.
-    if *how != Mode::PreCopy {
-        fields.extend(max_postcopy_bandwidth.map(|rate| format!("max_postcopy_bandwidth: \"{rate}\"")));
+    fields.extend(max_postcopy_bandwidth.map(|rate| format!("max_postcopy_bandwidth: \"{rate}\"")));
+    if *how != Mode::PreCopy || !preempt {
         fields.push(format!("preempt: {preempt}"));
     }
     if let Some(Recover { delay, attempts }) = recover {
@@ -98,7 +104,11 @@ fn mode(mode: Mode) -> String {
 fn stop(stop: StopRule) -> String {
     match stop {
         StopRule::Downtime { limit } => format!("downtime_limit: \"{limit}\""),
-        StopRule::Xen { pages, rounds, factor } => {
+        StopRule::Xen {
+            pages,
+            rounds,
+            factor,
+        } => {
             format!("stop: Xen(pages: {pages}, rounds: {rounds}, factor: {factor})")
         }
         StopRule::DynamicRate {
@@ -147,7 +157,12 @@ fn encoding(encoding: Encoding) -> String {
 }
 
 fn cost(cost: Option<Cost>) -> String {
-    let Some(Cost { codec, carry, threads }) = cost else {
+    let Some(Cost {
+        codec,
+        carry,
+        threads,
+    }) = cost
+    else {
         return "Free".to_owned();
     };
     let (encode, decode) = (codec.encode, codec.decode);

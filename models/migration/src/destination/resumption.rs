@@ -142,7 +142,7 @@ impl<M: GuestMemory> Destination<M> {
 
     fn complete(&mut self, running_since: Instant, verified_pages: u64, guest: GuestState) {
         let statistics = Box::new(self.statistics());
-        self.event(DestinationEvent::Completed {
+        self.event(DestinationEvent::Arrived {
             verified_pages,
             verified_bytes: verified_pages * PAGE_SIZE as u64,
             guest,
@@ -165,7 +165,7 @@ impl<M: GuestMemory> Destination<M> {
             }
             State::Running { .. } => {
                 self.say_everything_again();
-                self.event(DestinationEvent::Recovered {
+                self.event(DestinationEvent::SourceBack {
                     missing_pages: self.store.missing().count(),
                 });
             }

@@ -167,7 +167,7 @@ impl<M: GuestMemory> Destination<M> {
     pub(super) fn note_interruption(&mut self) {
         if matches!(self.state, State::Running { .. }) && !self.streams.is_connected() {
             let missing_pages = self.store.missing().count();
-            self.event(DestinationEvent::Paused { missing_pages });
+            self.event(DestinationEvent::SourceLost { missing_pages });
         }
     }
 }

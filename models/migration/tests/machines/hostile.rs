@@ -240,7 +240,7 @@ fn the_hash_of_the_end_message_is_blake3_over_numbers_and_contents() {
     assert_eq!(events[0], resumed);
     assert!(matches!(
         events[1],
-        DestinationEvent::Completed {
+        DestinationEvent::Arrived {
             verified_pages: 2,
             verified_bytes: 8192,
             ..

@@ -105,7 +105,7 @@ fn post_copy_is_paused_and_goes_on_with_what_is_missing() {
     assert!((1..setup.pages()).contains(&missing.unwrap()), "{missing:?}");
     // What was lost on its way is sent again, and nothing else.
     assert!(statistics.copy.pages() < 2 * setup.pages());
-    let paused = |event: &DestinationEvent| matches!(event, DestinationEvent::Paused { .. });
+    let paused = |event: &DestinationEvent| matches!(event, DestinationEvent::SourceLost { .. });
     assert!(world.destination_events.iter().any(|(_, event)| paused(event)));
     let arrival = world.destination.statistics();
     assert!(arrival.longest_fault > Span::from_s(5), "{arrival:?}");

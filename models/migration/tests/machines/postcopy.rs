@@ -39,7 +39,7 @@ fn arrival(world: &World) -> DestinationStatistics {
         .destination_events
         .iter()
         .filter_map(|(_, event)| match event {
-            DestinationEvent::Completed { statistics, .. } => Some((**statistics).clone()),
+            DestinationEvent::Arrived { statistics, .. } => Some((**statistics).clone()),
             _ => None,
         });
     completed
@@ -107,11 +107,11 @@ fn the_guest_at_the_destination_goes_on_as_it_would_have_here() {
         .source_time(|event| matches!(event, SourceEvent::GuestPaused { .. }))
         .unwrap();
     let guest = world.destination.guest().unwrap();
-    let Some(DestinationEvent::Completed { guest: state, .. }) = world
+    let Some(DestinationEvent::Arrived { guest: state, .. }) = world
         .destination_events
         .iter()
         .map(|(_, event)| event)
-        .find(|event| matches!(event, DestinationEvent::Completed { .. }))
+        .find(|event| matches!(event, DestinationEvent::Arrived { .. }))
     else {
         panic!("{:?}", world.destination_events)
     };

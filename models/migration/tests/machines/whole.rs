@@ -52,7 +52,7 @@ fn every_pattern_and_encoding_arrives_bit_by_bit() {
             assert_eq!(world.compare_pages(), pages);
             assert!(world.destination_events.iter().any(|(_, event)| matches!(
                 event,
-                DestinationEvent::Completed { verified_pages, .. } if *verified_pages == pages
+                DestinationEvent::Arrived { verified_pages, .. } if *verified_pages == pages
             )));
             let statistics = world.statistics();
             assert!(statistics.ram.dirty_sync_count >= 3);

@@ -109,7 +109,7 @@ impl MigrationRun {
                 self.resumed = Some(now);
                 self.runs_at_destination = true;
             }
-            DestinationEvent::Completed {
+            DestinationEvent::Arrived {
                 verified_pages,
                 guest,
                 statistics,
@@ -125,8 +125,8 @@ impl MigrationRun {
             }
             DestinationEvent::StreamEnded { .. }
             | DestinationEvent::StreamRefused { .. }
-            | DestinationEvent::Paused { .. }
-            | DestinationEvent::Recovered { .. }
+            | DestinationEvent::SourceLost { .. }
+            | DestinationEvent::SourceBack { .. }
             | DestinationEvent::Abandoned => {}
         }
         false
