@@ -8,8 +8,9 @@ use crate::syntax::Kind;
 
 use super::LONGEST_HORIZON;
 use super::context::{At, Context, Fields, Variant, content, list, no_content, variant};
+use super::migration;
 use super::names::reference;
-use super::work::{encoding, positive_span};
+use super::work::positive_span;
 use super::{transport, value};
 
 /// Most VMs of a replication.
@@ -247,4 +248,12 @@ fn failover(cx: &mut Context, at: &At) -> Option<Failover> {
         at: order?,
         after: after?,
     })
+}
+
+/// How pages are encoded. XBZRLE caches what is sent again soon, which epochs never do.
+fn encoding(cx: &mut Context, at: &At) -> Option<Encoding> {
+    match migration::encoding(cx, at)? {
+        Encoding::Xbzrle { .. } => cx.refuse(at, "a replication has `Raw`, `Zstd` or `Hde`".to_owned()),
+        encoding => Some(encoding),
+    }
 }

@@ -80,6 +80,13 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
             refused.push(NotReplayable::new(format!("faults[{index}]"), reason));
         }
     }
+    for (index, migration) in scenario.migrations.iter().enumerate() {
+        if scenario.brought_by(index).is_some() {
+            let path = format!("migrations[{}].vm", migration.name);
+            let reason = format!("`{}` migrates again: a replay moves a VM once", migration.vm);
+            refused.push(NotReplayable::new(path, reason));
+        }
+    }
     let settings = settings(&talks, &mut refused);
     let mut compiler = Compiler {
         scenario,

@@ -71,7 +71,7 @@ impl Cast {
         let mut cast = Cast { parts: Vec::new() };
         for (index, spec) in scenario.migrations.iter().enumerate() {
             let workload = Workload::Migration(index);
-            let (from, tcp) = (&vm_of(scenario, spec).region, spec.transport.tcp);
+            let (from, tcp) = (scenario.origin(index), spec.transport.tcp);
             cast.add(scenario, workload, Role::MigrationSource, from, tcp);
             cast.add(scenario, workload, Role::MigrationDestination, &spec.to, tcp);
         }

@@ -62,7 +62,7 @@ pub enum Protocol {
     /// The source of a live migration.
     MigrationSource(Box<migration::Source<Guest>>),
     /// Its destination.
-    MigrationDestination(Box<migration::Destination>),
+    MigrationDestination(Box<migration::Destination<Guest>>),
     /// The sender of a bulk transfer.
     BulkSender(bulk::Sender),
     /// Its receiver.
@@ -100,10 +100,13 @@ pub enum Event {
 }
 
 /// What a scenario tells a machine to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Order {
     /// Begin.
-    Start,
+    Start {
+        /// For the source of a migration: the guest, if another migration has brought it here.
+        guest: Option<migration::GuestState>,
+    },
 }
 
 impl Endpoint {
@@ -145,19 +148,25 @@ impl Machine for Protocol {
 
     fn handle(&mut self, now: Instant, input: Input<Order>) {
         match self {
-            Protocol::MigrationSource(m) => m.handle(now, with_command(input, migration::Command::Start)),
-            Protocol::MigrationDestination(m) => m.handle(now, with_command(input, ())),
-            Protocol::BulkSender(m) => m.handle(now, with_command(input, bulk::Command::Start)),
-            Protocol::BulkReceiver(m) => m.handle(now, with_command(input, bulk::Command::Start)),
+            Protocol::MigrationSource(m) => {
+                let start = |Order::Start { guest }| migration::Command::Start { guest };
+                m.handle(now, with_command(input, start));
+            }
+            Protocol::MigrationDestination(m) => m.handle(now, with_command(input, |_| ())),
+            Protocol::BulkSender(m) => m.handle(now, with_command(input, |_| bulk::Command::Start)),
+            Protocol::BulkReceiver(m) => m.handle(now, with_command(input, |_| bulk::Command::Start)),
             Protocol::ReplicationSource(m) => {
-                m.handle(now, with_command(input, replication::SourceCommand::Start));
+                m.handle(now, with_command(input, |_| replication::SourceCommand::Start));
             }
             // Nobody tells it anything; when it is to take over stands in its options.
             Protocol::Replica(m) => {
-                m.handle(now, with_command(input, replication::ReplicaCommand::FailOver));
+                m.handle(
+                    now,
+                    with_command(input, |_| replication::ReplicaCommand::FailOver),
+                );
             }
-            Protocol::ObjectSender(m) => m.handle(now, with_command(input, object::Command::Start)),
-            Protocol::ObjectReceiver(m) => m.handle(now, with_command(input, ())),
+            Protocol::ObjectSender(m) => m.handle(now, with_command(input, |_| object::Command::Start)),
+            Protocol::ObjectReceiver(m) => m.handle(now, with_command(input, |_| ())),
         }
     }
 
@@ -175,9 +184,9 @@ impl Machine for Protocol {
     }
 }
 
-fn with_command<C>(input: Input<Order>, start: C) -> Input<C> {
+fn with_command<C>(input: Input<Order>, command: impl FnOnce(Order) -> C) -> Input<C> {
     match input {
-        Input::Command(Order::Start) => Input::Command(start),
+        Input::Command(order) => Input::Command(command(order)),
         Input::Start => Input::Start,
         Input::Wake => Input::Wake,
         Input::Opened { stream } => Input::Opened { stream },

@@ -13,6 +13,7 @@ mod faults;
 mod knobs;
 mod library;
 mod messages;
+mod migrations;
 mod overrides;
 mod reading;
 mod syntax;

@@ -2,7 +2,8 @@
 
 use longhaul_core::time::Span;
 
-use super::{Lint, in_flight, least_bytes};
+use super::migrations::least_bytes;
+use super::{Lint, in_flight};
 use crate::run::cast::{source_region, vms_of};
 use crate::schema::{Failover, Replication};
 
