@@ -15,6 +15,7 @@ mod library;
 mod messages;
 mod overrides;
 mod reading;
+mod replications;
 mod syntax;
 
 use std::path::PathBuf;
