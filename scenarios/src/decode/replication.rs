@@ -177,6 +177,8 @@ fn rpo_target(cx: &mut Context, fields: &Fields, policy: Option<Policy>) -> Opti
         Some(Policy::Interval(interval)) => {
             fields.optional(cx, "rpo_target", interval.saturating_mul(2), positive_span)
         }
+        // Whether it has a default is not known then.
+        None if fields.get("rpo_target").is_none() => None,
         _ => fields.required(cx, "rpo_target", positive_span),
     }?;
     let least = least_interval(policy?);
