@@ -326,7 +326,7 @@ fn percent(cx: &mut Context, at: &At) -> Option<u8> {
     const PERCENT: u64 = Probability::PARTS / 100;
     let share: Probability = value::quantity(cx, at)?;
     let percent = share.as_parts() / PERCENT;
-    if share.as_parts() % PERCENT != 0 || !(1..=99).contains(&percent) {
+    if !share.as_parts().is_multiple_of(PERCENT) || !(1..=99).contains(&percent) {
         return cx.refuse(at, format!("{share} is no whole percentage from 1 % to 99 %"));
     }
     u8::try_from(percent).ok()

@@ -228,7 +228,7 @@ impl<'a> Maker<'a> {
                     .map(|file| self.image(file))
                     .collect::<Result<Vec<_>, _>>()?;
                 ImageSeries::new(&images, *interval, vm.vcpus, vm.reads, &self.streams, &vm.name)
-                    .map(Guest::Recorded)
+                    .map(|series| Guest::Recorded(Box::new(series)))
                     .map_err(|error| refuse(error.to_string()))
             }
         }
