@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-memory", &["longhaul-core"]),
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
+    ("longhaul-raft", &["longhaul-core"]),
     (
         "longhaul-migration",
         &[
