@@ -12,24 +12,20 @@ use longhaul_core::schedule::{EntityId, TimerId};
 use longhaul_core::time::Instant;
 use longhaul_migration as migration;
 use longhaul_net::notice::{ConnectionId, Side};
-use longhaul_net::routing::RegionId;
 use longhaul_tcp as tcp;
 use serde::{Deserialize, Serialize};
 
+use super::cast::Part;
 use super::guest::Guest;
 
 /// One endpoint of the scenario.
 pub struct Endpoint {
     /// The machine.
     pub machine: Protocol,
-    /// Where it runs.
-    pub region: RegionId,
-    /// Which migration or transfer it belongs to.
-    pub workload: Workload,
+    /// What it does in the scenario, and where.
+    pub part: Part,
     /// Settings of the connections that it opens.
     tcp: tcp::Config,
-    /// Traffic class of their packets.
-    pub class: u8,
     /// Where each of them has its random choices from.
     seeds: Stream,
     /// Its entity in the event queue.
@@ -59,15 +55,6 @@ pub enum Life {
     Ended,
 }
 
-/// What an endpoint works for, by index in the scenario.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Workload {
-    /// A live migration.
-    Migration(usize),
-    /// A bulk transfer.
-    Transfer(usize),
-}
-
 /// Every kind of machine that a scenario can hold.
 pub enum Protocol {
     /// The source of a live migration.
@@ -94,27 +81,20 @@ pub enum Event {
     BulkReceiver(bulk::ReceiverEvent),
 }
 
-/// Start: the only command that a scenario gives.
+/// What a scenario tells a machine to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct StartCommand;
+pub enum Order {
+    /// Begin.
+    Start,
+}
 
 impl Endpoint {
     /// An endpoint that has not started.
-    pub fn new(
-        machine: Protocol,
-        region: RegionId,
-        workload: Workload,
-        tcp: tcp::Config,
-        class: u8,
-        seeds: Stream,
-        entity: EntityId,
-    ) -> Endpoint {
+    pub fn new(machine: Protocol, part: Part, tcp: tcp::Config, seeds: Stream, entity: EntityId) -> Endpoint {
         Endpoint {
             machine,
-            region,
-            workload,
+            part,
             tcp,
-            class,
             seeds,
             entity,
             wake: None,
@@ -142,10 +122,10 @@ impl Endpoint {
 }
 
 impl Machine for Protocol {
-    type Command = StartCommand;
+    type Command = Order;
     type Event = Event;
 
-    fn handle(&mut self, now: Instant, input: Input<StartCommand>) {
+    fn handle(&mut self, now: Instant, input: Input<Order>) {
         match self {
             Protocol::MigrationSource(m) => m.handle(now, with_command(input, migration::Command::Start)),
             Protocol::MigrationDestination(m) => m.handle(now, with_command(input, ())),
@@ -164,9 +144,9 @@ impl Machine for Protocol {
     }
 }
 
-fn with_command<C>(input: Input<StartCommand>, start: C) -> Input<C> {
+fn with_command<C>(input: Input<Order>, start: C) -> Input<C> {
     match input {
-        Input::Command(StartCommand) => Input::Command(start),
+        Input::Command(Order::Start) => Input::Command(start),
         Input::Start => Input::Start,
         Input::Wake => Input::Wake,
         Input::Opened { stream } => Input::Opened { stream },

@@ -1,7 +1,4 @@
 //! The machines of a scenario, made by the same functions for the simulator and for the replay.
-//!
-//! Every machine has a number, its [`PeerId`]: first source and destination of each migration, then sender and
-//! receiver of each transfer, both in the order of the scenario.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +15,7 @@ use longhaul_memory::{PAGE_SIZE, pattern};
 use longhaul_migration as migration;
 
 use super::build::BuildError;
+use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
 use super::guest::Guest;
 use crate::schema::{Amount, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Vm};
@@ -28,33 +26,10 @@ pub const SOCKET_WRITE: u64 = 128 << 10;
 /// Largest image file: 64 GiB, more than fits in the memory of most computers.
 const LARGEST_IMAGE: u64 = 64 << 30;
 
-/// Source and destination of a migration.
-pub fn migration_peers(index: usize) -> (PeerId, PeerId) {
-    pair(index)
-}
-
-/// Sender and receiver of a transfer.
-pub fn transfer_peers(scenario: &Scenario, index: usize) -> (PeerId, PeerId) {
-    pair(scenario.migrations.len() + index)
-}
-
-fn pair(workload: usize) -> (PeerId, PeerId) {
-    let first = 2 * workload as u32;
-    (PeerId(first), PeerId(first + 1))
-}
-
-/// The VM that a migration moves.
-///
-/// # Panics
-/// If the scenario has no such VM: the check found it.
-pub fn vm_of<'a>(scenario: &'a Scenario, spec: &Migration) -> &'a Vm {
-    let vm = scenario.vms.iter().find(|vm| vm.name == spec.vm);
-    vm.expect("a VM of the scenario")
-}
-
 /// Makes the machines of a scenario, one at a time.
 pub struct Maker<'a> {
     scenario: &'a Scenario,
+    cast: &'a Cast,
     /// Where image files are looked for.
     base_dir: &'a Path,
     streams: Streams,
@@ -63,9 +38,10 @@ pub struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     /// Has made nothing yet.
-    pub fn new(scenario: &'a Scenario, base_dir: &'a Path) -> Maker<'a> {
+    pub fn new(scenario: &'a Scenario, cast: &'a Cast, base_dir: &'a Path) -> Maker<'a> {
         Maker {
             scenario,
+            cast,
             base_dir,
             streams: Streams::new(scenario.seed, 0),
             inputs: Vec::new(),
@@ -77,14 +53,32 @@ impl<'a> Maker<'a> {
         self.inputs
     }
 
+    /// The machine of a part. A timed transfer's sender keeps `ahead_bytes` before the transport.
+    ///
+    /// # Errors
+    /// What the scenario asks for cannot be had, or a file of it cannot be read.
+    pub fn make(&mut self, part: &Part, ahead_bytes: u64) -> Result<Protocol, BuildError> {
+        match (part.role, part.workload) {
+            (Role::MigrationSource, Workload::Migration(index)) => self.migration_source(index),
+            (Role::MigrationDestination, Workload::Migration(index)) => self.migration_destination(index),
+            (Role::BulkSender, Workload::Transfer(index)) => Ok(self.bulk_sender(index, ahead_bytes)),
+            (Role::BulkReceiver, Workload::Transfer(_)) => {
+                Ok(Protocol::BulkReceiver(bulk::Receiver::default()))
+            }
+            (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),
+        }
+    }
+
     /// The source of a migration, with its guest.
-    pub fn migration_source(&mut self, index: usize) -> Result<Protocol, BuildError> {
+    fn migration_source(&mut self, index: usize) -> Result<Protocol, BuildError> {
         let scenario = self.scenario;
         let spec = &scenario.migrations[index];
         let vm = vm_of(scenario, spec);
         let guest = self.guest(vm)?;
         let random = self.streams.stream(&vm.name, "real extents");
-        let (_, destination) = migration_peers(index);
+        let destination = self
+            .cast
+            .peer(Workload::Migration(index), Role::MigrationDestination);
         let options = source_options(scenario, spec, destination);
         migration::Source::new(options, guest, random)
             .map(|source| Protocol::MigrationSource(Box::new(source)))
@@ -95,7 +89,7 @@ impl<'a> Maker<'a> {
     }
 
     /// The destination of a migration.
-    pub fn migration_destination(&self, index: usize) -> Result<Protocol, BuildError> {
+    fn migration_destination(&self, index: usize) -> Result<Protocol, BuildError> {
         let spec = &self.scenario.migrations[index];
         let options = migration::DestinationOptions {
             pages: self.pages(vm_of(self.scenario, spec))?,
@@ -107,9 +101,9 @@ impl<'a> Maker<'a> {
     }
 
     /// The sender of a transfer, which keeps `ahead_bytes` before the transport if it is a timed one.
-    pub fn bulk_sender(&self, index: usize, ahead_bytes: u64) -> Protocol {
+    fn bulk_sender(&self, index: usize, ahead_bytes: u64) -> Protocol {
         let spec = &self.scenario.transfers[index];
-        let (_, receiver) = transfer_peers(self.scenario, index);
+        let receiver = self.cast.peer(Workload::Transfer(index), Role::BulkReceiver);
         Protocol::BulkSender(bulk::Sender::new(bulk::SenderOptions {
             peer: receiver,
             amount: match spec.amount {
@@ -119,11 +113,6 @@ impl<'a> Maker<'a> {
             streams: spec.streams,
             call_time: spec.call_time,
         }))
-    }
-
-    /// The receiver of a transfer.
-    pub fn bulk_receiver(&self) -> Protocol {
-        Protocol::BulkReceiver(bulk::Receiver::default())
     }
 
     /// Pages of a guest, without its content.

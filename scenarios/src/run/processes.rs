@@ -4,7 +4,7 @@ use longhaul_core::machine::{Input, PeerId};
 use longhaul_engine::Engine;
 use longhaul_net::routing::RegionId;
 
-use super::endpoint::{Life, Workload};
+use super::endpoint::Life;
 use super::scene::{Scene, disarm};
 
 impl Scene {
@@ -14,7 +14,7 @@ impl Scene {
         for endpoint in self
             .endpoints
             .iter_mut()
-            .filter(|endpoint| endpoint.region == region)
+            .filter(|endpoint| endpoint.part.region == region)
         {
             endpoint.life = Life::Still {
                 start: false,
@@ -46,22 +46,16 @@ impl Scene {
             let endpoint = &mut self.endpoints[peer.0 as usize];
             endpoint.life = Life::Ended;
             disarm(engine, endpoint);
-            let workload = endpoint.workload;
-            let reason = format!("killed in {}", self.network.region_name(region));
-            let ended = match workload {
-                Workload::Migration(index) => self.migrations[index].stage.fail(reason),
-                Workload::Transfer(index) => self.transfers[index].stage.fail(reason),
-            };
-            if ended {
-                self.end(engine, workload);
-            }
+        }
+        let name = self.network.region_name(region);
+        for workload in self.workloads.kill(&self.cast, region, name) {
+            self.end(engine, workload);
         }
         self.network.kill(engine, region);
     }
 
     fn machines_in(&self, region: RegionId) -> Vec<PeerId> {
-        let machines = (0..).map(PeerId).zip(&self.endpoints);
-        let here = machines.filter(|(_, endpoint)| endpoint.region == region);
+        let here = self.cast.parts().filter(|(_, part)| part.region == region);
         here.map(|(peer, _)| peer).collect()
     }
 }

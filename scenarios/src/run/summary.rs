@@ -15,6 +15,7 @@ use longhaul_net::routing::LinkId;
 
 use super::RunOptions;
 use super::assertions;
+use super::cast::{Role, Workload};
 use super::endpoint::{Endpoint, Protocol};
 use super::scene::Scene;
 use super::workload::{MigrationRun, TransferRun};
@@ -30,7 +31,7 @@ pub fn summarise(
     ended: Ended,
 ) -> RunRecord {
     let scenario = &loaded.scenario;
-    let migrations: Vec<MigrationRecord> = (0..scene.migrations.len())
+    let migrations: Vec<MigrationRecord> = (0..scene.workloads.migrations.len())
         .map(|i| migration(loaded, scene, i))
         .collect();
     let declared = match scenario.payload {
@@ -66,7 +67,7 @@ pub fn summarise(
         digest: format!("{:016x}", engine.position().digest),
         payload,
         migrations,
-        transfers: (0..scene.transfers.len())
+        transfers: (0..scene.workloads.transfers.len())
             .map(|i| transfer(loaded, scene, i, now))
             .collect(),
         links: (0..scenario.links.len())
@@ -93,8 +94,8 @@ fn since(start: Option<Instant>, end: Option<Instant>) -> Option<u64> {
 }
 
 fn migration(loaded: &Loaded, scene: &Scene, index: usize) -> MigrationRecord {
-    let run = &scene.migrations[index];
-    let endpoint = &scene.endpoints[run.source.0 as usize];
+    let run = &scene.workloads.migrations[index];
+    let endpoint = scene.endpoint(Workload::Migration(index), Role::MigrationSource);
     let Protocol::MigrationSource(source) = &endpoint.machine else {
         unreachable!("a migration starts from its source")
     };
@@ -166,10 +167,12 @@ pub fn migration_record(
 }
 
 fn transfer(loaded: &Loaded, scene: &mut Scene, index: usize, now: Instant) -> TransferRecord {
-    let run = &scene.transfers[index];
-    let receiver = &scene.endpoints[run.receiver.0 as usize];
+    let receiver = scene.cast.peer(Workload::Transfer(index), Role::BulkReceiver);
+    let receiver = &scene.endpoints[receiver.0 as usize];
     let received = scene.network.received(receiver, now).iter().sum();
-    let segments = segments(scene, &scene.endpoints[run.sender.0 as usize]);
+    let run = &scene.workloads.transfers[index];
+    let sender = scene.endpoint(Workload::Transfer(index), Role::BulkSender);
+    let segments = segments(scene, sender);
     transfer_record(&loaded.scenario, index, run, received, segments)
 }
 
