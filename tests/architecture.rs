@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "longhaul-flow",
         &["longhaul-core", "longhaul-net", "longhaul-tcp"],
     ),
-    ("longhaul-hde", &[]),
+    ("longhaul-hde", &["longhaul-core"]),
     ("longhaul-memory", &["longhaul-core"]),
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
@@ -47,6 +47,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-replay",
             "longhaul-tcp",
         ],
+    ),
+    (
+        "longhaul-fuzz",
+        &["longhaul-core", "longhaul-amst", "longhaul-hde"],
     ),
     ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),
     (
@@ -176,6 +180,7 @@ fn every_source_file_says_what_it_is_for_and_stays_readable() {
         "reports",
         "tests",
         "benches",
+        "fuzz",
     ] {
         for (path, text) in sources(&root.join(folder)) {
             assert!(text.starts_with("//!"), "{} has no header", path.display());

@@ -3,9 +3,10 @@
 mod support;
 
 use bytes::Bytes;
-use longhaul_amst::{PushError, Sender, SenderOptions};
+use longhaul_amst::{Priority, PushError, Sender, SenderOptions};
 use longhaul_core::payload::{Payload, PayloadBuffer};
 use longhaul_core::random::Streams;
+use longhaul_core::time::Span;
 use proptest::prelude::*;
 use support::{Weather, World};
 
@@ -14,6 +15,7 @@ const CALM: Weather = Weather {
     speed: (1_000, 1_000),
     delay: 5,
     death: 0,
+    refusal: 0,
     spares_one: true,
 };
 
@@ -62,9 +64,10 @@ fn synthetic(length: u64) -> PayloadBuffer {
 prop_compose! {
     fn any_weather()(
         seed in any::<u64>(), slow in 1u64..200, more in 0u64..3_000, delay in 0u64..50,
-        death in prop_oneof![Just(0u64), 5u64..400], spares_one in prop::bool::weighted(0.8),
+        death in prop_oneof![Just(0u64), 20u64..400], refusal in prop_oneof![Just(0u64), 2u64..10],
+        spares_one in prop::bool::weighted(0.8),
     ) -> Weather {
-        Weather { seed, speed: (slow, slow + more), delay, death, spares_one }
+        Weather { seed, speed: (slow, slow + more), delay, death, refusal, spares_one }
     }
 }
 
@@ -88,15 +91,15 @@ proptest! {
         // Every message must fit with its headers; real bytes after synthetic ones cost two more chunks.
         let fits = |m: &PayloadBuffer| m.len() + (m.len() / u64::from(chunk_bytes) + 4) * 44;
         let window_bytes = messages.iter().map(fits).max().unwrap_or(0).max(u64::from(chunk_bytes) + 44) + more_window;
-        let options = SenderOptions { streams, chunk_bytes, window_bytes };
-        let (outcome, sender, receiver) = World::new(options, weather.clone()).run(messages.clone(), b"done");
+        let options = SenderOptions::fixed(streams, chunk_bytes, window_bytes);
+        let (mut outcome, sender, receiver) = World::new(options, weather.clone()).run(messages.clone(), b"done");
 
         prop_assert_eq!(outcome.malformed, 0);
         prop_assert!(receiver.stats().held_bytes_max <= window_bytes);
         if outcome.failed {
             prop_assert!(!weather.spares_one);
         } else {
-            prop_assert_eq!(outcome.delivered.len(), messages.len());
+            prop_assert_eq!(outcome.deliveries.len(), messages.len());
             prop_assert_eq!(&outcome.replies[..], [Bytes::from_static(b"done")]);
             let mut acked = outcome.acked.clone();
             acked.sort_unstable();
@@ -107,36 +110,29 @@ proptest! {
             prop_assert_eq!(stats.chunks, stats.acknowledged_chunks + stats.retransmitted_chunks);
             prop_assert_eq!(receiver.stats().message_bytes, stats.message_bytes);
         }
-        assert_delivered(outcome.delivered, messages);
+        assert_delivered(outcome.bulk(), messages);
     }
 }
 
 #[test]
 fn one_byte_chunks_carry_a_message() {
-    let options = SenderOptions {
-        streams: 3,
-        chunk_bytes: 1,
-        window_bytes: 45 * 100,
-    };
+    let options = SenderOptions::fixed(3, 1, 45 * 100);
     let sent = vec![message(&vec![(50, 50)], 0); 3];
-    let (outcome, sender, _) = World::new(options, CALM).run(sent.clone(), b"x");
+    let (mut outcome, sender, _) = World::new(options, CALM).run(sent.clone(), b"x");
     assert_eq!(sender.stats().chunks, 300);
-    assert_delivered(outcome.delivered, sent);
+    assert_delivered(outcome.bulk(), sent);
 }
 
 #[test]
 fn bytes_on_the_streams_are_content_plus_one_header_per_chunk() {
-    let options = SenderOptions {
-        streams: 4,
-        chunk_bytes: 1_000,
-        window_bytes: 1 << 20,
-    };
+    let options = SenderOptions::fixed(4, 1_000, 1 << 20);
     let sent: Vec<_> = (0..7).map(|_| synthetic(10_001)).collect();
     let (outcome, sender, _) = World::new(options, CALM).run(sent, b"x");
     assert_eq!(sender.stats().wire_bytes, 7 * (10_001 + 11 * 44));
     assert_eq!(sender.stats().taken_bytes, sender.stats().wire_bytes);
-    assert_eq!(sender.stream_wire_bytes().sum::<u64>(), sender.stats().wire_bytes);
-    assert_eq!(outcome.delivered.len(), 7);
+    let by_stream = sender.stream_wire_bytes().map(|(_, bytes)| bytes);
+    assert_eq!(by_stream.sum::<u64>(), sender.stats().wire_bytes);
+    assert_eq!(outcome.deliveries.len(), 7);
 }
 
 #[test]
@@ -146,18 +142,14 @@ fn streams_carry_in_proportion_to_their_speed() {
         delay: 0,
         ..CALM
     };
-    let options = SenderOptions {
-        streams: 8,
-        chunk_bytes: 10_000,
-        window_bytes: 1 << 20,
-    };
+    let options = SenderOptions::fixed(8, 10_000, 1 << 20);
     let sent: Vec<_> = (0..100).map(|_| synthetic(100_000)).collect();
     let world = World::new(options, weather);
     let speeds = world.speeds();
     let (outcome, sender, _) = world.run(sent, b"x");
     // A stream that finds no chunk at the end waits until the slowest has carried its last one.
     let idle_steps = 2 * 10_044 / speeds.iter().min().unwrap();
-    for (speed, carried) in speeds.iter().zip(sender.stream_wire_bytes()) {
+    for (speed, (_, carried)) in speeds.iter().zip(sender.stream_wire_bytes()) {
         let possible = speed * outcome.steps;
         assert!(carried <= possible, "{carried} of {possible}");
         assert!(
@@ -175,36 +167,34 @@ fn the_loss_of_every_stream_is_told_once_and_refuses_messages() {
         ..CALM
     };
     let options = SenderOptions {
-        streams: 4,
-        chunk_bytes: 1_000,
-        window_bytes: 1 << 20,
+        patience: Span::ZERO,
+        ..SenderOptions::fixed(4, 1_000, 1 << 20)
     };
     let sent: Vec<_> = (0..100).map(|_| synthetic(100_000)).collect();
     let (outcome, mut sender, _) = World::new(options, weather).run(sent, b"x");
     assert!(outcome.failed && !outcome.drained);
     assert_eq!(sender.stats().lost_streams, 4);
     assert!(!sender.wants_more());
-    assert_eq!(sender.push(synthetic(1)), Err(PushError::Failed));
+    assert_eq!(sender.push(synthetic(1), Priority::Bulk), Err(PushError::Failed));
 }
 
 #[test]
 fn a_message_longer_than_the_window_is_refused() {
-    let options = SenderOptions {
-        streams: 1,
-        chunk_bytes: 100,
-        window_bytes: 1_000,
-    };
+    let options = SenderOptions::fixed(1, 100, 1_000);
     let longest = options.longest_message();
     assert_eq!(longest, 6 * 100 + (1_000 - 6 * 144 - 44));
     let mut sender = Sender::new(options).unwrap();
-    assert!(sender.push(synthetic(longest)).is_ok());
+    assert!(sender.push(synthetic(longest), Priority::Bulk).is_ok());
     assert_eq!(
-        sender.push(synthetic(longest + 1)),
+        sender.push(synthetic(longest + 1), Priority::Bulk),
         Err(PushError::LongerThanWindow { wire_bytes: 1_001 })
     );
     assert!(matches!(
-        sender.push(synthetic(u64::MAX)),
+        sender.push(synthetic(u64::MAX), Priority::Bulk),
         Err(PushError::LongerThanWindow { .. })
     ));
-    assert_eq!(sender.push(PayloadBuffer::default()), Err(PushError::Empty));
+    assert_eq!(
+        sender.push(PayloadBuffer::default(), Priority::Bulk),
+        Err(PushError::Empty)
+    );
 }

@@ -265,6 +265,7 @@ impl Machine for Sender {
             | Input::Wake
             | Input::Accepted { .. }
             | Input::Received { .. }
+            | Input::Path { .. }
             | Input::Datagram { .. } => {}
         }
         if let Some(call) = self.calls.as_mut().and_then(|calls| calls.begin(now)) {
@@ -334,6 +335,7 @@ impl Machine for Receiver {
             | Input::Command(_)
             | Input::Opened { .. }
             | Input::Sent { .. }
+            | Input::Path { .. }
             | Input::Datagram { .. } => {}
         }
     }

@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use zstd::bulk::Decompressor;
 
 use crate::body::{Class, ClassCounts, FrameHashes, ZERO_HASH, content_hash};
+use crate::cost::DecodeWork;
 use crate::header::{BodyForm, FrameHeader, PageRun};
 use crate::page::xor_in_place;
 use crate::{PAGE_SIZE, varint};
@@ -81,6 +82,8 @@ pub struct DecodedFrame {
     pub runs: Vec<PageRun>,
     /// How many pages travelled in which class.
     pub counts: ClassCounts,
+    /// Bytes that went through each stage, for a [cost model](crate::CostModel).
+    pub work: DecodeWork,
 }
 
 /// Decodes frames; holds only buffers, so one decoder can serve any number of stores.
@@ -140,10 +143,20 @@ impl Decoder {
         for (number, page) in header.pages().zip(&self.pages) {
             store.install(number, page);
         }
+        let rebuilt = (header.page_count() * PAGE_SIZE) as u64;
         Ok(DecodedFrame {
             sequence: header.sequence,
             runs: header.runs,
             counts,
+            work: DecodeWork {
+                frames: 1,
+                entropy: match header.form {
+                    BodyForm::Zstd => u64::from(header.raw_len),
+                    BodyForm::Stored | BodyForm::Synthetic => 0,
+                },
+                rebuilt,
+                hashed: rebuilt - counts.zero * PAGE_SIZE as u64,
+            },
         })
     }
 }

@@ -7,6 +7,7 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
 use crate::body::{Class, ClassCounts, FrameHashes, ZERO_HASH, content_hash};
+use crate::cost::EncodeWork;
 use crate::header::{BodyForm, FrameHeader, max_raw_len};
 use crate::index::DuplicateIndex;
 use crate::page::{changed_bytes, is_zero, xor_in_place};
@@ -76,6 +77,8 @@ pub struct EncoderStats {
     pub raw_bytes: u64,
     /// Bytes of frames produced, headers included.
     pub frame_bytes: u64,
+    /// Bytes that went through each stage.
+    pub work: EncodeWork,
 }
 
 /// Encodes pages into frames for one receiver.
@@ -90,6 +93,7 @@ pub struct Encoder {
     compressor: Option<Compressor<'static>>,
     index: DuplicateIndex,
     stats: EncoderStats,
+    last_work: EncodeWork,
     // Columns of the frame under construction, kept for their capacity.
     references: Vec<u8>,
     deltas: Vec<u8>,
@@ -119,6 +123,7 @@ impl Encoder {
             compressor,
             index: DuplicateIndex::new(options.index_pages),
             stats: EncoderStats::default(),
+            last_work: EncodeWork::default(),
             references: Vec::new(),
             deltas: Vec::new(),
             literals: Vec::new(),
@@ -130,6 +135,11 @@ impl Encoder {
     /// Counters since construction.
     pub fn stats(&self) -> &EncoderStats {
         &self.stats
+    }
+
+    /// Bytes that the last frame took through each stage, for a [cost model](crate::CostModel).
+    pub fn last_work(&self) -> &EncodeWork {
+        &self.last_work
     }
 
     /// The receiver's copy of this page has changed by other means than a frame of this encoder.
@@ -148,6 +158,11 @@ impl Encoder {
             pages.len()
         );
         let runs = FrameHeader::runs_of(pages.iter().map(|page| page.number));
+        self.last_work = EncodeWork {
+            frames: 1,
+            scanned: (pages.len() * PAGE_SIZE) as u64,
+            ..EncodeWork::default()
+        };
         let (counts, hashes) = self.fill_columns(pages);
         self.body.append(&mut self.references);
         self.body.append(&mut self.deltas);
@@ -177,6 +192,7 @@ impl Encoder {
         self.stats.pages.add(&counts);
         self.stats.raw_bytes += (pages.len() * PAGE_SIZE) as u64;
         self.stats.frame_bytes += frame.len() as u64;
+        self.stats.work += self.last_work;
         frame.freeze()
     }
 
@@ -192,6 +208,7 @@ impl Encoder {
                 Class::Zero
             } else {
                 let hash = content_hash(page.content);
+                self.last_work.hashed += PAGE_SIZE as u64;
                 let class = self.fill_page(&pages[..position], page, hash, &mut hashes);
                 if self.options.duplicates {
                     self.index.remember(page.number, hash);
@@ -232,6 +249,7 @@ impl Encoder {
         }
         if let Some(baseline) = page.baseline.filter(|_| self.options.delta) {
             let changed = changed_bytes(page.content, baseline);
+            self.last_work.compared += PAGE_SIZE as u64;
             if changed <= MAX_DELTA_BYTES {
                 let mut delta = *page.content;
                 xor_in_place(&mut delta, baseline);
@@ -250,6 +268,7 @@ impl Encoder {
         let Some(compressor) = &mut self.compressor else {
             return BodyForm::Stored;
         };
+        self.last_work.entropy = self.body.len() as u64;
         self.compressed.clear();
         self.compressed
             .reserve(zstd::zstd_safe::compress_bound(self.body.len()));

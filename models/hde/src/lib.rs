@@ -17,6 +17,7 @@
 //! | --- | --- |
 //! | [`encode`] | [`Encoder`], its options and its counters |
 //! | [`decode`] | [`Decoder`], the [`PageStore`] that it works on, and every reason to refuse a frame |
+//! | [`cost`] | [`CostModel`]: the processor time of encoding and decoding |
 //! | [`header`] | [`FrameHeader`]: the frame format, and synthetic frames that have a header only |
 //!
 //! ```
@@ -36,15 +37,20 @@
 //! Frames must be decoded in the order in which one encoder produced them: deltas and duplicates refer to the
 //! receiver's store as earlier frames left it. Anything else is refused as a wrong baseline.
 
+pub mod baseline;
+pub mod cost;
 pub mod decode;
+pub mod dictionary;
 pub mod encode;
 pub mod header;
+pub mod object;
 
 mod body;
 mod index;
 mod page;
 mod varint;
 
+pub use cost::{CostModel, DecodeCost, DecodeWork, EncodeCost, EncodeWork};
 pub use decode::{DecodeError, DecodedFrame, Decoder, PageStore};
 pub use encode::{Encoder, EncoderOptions, EncoderStats, PageInput};
 pub use header::{BodyForm, FrameHeader, PageRun, encode_synthetic_header};

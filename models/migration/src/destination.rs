@@ -204,6 +204,7 @@ impl Machine for Destination {
             | Input::Wake
             | Input::Command(())
             | Input::Opened { .. }
+            | Input::Path { .. }
             | Input::Datagram { .. } => {}
         }
     }

@@ -486,6 +486,11 @@ impl Connection {
         self.pending.failed.take().map(Event::Failed)
     }
 
+    /// Payload of a full packet, in bytes.
+    pub fn mss(&self) -> u32 {
+        self.sender.mss()
+    }
+
     /// Counters so far.
     pub fn stats(&self) -> Stats {
         Stats {

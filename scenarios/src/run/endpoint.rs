@@ -154,6 +154,7 @@ fn with_command<C>(input: Input<Order>, start: C) -> Input<C> {
         Input::Received { stream, payload } => Input::Received { stream, payload },
         Input::Sent { stream, bytes } => Input::Sent { stream, bytes },
         Input::Closed { stream, reason } => Input::Closed { stream, reason },
+        Input::Path { stream, info } => Input::Path { stream, info },
         Input::Datagram { from, payload } => Input::Datagram { from, payload },
     }
 }
@@ -164,6 +165,7 @@ fn map_event<E>(output: Output<E>, wrap: impl FnOnce(E) -> Event) -> Output<Even
         Output::Open { stream, peer } => Output::Open { stream, peer },
         Output::Send { stream, payload } => Output::Send { stream, payload },
         Output::Close { stream } => Output::Close { stream },
+        Output::Inspect { stream } => Output::Inspect { stream },
         Output::Datagram { to, payload } => Output::Datagram { to, payload },
         Output::WakeAt { at, why } => Output::WakeAt { at, why },
         Output::Idle => Output::Idle,

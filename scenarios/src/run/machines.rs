@@ -213,11 +213,11 @@ fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) ->
             PayloadMode::Real => migration::PayloadMode::Real,
             PayloadMode::Sampled { share } => migration::PayloadMode::Sampled { share },
         },
-        transport: SenderOptions {
-            streams: spec.transport.streams,
+        transport: SenderOptions::fixed(
+            spec.transport.streams,
             // The check keeps the chunk within 16 MiB.
-            chunk_bytes: spec.transport.chunk.as_bytes() as u32,
-            window_bytes: spec.transport.window.as_bytes(),
-        },
+            spec.transport.chunk.as_bytes() as u32,
+            spec.transport.window.as_bytes(),
+        ),
     }
 }

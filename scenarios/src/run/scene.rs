@@ -112,6 +112,7 @@ impl Scene {
     /// Hands one input to a machine and carries out what it answers.
     pub(super) fn deliver(&mut self, engine: &mut Engine, peer: PeerId, input: Input<Order>) {
         let now = engine.now();
+        let mut inspected = Vec::new();
         self.endpoints[peer.0 as usize].machine.handle(now, input);
         loop {
             let endpoint = &mut self.endpoints[peer.0 as usize];
@@ -128,10 +129,25 @@ impl Scene {
                         self.network.shutdown(engine, connection, side);
                     }
                 }
+                Output::Inspect { stream } => inspected.push(stream),
                 Output::Datagram { .. } => unreachable!("no machine of this version sends datagrams"),
                 Output::Event(event) => self.record(engine, peer, &event),
-                Output::WakeAt { at, .. } => return arm(engine, endpoint, at.max(now)),
-                Output::Idle => return disarm(engine, endpoint),
+                Output::WakeAt { at, .. } => {
+                    arm(engine, endpoint, at.max(now));
+                    break;
+                }
+                Output::Idle => {
+                    disarm(engine, endpoint);
+                    break;
+                }
+            }
+        }
+        for stream in inspected {
+            let endpoint = &self.endpoints[peer.0 as usize];
+            if let Some(&(connection, side)) = endpoint.streams.get(&stream)
+                && let Some(info) = self.network.path_info(connection, side)
+            {
+                self.deliver(engine, peer, Input::Path { stream, info });
             }
         }
     }

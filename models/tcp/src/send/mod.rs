@@ -148,6 +148,10 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
+    pub(crate) fn mss(&self) -> u32 {
+        self.mss
+    }
+
     pub(crate) fn new(config: &Config) -> Sender {
         let congestion = Congestion::new(config);
         let rate_based = congestion.rules_window();

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use longhaul_core::machine::PathInfo;
+use longhaul_core::time::Span;
 use nix::sys::socket::{GetSockOpt, SetSockOpt, sockopt};
 // `sockopt_impl!` calls the other two by their bare names.
 use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
@@ -37,6 +39,12 @@ sockopt_impl!(
 
 /// See [`TcpInfo`].
 const INFO_BYTES: usize = 148;
+/// Offset of `tcpi_snd_mss`.
+const SND_MSS: usize = 16;
+/// Offset of `tcpi_rtt`, in microseconds.
+const RTT: usize = 68;
+/// Offset of `tcpi_snd_cwnd`, in segments.
+const SND_CWND: usize = 80;
 /// Offset of `tcpi_total_retrans`.
 const TOTAL_RETRANS: usize = 100;
 /// Offset of `tcpi_segs_out`.
@@ -174,6 +182,17 @@ pub(super) fn count(socket: &impl AsFd, counters: &mut TcpCounters) {
     };
     counters.segments += number(&info, SEGS_OUT);
     counters.retransmits += number(&info, TOTAL_RETRANS);
+}
+
+/// What the kernel knows of a connection's path.
+pub(super) fn path_info(socket: &impl AsFd) -> Option<PathInfo> {
+    let info = TcpInfo.get(socket).ok()?;
+    Some(PathInfo {
+        srtt: Span::from_us(number(&info, RTT)),
+        segments_sent: number(&info, SEGS_OUT),
+        segments_retransmitted: number(&info, TOTAL_RETRANS),
+        congestion_window_bytes: number(&info, SND_CWND) * number(&info, SND_MSS),
+    })
 }
 
 /// Bytes that a connection holds and has not sent once.
