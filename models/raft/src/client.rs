@@ -13,7 +13,7 @@ use crate::request::{Answer, Ask, Origin, Reply, Request};
 /// How a client works.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClientConfig {
-    /// The member at which it is; it is asked first.
+    /// Where it is. If that is a member, it is asked first.
     pub home: NodeId,
     /// Its number among the clients there.
     pub client: u32,
@@ -141,8 +141,9 @@ impl Client {
     /// If there are no members, or the window is 0.
     pub fn new(config: ClientConfig) -> Client {
         assert!(!config.members.is_empty() && config.window > 0);
+        let at_home = config.members.contains(&config.home);
         Client {
-            favourite: config.home,
+            favourite: if at_home { config.home } else { config.members[0] },
             config,
             session: None,
             next_ticket: 1,
