@@ -23,6 +23,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-bulk", &["longhaul-core"]),
     ("longhaul-raft", &["longhaul-core"]),
     (
+        "longhaul-federation",
+        &[
+            "longhaul-core",
+            "longhaul-amst",
+            "longhaul-hde",
+            "longhaul-raft",
+        ],
+    ),
+    (
         "longhaul-migration",
         &[
             "longhaul-core",
@@ -50,7 +59,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "longhaul-fuzz",
-        &["longhaul-core", "longhaul-amst", "longhaul-hde"],
+        &[
+            "longhaul-core",
+            "longhaul-amst",
+            "longhaul-federation",
+            "longhaul-hde",
+            "longhaul-raft",
+        ],
     ),
     ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),
     (

@@ -136,9 +136,11 @@ impl Connection {
     /// Hands a message to the transport.
     pub fn push(&mut self, now: Instant, message: PayloadBuffer) {
         self.sender.advance(now);
-        self.sender
-            .push(message, amst::Priority::Bulk)
-            .expect("messages fit into the window");
+        match self.sender.push(message, amst::Priority::Bulk) {
+            // A transport that has just failed says so at the next look.
+            Ok(_) | Err(amst::PushError::Failed) => {}
+            Err(error) => unreachable!("messages fit into the window: {error}"),
+        }
         self.note_use(now);
         self.expect_answer(now);
     }
@@ -173,18 +175,23 @@ impl Connection {
     }
 
     /// A data stream is ready; returns its first frame.
-    pub fn on_out_opened(&mut self, now: Instant, stream: StreamId, from: ClusterId, to: ClusterId) -> Frame {
+    pub fn on_out_opened(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        from: ClusterId,
+        to: ClusterId,
+    ) -> Option<Frame> {
+        let out = self.out.get_mut(&stream)?;
         let first = Frame::DataStream(DataStream {
             from,
             to,
             connection: self.number,
         });
-        if let Some(out) = self.out.get_mut(&stream) {
-            out.preamble_untaken = first.to_bytes().len() as u64;
-        }
+        out.preamble_untaken = first.to_bytes().len() as u64;
         self.sender.advance(now);
         self.sender.on_opened(stream);
-        first
+        Some(first)
     }
 
     pub fn on_data_sent(&mut self, now: Instant, transport: Option<StreamId>, here: StreamId, bytes: u64) {
@@ -277,7 +284,7 @@ impl Connection {
                     }
                 }
                 amst::SenderOutput::Close { stream } => {
-                    if let Some(out) = self.out.get(&stream) {
+                    if let Some(out) = self.out.remove(&stream) {
                         outputs.push(Output::Close { stream: out.here });
                     }
                 }
@@ -298,7 +305,10 @@ impl Connection {
                 amst::ReceiverOutput::Send { stream, payload } => {
                     return Some(Carried::Send(stream, payload, false));
                 }
-                amst::ReceiverOutput::Close { stream } => outputs.push(Output::Close { stream }),
+                amst::ReceiverOutput::Close { stream } => {
+                    self.incoming.remove(&stream);
+                    outputs.push(Output::Close { stream });
+                }
                 amst::ReceiverOutput::Delivered { content, .. } => return Some(Carried::Delivered(content)),
                 amst::ReceiverOutput::StreamEnded { .. } => {}
             }

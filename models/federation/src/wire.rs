@@ -8,7 +8,10 @@
 //! | 2 | 1 | version, 1 |
 //! | 3 | 1 | what it is, 1 to 11 in the order of [`Frame`] |
 //! | 4 | 4 | length of the body |
-//! | 8 | 4 | CRC-32C of bytes 0 to 7 and the body |
+//! | 8 | 4 | CRC-32C of the body |
+//! | 12 | 4 | CRC-32C of bytes 0 to 11 |
+//!
+//! The header has a checksum of its own: with a damaged length a reader would wait for bytes that never come.
 //!
 //! A data stream begins with one such frame, [`Frame::DataStream`], and goes on with the records of AMST.
 
@@ -21,7 +24,7 @@ use crate::reconcile::Talk;
 use crate::{ClusterId, Key};
 
 /// Length of a frame's header.
-pub const FRAME_HEADER_BYTES: u64 = 12;
+pub const FRAME_HEADER_BYTES: u64 = 16;
 
 /// The longest body of a frame.
 pub const MAX_FRAME_BYTES: u32 = 1 << 20;
@@ -124,8 +127,10 @@ impl Frame {
         out[2] = VERSION;
         out[3] = kind;
         out[4..8].copy_from_slice(&length.to_be_bytes());
-        let checksum = crc32c::crc32c_append(crc32c::crc32c(&out[..8]), &out[HEADER_LEN..]);
-        out[8..12].copy_from_slice(&checksum.to_be_bytes());
+        let of_body = crc32c::crc32c(&out[HEADER_LEN..]);
+        out[8..12].copy_from_slice(&of_body.to_be_bytes());
+        let of_header = crc32c::crc32c(&out[..12]);
+        out[12..16].copy_from_slice(&of_header.to_be_bytes());
         out.into()
     }
 
@@ -291,8 +296,7 @@ impl FrameReader {
             .pop_real(length as usize)
             .ok_or(FrameError::Synthetic)?;
         self.header = None;
-        let checksum = u32::from_be_bytes(header[8..12].try_into().expect("4 bytes"));
-        if checksum != crc32c::crc32c_append(crc32c::crc32c(&header[..8]), &body) {
+        if header[8..12] != crc32c::crc32c(&body).to_be_bytes() {
             return Err(FrameError::Checksum);
         }
         Frame::decode_body(header[3], body).map(Some)
@@ -302,6 +306,8 @@ impl FrameReader {
 fn check_header(header: &[u8; HEADER_LEN]) -> Result<(), FrameError> {
     if header[0..2] != MAGIC {
         Err(FrameError::Magic)
+    } else if header[12..16] != crc32c::crc32c(&header[..12]).to_be_bytes() {
+        Err(FrameError::Checksum)
     } else if header[2] != VERSION {
         Err(FrameError::Version)
     } else if body_length(header) > MAX_FRAME_BYTES {
@@ -479,6 +485,8 @@ mod tests {
         let mut reader = FrameReader::default();
         let mut header = Frame::Keepalive { number: 0 }.to_bytes()[..HEADER_LEN].to_vec();
         header[4..8].copy_from_slice(&(MAX_FRAME_BYTES + 1).to_be_bytes());
+        let checksum = crc32c::crc32c(&header[..12]);
+        header[12..16].copy_from_slice(&checksum.to_be_bytes());
         reader.push(Bytes::from(header).into());
         assert_eq!(reader.next(), Err(FrameError::Range));
         let mut reader = FrameReader::default();

@@ -175,8 +175,10 @@ impl Cluster {
             }
             Some(Use::Out(id, transport)) => {
                 let (id, transport, own, now) = (*id, *transport, self.setup.id, self.now);
-                if let Some(connection) = self.peers.get_mut(&id).and_then(Peer::connection) {
-                    let first = connection.on_out_opened(now, transport, own, id);
+                let connection = self.peers.get_mut(&id).and_then(Peer::connection);
+                if let Some(first) =
+                    connection.and_then(|connection| connection.on_out_opened(now, transport, own, id))
+                {
                     self.send_frame(stream, &first);
                 }
             }

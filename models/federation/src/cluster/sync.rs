@@ -318,6 +318,12 @@ impl Cluster {
             for (here, transport) in opened {
                 self.streams.insert(here, Use::Out(id, transport));
             }
+            for output in &outputs {
+                // The transport has done with it, whatever the driver may still say of it.
+                if let Output::Close { stream } = output {
+                    self.streams.remove(stream);
+                }
+            }
             self.outputs.extend(outputs);
             match carried {
                 None => return,

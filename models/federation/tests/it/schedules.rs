@@ -54,13 +54,16 @@ fn run(seed: u64) -> Statistics {
     }
     world.settle(RECOVERY);
     assert!(world.states_agree());
-    assert!(matches!(world.check_history(), Verdict::Linearizable | Verdict::Undecided));
-    let registries: Vec<u64> = world
-        .ids()
-        .iter()
-        .map(|id| world.cluster(id.0).replica().expect("all vote").digest())
-        .collect();
-    assert!(registries.windows(2).all(|pair| pair[0] == pair[1]), "{registries:?}");
+    assert!(matches!(
+        world.check_history(),
+        Verdict::Linearizable | Verdict::Undecided
+    ));
+    // A follower hears with the next heartbeat of a leader what is committed; votes may split a few times before.
+    let end = world.now + Span::from_s(60);
+    while !world.registries_agree() {
+        world.run_for(Span::from_s(1));
+        assert!(world.now < end, "{}", world.picture());
+    }
     let mut sum = Statistics::default();
     for id in world.ids() {
         sum.add(&world.cluster(id.0).statistics());
@@ -127,13 +130,14 @@ fn run_all(seeds: std::ops::Range<u64>) -> Statistics {
 
 #[test]
 fn states_agree_after_any_faults() {
-    let sum = run_all(0..30);
-    assert!(sum.connections > 500 && sum.conflicts > 20 && sum.outbox.dropped > 20 && sum.differing_keys > 500);
+    let sum = run_all(0..8);
+    assert!(sum.connections > 50 && sum.conflicts > 100);
+    assert!(sum.outbox.dropped > 50 && sum.differing_keys > 200);
 }
 
 /// `cargo test -p longhaul-federation --release -- --ignored`
 #[test]
 #[ignore = "takes minutes"]
-fn thousands_of_schedules() {
-    run_all(0..3_000);
+fn a_thousand_schedules() {
+    run_all(0..1_000);
 }

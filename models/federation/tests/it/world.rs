@@ -334,7 +334,15 @@ impl World {
         })
     }
 
-    fn picture(&self) -> String {
+    /// Whether all registries are the same.
+    pub fn registries_agree(&self) -> bool {
+        let replicas = self.clusters.values().flatten().filter_map(Cluster::replica);
+        let digests: Vec<u64> = replicas.map(longhaul_raft::Replica::digest).collect();
+        digests.windows(2).all(|pair| pair[0] == pair[1])
+    }
+
+    /// Where every cluster stands.
+    pub fn picture(&self) -> String {
         let lines = self.clusters.iter().map(|(id, cluster)| match cluster {
             None => format!("{id}: down\n"),
             Some(cluster) => {
@@ -346,8 +354,21 @@ impl World {
                     .take(6)
                     .map(|(at, _, event)| format!("{:.3} {event:?}", at.as_ns() as f64 / 1e9))
                     .collect();
+                let log = cluster.replica().map(longhaul_raft::Replica::node);
+                let log = log.map(|node| {
+                    format!(
+                        "{:?} of {:?}, term {}, log {}..{}, committed {}, delivered {}",
+                        node.role(),
+                        node.leader(),
+                        node.hard_state().term,
+                        node.log().base().index,
+                        node.log().last().index,
+                        node.commit(),
+                        node.delivered()
+                    )
+                });
                 format!(
-                    "{id}: {} connections, {} waiting, {} keys, {:032x}\n  {}\n",
+                    "{id}: {} connections, {} waiting, {} keys, {:032x}\n {log:?}\n  {}\n",
                     cluster.connections(),
                     cluster.waiting(),
                     cluster.state().len(),
