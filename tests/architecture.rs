@@ -32,6 +32,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "longhaul-frames",
+        &["longhaul-core", "longhaul-hde", "longhaul-memory"],
+    ),
+    (
+        "longhaul-replication",
+        &[
+            "longhaul-core",
+            "longhaul-amst",
+            "longhaul-frames",
+            "longhaul-hde",
+            "longhaul-memory",
+        ],
+    ),
+    (
         "longhaul-migration",
         &[
             "longhaul-core",
@@ -49,11 +63,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-amst",
             "longhaul-bulk",
             "longhaul-flow",
+            "longhaul-frames",
             "longhaul-hde",
             "longhaul-memory",
             "longhaul-migration",
             "longhaul-net",
             "longhaul-replay",
+            "longhaul-replication",
             "longhaul-tcp",
         ],
     ),

@@ -1,5 +1,7 @@
 //! HDE of byte objects.
 
+use std::sync::OnceLock;
+
 use longhaul_hde::dictionary::{Dictionary, DictionaryName};
 use longhaul_hde::object::{
     ContentHash, Matching, Object, ObjectDecoder, ObjectEncoder, ObjectError, ObjectHeader, ObjectId,
@@ -12,6 +14,7 @@ use crate::bytes::{Decisions, noise};
 const LIMIT: usize = 1 << 20;
 
 /// What the receiver of these targets holds.
+#[derive(Clone)]
 struct Held {
     objects: Vec<Object>,
     dictionary: Dictionary,
@@ -41,17 +44,16 @@ fn text(seed: u64, lines: usize) -> Vec<u8> {
 }
 
 fn held() -> Held {
-    Held {
+    // Always the same, and dear to make.
+    static HELD: OnceLock<Held> = OnceLock::new();
+    let made = || Held {
         objects: vec![
             object("state", 1, text(1, 100)),
             object("other", 2, noise(2, 3000)),
         ],
-        dictionary: dictionary(),
-    }
-}
-
-fn dictionary() -> Dictionary {
-    Dictionary::new(1, 1, text(3, 60)).expect("content of a fitting size")
+        dictionary: Dictionary::new(1, 1, text(3, 60)).expect("content of a fitting size"),
+    };
+    HELD.get_or_init(made).clone()
 }
 
 /// Repairs the checksum, so that the fuzzer need not find it.
@@ -148,7 +150,7 @@ pub fn round_trip(data: &[u8]) {
     }
     let references: Vec<&Object> = [&baseline, &spare][..known.min(2)].to_vec();
     let target = object("state", 2, content);
-    let dictionary = dictionary.then(self::dictionary);
+    let dictionary = dictionary.then(|| held().dictionary);
     let encoded = ObjectEncoder::new(options).encode(&target, &references, dictionary.as_ref());
     assert!(
         encoded.frame.len() <= target.bytes().len() + 256,
@@ -156,7 +158,7 @@ pub fn round_trip(data: &[u8]) {
     );
     let mut held = Held {
         objects: vec![baseline.clone(), spare.clone()],
-        dictionary: self::dictionary(),
+        dictionary: self::held().dictionary,
     };
     let mut decoder = ObjectDecoder::new(LIMIT);
     let decoded = decoder

@@ -1,6 +1,7 @@
 //! HDE of memory pages.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use longhaul_hde::{Decoder, Encoder, EncoderOptions, FrameHeader, PAGE_SIZE, PageInput, PageStore};
 use xxhash_rust::xxh3::xxh3_64;
@@ -11,7 +12,12 @@ type Page = [u8; PAGE_SIZE];
 type Store = BTreeMap<u64, Box<Page>>;
 
 /// Pages of the receiver: a few of noise, one of text, one of zeros.
-fn store() -> Store {
+fn store() -> &'static Store {
+    static STORE: OnceLock<Store> = OnceLock::new();
+    STORE.get_or_init(made_store)
+}
+
+fn made_store() -> Store {
     (0..8)
         .map(|number| {
             let content = match number {
@@ -64,12 +70,12 @@ pub fn decode(data: &[u8]) {
     let before = store();
     let mut after = before.clone();
     match Decoder::new().decode(&frame, &mut after) {
-        Err(_) => assert!(after == before, "a refused frame changed the store"),
+        Err(_) => assert!(after == *before, "a refused frame changed the store"),
         Ok(decoded) => {
             let pages: u64 = decoded.runs.iter().map(|run| u64::from(run.count)).sum();
             assert_eq!(decoded.counts.total(), pages);
             let carried = |number: u64| decoded.runs.iter().any(|run| run.pages().contains(&number));
-            for (number, content) in &before {
+            for (number, content) in before {
                 assert!(carried(*number) || after[number] == *content);
             }
             for run in &decoded.runs {
@@ -119,7 +125,9 @@ pub fn round_trip(data: &[u8]) {
     let mut decisions = Decisions::new(data);
     let options = match decisions.below(4) {
         0 => EncoderOptions::raw(),
-        level => EncoderOptions::hde(level as i32),
+        1 => EncoderOptions::hde(1),
+        2 => EncoderOptions::hde(2),
+        _ => EncoderOptions::hde(3),
     };
     let mut encoder = Encoder::new(options);
     let mut decoder = Decoder::new();

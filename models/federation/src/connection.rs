@@ -296,6 +296,7 @@ impl Connection {
                 amst::SenderOutput::Failed { .. } => return Some(Carried::Failed),
                 amst::SenderOutput::StreamLost { .. }
                 | amst::SenderOutput::Acked { .. }
+                | amst::SenderOutput::Adapted { .. }
                 | amst::SenderOutput::Drained
                 | amst::SenderOutput::Reply { .. } => {}
             }

@@ -165,7 +165,7 @@ impl<M: GuestMemory> Source<M> {
                     requeued_chunks,
                 });
             }
-            SenderOutput::Acked { .. } | SenderOutput::Drained => {}
+            SenderOutput::Adapted { .. } | SenderOutput::Acked { .. } | SenderOutput::Drained => {}
             SenderOutput::Reply { content } => self.on_reply(&content),
             SenderOutput::Failed {
                 why,

@@ -2,6 +2,7 @@
 
 use longhaul_bulk::{ReceiverEvent, SenderEvent};
 use longhaul_migration::{DestinationEvent, SourceEvent};
+use longhaul_replication as replication;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,5 +19,11 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
             .map(Event::MigrationDestination),
         Role::BulkSender => SenderEvent::deserialize(event).ok().map(Event::BulkSender),
         Role::BulkReceiver => ReceiverEvent::deserialize(event).ok().map(Event::BulkReceiver),
+        Role::ReplicationSource => replication::SourceEvent::deserialize(event)
+            .ok()
+            .map(Event::ReplicationSource),
+        Role::Replica => replication::ReplicaEvent::deserialize(event)
+            .ok()
+            .map(Event::Replica),
     }
 }

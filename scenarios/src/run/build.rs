@@ -55,6 +55,14 @@ pub enum BuildError {
     /// The network is impossible at flow fidelity.
     #[error("the network: {0}")]
     Flow(#[from] flow::limits::FlowError),
+    /// A replication is impossible.
+    #[error("{replication}: {reason}")]
+    Replication {
+        /// The replication.
+        replication: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A migration is impossible.
     #[error("{migration}: {reason}")]
     Migration {

@@ -12,6 +12,7 @@ use longhaul_core::schedule::{EntityId, TimerId};
 use longhaul_core::time::Instant;
 use longhaul_migration as migration;
 use longhaul_net::notice::{ConnectionId, Side};
+use longhaul_replication as replication;
 use longhaul_tcp as tcp;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,10 @@ pub enum Protocol {
     BulkSender(bulk::Sender),
     /// Its receiver.
     BulkReceiver(bulk::Receiver),
+    /// The source of a continuous replication.
+    ReplicationSource(Box<replication::Source<Guest>>),
+    /// Its replica.
+    Replica(Box<replication::Replica>),
 }
 
 /// What a machine reports.
@@ -79,6 +84,10 @@ pub enum Event {
     BulkSender(bulk::SenderEvent),
     /// From its receiver.
     BulkReceiver(bulk::ReceiverEvent),
+    /// From the source of a continuous replication.
+    ReplicationSource(replication::SourceEvent),
+    /// From its replica.
+    Replica(replication::ReplicaEvent),
 }
 
 /// What a scenario tells a machine to do.
@@ -131,6 +140,13 @@ impl Machine for Protocol {
             Protocol::MigrationDestination(m) => m.handle(now, with_command(input, ())),
             Protocol::BulkSender(m) => m.handle(now, with_command(input, bulk::Command::Start)),
             Protocol::BulkReceiver(m) => m.handle(now, with_command(input, bulk::Command::Start)),
+            Protocol::ReplicationSource(m) => {
+                m.handle(now, with_command(input, replication::SourceCommand::Start));
+            }
+            // Nobody tells it anything; when it is to take over stands in its options.
+            Protocol::Replica(m) => {
+                m.handle(now, with_command(input, replication::ReplicaCommand::FailOver));
+            }
         }
     }
 
@@ -140,6 +156,8 @@ impl Machine for Protocol {
             Protocol::MigrationDestination(m) => map_event(m.poll(), Event::MigrationDestination),
             Protocol::BulkSender(m) => map_event(m.poll(), Event::BulkSender),
             Protocol::BulkReceiver(m) => map_event(m.poll(), Event::BulkReceiver),
+            Protocol::ReplicationSource(m) => map_event(m.poll(), Event::ReplicationSource),
+            Protocol::Replica(m) => map_event(m.poll(), Event::Replica),
         }
     }
 }
@@ -165,6 +183,7 @@ fn map_event<E>(output: Output<E>, wrap: impl FnOnce(E) -> Event) -> Output<Even
         Output::Open { stream, peer } => Output::Open { stream, peer },
         Output::Send { stream, payload } => Output::Send { stream, payload },
         Output::Close { stream } => Output::Close { stream },
+        Output::Abort { stream } => Output::Abort { stream },
         Output::Inspect { stream } => Output::Inspect { stream },
         Output::Datagram { to, payload } => Output::Datagram { to, payload },
         Output::WakeAt { at, why } => Output::WakeAt { at, why },

@@ -18,7 +18,7 @@ use super::build::BuildError;
 use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
 use super::guest::Guest;
-use crate::schema::{Amount, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Vm};
+use crate::schema::{Amount, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Transport, Vm};
 
 /// What a write of a bulk sender hands to its socket.
 pub const SOCKET_WRITE: u64 = 128 << 10;
@@ -28,11 +28,11 @@ const LARGEST_IMAGE: u64 = 64 << 30;
 
 /// Makes the machines of a scenario, one at a time.
 pub struct Maker<'a> {
-    scenario: &'a Scenario,
-    cast: &'a Cast,
+    pub(super) scenario: &'a Scenario,
+    pub(super) cast: &'a Cast,
     /// Where image files are looked for.
     base_dir: &'a Path,
-    streams: Streams,
+    pub(super) streams: Streams,
     inputs: Vec<InputRecord>,
 }
 
@@ -65,6 +65,8 @@ impl<'a> Maker<'a> {
             (Role::BulkReceiver, Workload::Transfer(_)) => {
                 Ok(Protocol::BulkReceiver(bulk::Receiver::default()))
             }
+            (Role::ReplicationSource, Workload::Replication(index)) => self.replication_source(index),
+            (Role::Replica, Workload::Replication(index)) => self.replica(index),
             (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),
         }
     }
@@ -116,7 +118,7 @@ impl<'a> Maker<'a> {
     }
 
     /// Pages of a guest, without its content.
-    fn pages(&self, vm: &Vm) -> Result<u64, BuildError> {
+    pub(super) fn pages(&self, vm: &Vm) -> Result<u64, BuildError> {
         let bytes = match &vm.memory {
             Memory::Generated { size, .. } => size.as_bytes(),
             Memory::Images { files, .. } => match files.first() {
@@ -127,7 +129,7 @@ impl<'a> Maker<'a> {
         Ok(bytes / PAGE_SIZE as u64)
     }
 
-    fn guest(&mut self, vm: &Vm) -> Result<Guest, BuildError> {
+    pub(super) fn guest(&mut self, vm: &Vm) -> Result<Guest, BuildError> {
         let refuse = |reason: String| BuildError::Memory {
             vm: vm.name.clone(),
             reason,
@@ -204,20 +206,27 @@ fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) ->
     migration::SourceOptions {
         destination,
         downtime_limit: spec.downtime_limit,
-        encoding: match spec.encoding {
-            Encoding::Raw => EncoderOptions::raw(),
-            // The check keeps the level within 1 to 19.
-            Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
-        },
+        encoding: encoder_options(spec.encoding),
         payload: match scenario.payload {
             PayloadMode::Real => migration::PayloadMode::Real,
             PayloadMode::Sampled { share } => migration::PayloadMode::Sampled { share },
         },
-        transport: SenderOptions::fixed(
-            spec.transport.streams,
-            // The check keeps the chunk within 16 MiB.
-            spec.transport.chunk.as_bytes() as u32,
-            spec.transport.window.as_bytes(),
-        ),
+        transport: sender_options(spec.transport),
     }
+}
+
+/// How pages are encoded.
+pub(super) fn encoder_options(encoding: Encoding) -> EncoderOptions {
+    match encoding {
+        Encoding::Raw => EncoderOptions::raw(),
+        // The check keeps the level within 1 to 19.
+        Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
+    }
+}
+
+/// How they are carried.
+pub(super) fn sender_options(transport: Transport) -> SenderOptions {
+    // The check keeps the chunk within 16 MiB.
+    let chunk_bytes = transport.chunk.as_bytes() as u32;
+    SenderOptions::fixed(transport.streams, chunk_bytes, transport.window.as_bytes())
 }

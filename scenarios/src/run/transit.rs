@@ -118,6 +118,14 @@ impl Transit {
         }
     }
 
+    /// One side gives the connection up.
+    pub fn abort(&mut self, engine: &mut Engine, connection: ConnectionId, side: Side) {
+        match self {
+            Transit::Packet(network) => network.abort(engine, connection, side),
+            Transit::Flow(Flows { network, .. }) => network.abort(engine, connection, side),
+        }
+    }
+
     /// Takes an event of one of its entities.
     pub fn handle(&mut self, engine: &mut Engine, target: EntityId, token: u32) {
         match self {

@@ -6,17 +6,17 @@ use longhaul_core::machine::{Output, StreamId};
 use longhaul_core::payload::PayloadBuffer;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::Probability;
+use longhaul_hde::CostModel;
 use longhaul_hde::baseline::{SenderEvent, SenderOutput};
 use longhaul_hde::dictionary::OBJECT_ID_PREFIX;
 use longhaul_hde::object::{FrameKind, Object, ObjectHeader, ObjectOptions};
-use longhaul_hde::{CostModel, EncodeWork};
 
 use super::Cluster;
 use super::dial::Use;
 use crate::connection::Carried;
 use crate::event::{Event, Lost};
 use crate::outbox::Priority;
-use crate::peer::{Encoded, InFlight, Peer, Synchronisation};
+use crate::peer::{Encoded, InFlight, Synchronisation};
 use crate::record::Record;
 use crate::wire::Frame;
 use crate::{ClusterId, Key};
@@ -191,8 +191,9 @@ impl Cluster {
                 return;
             };
             match peer.sender.poll(now) {
-                SenderOutput::Send { header, frame } => {
-                    let cost = encode_cost(&header, peer);
+                SenderOutput::Send { header, frame, work } => {
+                    let cost = CostModel::measured(peer.sender.encoding().level).encode_time(&work);
+                    let cost = Span::from_ns(cost);
                     let value_bytes = header.object_len as u64;
                     self.statistics.encode_ns += cost.as_ns();
                     if costs_time {
@@ -419,19 +420,4 @@ impl Cluster {
             took: now - it.began,
         });
     }
-}
-
-/// What one core takes to encode an object at the level of this moment.
-fn encode_cost(header: &ObjectHeader, peer: &Peer) -> Span {
-    let level = peer.sender.encoding().level;
-    let bytes = header.object_len as u64;
-    let work = EncodeWork {
-        frames: 1,
-        scanned: bytes,
-        hashed: bytes,
-        compared: 0,
-        searched: bytes,
-        entropy: header.raw_len() as u64,
-    };
-    Span::from_ns(CostModel::measured(level).encode_time(&work))
 }

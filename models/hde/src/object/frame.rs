@@ -74,11 +74,6 @@ pub struct ObjectHeader {
 }
 
 impl ObjectHeader {
-    /// Length of the body before compression: what the entropy coder was given.
-    pub fn raw_len(&self) -> usize {
-        self.raw_len
-    }
-
     /// Parses and checks a whole frame, its checksum included. What it refers to and what its body says is the
     /// decoder's to check.
     ///
