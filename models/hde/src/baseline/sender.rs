@@ -98,6 +98,32 @@ impl BaselineSender {
         true
     }
 
+    /// From now on objects are encoded like this. What the peer holds stays what it was.
+    ///
+    /// # Panics
+    /// If the level is outside 1 to 19.
+    pub fn set_encoding(&mut self, encoding: ObjectOptions) {
+        if encoding != self.options.encoding {
+            self.options.encoding = encoding;
+            self.encoder.set_options(encoding);
+        }
+    }
+
+    /// How objects are encoded.
+    pub fn encoding(&self) -> &ObjectOptions {
+        &self.options.encoding
+    }
+
+    /// The channel was interrupted and is there again: what is in flight of this object is sent anew.
+    pub fn send_again(&mut self, now: Instant, id: &ObjectId) {
+        if let Some(state) = self.objects.get_mut(id)
+            && state.in_flight.take().is_some()
+        {
+            state.attempts = 0;
+            state.schedule(&mut self.due, id, Some(now));
+        }
+    }
+
     /// The object is no longer to be kept up to date.
     pub fn remove(&mut self, id: &ObjectId) {
         if let Some(mut state) = self.objects.remove(id) {

@@ -68,17 +68,28 @@ impl ObjectEncoder {
     /// # Panics
     /// If the level is outside 1 to 19.
     pub fn new(options: ObjectOptions) -> ObjectEncoder {
-        let compressor = options.level.map(|level| {
-            assert!((1..=19).contains(&level), "zstd level {level} outside 1 to 19");
-            configured(Compressor::new(level).expect("memory for a zstd context"))
-        });
-        ObjectEncoder {
+        let mut encoder = ObjectEncoder {
             options,
-            compressor,
+            compressor: None,
             with_dictionary: None,
             stats: ObjectStats::default(),
             work: EncodeWork::default(),
-        }
+        };
+        encoder.set_options(options);
+        encoder
+    }
+
+    /// Works like this from now on; the counters go on.
+    ///
+    /// # Panics
+    /// If the level is outside 1 to 19.
+    pub fn set_options(&mut self, options: ObjectOptions) {
+        self.compressor = options.level.map(|level| {
+            assert!((1..=19).contains(&level), "zstd level {level} outside 1 to 19");
+            configured(Compressor::new(level).expect("memory for a zstd context"))
+        });
+        self.with_dictionary = None;
+        self.options = options;
     }
 
     /// Counters since construction.
