@@ -24,12 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-raft", &["longhaul-core"]),
     (
         "longhaul-federation",
-        &[
-            "longhaul-core",
-            "longhaul-amst",
-            "longhaul-hde",
-            "longhaul-raft",
-        ],
+        &["longhaul-core", "longhaul-amst", "longhaul-hde", "longhaul-raft"],
     ),
     (
         "longhaul-frames",

@@ -204,6 +204,7 @@ impl World {
                     return;
                 }
                 Output::Idle => return,
+                Output::Abort { .. } => unreachable!("a cluster closes its streams"),
                 Output::Inspect { .. } | Output::Datagram { .. } | Output::Event(_) => {}
             }
         }

@@ -409,7 +409,7 @@ mod tests {
         type Change = fn(&mut Options);
         let wrong: [(OptionsError, Change); 9] = [
             (OptionsError::Dictionary, |o| {
-                o.encoding.dictionary_bytes = Some(1_023)
+                o.encoding.dictionary_bytes = Some(1_023);
             }),
             (OptionsError::Level, |o| o.encoding.level = 0),
             (OptionsError::Level, |o| o.encoding.level = 10),
@@ -417,7 +417,7 @@ mod tests {
             (OptionsError::Streams, |o| o.connection.streams = 257),
             (OptionsError::StreamBuffer, |o| o.connection.stream_buffer = 0),
             (OptionsError::SyncInterval, |o| {
-                o.sync.interval = Span::from_ms(999)
+                o.sync.interval = Span::from_ms(999);
             }),
             (OptionsError::ConsensusTimeout, |o| {
                 o.consensus.as_mut().expect("consensus").timeout = Span::from_ms(999);

@@ -141,7 +141,7 @@ impl Frame {
     pub fn parse(bytes: &[u8]) -> Result<Frame, FrameError> {
         let mut reader = FrameReader::default();
         reader.push(Bytes::copy_from_slice(bytes).into());
-        match reader.next()? {
+        match reader.read()? {
             Some(frame) if reader.is_empty() => Ok(frame),
             _ => Err(FrameError::Range),
         }
@@ -276,7 +276,7 @@ impl FrameReader {
     ///
     /// # Errors
     /// The stream is not one of frames; nothing more can be read from it.
-    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+    pub fn read(&mut self) -> Result<Option<Frame>, FrameError> {
         let header = match self.header {
             Some(header) => header,
             None if self.buffer.len() < FRAME_HEADER_BYTES => return Ok(None),
@@ -456,7 +456,7 @@ mod tests {
             let mut found = Vec::new();
             for bytes in stream.chunks(piece) {
                 reader.push(Bytes::copy_from_slice(bytes).into());
-                while let Some(frame) = reader.next().expect("a stream of frames") {
+                while let Some(frame) = reader.read().expect("a stream of frames") {
                     found.push(frame);
                 }
             }
@@ -488,9 +488,9 @@ mod tests {
         let checksum = crc32c::crc32c(&header[..12]);
         header[12..16].copy_from_slice(&checksum.to_be_bytes());
         reader.push(Bytes::from(header).into());
-        assert_eq!(reader.next(), Err(FrameError::Range));
+        assert_eq!(reader.read(), Err(FrameError::Range));
         let mut reader = FrameReader::default();
         reader.push(Payload::Synthetic(100));
-        assert_eq!(reader.next(), Err(FrameError::Synthetic));
+        assert_eq!(reader.read(), Err(FrameError::Synthetic));
     }
 }

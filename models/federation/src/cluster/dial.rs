@@ -308,7 +308,7 @@ impl Cluster {
         let Some(Use::Stranger { reader, .. }) = self.streams.get_mut(&stream) else {
             return;
         };
-        match reader.next() {
+        match reader.read() {
             Ok(None) => {}
             Ok(Some(Frame::Hello(hello))) => self.on_hello(stream, &hello),
             Ok(Some(Frame::DataStream(first))) => self.on_data_stream(stream, first),
@@ -364,7 +364,7 @@ impl Cluster {
             return;
         };
         let (control, connection) = (*control, *connection);
-        match reader.next() {
+        match reader.read() {
             Ok(None) => {}
             Ok(Some(Frame::Welcome(Welcome {
                 incarnation,

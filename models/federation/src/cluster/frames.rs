@@ -66,7 +66,7 @@ impl Cluster {
     pub(super) fn read_control(&mut self, id: ClusterId) {
         // A frame may end the connection.
         while let Some(connection) = self.peers.get_mut(&id).and_then(Peer::connection) {
-            match connection.reader.next() {
+            match connection.reader.read() {
                 Ok(None) => return,
                 Ok(Some(frame)) => self.on_frame(id, frame),
                 Err(error) => {

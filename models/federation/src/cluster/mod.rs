@@ -482,7 +482,7 @@ impl Cluster {
             Event::Settled {
                 state_hash: hash_text(&self.state),
                 applied: replica.map_or(0, |replica| replica.applied().0),
-                registry: replica.map_or(0, |replica| replica.digest()),
+                registry: replica.map_or(0, longhaul_raft::Replica::digest),
             }
         });
         if settled != self.settled {

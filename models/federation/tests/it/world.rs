@@ -615,6 +615,7 @@ impl World {
             }
             Output::Event(event) => self.events.push((self.now, id, event)),
             Output::Inspect { .. } => {}
+            Output::Abort { .. } => unreachable!("clusters close their streams"),
             Output::Datagram { .. } => unreachable!("clusters send no datagrams"),
             Output::WakeAt { .. } | Output::Idle => {}
         }

@@ -9,7 +9,7 @@ use longhaul_core::time::{Instant, Span};
 use crate::baseline::similar::SimilarObjects;
 use crate::baseline::{BaselineStore, CadenceClock, Refusal, Reply, ReplyError, Says};
 use crate::dictionary::{Dictionary, OBJECT_ID_PREFIX};
-use crate::object::{Object, ObjectEncoder, ObjectHeader, ObjectId, ObjectName, ObjectStats};
+use crate::object::{Object, ObjectEncoder, ObjectHeader, ObjectId, ObjectName, ObjectOptions, ObjectStats};
 
 pub use report::{SenderEvent, SenderOptions, SenderOutput, SenderStats};
 
