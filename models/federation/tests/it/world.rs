@@ -87,6 +87,10 @@ pub struct World {
 }
 
 impl World {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a test reads better without borrows"
+    )]
     pub fn new(
         seed: u64,
         clusters: u32,
@@ -159,6 +163,10 @@ impl World {
     }
 
     /// Clients at the first cluster alone.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a test reads better without borrows"
+    )]
     pub fn with_workload_at_first(
         seed: u64,
         clusters: u32,
@@ -404,6 +412,10 @@ impl World {
         self.cut.contains(&(a.min(b), a.max(b)))
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a test reads better without borrows"
+    )]
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Wake(id) => {
