@@ -22,6 +22,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
     (
+        "longhaul-frames",
+        &["longhaul-core", "longhaul-hde", "longhaul-memory"],
+    ),
+    (
+        "longhaul-replication",
+        &[
+            "longhaul-core",
+            "longhaul-amst",
+            "longhaul-frames",
+            "longhaul-hde",
+            "longhaul-memory",
+        ],
+    ),
+    (
         "longhaul-migration",
         &[
             "longhaul-core",
@@ -39,11 +53,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-amst",
             "longhaul-bulk",
             "longhaul-flow",
+            "longhaul-frames",
             "longhaul-hde",
             "longhaul-memory",
             "longhaul-migration",
             "longhaul-net",
             "longhaul-replay",
+            "longhaul-replication",
             "longhaul-tcp",
         ],
     ),

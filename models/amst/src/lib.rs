@@ -113,6 +113,8 @@ pub enum StreamEnd {
     Closed(CloseReason),
     /// The peer sent a record that breaks the protocol.
     Malformed(RecordError),
-    /// The peer has more streams than it may.
+    /// It had made no progress for as long as the options' patience.
+    Stalled,
+    /// The peer has more streams than it may, and this one was silent for longest.
     TooMany,
 }

@@ -21,6 +21,9 @@ use crate::{MessageId, OptionsError, Priority, SenderOptions, StreamEnd};
 
 pub use report::{Failure, PushError, SenderOutput, SenderStats};
 
+/// How often stalled streams are looked for in the patience with them.
+const REVIEWS: u64 = 4;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     /// Messages come.
@@ -52,6 +55,8 @@ pub struct Sender {
     /// The last time that a stream took something over or something was acknowledged, or that something came to be
     /// waited for.
     last_progress: Instant,
+    /// When stalled streams were looked for last.
+    reviewed: Instant,
     replied: bool,
     outputs: VecDeque<SenderOutput>,
     stats: SenderStats,
@@ -76,6 +81,7 @@ impl Sender {
             pace: Pace::default(),
             latency: Latency::default(),
             last_progress: Instant::ZERO,
+            reviewed: Instant::ZERO,
             replied: false,
             outputs: VecDeque::new(),
             stats: SenderStats::default(),
@@ -96,6 +102,9 @@ impl Sender {
         {
             self.fail(failure);
         }
+        if self.next_review().is_some_and(|at| at <= now) {
+            self.review();
+        }
         if self.next_tick().is_some_and(|at| at <= now) {
             self.tick();
         }
@@ -110,6 +119,7 @@ impl Sender {
         let wakes = [
             deadline,
             self.pool.pause().map(|at| (at, "a stream is opened again")),
+            self.next_review().map(|at| (at, "a stream that has stalled")),
             self.next_tick().map(|at| (at, "a look at the streams")),
             self.next_release().map(|at| (at, "a chunk by the pace")),
             self.next_rescue().map(|(_, _, at)| (at, "a chunk that is late")),
@@ -181,7 +191,8 @@ impl Sender {
     /// # Panics
     /// If it took more than it was given.
     pub fn on_sent(&mut self, stream: StreamId, bytes: u64) {
-        if self.pool.taken(stream, bytes, self.controller.aim().chunk_bytes) {
+        let chunk_bytes = self.controller.aim().chunk_bytes;
+        if self.pool.taken(self.now, stream, bytes, chunk_bytes) {
             self.stats.taken_bytes += bytes;
             self.last_progress = self.now;
         }
@@ -265,6 +276,25 @@ impl Sender {
         let waits = !self.flight.is_empty() || (self.phase == Phase::Drained && !self.replied);
         let waits = waits && patience > Span::ZERO;
         waits.then_some((self.last_progress.saturating_add(patience), Failure::Silent))
+    }
+
+    /// When to look for stalled streams next: a few times in the patience with them, while something is out.
+    fn next_review(&self) -> Option<Instant> {
+        let runs = matches!(self.phase, Phase::Running | Phase::Finished);
+        let looks = runs && !self.flight.is_empty() && self.options.patience > Span::ZERO;
+        looks.then(|| self.reviewed.saturating_add(self.options.patience / REVIEWS))
+    }
+
+    /// Gives up streams that have stalled: the others carry their chunks, and others take their place.
+    fn review(&mut self) {
+        self.reviewed = self.now;
+        let patience = self.options.patience;
+        let Some(since) = self.now.as_ns().checked_sub(patience.as_ns()) else {
+            return;
+        };
+        while let Some(stream) = self.pool.stalled(Instant::from_ns(since)) {
+            self.end_stream(stream, StreamEnd::Stalled);
+        }
     }
 
     /// Looks at the streams: the controller decides once the transport below has told what it knows of them.
@@ -400,8 +430,8 @@ impl Sender {
             return;
         }
         self.stats.lost_streams += 1;
-        if matches!(why, StreamEnd::Malformed(_)) {
-            self.outputs.push_back(SenderOutput::Close { stream });
+        if !matches!(why, StreamEnd::Closed(_)) {
+            self.outputs.push_back(SenderOutput::Abort { stream });
         }
         self.outputs.push_back(SenderOutput::StreamLost {
             stream,
@@ -422,7 +452,10 @@ impl Sender {
             why: failure,
             unacknowledged_bytes,
         });
-        self.close_streams();
+        // What they have not delivered nobody waits for.
+        while let Some(stream) = self.pool.close_next() {
+            self.outputs.push_back(SenderOutput::Abort { stream });
+        }
         self.outbox.clear();
         self.flight.clear();
     }

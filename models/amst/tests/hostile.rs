@@ -251,7 +251,7 @@ fn chunks_of_a_stream_with_a_malformed_answer_go_to_the_others() {
     assert_eq!(
         told[..2],
         [
-            SenderOutput::Close { stream: A },
+            SenderOutput::Abort { stream: A },
             SenderOutput::StreamLost {
                 stream: A,
                 why,

@@ -225,6 +225,10 @@ impl Object {
         Sketch::of(&self.0.bytes)
     }
 
+    fn is_indexed(&self) -> bool {
+        self.0.index.get().is_some()
+    }
+
     fn index(&self) -> &SampleIndex {
         self.0.index.get_or_init(|| SampleIndex::of(&self.0.bytes))
     }

@@ -153,6 +153,7 @@ impl<M: GuestMemory> Source<M> {
                 self.outputs.push_back(Output::Send { stream, payload });
             }
             SenderOutput::Close { stream } => self.outputs.push_back(Output::Close { stream }),
+            SenderOutput::Abort { stream } => self.outputs.push_back(Output::Abort { stream }),
             SenderOutput::Inspect { stream } => self.outputs.push_back(Output::Inspect { stream }),
             SenderOutput::StreamLost {
                 stream,

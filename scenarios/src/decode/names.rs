@@ -21,7 +21,9 @@ pub struct Names {
     pub migrations: BTreeMap<String, Place>,
     /// Transfers.
     pub transfers: BTreeMap<String, Place>,
-    /// Migrations and transfers.
+    /// Replications.
+    pub replications: BTreeMap<String, Place>,
+    /// All of them.
     pub workloads: BTreeMap<String, Place>,
 }
 
@@ -34,6 +36,7 @@ impl Names {
             migrations: declared(root, "migrations", "migration", &BTreeMap::new(), sink),
             transfers: BTreeMap::new(),
             workloads: BTreeMap::new(),
+            replications: BTreeMap::new(),
         };
         names.transfers = declared(
             root,
@@ -42,8 +45,12 @@ impl Names {
             &names.migrations,
             sink,
         );
-        names.workloads = names.migrations.clone();
-        names.workloads.extend(names.transfers.clone());
+        let mut taken = names.migrations.clone();
+        taken.extend(names.transfers.clone());
+        let what = "replication, transfer or migration";
+        names.replications = declared(root, "replications", what, &taken, sink);
+        taken.extend(names.replications.clone());
+        names.workloads = taken;
         names
     }
 }

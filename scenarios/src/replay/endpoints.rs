@@ -29,7 +29,10 @@ impl Endpoint for Protocol {
 
     fn input_is_synthetic(&self) -> bool {
         match self {
-            Protocol::MigrationSource(_) | Protocol::MigrationDestination(_) => false,
+            Protocol::MigrationSource(_)
+            | Protocol::MigrationDestination(_)
+            | Protocol::ReplicationSource(_)
+            | Protocol::Replica(_) => false,
             // Records have headers to be read.
             Protocol::ObjectSender(_) | Protocol::ObjectReceiver(_) => false,
             Protocol::BulkSender(_) | Protocol::BulkReceiver(_) => true,
@@ -50,6 +53,8 @@ impl Endpoint for Protocol {
                 received: receiver.received(),
                 by_stream: receiver.received_by_stream().collect(),
             }),
+            Protocol::ReplicationSource(source) => serde_json::to_value(source.statistics()),
+            Protocol::Replica(replica) => serde_json::to_value(replica.statistics()),
         };
         summary.expect("statistics have a JSON form")
     }

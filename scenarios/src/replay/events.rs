@@ -3,6 +3,7 @@
 use longhaul_amst::object::{ArrivalEvent, ObjectEvent};
 use longhaul_bulk::{ReceiverEvent, SenderEvent};
 use longhaul_migration::{DestinationEvent, SourceEvent};
+use longhaul_replication as replication;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -21,5 +22,11 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
         Role::BulkReceiver => ReceiverEvent::deserialize(event).ok().map(Event::BulkReceiver),
         Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),
         Role::ObjectReceiver => ArrivalEvent::deserialize(event).ok().map(Event::ObjectReceiver),
+        Role::ReplicationSource => replication::SourceEvent::deserialize(event)
+            .ok()
+            .map(Event::ReplicationSource),
+        Role::Replica => replication::ReplicaEvent::deserialize(event)
+            .ok()
+            .map(Event::Replica),
     }
 }

@@ -84,7 +84,10 @@ impl Observer for Progress {
 
     fn killed(&mut self, region: usize) {
         let name = &self.regions[region];
-        self.workloads.kill(&self.cast, RegionId(region as u32), name);
+        // When it was does not matter here: the records are made from the timeline.
+        let when = Instant::ZERO;
+        self.workloads
+            .kill(when, &self.cast, RegionId(region as u32), name);
     }
 
     fn outstanding(&self) -> usize {

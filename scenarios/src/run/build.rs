@@ -63,6 +63,14 @@ pub enum BuildError {
         /// What is wrong.
         reason: String,
     },
+    /// A replication is impossible.
+    #[error("{replication}: {reason}")]
+    Replication {
+        /// The replication.
+        replication: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A migration is impossible.
     #[error("{migration}: {reason}")]
     Migration {

@@ -13,6 +13,7 @@ use longhaul_core::schedule::{EntityId, TimerId};
 use longhaul_core::time::Instant;
 use longhaul_migration as migration;
 use longhaul_net::notice::{ConnectionId, Side};
+use longhaul_replication as replication;
 use longhaul_tcp as tcp;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,10 @@ pub enum Protocol {
     ObjectSender(Box<object::ObjectSender>),
     /// Its receiver.
     ObjectReceiver(Box<object::ObjectReceiver>),
+    /// The source of a continuous replication.
+    ReplicationSource(Box<replication::Source<Guest>>),
+    /// Its replica.
+    Replica(Box<replication::Replica>),
 }
 
 /// What a machine reports.
@@ -88,6 +93,10 @@ pub enum Event {
     ObjectSender(object::ObjectEvent),
     /// From its receiver.
     ObjectReceiver(object::ArrivalEvent),
+    /// From the source of a continuous replication.
+    ReplicationSource(replication::SourceEvent),
+    /// From its replica.
+    Replica(replication::ReplicaEvent),
 }
 
 /// What a scenario tells a machine to do.
@@ -142,6 +151,13 @@ impl Machine for Protocol {
             Protocol::BulkReceiver(m) => m.handle(now, with_command(input, bulk::Command::Start)),
             Protocol::ObjectSender(m) => m.handle(now, with_command(input, object::Command::Start)),
             Protocol::ObjectReceiver(m) => m.handle(now, with_command(input, ())),
+            Protocol::ReplicationSource(m) => {
+                m.handle(now, with_command(input, replication::SourceCommand::Start));
+            }
+            // Nobody tells it anything; when it is to take over stands in its options.
+            Protocol::Replica(m) => {
+                m.handle(now, with_command(input, replication::ReplicaCommand::FailOver));
+            }
         }
     }
 
@@ -153,6 +169,8 @@ impl Machine for Protocol {
             Protocol::BulkReceiver(m) => map_event(m.poll(), Event::BulkReceiver),
             Protocol::ObjectSender(m) => map_event(m.poll(), Event::ObjectSender),
             Protocol::ObjectReceiver(m) => map_event(m.poll(), Event::ObjectReceiver),
+            Protocol::ReplicationSource(m) => map_event(m.poll(), Event::ReplicationSource),
+            Protocol::Replica(m) => map_event(m.poll(), Event::Replica),
         }
     }
 }
@@ -178,6 +196,7 @@ fn map_event<E>(output: Output<E>, wrap: impl FnOnce(E) -> Event) -> Output<Even
         Output::Open { stream, peer } => Output::Open { stream, peer },
         Output::Send { stream, payload } => Output::Send { stream, payload },
         Output::Close { stream } => Output::Close { stream },
+        Output::Abort { stream } => Output::Abort { stream },
         Output::Inspect { stream } => Output::Inspect { stream },
         Output::Datagram { to, payload } => Output::Datagram { to, payload },
         Output::WakeAt { at, why } => Output::WakeAt { at, why },

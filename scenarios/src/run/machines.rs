@@ -28,11 +28,11 @@ const LARGEST_IMAGE: u64 = 64 << 30;
 
 /// Makes the machines of a scenario, one at a time.
 pub struct Maker<'a> {
-    scenario: &'a Scenario,
-    cast: &'a Cast,
+    pub(super) scenario: &'a Scenario,
+    pub(super) cast: &'a Cast,
     /// Where image files are looked for.
     base_dir: &'a Path,
-    streams: Streams,
+    pub(super) streams: Streams,
     inputs: Vec<InputRecord>,
 }
 
@@ -67,6 +67,8 @@ impl<'a> Maker<'a> {
             }
             (Role::ObjectSender, Workload::Transfer(index)) => self.object_sender(index),
             (Role::ObjectReceiver, Workload::Transfer(index)) => Ok(self.object_receiver(index)),
+            (Role::ReplicationSource, Workload::Replication(index)) => self.replication_source(index),
+            (Role::Replica, Workload::Replication(index)) => self.replica(index),
             (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),
         }
     }
@@ -154,7 +156,7 @@ impl<'a> Maker<'a> {
     }
 
     /// Pages of a guest, without its content.
-    fn pages(&self, vm: &Vm) -> Result<u64, BuildError> {
+    pub(super) fn pages(&self, vm: &Vm) -> Result<u64, BuildError> {
         let bytes = match &vm.memory {
             Memory::Generated { size, .. } => size.as_bytes(),
             Memory::Images { files, .. } => match files.first() {
@@ -165,7 +167,7 @@ impl<'a> Maker<'a> {
         Ok(bytes / PAGE_SIZE as u64)
     }
 
-    fn guest(&mut self, vm: &Vm) -> Result<Guest, BuildError> {
+    pub(super) fn guest(&mut self, vm: &Vm) -> Result<Guest, BuildError> {
         let refuse = |reason: String| BuildError::Memory {
             vm: vm.name.clone(),
             reason,
@@ -242,15 +244,20 @@ fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) ->
     migration::SourceOptions {
         destination,
         downtime_limit: spec.downtime_limit,
-        encoding: match spec.encoding {
-            Encoding::Raw => EncoderOptions::raw(),
-            // The check keeps the level within 1 to 19.
-            Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
-        },
+        encoding: encoder_options(spec.encoding),
         payload: match scenario.payload {
             PayloadMode::Real => migration::PayloadMode::Real,
             PayloadMode::Sampled { share } => migration::PayloadMode::Sampled { share },
         },
         transport: spec.transport.sender_options(),
+    }
+}
+
+/// How pages are encoded.
+pub(super) fn encoder_options(encoding: Encoding) -> EncoderOptions {
+    match encoding {
+        Encoding::Raw => EncoderOptions::raw(),
+        // The check keeps the level within 1 to 19.
+        Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
     }
 }

@@ -4,6 +4,7 @@ use longhaul_core::record::SampleRecord;
 use longhaul_core::time::{Instant, Span};
 use longhaul_net::routing::LinkId;
 
+use super::cast::Workload;
 use super::endpoint::{Endpoint, Protocol};
 use super::transit::Transit;
 use super::workload::Workloads;
@@ -77,7 +78,16 @@ impl Sampler {
                     let received = network.received(endpoint, now);
                     push(name, "received_bytes", received.iter().sum());
                 }
-                Protocol::MigrationDestination(_) | Protocol::BulkSender(_) => {}
+                Protocol::ReplicationSource(source) => {
+                    push(name, "transferred_bytes", source.transferred_bytes());
+                    push(name, "backlog_bytes", source.backlog_bytes());
+                    if let Workload::Replication(index) = workload
+                        && let Some(age) = workloads.replications[index].age(now)
+                    {
+                        push(name, "recovery_point_ns", age.as_ns());
+                    }
+                }
+                Protocol::MigrationDestination(_) | Protocol::BulkSender(_) | Protocol::Replica(_) => {}
             }
         }
     }

@@ -129,6 +129,11 @@ impl Scene {
                         self.network.shutdown(engine, connection, side);
                     }
                 }
+                Output::Abort { stream } => {
+                    if let Some(&(connection, side)) = endpoint.streams.get(&stream) {
+                        self.network.abort(engine, connection, side);
+                    }
+                }
                 Output::Inspect { stream } => inspected.push(stream),
                 Output::Datagram { .. } => unreachable!("no machine of this version sends datagrams"),
                 Output::Event(event) => self.record(engine, peer, &event),
@@ -294,7 +299,7 @@ impl Scene {
         while let Some((region, signal, (entity, kind, detail))) = self.faults.next_signal(engine.now()) {
             self.happened(engine, entity, kind, detail);
             match signal {
-                Signal::Stop => self.pause(region),
+                Signal::Stop => self.pause(engine, region),
                 Signal::Continue => self.resume(engine, region),
                 Signal::Kill => self.kill(engine, region),
             }

@@ -4,7 +4,7 @@ use longhaul_amst::SenderStats;
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{
     AmstRecord, EncodingRecord, Ended, LinkRecord, MigrationRecord, PayloadRecord, RECORD_FORMAT, RamRecord,
-    RunRecord, TransferRecord, TransportRecord, Verdict,
+    ReplicationRecord, RunRecord, TransferRecord, TransportRecord, Verdict,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
@@ -18,10 +18,11 @@ use super::RunOptions;
 use super::assertions;
 use super::cast::{Role, Workload};
 use super::endpoint::{Endpoint, Protocol};
+use super::replications::replication_record;
 use super::scene::Scene;
 use super::workload::{MigrationRun, TransferRun};
 use crate::Loaded;
-use crate::schema::{Amount, PayloadMode, Scenario, Streams};
+use crate::schema::{Amount, PayloadMode, Scenario};
 
 /// Draws up the record of a run.
 pub fn summarise(
@@ -43,6 +44,14 @@ pub fn summarise(
         declared_share_parts: declared.as_parts(),
         ..PayloadRecord::default()
     };
+    let replications: Vec<ReplicationRecord> = (0..scene.workloads.replications.len())
+        .map(|i| replication(loaded, scene, i, engine.now()))
+        .collect();
+    for record in &replications {
+        payload.real_bytes += record.encoding.real_raw_bytes;
+        payload.synthetic_bytes += record.encoding.raw_bytes - record.encoding.real_raw_bytes;
+        payload.verified_pages += record.epochs.verified_pages;
+    }
     for record in &migrations {
         payload.real_bytes += record.encoding.real_raw_bytes;
         payload.synthetic_bytes += record.encoding.raw_bytes - record.encoding.real_raw_bytes;
@@ -71,6 +80,7 @@ pub fn summarise(
         transfers: (0..scene.workloads.transfers.len())
             .map(|i| transfer(loaded, scene, i, now))
             .collect(),
+        replications,
         links: (0..scenario.links.len())
             .map(|i| link(loaded, scene, i, now))
             .collect(),
@@ -158,16 +168,30 @@ pub fn migration_record(
         ram,
         encoding,
         transport: TransportRecord {
-            streams: match spec.transport.streams {
-                Streams::Fixed(streams) => streams,
-                _ => statistics.map_or(0, |statistics| statistics.transport.most_streams),
-            },
+            streams: (spec.transport.streams.fixed())
+                .or(statistics.map(|statistics| statistics.transport.most_streams))
+                .unwrap_or(0),
             chunks: statistics.map_or(0, |statistics| statistics.transport.chunks),
             requeued_chunks: statistics.map_or(0, |s| s.transport.retransmitted_chunks),
             segments,
             retransmits,
         },
     }
+}
+
+fn replication(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> ReplicationRecord {
+    let endpoint = scene.endpoint(Workload::Replication(index), Role::ReplicationSource);
+    let Protocol::ReplicationSource(source) = &endpoint.machine else {
+        unreachable!("a replication starts from its source")
+    };
+    replication_record(
+        &loaded.scenario,
+        index,
+        &scene.workloads.replications[index],
+        Some(&source.statistics()),
+        segments(scene, endpoint),
+        now,
+    )
 }
 
 fn transfer(loaded: &Loaded, scene: &mut Scene, index: usize, now: Instant) -> TransferRecord {

@@ -110,16 +110,19 @@ impl Transit {
         }
     }
 
-    /// Gives a connection up on one side.
-    pub fn abort(&mut self, engine: &mut Engine, connection: ConnectionId, side: Side) {
-        self.packets().abort(engine, connection, side);
-    }
-
     /// Nothing more will be written on one side.
     pub fn shutdown(&mut self, engine: &mut Engine, connection: ConnectionId, side: Side) {
         match self {
             Transit::Packet(network) => network.shutdown(engine, connection, side),
             Transit::Flow(Flows { network, .. }) => network.shutdown(engine, connection, side),
+        }
+    }
+
+    /// One side gives the connection up.
+    pub fn abort(&mut self, engine: &mut Engine, connection: ConnectionId, side: Side) {
+        match self {
+            Transit::Packet(network) => network.abort(engine, connection, side),
+            Transit::Flow(Flows { network, .. }) => network.abort(engine, connection, side),
         }
     }
 

@@ -140,6 +140,12 @@ pub enum Output<E> {
         /// Which one.
         stream: StreamId,
     },
+    /// Give this stream up at once. What it has not delivered may be lost, and the peer hears of a failure when the
+    /// reset reaches it. The driver may still report the stream's end to this machine.
+    Abort {
+        /// Which one.
+        stream: StreamId,
+    },
     /// Tell what the transport knows of a stream that this machine opened, with [`Input::Path`] and soon. There is no
     /// answer if the stream has ended.
     Inspect {

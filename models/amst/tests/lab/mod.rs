@@ -285,6 +285,7 @@ impl Lab {
                     self.network.shutdown(engine, self.streams[&stream], Side::Opener);
                 }
                 Output::Inspect { stream } => inspected.push(stream),
+                Output::Abort { stream } => self.network.abort(engine, self.streams[&stream], Side::Opener),
                 Output::Datagram { .. } => unreachable!(),
                 Output::Event(event) => self.note(now, event),
                 Output::WakeAt { at, .. } => break Some(at.max(now)),

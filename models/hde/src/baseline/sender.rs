@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::baseline::similar::SimilarObjects;
 use crate::baseline::{BaselineStore, Cadence, CadenceClock, Refusal, Reply, ReplyError, Says, StoreOptions};
+use crate::cost::EncodeWork;
 use crate::dictionary::{Dictionary, OBJECT_ID_PREFIX};
 use crate::object::{Object, ObjectEncoder, ObjectHeader, ObjectId, ObjectName, ObjectOptions, ObjectStats};
 
@@ -52,6 +53,8 @@ pub enum SenderOutput {
         header: ObjectHeader,
         /// The frame.
         frame: Bytes,
+        /// What encoding took.
+        work: EncodeWork,
     },
     /// Something worth telling.
     Event(SenderEvent),
@@ -399,6 +402,7 @@ impl BaselineSender {
         SenderOutput::Send {
             header: encoded.header,
             frame: encoded.frame,
+            work: encoded.work,
         }
     }
 

@@ -301,6 +301,7 @@ impl World {
             Output::WakeAt { at, .. } => self.wake = Some(at.max(self.now)),
             Output::Idle => self.wake = None,
             Output::Inspect { .. } => {}
+            Output::Abort { .. } => unreachable!("a migration closes its streams"),
             Output::Datagram { .. } => unreachable!("a migration sends no datagrams"),
         }
     }
