@@ -159,6 +159,70 @@ fn every_field_that_describes_the_world_moves_the_digest() {
     changes_count(TIGHT, CHANGES);
 }
 
+/// A replication with an outage and a fail-over.
+const PROTECTED: &str = r#"Scenario(
+    version: 1, name: "protected", question: "q", expect: "e", seed: 3, horizon: "30 s", sample_interval: "100 ms",
+    payload: Sampled(share: "30 %"),
+    regions: [(name: "a"), (name: "b"), (name: "c")],
+    links: [
+        (between: ("a", "b"), rtt: "20 ms", rate: "20 Mbit/s"),
+        (between: ("a", "c"), rtt: "20 ms", rate: "20 Mbit/s"),
+    ],
+    vms: [
+        (name: "v1", region: "a", memory: Generated(pattern: RealWorld, size: "2 MiB", dirty: (rate: "200 pages/s"))),
+        (name: "v2", region: "a", memory: Generated(pattern: RealWorld, size: "1 MiB", dirty: (rate: "100 pages/s"))),
+        (name: "v3", region: "a", memory: Generated(pattern: RealWorld, size: "1 MiB", dirty: (rate: "200 pages/s"))),
+    ],
+    transport: (streams: 2, chunk: "16 KiB", window: "512 KiB"),
+    replications: [
+        (name: "r1", vms: ["v1", "v2"], to: "b", at: "10 ms", consistency: Each, policy: Interval("500 ms"),
+            rpo_target: "900 ms", snapshot_pause: "1 ms", encoding: Hde(level: 1), encode_threads: 1,
+            max_bandwidth: "10 Mbit/s", heartbeat: (interval: "100 ms", multiplier: 5),
+            backoff: (first: "200 ms", most: "400 ms"), failover: Manual(at: "8 s"), restore_rate: "100 Mbit/s",
+            resume_time: "500 ms"),
+        (name: "r2", vms: ["v3"], to: "c", policy: Adaptive(least: "100 ms", most: "300 ms"), rpo_target: "250 ms"),
+    ],
+    faults: [LinkDown(between: ("a", "b"), at: "3 s", for: "2 s")],
+)"#;
+
+const PROTECTED_CHANGES: &[&str] = &[
+    r#"replications[r1].vms=["v1"]"#,
+    r#"replications[r1].vms=["v2", "v1"]"#,
+    "replications[r1].to=c",
+    r#"replications[r1].at="12 ms""#,
+    "replications[r1].consistency=Group",
+    "replications[r1].consistency=Ranked",
+    r#"replications[r1].policy=Interval("600 ms")"#,
+    r#"replications[r1].policy=Continuous(least: "500 ms")"#,
+    // What is a catching up depends on it.
+    r#"replications[r1].rpo_target="600 ms""#,
+    r#"replications[r2].rpo_target="150 ms""#,
+    r#"replications[r2].policy.least="120 ms""#,
+    r#"replications[r2].policy.most="200 ms""#,
+    r#"replications[r1].snapshot_pause="2 ms""#,
+    "replications[r1].encoding=Raw",
+    "replications[r1].encoding.level=5",
+    "replications[r1].encode_threads=2",
+    "replications[r1].transport=(streams: 3)",
+    r#"replications[r1].max_bandwidth="9 Mbit/s""#,
+    r#"replications[r1].heartbeat.interval="110 ms""#,
+    "replications[r1].heartbeat.multiplier=6",
+    r#"replications[r1].backoff.first="250 ms""#,
+    r#"replications[r1].failover.at="8100 ms""#,
+    r#"replications[r1].failover=Manual(after: "100 ms")"#,
+    "replications[r1].failover=Automatic",
+    r#"replications[r1].restore_rate="110 Mbit/s""#,
+    r#"replications[r1].resume_time="510 ms""#,
+];
+
+#[test]
+fn every_field_of_a_replication_moves_the_digest() {
+    changes_count(PROTECTED, PROTECTED_CHANGES);
+    // The longest pause matters only after several attempts, each of which takes 10 s.
+    let longer = PROTECTED.replace(r#"for: "2 s""#, r#"for: "22 s""#);
+    changes_count(&longer, &[r#"replications[r1].backoff.most="300 ms""#]);
+}
+
 #[test]
 fn every_field_of_a_fault_moves_the_digest() {
     changes_count(FAULTY, FAULTY_CHANGES);

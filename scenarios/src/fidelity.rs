@@ -109,12 +109,12 @@ fn packet_hops(scenario: &Scenario, path: impl Fn(&str, &str) -> (usize, BitRate
         };
         sum += u128::from(bytes) / SEGMENT * hops as u128;
     }
-    for migration in &scenario.migrations {
+    for (index, migration) in scenario.migrations.iter().enumerate() {
         let vm = scenario.vms.iter().find(|vm| vm.name == migration.vm);
-        let Some((vm, bytes)) = vm.and_then(|vm| Some((vm, memory_bytes(vm)?))) else {
+        let Some(bytes) = vm.and_then(memory_bytes) else {
             continue;
         };
-        let (hops, _) = path(&vm.region, &migration.to);
+        let (hops, _) = path(scenario.origin(index), &migration.to);
         sum += COPIES * bytes / SEGMENT * hops as u128;
     }
     for replication in &scenario.replications {

@@ -26,6 +26,7 @@ macro_rules! entries {
 const ENTRIES: &[Entry] = entries![
     "aws_triangle",
     "cross_region",
+    "disaster_recovery",
     "first",
     "reference/aws_64_streams",
     "reference/fairness_cubic",
@@ -62,6 +63,7 @@ const ENTRIES: &[Entry] = entries![
     "smoke/migration_sampled",
     "smoke/multi_hop",
     "smoke/multi_stream",
+    "smoke/replication",
     "smoke/restless_link",
     "smoke/stalled_reader",
     "smoke/tiny_queue",

@@ -1,7 +1,9 @@
 //! The canonical text of a scenario: every default written out, every link directed, every queue in bytes or
 //! packets. It reads back as an equal scenario, and its hash is the scenario's identity.
 
+mod guest;
 mod link;
+mod migration;
 mod replication;
 
 use std::fmt::{self, Write as _};
@@ -11,9 +13,9 @@ use longhaul_core::time::Span;
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Carrier, Chunk, Controller, Encoding, Fault, Kill, Level, LinkDown, Margin,
-    Memory, Migration, Pattern, Pause, PayloadMode, Region, Replay, Reset, SCHEMA_VERSION, Scenario, Scope,
-    Start, Streams, Tcp, Transfer, Transport, Value, Vm, Within,
+    Amount, Assertion, Bound, Carrier, Chunk, Controller, Fault, Kill, Level, LinkDown, Margin, Pause,
+    PayloadMode, Region, Replay, Reset, SCHEMA_VERSION, Scenario, Scope, Streams, Tcp, Transfer, Transport,
+    Value, Within,
 };
 
 /// The canonical text of a scenario.
@@ -64,8 +66,8 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     writeln!(out, "    fidelity: {fidelity:?},")?;
     write_list(out, "regions", regions, region)?;
     write_list(out, "links", links, link::link)?;
-    write_list(out, "vms", vms, vm)?;
-    write_list(out, "migrations", migrations, migration)?;
+    write_list(out, "vms", vms, guest::vm)?;
+    write_list(out, "migrations", migrations, migration::migration)?;
     write_list(out, "transfers", transfers, transfer)?;
     write_list(out, "replications", replications, replication::replication)?;
     write_list(out, "faults", faults, fault)?;
@@ -125,68 +127,6 @@ fn fault(fault: &Fault) -> String {
             let every = every.map_or(String::new(), |every| format!(", every: \"{every}\""));
             format!("Reset(workload: {}, at: \"{at}\"{every})", quoted(workload))
         }
-    }
-}
-
-fn vm(vm: &Vm) -> String {
-    let Vm { name, region, memory } = vm;
-    let memory = match memory {
-        Memory::Generated { pattern, size, dirty } => {
-            let pattern = match pattern {
-                Pattern::RealWorld => "RealWorld",
-                Pattern::Constant => "Constant",
-                Pattern::Bursty => "Bursty",
-                Pattern::Sinusoidal => "Sinusoidal",
-            };
-            format!(
-                "Generated(pattern: {pattern}, size: \"{size}\", dirty: (rate: \"{} pages/s\", working_set: \"{}\", \
-                 bytes_per_write: \"{}\"))",
-                dirty.pages_per_s, dirty.working_set, dirty.bytes_per_write
-            )
-        }
-        Memory::Images { files, interval } => {
-            let files: Vec<String> = files.iter().map(|file| quoted(file)).collect();
-            format!("Images(files: [{}], interval: \"{interval}\")", files.join(", "))
-        }
-    };
-    format!(
-        "(name: {}, region: {}, memory: {memory})",
-        quoted(name),
-        quoted(region)
-    )
-}
-
-fn migration(migration: &Migration) -> String {
-    let Migration {
-        name,
-        vm,
-        to,
-        start,
-        downtime_limit,
-        encoding: pages,
-        transport,
-    } = migration;
-    let start = match start {
-        Start::At(at) => format!("At(\"{at}\")"),
-        Start::After { migration, pause } => {
-            format!("After(migration: {}, pause: \"{pause}\")", quoted(migration))
-        }
-    };
-    format!(
-        "(name: {}, vm: {}, to: {}, start: {start}, downtime_limit: \"{downtime_limit}\", encoding: {}, \
-         transport: {})",
-        quoted(name),
-        quoted(vm),
-        quoted(to),
-        encoding(*pages),
-        transport_settings(*transport)
-    )
-}
-
-fn encoding(encoding: Encoding) -> String {
-    match encoding {
-        Encoding::Raw => "Raw".to_owned(),
-        Encoding::Hde { level } => format!("Hde(level: {level})"),
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Names {
     pub transfers: BTreeMap<String, Place>,
     /// Replications.
     pub replications: BTreeMap<String, Place>,
-    /// All of them.
+    /// Migrations and transfers.
     pub workloads: BTreeMap<String, Place>,
 }
 
@@ -35,8 +35,8 @@ impl Names {
             vms: declared(root, "vms", "vm", &BTreeMap::new(), sink),
             migrations: declared(root, "migrations", "migration", &BTreeMap::new(), sink),
             transfers: BTreeMap::new(),
-            workloads: BTreeMap::new(),
             replications: BTreeMap::new(),
+            workloads: BTreeMap::new(),
         };
         names.transfers = declared(
             root,
@@ -45,12 +45,10 @@ impl Names {
             &names.migrations,
             sink,
         );
-        let mut taken = names.migrations.clone();
-        taken.extend(names.transfers.clone());
+        names.workloads = names.migrations.clone();
+        names.workloads.extend(names.transfers.clone());
         let what = "replication, transfer or migration";
-        names.replications = declared(root, "replications", what, &taken, sink);
-        taken.extend(names.replications.clone());
-        names.workloads = taken;
+        names.replications = declared(root, "replications", what, &names.workloads, sink);
         names
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::observer::Progress;
 use crate::run::cast::Cast;
 use crate::run::endpoint::Order;
-use crate::run::machines::{Maker, SOCKET_WRITE};
+use crate::run::machines::{Maker, SOCKET_WRITE, World};
 use crate::schema::{Controller, Tcp};
 use crate::source::Source;
 use crate::{Loaded, load};
@@ -24,7 +24,7 @@ const FIRST_PORT: u16 = 10_000;
 
 impl Endpoint for Protocol {
     fn start_command(&self) -> Order {
-        Order::Start
+        Order::Start { guest: None }
     }
 
     fn input_is_synthetic(&self) -> bool {
@@ -94,7 +94,7 @@ pub fn build_region(machines: &Value, region: usize) -> Result<Vec<(PeerId, Prot
     };
     let loaded = load(&source, &[], Some(blueprint.seed)).map_err(|error| error.to_string())?;
     let cast = Cast::of(&loaded.scenario);
-    let mut maker = Maker::new(&loaded.scenario, &cast, &loaded.base_dir);
+    let mut maker = Maker::new(World::Replayed, &loaded.scenario, &cast, &loaded.base_dir);
     let here = cast.parts().filter(|(_, part)| part.region.0 as usize == region);
     here.map(|(peer, part)| {
         let machine = maker

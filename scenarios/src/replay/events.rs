@@ -20,13 +20,13 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
             .map(Event::MigrationDestination),
         Role::BulkSender => SenderEvent::deserialize(event).ok().map(Event::BulkSender),
         Role::BulkReceiver => ReceiverEvent::deserialize(event).ok().map(Event::BulkReceiver),
-        Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),
-        Role::ObjectReceiver => ArrivalEvent::deserialize(event).ok().map(Event::ObjectReceiver),
         Role::ReplicationSource => replication::SourceEvent::deserialize(event)
             .ok()
             .map(Event::ReplicationSource),
         Role::Replica => replication::ReplicaEvent::deserialize(event)
             .ok()
             .map(Event::Replica),
+        Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),
+        Role::ObjectReceiver => ArrivalEvent::deserialize(event).ok().map(Event::ObjectReceiver),
     }
 }

@@ -66,6 +66,13 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
         let reason = "synthetic pages cannot cross a socket: `payload: Real` can".to_owned();
         refused.push(NotReplayable::new("payload".to_owned(), reason));
     }
+    for replication in &scenario.replications {
+        if replication.encode_threads.is_some() {
+            let reason = "a replay encodes as fast as its computer does".to_owned();
+            let path = format!("replications[{}].encode_threads", replication.name);
+            refused.push(NotReplayable::new(path, reason));
+        }
+    }
     for (index, fault) in scenario.faults.iter().enumerate() {
         if matches!(fault, Fault::Reset(_)) {
             let reason =
@@ -73,10 +80,10 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
             refused.push(NotReplayable::new(format!("faults[{index}]"), reason));
         }
     }
-    for replication in &scenario.replications {
-        if replication.encode_threads.is_some() {
-            let reason = "a replay encodes as fast as its computer does".to_owned();
-            let path = format!("replications[{}].encode_threads", replication.name);
+    for (index, migration) in scenario.migrations.iter().enumerate() {
+        if scenario.brought_by(index).is_some() {
+            let path = format!("migrations[{}].vm", migration.name);
+            let reason = format!("`{}` migrates again: a replay moves a VM once", migration.vm);
             refused.push(NotReplayable::new(path, reason));
         }
     }

@@ -30,14 +30,12 @@ pub struct Talk<'a> {
 
 /// Everything that talks, migrations first.
 pub fn talks(scenario: &Scenario) -> Vec<Talk<'_>> {
-    let migrations = scenario.migrations.iter().map(|migration| {
-        let vm = scenario.vms.iter().find(|vm| vm.name == migration.vm);
-        Talk {
-            path: format!("migrations[{}].transport.tcp", migration.name),
-            from: &vm.expect("a VM of the scenario").region,
-            to: &migration.to,
-            tcp: migration.transport.tcp,
-        }
+    let migrations = scenario.migrations.iter().enumerate();
+    let migrations = migrations.map(|(index, migration)| Talk {
+        path: format!("migrations[{}].transport.tcp", migration.name),
+        from: scenario.origin(index),
+        to: &migration.to,
+        tcp: migration.transport.tcp,
     });
     let replications = scenario.replications.iter().map(|replication| Talk {
         path: format!("replications[{}].transport.tcp", replication.name),

@@ -18,7 +18,7 @@ use super::cast::{Cast, Part, Workload, region_id};
 use super::endpoint::Endpoint;
 use super::faults::Faults;
 use super::links::{self, Files};
-use super::machines::{Maker, SOCKET_WRITE};
+use super::machines::{Maker, SOCKET_WRITE, World};
 use super::sample::Sampler;
 use super::scene::{SAMPLE, SCENE, Scene, digest_of};
 use super::transit::{Flows, Transit};
@@ -55,19 +55,19 @@ pub enum BuildError {
     /// The network is impossible at flow fidelity.
     #[error("the network: {0}")]
     Flow(#[from] flow::limits::FlowError),
-    /// A transfer is impossible.
-    #[error("{transfer}: {reason}")]
-    Transfer {
-        /// The transfer.
-        transfer: String,
-        /// What is wrong.
-        reason: String,
-    },
     /// A replication is impossible.
     #[error("{replication}: {reason}")]
     Replication {
         /// The replication.
         replication: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A transfer is impossible.
+    #[error("{transfer}: {reason}")]
+    Transfer {
+        /// The transfer.
+        transfer: String,
         /// What is wrong.
         reason: String,
     },
@@ -89,7 +89,7 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     let streams = Streams::new(scenario.seed, 0);
     let cast = Cast::of(scenario);
     let workloads = Workloads::of(scenario);
-    let mut maker = Maker::new(scenario, &cast, base_dir);
+    let mut maker = Maker::new(World::Simulated, scenario, &cast, base_dir);
     let mut endpoints = Vec::new();
     for (peer, part) in cast.parts() {
         let machine = maker.make(part, ahead_bytes(scenario, &graph, choice.fidelity, part))?;

@@ -28,14 +28,14 @@ pub enum Role {
     BulkSender,
     /// Its receiver.
     BulkReceiver,
-    /// The sender of a transfer by AMST.
-    ObjectSender,
-    /// Its receiver.
-    ObjectReceiver,
     /// Where guests are protected.
     ReplicationSource,
     /// Where they are protected to.
     Replica,
+    /// The sender of a transfer by AMST.
+    ObjectSender,
+    /// Its receiver.
+    ObjectReceiver,
 }
 
 impl Role {
@@ -71,7 +71,7 @@ impl Cast {
         let mut cast = Cast { parts: Vec::new() };
         for (index, spec) in scenario.migrations.iter().enumerate() {
             let workload = Workload::Migration(index);
-            let (from, tcp) = (&vm_of(scenario, spec).region, spec.transport.tcp);
+            let (from, tcp) = (scenario.origin(index), spec.transport.tcp);
             cast.add(scenario, workload, Role::MigrationSource, from, tcp);
             cast.add(scenario, workload, Role::MigrationDestination, &spec.to, tcp);
         }

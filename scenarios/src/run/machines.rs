@@ -18,7 +18,10 @@ use super::build::BuildError;
 use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
 use super::guest::Guest;
-use crate::schema::{Amount, Carrier, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Vm};
+use super::scene::digest_of;
+use crate::schema::{
+    Amount, Carrier, Cost, Encoding, Memory, Migration, Mode, Pattern, PayloadMode, Scenario, Vm,
+};
 
 /// What a write of a bulk sender hands to its socket.
 pub const SOCKET_WRITE: u64 = 128 << 10;
@@ -26,8 +29,18 @@ pub const SOCKET_WRITE: u64 = 128 << 10;
 /// Largest image file: 64 GiB, more than fits in the memory of most computers.
 const LARGEST_IMAGE: u64 = 64 << 30;
 
+/// Where machines are driven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum World {
+    /// In virtual time.
+    Simulated,
+    /// In real time, on a processor that takes its own.
+    Replayed,
+}
+
 /// Makes the machines of a scenario, one at a time.
 pub struct Maker<'a> {
+    world: World,
     pub(super) scenario: &'a Scenario,
     pub(super) cast: &'a Cast,
     /// Where image files are looked for.
@@ -38,8 +51,9 @@ pub struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     /// Has made nothing yet.
-    pub fn new(scenario: &'a Scenario, cast: &'a Cast, base_dir: &'a Path) -> Maker<'a> {
+    pub fn new(world: World, scenario: &'a Scenario, cast: &'a Cast, base_dir: &'a Path) -> Maker<'a> {
         Maker {
+            world,
             scenario,
             cast,
             base_dir,
@@ -65,10 +79,10 @@ impl<'a> Maker<'a> {
             (Role::BulkReceiver, Workload::Transfer(_)) => {
                 Ok(Protocol::BulkReceiver(bulk::Receiver::default()))
             }
-            (Role::ObjectSender, Workload::Transfer(index)) => self.object_sender(index),
-            (Role::ObjectReceiver, Workload::Transfer(index)) => Ok(self.object_receiver(index)),
             (Role::ReplicationSource, Workload::Replication(index)) => self.replication_source(index),
             (Role::Replica, Workload::Replication(index)) => self.replica(index),
+            (Role::ObjectSender, Workload::Transfer(index)) => self.object_sender(index),
+            (Role::ObjectReceiver, Workload::Transfer(index)) => Ok(self.object_receiver(index)),
             (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),
         }
     }
@@ -83,7 +97,7 @@ impl<'a> Maker<'a> {
         let destination = self
             .cast
             .peer(Workload::Migration(index), Role::MigrationDestination);
-        let options = source_options(scenario, spec, destination);
+        let options = source_options(scenario, spec, destination, self.cost(spec));
         migration::Source::new(options, guest, random)
             .map(|source| Protocol::MigrationSource(Box::new(source)))
             .map_err(|error| BuildError::Migration {
@@ -92,16 +106,29 @@ impl<'a> Maker<'a> {
             })
     }
 
-    /// The destination of a migration.
-    fn migration_destination(&self, index: usize) -> Result<Protocol, BuildError> {
+    /// The destination of a migration, with the guest as it is described if it may run there before all of it has come.
+    fn migration_destination(&mut self, index: usize) -> Result<Protocol, BuildError> {
         let spec = &self.scenario.migrations[index];
+        let vm = vm_of(self.scenario, spec);
         let options = migration::DestinationOptions {
-            pages: self.pages(vm_of(self.scenario, spec))?,
+            pages: self.pages(vm)?,
+            session: session(spec),
             window_bytes: spec.transport.window.as_bytes(),
+            cost: self.cost(spec),
+            resume_time: spec.resume_time,
             keep_pages: false,
         };
-        let destination = migration::Destination::new(options);
+        let guest = match spec.mode {
+            Mode::PreCopy => None,
+            Mode::PostCopy | Mode::Hybrid { .. } => Some(self.guest(vm)?),
+        };
+        let destination = migration::Destination::new(options, guest);
         Ok(Protocol::MigrationDestination(Box::new(destination)))
+    }
+
+    /// What encoding costs, unless the processor's own time is what passes.
+    fn cost(&self, spec: &Migration) -> Option<Cost> {
+        spec.cost.filter(|_| self.world == World::Simulated)
     }
 
     /// The sender of a transfer, which keeps `ahead_bytes` before the transport if it is a timed one.
@@ -182,9 +209,12 @@ impl<'a> Maker<'a> {
                         Pattern::Sinusoidal => pattern::Pattern::Sinusoidal,
                     },
                     size: *size,
+                    vcpus: vm.vcpus,
+                    reads: vm.reads,
                     dirty: DirtyOptions {
                         pages_per_s: dirty.pages_per_s,
                         working_set: dirty.working_set,
+                        locality: dirty.locality,
                         bytes_per_write: dirty.bytes_per_write,
                     },
                 };
@@ -197,8 +227,8 @@ impl<'a> Maker<'a> {
                     .iter()
                     .map(|file| self.image(file))
                     .collect::<Result<Vec<_>, _>>()?;
-                ImageSeries::new(&images, *interval)
-                    .map(Guest::Recorded)
+                ImageSeries::new(&images, *interval, vm.vcpus, vm.reads, &self.streams, &vm.name)
+                    .map(|series| Guest::Recorded(Box::new(series)))
                     .map_err(|error| refuse(error.to_string()))
             }
         }
@@ -240,24 +270,58 @@ fn unreadable(path: &Path, error: std::io::Error) -> BuildError {
     }
 }
 
-fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) -> migration::SourceOptions {
+fn source_options(
+    scenario: &Scenario,
+    spec: &Migration,
+    destination: PeerId,
+    cost: Option<Cost>,
+) -> migration::SourceOptions {
+    let encoding = match spec.encoding {
+        Encoding::Xbzrle { cache } => migration::Encoding::Xbzrle { cache },
+        encoding => migration::Encoding::Hde(encoder_options(encoding)),
+    };
     migration::SourceOptions {
         destination,
-        downtime_limit: spec.downtime_limit,
-        encoding: encoder_options(spec.encoding),
+        session: session(spec),
+        mode: spec.mode,
+        stop: spec.stop,
+        throttle: spec.throttle,
+        max_bandwidth: spec.max_bandwidth,
+        max_postcopy_bandwidth: spec.max_postcopy_bandwidth,
+        encoding,
+        cost,
         payload: match scenario.payload {
             PayloadMode::Real => migration::PayloadMode::Real,
             PayloadMode::Sampled { share } => migration::PayloadMode::Sampled { share },
         },
+        device_state: spec.device_state,
+        preempt: spec.preempt,
+        recover: spec.recover,
+        stall_after: spec.stall_after,
+        cancel_after: spec.cancel_after,
+        orchestration: spec.orchestration,
         transport: spec.transport.sender_options(),
     }
 }
 
 /// How pages are encoded.
+///
+/// # Panics
+/// For XBZRLE, which is no form of HDE.
 pub(super) fn encoder_options(encoding: Encoding) -> EncoderOptions {
+    // The check keeps levels within 1 to 19.
     match encoding {
         Encoding::Raw => EncoderOptions::raw(),
-        // The check keeps the level within 1 to 19.
+        Encoding::Zstd { level } => EncoderOptions {
+            level: Some(level.cast_signed()),
+            ..EncoderOptions::raw()
+        },
         Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
+        Encoding::Xbzrle { .. } => panic!("XBZRLE is encoded by a codec of its own"),
     }
+}
+
+/// What tells the streams of a migration from those of others.
+fn session(spec: &Migration) -> u64 {
+    digest_of(&spec.name)
 }

@@ -250,6 +250,14 @@ impl Scene {
             self.workloads.transfers[index].shares = Some(self.network.received(receiver, now));
         }
         let ended = self.workloads.observe(now, workload, event);
+        if let Workload::Migration(index) = workload {
+            let run = &self.workloads.migrations[index];
+            assert!(
+                !run.runs_twice(),
+                "the guest of `{}` runs on both sides",
+                run.name
+            );
+        }
         self.note(engine, self.workloads.name(workload).to_owned(), kind, detail);
         if ended {
             self.end(engine, workload);
@@ -357,7 +365,8 @@ impl Scene {
         }
         let workload = self.endpoints[peer.0 as usize].part.workload;
         self.workloads.stage_mut(workload).start(now);
-        self.deliver(engine, peer, Input::Command(Order::Start));
+        let guest = self.workloads.guest_for(workload);
+        self.deliver(engine, peer, Input::Command(Order::Start { guest }));
     }
 }
 

@@ -49,14 +49,6 @@ pub enum Chunk {
 }
 
 impl Streams {
-    /// The number, if it does not change.
-    pub fn fixed(&self) -> Option<u32> {
-        match *self {
-            Streams::Fixed(streams) => Some(streams),
-            _ => None,
-        }
-    }
-
     /// The most connections that there can be at a time.
     pub fn most(&self) -> u32 {
         match *self {

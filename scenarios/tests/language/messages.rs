@@ -4,7 +4,7 @@
 use crate::read;
 
 /// A scenario without mistakes and without doubts.
-const BASE: &str = r#"Scenario(
+pub const BASE: &str = r#"Scenario(
     version: 1,
     name: "base",
     question: "Does it read?",
@@ -33,7 +33,7 @@ const BASE: &str = r#"Scenario(
 
 /// The messages about the base with each of the changes, `from` to `to`. Each change must give a mistake, or a
 /// doubt if `doubts`.
-fn messages(changes: &[(&str, &str)], doubts: bool) -> String {
+pub fn messages(changes: &[(&str, &str)], doubts: bool) -> String {
     let mut out = String::new();
     for (from, to) in changes {
         assert!(BASE.contains(from), "{from}");
