@@ -274,7 +274,9 @@ impl Pool {
     pub fn stalled(&self, since: Instant) -> Option<StreamId> {
         let stalled = |it: &Stream| !it.carried.is_empty() && it.idle_since <= since;
         let mut streams = self.streams.iter();
-        streams.find(|(_, it)| stalled(it)).map(|(&number, _)| StreamId(number))
+        streams
+            .find(|(_, it)| stalled(it))
+            .map(|(&number, _)| StreamId(number))
     }
 
     /// Whether a chunk is out on a stream.

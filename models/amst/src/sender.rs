@@ -124,7 +124,8 @@ impl Sender {
             self.next_release().map(|at| (at, "a chunk by the pace")),
             self.next_rescue().map(|(_, _, at)| (at, "a chunk that is late")),
         ];
-        wakes.into_iter().flatten().min_by_key(|(at, _)| *at)
+        let first = wakes.into_iter().flatten().min_by_key(|(at, _)| *at);
+        first.map(|(at, why)| (at.max(self.now), why))
     }
 
     /// Asks for streams. Call it once, first.
@@ -355,6 +356,7 @@ impl Sender {
     fn note_waiting(&mut self) {
         if self.flight.is_empty() {
             self.last_progress = self.now;
+            self.reviewed = self.now;
         }
     }
 
