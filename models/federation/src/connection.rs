@@ -288,6 +288,11 @@ impl Connection {
                         outputs.push(Output::Close { stream: out.here });
                     }
                 }
+                amst::SenderOutput::Abort { stream } => {
+                    if let Some(out) = self.out.remove(&stream) {
+                        outputs.push(Output::Abort { stream: out.here });
+                    }
+                }
                 amst::SenderOutput::Inspect { stream } => {
                     if let Some(out) = self.out.get(&stream) {
                         outputs.push(Output::Inspect { stream: out.here });

@@ -308,6 +308,7 @@ impl<M: GuestMemory> Source<M> {
                 self.outputs.push_back(Output::Send { stream, payload });
             }
             LinkOutput::Close { stream } => self.outputs.push_back(Output::Close { stream }),
+            LinkOutput::Abort { stream } => self.outputs.push_back(Output::Abort { stream }),
             LinkOutput::Inspect { stream } => self.outputs.push_back(Output::Inspect { stream }),
             LinkOutput::StreamLost {
                 stream,

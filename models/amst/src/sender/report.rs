@@ -57,6 +57,11 @@ pub enum SenderOutput {
         /// Which one.
         stream: StreamId,
     },
+    /// Give this stream up at once.
+    Abort {
+        /// Which one.
+        stream: StreamId,
+    },
     /// Tell [`Sender::on_path`](crate::Sender::on_path) what the transport knows of this stream.
     Inspect {
         /// Which one.

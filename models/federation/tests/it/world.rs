@@ -627,7 +627,20 @@ impl World {
             }
             Output::Event(event) => self.events.push((self.now, id, event)),
             Output::Inspect { .. } => {}
-            Output::Abort { .. } => unreachable!("clusters close their streams"),
+            Output::Abort { stream } => {
+                if let Some((connection, end)) = self.streams.remove(&(id, stream)) {
+                    self.connections[connection].dead = true;
+                    let (forth, reason) = (end == 0, CloseReason::Failed);
+                    self.schedule(
+                        self.delay,
+                        Happening::Ends {
+                            connection,
+                            forth,
+                            reason,
+                        },
+                    );
+                }
+            }
             Output::Datagram { .. } => unreachable!("clusters send no datagrams"),
             Output::WakeAt { .. } | Output::Idle => {}
         }

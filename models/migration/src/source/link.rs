@@ -37,6 +37,9 @@ pub(super) enum LinkOutput {
     Close {
         stream: StreamId,
     },
+    Abort {
+        stream: StreamId,
+    },
     Inspect {
         stream: StreamId,
     },
@@ -295,6 +298,9 @@ impl Link {
                     payload,
                 },
                 SenderOutput::Close { stream } => LinkOutput::Close {
+                    stream: self.number(stream.0),
+                },
+                SenderOutput::Abort { stream } => LinkOutput::Abort {
                     stream: self.number(stream.0),
                 },
                 SenderOutput::Inspect { stream } => LinkOutput::Inspect {

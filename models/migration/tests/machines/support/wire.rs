@@ -225,8 +225,9 @@ impl Wire {
             Output::WakeAt { at, .. } => self.source_wake = Some(at.max(self.now)),
             Output::Idle => self.source_wake = None,
             Output::Inspect { .. } => {}
-            Output::Event(_) | Output::Abort { .. } | Output::Datagram { .. } => {
-                unreachable!("a migration closes its streams and sends no datagrams")
+            Output::Abort { stream } => self.die(stream, false),
+            Output::Event(_) | Output::Datagram { .. } => {
+                unreachable!("a migration sends no datagrams")
             }
         }
     }
