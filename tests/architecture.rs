@@ -21,6 +21,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-memory", &["longhaul-core"]),
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
+    ("longhaul-raft", &["longhaul-core"]),
+    (
+        "longhaul-federation",
+        &["longhaul-core", "longhaul-amst", "longhaul-hde", "longhaul-raft"],
+    ),
+    (
+        "longhaul-frames",
+        &["longhaul-core", "longhaul-hde", "longhaul-memory"],
+    ),
+    (
+        "longhaul-replication",
+        &[
+            "longhaul-core",
+            "longhaul-amst",
+            "longhaul-frames",
+            "longhaul-hde",
+            "longhaul-memory",
+        ],
+    ),
     (
         "longhaul-migration",
         &[
@@ -39,17 +58,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-amst",
             "longhaul-bulk",
             "longhaul-flow",
+            "longhaul-frames",
             "longhaul-hde",
             "longhaul-memory",
             "longhaul-migration",
             "longhaul-net",
             "longhaul-replay",
+            "longhaul-replication",
             "longhaul-tcp",
         ],
     ),
     (
         "longhaul-fuzz",
-        &["longhaul-core", "longhaul-amst", "longhaul-hde"],
+        &[
+            "longhaul-core",
+            "longhaul-amst",
+            "longhaul-federation",
+            "longhaul-hde",
+            "longhaul-raft",
+        ],
     ),
     ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),
     (

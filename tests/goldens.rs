@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use longhaul_core::record::{MigrationRecord, Progress, RunRecord};
+use longhaul_core::record::{MigrationRecord, Progress, ReplicationRecord, RunRecord};
 
 use crate::common::{root, run, smoke_scenarios};
 
@@ -80,6 +80,9 @@ fn table(record: &RunRecord) -> String {
         )
         .expect("writing to a string");
     }
+    for r in &record.replications {
+        replication_lines(&mut text, r);
+    }
     for l in &record.links {
         let Some(p) = l.packets else {
             writeln!(text, "link {} delivered_bytes {}", l.name, l.delivered_bytes)
@@ -152,6 +155,64 @@ fn story(m: &MigrationRecord) -> Vec<(&'static str, String)> {
         story.push(("network_ns", text));
     }
     story
+}
+
+fn replication_lines(text: &mut String, r: &ReplicationRecord) {
+    let or_dash = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+    let e = &r.epochs;
+    writeln!(
+        text,
+        "replication {} {} seed_ns {} started {} applied {} late {} interrupted {} resyncs {} longest_ns {} kept_pages {} \
+         transferred {} zero {} duplicate {} delta {} literal {} verified {}",
+        r.name,
+        short(&r.progress),
+        or_dash(r.seed_ns),
+        e.started,
+        e.applied,
+        e.late,
+        e.interrupted,
+        e.resyncs,
+        e.longest_ns,
+        r.kept_pages_max,
+        r.transferred,
+        r.encoding.zero_pages,
+        r.encoding.duplicate_pages,
+        r.encoding.delta_pages,
+        r.encoding.literal_pages,
+        e.verified_pages,
+    )
+    .expect("writing to a string");
+    for vm in &r.vms {
+        let rpo = vm.rpo.map_or("-".to_owned(), |rpo| {
+            format!(
+                "mean {} median {} p99 {} max {} within {} of {}",
+                rpo.mean_ns, rpo.median_ns, rpo.p99_ns, rpo.max_ns, rpo.within_target_ns, rpo.over_ns
+            )
+        });
+        let resumed = vm.resumed.map_or("-".to_owned(), |resumed| {
+            format!(
+                "epoch {} lost_ns {} rto_ns {}",
+                resumed.epoch, resumed.lost_ns, resumed.rto_ns
+            )
+        });
+        writeln!(
+            text,
+            "replication {} vm {} rpo {rpo} resumed {resumed}",
+            r.name, vm.vm
+        )
+        .expect("writing to a string");
+    }
+    for outage in &r.outages {
+        writeln!(
+            text,
+            "replication {} outage {} back {} caught_up {}",
+            r.name,
+            outage.noticed_ns,
+            or_dash(outage.reconnected_ns),
+            or_dash(outage.catch_up_ns)
+        )
+        .expect("writing to a string");
+    }
 }
 
 /// The variant, without a reason that may be reworded.

@@ -36,6 +36,11 @@ const TIGHT: &str = r#"Scenario(
             tcp: (controller: Reno, send_buffer: "4 MiB", receive_buffer: "64 KiB")),
         (name: "t2", from: "b", to: "c", size: "2 MB", at: "0 s"),
         (name: "t3", from: "b", to: "c", duration: "300 ms"),
+        (name: "t4", from: "c", to: "b", size: "6 MB", transport: (
+            streams: Adaptive(initial: 2, most: 12, contending: 2), chunk: "32 KiB", window: "1 MiB",
+            tcp: (send_buffer: "128 KiB", receive_buffer: "128 KiB"))),
+        (name: "t5", from: "c", to: "b", size: "2 MB", at: "2 s",
+            transport: (streams: SpecRule("80 Mbit/s"), chunk: Adaptive, window: "4 MiB")),
     ],
     assertions: [(metric: MigrationTotalTime, statistic: Max, bound: AtMost("20 s"))],
 )"#;
@@ -91,6 +96,16 @@ const CHANGES: &[&str] = &[
     "transfers[t1].tcp.send_buffer=48 KiB",
     "transfers[t1].tcp.receive_buffer=72 KiB",
     "transfers[t3].duration=320 ms",
+    "transfers[t4].transport.streams=7",
+    "transfers[t4].transport.streams.initial=3",
+    "transfers[t4].transport.streams.most=3",
+    "transfers[t4].transport.streams.contending=7",
+    "transfers[t4].transport.chunk=30 KiB",
+    "transfers[t4].transport.window=300 KiB",
+    "transfers[t4].transport.tcp.controller=Reno",
+    r#"transfers[t5].transport.streams=SpecRule("60 Mbit/s")"#,
+    "transfers[t5].transport.streams=SeedOptimiser",
+    "transfers[t5].transport.chunk=64 KiB",
     "transfers[t1].tcp.initial_window=2",
     "transfers[t2].tcp.hystart=false",
     "transfers[t1].tcp.segmentation_offload=true",
@@ -196,12 +211,16 @@ const FAULTY: &str = r#"Scenario(
         (between: ("a", "c"), rtt: "20 ms", rate: "8 Mbit/s"),
         (between: ("c", "b"), rtt: "20 ms", rate: "8 Mbit/s"),
     ],
-    transfers: [(name: "t1", from: "a", to: "b", size: "4 MB"), (name: "t2", from: "c", to: "a", size: "4 MB")],
+    transfers: [
+        (name: "t1", from: "a", to: "b", size: "4 MB"), (name: "t2", from: "c", to: "a", size: "4 MB"),
+        (name: "t3", from: "a", to: "c", size: "9 MB", transport: (streams: 3, patience: "500 ms")),
+    ],
     faults: [
         LinkDown(from: "a", to: "b", at: "1 s", for: "500 ms"),
         LinkDown(between: ("a", "c"), at: "2 s", for: "300 ms"),
         Pause(region: "b", at: "500 ms", for: "200 ms"),
         Kill(region: "c", at: "3 s"),
+        Reset(workload: "t3", at: "300 ms", every: "700 ms"),
     ],
     reroute_after: "100 ms",
 )"#;
@@ -219,12 +238,80 @@ const FAULTY_CHANGES: &[&str] = &[
     r#"faults[2].for="210 ms""#,
     "faults[3].region=b",
     r#"faults[3].at="3100 ms""#,
+    "faults[4].workload=t1",
+    r#"faults[4].at="310 ms""#,
+    r#"faults[4].every="600 ms""#,
+    r#"transfers[t3].transport.patience="600 ms""#,
     r#"reroute_after="110 ms""#,
 ];
 
 #[test]
 fn every_field_that_describes_the_world_moves_the_digest() {
     changes_count(TIGHT, CHANGES);
+}
+
+/// A replication with an outage and a fail-over.
+const PROTECTED: &str = r#"Scenario(
+    version: 1, name: "protected", question: "q", expect: "e", seed: 3, horizon: "30 s", sample_interval: "100 ms",
+    payload: Sampled(share: "30 %"),
+    regions: [(name: "a"), (name: "b"), (name: "c")],
+    links: [
+        (between: ("a", "b"), rtt: "20 ms", rate: "20 Mbit/s"),
+        (between: ("a", "c"), rtt: "20 ms", rate: "20 Mbit/s"),
+    ],
+    vms: [
+        (name: "v1", region: "a", memory: Generated(pattern: RealWorld, size: "2 MiB", dirty: (rate: "200 pages/s"))),
+        (name: "v2", region: "a", memory: Generated(pattern: RealWorld, size: "1 MiB", dirty: (rate: "100 pages/s"))),
+        (name: "v3", region: "a", memory: Generated(pattern: RealWorld, size: "1 MiB", dirty: (rate: "200 pages/s"))),
+    ],
+    transport: (streams: 2, chunk: "16 KiB", window: "512 KiB"),
+    replications: [
+        (name: "r1", vms: ["v1", "v2"], to: "b", at: "10 ms", consistency: Each, policy: Interval("500 ms"),
+            rpo_target: "900 ms", snapshot_pause: "1 ms", encoding: Hde(level: 1), encode_threads: 1,
+            max_bandwidth: "10 Mbit/s", heartbeat: (interval: "100 ms", multiplier: 5),
+            backoff: (first: "200 ms", most: "400 ms"), failover: Manual(at: "8 s"), restore_rate: "100 Mbit/s",
+            resume_time: "500 ms"),
+        (name: "r2", vms: ["v3"], to: "c", policy: Adaptive(least: "100 ms", most: "300 ms"), rpo_target: "250 ms"),
+    ],
+    faults: [LinkDown(between: ("a", "b"), at: "3 s", for: "2 s")],
+)"#;
+
+const PROTECTED_CHANGES: &[&str] = &[
+    r#"replications[r1].vms=["v1"]"#,
+    r#"replications[r1].vms=["v2", "v1"]"#,
+    "replications[r1].to=c",
+    r#"replications[r1].at="12 ms""#,
+    "replications[r1].consistency=Group",
+    "replications[r1].consistency=Ranked",
+    r#"replications[r1].policy=Interval("600 ms")"#,
+    r#"replications[r1].policy=Continuous(least: "500 ms")"#,
+    // What is a catching up depends on it.
+    r#"replications[r1].rpo_target="600 ms""#,
+    r#"replications[r2].rpo_target="150 ms""#,
+    r#"replications[r2].policy.least="120 ms""#,
+    r#"replications[r2].policy.most="200 ms""#,
+    r#"replications[r1].snapshot_pause="2 ms""#,
+    "replications[r1].encoding=Raw",
+    "replications[r1].encoding.level=5",
+    "replications[r1].encode_threads=2",
+    "replications[r1].transport=(streams: 3)",
+    r#"replications[r1].max_bandwidth="9 Mbit/s""#,
+    r#"replications[r1].heartbeat.interval="110 ms""#,
+    "replications[r1].heartbeat.multiplier=6",
+    r#"replications[r1].backoff.first="250 ms""#,
+    r#"replications[r1].failover.at="8100 ms""#,
+    r#"replications[r1].failover=Manual(after: "100 ms")"#,
+    "replications[r1].failover=Automatic",
+    r#"replications[r1].restore_rate="110 Mbit/s""#,
+    r#"replications[r1].resume_time="510 ms""#,
+];
+
+#[test]
+fn every_field_of_a_replication_moves_the_digest() {
+    changes_count(PROTECTED, PROTECTED_CHANGES);
+    // The longest pause matters only after several attempts, each of which takes 10 s.
+    let longer = PROTECTED.replace(r#"for: "2 s""#, r#"for: "22 s""#);
+    changes_count(&longer, &[r#"replications[r1].backoff.most="300 ms""#]);
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl World {
             ttl: Span::from_s(20),
         };
         let receiver_options = ReceiverOptions {
-            max_object_bytes: 1 << 16,
+            max_object_bytes: 1 << 13,
             max_objects: 8,
             store,
         };
@@ -126,7 +126,7 @@ impl World {
         let mut bytes = old.map_or(Vec::new(), |old| old.bytes().to_vec());
         let at = decisions.short() % (bytes.len() + 1);
         match decisions.below(4) {
-            0 => bytes = noise(decisions.byte().into(), decisions.short()),
+            0 => bytes = noise(decisions.byte().into(), decisions.below(6000)),
             1 => {
                 let len = decisions.byte().into();
                 bytes.splice(at..at, decisions.take(len).iter().copied());

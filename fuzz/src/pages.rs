@@ -125,7 +125,9 @@ pub fn round_trip(data: &[u8]) {
     let mut decisions = Decisions::new(data);
     let options = match decisions.below(4) {
         0 => EncoderOptions::raw(),
-        level => EncoderOptions::hde(level as i32),
+        1 => EncoderOptions::hde(1),
+        2 => EncoderOptions::hde(2),
+        _ => EncoderOptions::hde(3),
     };
     let mut encoder = Encoder::new(options);
     let mut decoder = Decoder::new();

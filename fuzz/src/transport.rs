@@ -100,7 +100,7 @@ pub fn receiver(data: &[u8]) {
         while let Some(output) = receiver.poll() {
             match output {
                 ReceiverOutput::Send { stream, payload } => {
-                    *untaken.entry(stream).or_default() += payload.len()
+                    *untaken.entry(stream).or_default() += payload.len();
                 }
                 ReceiverOutput::Delivered { message, content } => {
                     let next = &mut next[usize::from(message.priority == Priority::Control)];
@@ -141,7 +141,11 @@ pub fn sender(data: &[u8]) {
     let mut sender = Sender::new(SenderOptions {
         streams: match decisions.below(2) {
             0 => Streams::Fixed(3),
-            _ => Streams::Adaptive { initial: 2, most: 6 },
+            _ => Streams::Adaptive {
+                initial: 2,
+                most: 6,
+                contending: 4,
+            },
         },
         chunk: ChunkSize::Fixed(50),
         window_bytes: WINDOW,
@@ -190,10 +194,10 @@ pub fn sender(data: &[u8]) {
         while let Some(output) = sender.poll() {
             match output {
                 SenderOutput::Send { stream, payload } => {
-                    *untaken.entry(stream).or_default() += payload.len()
+                    *untaken.entry(stream).or_default() += payload.len();
                 }
                 SenderOutput::Acked { message } => {
-                    acked[usize::from(message.priority == Priority::Control)] += 1
+                    acked[usize::from(message.priority == Priority::Control)] += 1;
                 }
                 SenderOutput::Reply { .. } => replies += 1,
                 SenderOutput::StreamLost { stream, .. } => {
@@ -202,6 +206,7 @@ pub fn sender(data: &[u8]) {
                 SenderOutput::Open { .. }
                 | SenderOutput::Close { .. }
                 | SenderOutput::Inspect { .. }
+                | SenderOutput::Adapted { .. }
                 | SenderOutput::Drained
                 | SenderOutput::Failed { .. } => {}
             }

@@ -5,7 +5,8 @@ use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
 use longhaul_flow::limits;
 
-use crate::schema::{Amount, Fault, Fidelity, Memory, Scenario, Vm};
+use crate::run::cast::source_region;
+use crate::schema::{Amount, Carrier, Fault, Fidelity, Memory, Scenario, Vm};
 
 /// Packets times hops up to which `Auto` prefers single packets: some ten seconds of one core.
 const MOST_PACKET_HOPS: u128 = 30_000_000;
@@ -39,22 +40,23 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
             Fault::LinkDown(down) => format!("a failure of {}", down.link()),
             Fault::Pause(pause) => format!("a pause of the machines in {}", pause.region),
             Fault::Kill(kill) => format!("an end of the machines in {}", kill.region),
+            Fault::Reset(reset) => format!("resets of connections of {}", reset.workload),
         });
     }
-    if scenario
-        .transfers
-        .iter()
-        .any(|transfer| transfer.call_time > Span::ZERO)
-    {
+    if scenario.transfers.iter().any(
+        |transfer| matches!(transfer.carrier, Carrier::Plain { call_time, .. } if call_time > Span::ZERO),
+    ) {
         found.push("the time that a transfer's calls take".to_owned());
     }
-    let tcp = scenario.transfers.iter().map(|transfer| transfer.tcp);
+    let tcp = scenario.transfers.iter().map(|transfer| transfer.carrier.tcp());
     let tcp = tcp.chain(
         scenario
             .migrations
             .iter()
             .map(|migration| migration.transport.tcp),
     );
+    let replications = scenario.replications.iter();
+    let tcp = tcp.chain(replications.map(|replication| replication.transport.tcp));
     if tcp.into_iter().any(|tcp| tcp.ecn) {
         found.push("explicit congestion notification".to_owned());
     }
@@ -114,6 +116,16 @@ fn packet_hops(scenario: &Scenario, path: impl Fn(&str, &str) -> (usize, BitRate
         };
         let (hops, _) = path(scenario.origin(index), &migration.to);
         sum += COPIES * bytes / SEGMENT * hops as u128;
+    }
+    for replication in &scenario.replications {
+        let vms = scenario
+            .vms
+            .iter()
+            .filter(|vm| replication.vms.contains(&vm.name));
+        let (hops, _) = path(source_region(scenario, replication), &replication.to);
+        // The first epochs alone: how much follows depends on what the guests write.
+        let bytes: u128 = vms.filter_map(memory_bytes).sum();
+        sum += bytes / SEGMENT * hops as u128;
     }
     sum
 }

@@ -26,6 +26,7 @@ macro_rules! entries {
 const ENTRIES: &[Entry] = entries![
     "aws_triangle",
     "cross_region",
+    "disaster_recovery",
     "first",
     "reference/aws_64_streams",
     "reference/fairness_cubic",
@@ -74,6 +75,7 @@ const ENTRIES: &[Entry] = entries![
     "smoke/multi_stream",
     "smoke/postcopy",
     "smoke/postcopy_recovery",
+    "smoke/replication",
     "smoke/restless_link",
     "smoke/stalled_reader",
     "smoke/there_and_back",

@@ -9,6 +9,8 @@ pub enum Subject {
     Migration,
     /// Every transfer.
     Transfer,
+    /// Every replication.
+    Replication,
     /// Every directed link.
     Link,
 }
@@ -29,7 +31,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 24] = [
+pub const METRICS: [(&str, Metric); 40] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -49,6 +51,22 @@ pub const METRICS: [(&str, Metric); 24] = [
     ("TransferCompletionTime", Metric::TransferCompletionTime),
     ("TransferGoodput", Metric::TransferGoodput),
     ("TransferFairness", Metric::TransferFairness),
+    ("ReplicationSeedTime", Metric::ReplicationSeedTime),
+    ("ReplicationSeedRate", Metric::ReplicationSeedRate),
+    ("ReplicationRpoMedian", Metric::ReplicationRpoMedian),
+    ("ReplicationRpoP95", Metric::ReplicationRpoP95),
+    ("ReplicationRpoP99", Metric::ReplicationRpoP99),
+    ("ReplicationRpoMax", Metric::ReplicationRpoMax),
+    ("ReplicationRpoWithin", Metric::ReplicationRpoWithin),
+    ("ReplicationEpochs", Metric::ReplicationEpochs),
+    ("ReplicationTransferred", Metric::ReplicationTransferred),
+    ("ReplicationCompressionRatio", Metric::ReplicationCompressionRatio),
+    ("ReplicationResyncs", Metric::ReplicationResyncs),
+    ("ReplicationCatchUp", Metric::ReplicationCatchUp),
+    ("ReplicationRto", Metric::ReplicationRto),
+    ("ReplicationDataLoss", Metric::ReplicationDataLoss),
+    ("ReplicationOverlap", Metric::ReplicationOverlap),
+    ("ReplicationSuccess", Metric::ReplicationSuccess),
     ("LinkUtilisation", Metric::LinkUtilisation),
     ("LinkLoss", Metric::LinkLoss),
     ("LinkQueueDrops", Metric::LinkQueueDrops),
@@ -90,6 +108,22 @@ impl Metric {
             Metric::TransferCompletionTime | Metric::TransferGoodput | Metric::TransferFairness => {
                 Subject::Transfer
             }
+            Metric::ReplicationSeedTime
+            | Metric::ReplicationSeedRate
+            | Metric::ReplicationRpoMedian
+            | Metric::ReplicationRpoP95
+            | Metric::ReplicationRpoP99
+            | Metric::ReplicationRpoMax
+            | Metric::ReplicationRpoWithin
+            | Metric::ReplicationEpochs
+            | Metric::ReplicationTransferred
+            | Metric::ReplicationCompressionRatio
+            | Metric::ReplicationResyncs
+            | Metric::ReplicationCatchUp
+            | Metric::ReplicationRto
+            | Metric::ReplicationDataLoss
+            | Metric::ReplicationOverlap
+            | Metric::ReplicationSuccess => Subject::Replication,
             Metric::LinkUtilisation
             | Metric::LinkLoss
             | Metric::LinkQueueDrops
@@ -108,10 +142,22 @@ impl Metric {
             | Metric::MigrationBlocktime
             | Metric::MigrationLongestFault
             | Metric::TransferCompletionTime
+            | Metric::ReplicationSeedTime
+            | Metric::ReplicationRpoMedian
+            | Metric::ReplicationRpoP95
+            | Metric::ReplicationRpoP99
+            | Metric::ReplicationRpoMax
+            | Metric::ReplicationCatchUp
+            | Metric::ReplicationRto
+            | Metric::ReplicationDataLoss
+            | Metric::ReplicationOverlap
             | Metric::LinkQueueDelay => Unit::Time,
-            Metric::MigrationTransferred | Metric::LinkDelivered => Unit::Size,
-            Metric::TransferGoodput => Unit::Rate,
-            Metric::MigrationThrottle
+            Metric::MigrationTransferred | Metric::ReplicationTransferred | Metric::LinkDelivered => {
+                Unit::Size
+            }
+            Metric::TransferGoodput | Metric::ReplicationSeedRate => Unit::Rate,
+            Metric::ReplicationRpoWithin
+            | Metric::MigrationThrottle
             | Metric::MigrationProcessorBound
             | Metric::MigrationNetworkBound
             | Metric::LinkUtilisation
@@ -123,7 +169,11 @@ impl Metric {
             | Metric::MigrationPostcopyRequests
             | Metric::MigrationInterruptions
             | Metric::MigrationStalls
-            | Metric::TransferFairness => Unit::Number,
+            | Metric::TransferFairness
+            | Metric::ReplicationEpochs
+            | Metric::ReplicationCompressionRatio
+            | Metric::ReplicationResyncs
+            | Metric::ReplicationSuccess => Unit::Number,
         }
     }
 }

@@ -10,6 +10,7 @@ mod guest;
 mod migration;
 mod network;
 mod replay;
+mod replication;
 mod transfer;
 mod transport;
 
@@ -22,6 +23,7 @@ pub use guest::*;
 pub use migration::*;
 pub use network::*;
 pub use replay::*;
+pub use replication::*;
 pub use transfer::*;
 pub use transport::*;
 
@@ -57,6 +59,8 @@ pub struct Scenario {
     pub migrations: Vec<Migration>,
     /// Plain bulk transfers over TCP.
     pub transfers: Vec<Transfer>,
+    /// Continuous replications.
+    pub replications: Vec<Replication>,
     /// What fails, and when.
     pub faults: Vec<Fault>,
     /// How long after a link fails or comes back the routers use other routes.

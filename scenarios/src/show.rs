@@ -4,6 +4,7 @@
 mod guest;
 mod link;
 mod migration;
+mod replication;
 
 use std::fmt::{self, Write as _};
 
@@ -12,8 +13,9 @@ use longhaul_core::time::Span;
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Controller, Fault, Kill, Level, LinkDown, Margin, Pause, PayloadMode, Region,
-    Replay, SCHEMA_VERSION, Scenario, Scope, Tcp, Transfer, Value, Within,
+    Amount, Assertion, Bound, Carrier, Chunk, Controller, Fault, Kill, Level, LinkDown, Margin, Pause,
+    PayloadMode, Region, Replay, Reset, SCHEMA_VERSION, Scenario, Scope, Streams, Tcp, Transfer, Transport,
+    Value, Within,
 };
 
 /// The canonical text of a scenario.
@@ -43,6 +45,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         vms,
         migrations,
         transfers,
+        replications,
         faults,
         reroute_after,
         assertions,
@@ -66,6 +69,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "vms", vms, guest::vm)?;
     write_list(out, "migrations", migrations, migration::migration)?;
     write_list(out, "transfers", transfers, transfer)?;
+    write_list(out, "replications", replications, replication::replication)?;
     write_list(out, "faults", faults, fault)?;
     // Where no link fails it has no effect, and a field without effect is an error to be told.
     if faults.iter().any(|fault| matches!(fault, Fault::LinkDown(_))) {
@@ -119,7 +123,39 @@ fn fault(fault: &Fault) -> String {
             )
         }
         Fault::Kill(Kill { region, at }) => format!("Kill(region: {}, at: \"{at}\")", quoted(region)),
+        Fault::Reset(Reset { workload, at, every }) => {
+            let every = every.map_or(String::new(), |every| format!(", every: \"{every}\""));
+            format!("Reset(workload: {}, at: \"{at}\"{every})", quoted(workload))
+        }
     }
+}
+
+fn transport_settings(transport: Transport) -> String {
+    let Transport {
+        streams,
+        chunk,
+        window,
+        patience,
+        tcp,
+    } = transport;
+    let streams = match streams {
+        Streams::Fixed(streams) => streams.to_string(),
+        Streams::Adaptive {
+            initial,
+            most,
+            contending,
+        } => format!("Adaptive(initial: {initial}, most: {most}, contending: {contending})"),
+        Streams::SpecRule(rate) => format!("SpecRule(\"{rate}\")"),
+        Streams::SeedOptimiser => "SeedOptimiser".to_owned(),
+    };
+    let chunk = match chunk {
+        Chunk::Fixed(size) => format!("\"{size}\""),
+        Chunk::Adaptive => "Adaptive".to_owned(),
+    };
+    format!(
+        "(streams: {streams}, chunk: {chunk}, window: \"{window}\", patience: \"{patience}\", tcp: {})",
+        tcp_settings(tcp)
+    )
 }
 
 fn tcp_settings(tcp: Tcp) -> String {
@@ -155,20 +191,28 @@ fn transfer(transfer: &Transfer) -> String {
         to,
         amount,
         at,
-        streams,
-        call_time,
-        tcp,
+        carrier,
     } = transfer;
     let amount = match amount {
         Amount::Size(size) => format!("size: \"{size}\""),
         Amount::Duration(duration) => format!("duration: \"{duration}\""),
     };
+    let carrier = match carrier {
+        Carrier::Plain {
+            streams,
+            call_time,
+            tcp,
+        } => {
+            let tcp = tcp_settings(*tcp);
+            format!("streams: {streams}, call_time: \"{call_time}\", tcp: {tcp}")
+        }
+        Carrier::Amst(transport) => format!("transport: {}", transport_settings(*transport)),
+    };
     format!(
-        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", streams: {streams}, call_time: \"{call_time}\", tcp: {})",
+        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", {carrier})",
         quoted(name),
         quoted(from),
         quoted(to),
-        tcp_settings(*tcp)
     )
 }
 

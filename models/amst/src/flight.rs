@@ -7,6 +7,11 @@ use longhaul_core::time::Instant;
 use crate::chunk::Chunk;
 use crate::record::ChunkName;
 
+/// How often a chunk is sent before a stream that carries it is lost.
+const MOST_COPIES: u32 = 3;
+/// Chunks that are looked at for one that is late.
+const LOOKED_AT: usize = 32;
+
 /// Chunks that are out, each on one stream or, sent again to be sure, on several.
 #[derive(Debug, Default)]
 pub(crate) struct Flight {
@@ -20,6 +25,8 @@ struct Outstanding {
     sent_at: Instant,
     /// Streams that carry it.
     carriers: u32,
+    /// How often it has been sent since it was queued last.
+    copies: u32,
 }
 
 impl Flight {
@@ -33,8 +40,30 @@ impl Flight {
             chunk,
             sent_at: now,
             carriers: 1,
+            copies: 1,
         };
         self.chunks.insert(outstanding.chunk.name(), outstanding);
+    }
+
+    /// The chunk that has been out for longest since its latest copy was sent, and when that was, of those that `may` be
+    /// sent once more. Only the first few in the order of the messages are looked at: they keep the others waiting.
+    pub fn oldest(&self, may: impl Fn(ChunkName) -> bool) -> Option<(ChunkName, Instant)> {
+        let first = self.chunks.iter().take(LOOKED_AT);
+        let may = first.filter(|(name, it)| it.copies < MOST_COPIES && may(**name));
+        may.map(|(name, it)| (*name, it.sent_at))
+            .min_by_key(|&(_, sent_at)| sent_at)
+    }
+
+    /// Sends a chunk once more.
+    ///
+    /// # Panics
+    /// If it is not out.
+    pub fn again(&mut self, now: Instant, name: ChunkName) -> &Chunk {
+        let it = self.chunks.get_mut(&name).expect("a chunk that is out");
+        it.sent_at = now;
+        it.copies += 1;
+        it.carriers += 1;
+        &it.chunk
     }
 
     /// The receiver has a chunk; the first time that it says so, the chunk comes back.

@@ -30,8 +30,11 @@
 mod chunk;
 mod controller;
 mod flight;
+mod latency;
+pub mod object;
 mod options;
 mod outbox;
+mod pace;
 mod pool;
 mod reader;
 mod reassembly;

@@ -40,9 +40,12 @@ pub enum Streams {
     Adaptive {
         /// At the start, 1 to `most`.
         initial: u32,
-        /// At most, 1 to [`MAX_STREAMS`]: the policy towards other traffic. A path that all share, they share about
-        /// equally by connections, so this transport takes at most as much as so many of others.
+        /// At most, 1 to [`MAX_STREAMS`].
         most: u32,
+        /// At most where the path is full, 1 to `most`: there, others wait in the same queue, and all share about equally
+        /// by connections. The transport then takes as much as so many of others would, unless its streams' buffers
+        /// need more of them. Where the path is not full nothing is taken from anybody.
+        contending: u32,
     },
     /// The rule of the seed's specification, which falls with the latency ([`rules::spec_streams`]): from this rate
     /// and the round trip of the first handshake. It paces to 95 % of the rate.
@@ -71,7 +74,7 @@ pub enum ChunkSize {
 /// Why options were refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OptionsError {
-    /// A number of streams outside 1 to [`MAX_STREAMS`], or more at the start than at most.
+    /// A number of streams outside 1 to [`MAX_STREAMS`], or of an adaptive policy above the most.
     #[error("a transport has 1 to {MAX_STREAMS} streams")]
     Streams,
     /// A rate of zero.
@@ -103,8 +106,9 @@ impl SenderOptions {
     pub fn adaptive(window_bytes: u64) -> SenderOptions {
         SenderOptions {
             streams: Streams::Adaptive {
-                initial: 4,
+                initial: 16,
                 most: MAX_STREAMS,
+                contending: MAX_STREAMS,
             },
             chunk: ChunkSize::Adaptive,
             window_bytes,
@@ -120,11 +124,14 @@ impl SenderOptions {
         let in_range = |streams| (1..=MAX_STREAMS).contains(&streams);
         match self.streams {
             Streams::Fixed(streams) if !in_range(streams) => return Err(OptionsError::Streams),
-            Streams::Adaptive { initial, most }
-                if !in_range(initial) || !in_range(most) || initial > most =>
-            {
+            Streams::Adaptive {
+                initial,
+                most,
+                contending,
+            } if !(in_range(most) && (1..=most).contains(&initial) && (1..=most).contains(&contending)) => {
                 return Err(OptionsError::Streams);
             }
+
             Streams::SpecRule { rate } if rate.as_bits_per_s() == 0 => return Err(OptionsError::Rate),
             _ => {}
         }
@@ -171,15 +178,19 @@ mod tests {
         assert_eq!(good.check(), Ok(()));
         assert_eq!(good.longest_message(), 1);
         let streams = |streams| SenderOptions { streams, ..good }.check();
+        let adaptive = |initial, most, contending| Streams::Adaptive {
+            initial,
+            most,
+            contending,
+        };
         for wrong in [
             Streams::Fixed(0),
             Streams::Fixed(257),
-            Streams::Adaptive { initial: 0, most: 4 },
-            Streams::Adaptive { initial: 5, most: 4 },
-            Streams::Adaptive {
-                initial: 1,
-                most: 257,
-            },
+            adaptive(0, 4, 4),
+            adaptive(5, 4, 4),
+            adaptive(1, 257, 4),
+            adaptive(1, 4, 5),
+            adaptive(1, 4, 0),
         ] {
             assert_eq!(streams(wrong), Err(OptionsError::Streams), "{wrong:?}");
         }

@@ -38,6 +38,8 @@ pub(crate) struct Stream {
     pub wire_bytes: u64,
     /// Whether it stands in the queue of streams with room.
     ready: bool,
+    /// How long the chunk that was acknowledged last had taken.
+    latency: Option<Span>,
     /// Whether it was opened after a loss and has not brought anything.
     unproved: bool,
     /// The chunks that are out on it, and when they were put there.
@@ -115,6 +117,13 @@ impl Pool {
             .map(|(&number, stream)| (StreamId(number), stream))
     }
 
+    /// Streams that carry something, wanted or not.
+    pub fn carrying(&self) -> Vec<StreamId> {
+        let carries = |state| matches!(state, State::Open | State::Draining);
+        let open = self.iter().filter(|(_, stream)| carries(stream.state));
+        open.map(|(number, _)| number).collect()
+    }
+
     pub fn get_mut(&mut self, stream: StreamId) -> Option<&mut Stream> {
         self.streams.get_mut(&stream.0)
     }
@@ -151,6 +160,7 @@ impl Pool {
             untaken: 0,
             wire_bytes: 0,
             ready: false,
+            latency: None,
             unproved: self.attempts > 0,
             carried: BTreeMap::new(),
             reader: RecordReader::new(Direction::ToSender),
@@ -211,8 +221,8 @@ impl Pool {
         Some(now.saturating_since(it.asked_at))
     }
 
-    /// The transport took over bytes; true if there was such a stream. It has room again for a chunk once less than
-    /// `chunk_bytes` wait before it.
+    /// The transport took over bytes; true if there was such a stream. It has room again for a chunk once no more than
+    /// a quarter of `chunk_bytes` waits before it.
     ///
     /// # Panics
     /// If it took more than it was given.
@@ -236,6 +246,32 @@ impl Pool {
         self.ready.front().copied().map(StreamId)
     }
 
+    /// Of the open streams with room, the one whose last chunk took the shortest time, and how long that was.
+    pub fn quickest_ready(&self) -> Option<(StreamId, Span)> {
+        let known = self
+            .ready
+            .iter()
+            .filter_map(|number| Some((*number, self.streams[number].latency?)));
+        let quickest = known.min_by_key(|&(_, latency)| latency);
+        quickest.map(|(number, latency)| (StreamId(number), latency))
+    }
+
+    /// The open stream with the least before its next chunk, by bytes that are out on it.
+    pub fn soonest(&self) -> Option<StreamId> {
+        let open = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| stream.state == State::Open);
+        let soonest = open.min_by_key(|(_, stream)| (stream.untaken, stream.carried.len()));
+        soonest.map(|(&number, _)| StreamId(number))
+    }
+
+    /// Whether a chunk is out on a stream.
+    pub fn carries(&self, stream: StreamId, name: ChunkName) -> bool {
+        let it = self.streams.get(&stream.0);
+        it.is_some_and(|it| it.carried.contains_key(&name))
+    }
+
     /// A chunk of so many bytes has been put on a stream.
     pub fn load(
         &mut self,
@@ -256,14 +292,16 @@ impl Pool {
         self.note_room(stream.0, chunk_bytes);
     }
 
-    /// A stream has brought an acknowledgement of a chunk. When that was put on it, if it was.
-    pub fn landed(&mut self, stream: StreamId, name: ChunkName) -> Option<Instant> {
+    /// A stream has brought an acknowledgement of a chunk. How long that took, if it was out there.
+    pub fn landed(&mut self, now: Instant, stream: StreamId, name: ChunkName) -> Option<Span> {
         let it = self.streams.get_mut(&stream.0)?;
         let sent_at = it.carried.remove(&name)?;
+        let taken = now.saturating_since(sent_at);
+        it.latency = Some(taken);
         if std::mem::take(&mut it.unproved) {
             self.attempts = 0;
         }
-        Some(sent_at)
+        Some(taken)
     }
 
     /// The driver or the peer has ended a stream; what was lost with it.
@@ -323,7 +361,8 @@ impl Pool {
 
     fn note_room(&mut self, number: u32, chunk_bytes: u32) {
         let it = self.streams.get_mut(&number).expect("the caller found it");
-        if it.state == State::Open && !it.ready && it.untaken < u64::from(chunk_bytes) {
+        // A quarter is enough to go on with until the next chunk is here; more would only wait on this stream.
+        if it.state == State::Open && !it.ready && it.untaken <= u64::from(chunk_bytes / 4) {
             it.ready = true;
             self.ready.push_back(number);
         }

@@ -9,10 +9,12 @@ use longhaul_core::machine::{CloseReason, PathInfo, StreamId};
 use longhaul_core::payload::{Payload, PayloadBuffer};
 use longhaul_core::time::{Instant, Span};
 
-use crate::controller::Controller;
+use crate::controller::{Aim, Controller, Totals};
 use crate::flight::Flight;
-use crate::outbox::Outbox;
-use crate::pool::{Pool, State};
+use crate::latency::Latency;
+use crate::outbox::{Obstacle, Outbox};
+use crate::pace::Pace;
+use crate::pool::Pool;
 use crate::reader::Record;
 use crate::record::{self, ChunkName, Kind};
 use crate::{MessageId, OptionsError, Priority, SenderOptions, StreamEnd};
@@ -43,6 +45,12 @@ pub struct Sender {
     outbox: Outbox,
     flight: Flight,
     controller: Controller,
+    /// What the application was told that the controller aims at.
+    told: Aim,
+    pace: Pace,
+    latency: Latency,
+    /// Bytes sent once more because they were late.
+    rescued_bytes: u64,
     /// The last time that a stream took something over or something was acknowledged, or that something came to be
     /// waited for.
     last_progress: Instant,
@@ -58,13 +66,18 @@ impl Sender {
     /// [`SenderOptions::check`].
     pub fn new(options: SenderOptions) -> Result<Sender, OptionsError> {
         options.check()?;
+        let controller = Controller::new(&options);
         Ok(Sender {
             now: Instant::ZERO,
             phase: Phase::Running,
             pool: Pool::new(options.patience > Span::ZERO),
             outbox: Outbox::new(&options),
             flight: Flight::default(),
-            controller: Controller::new(&options),
+            told: controller.aim(),
+            controller,
+            pace: Pace::default(),
+            latency: Latency::default(),
+            rescued_bytes: 0,
             last_progress: Instant::ZERO,
             replied: false,
             outputs: VecDeque::new(),
@@ -79,11 +92,15 @@ impl Sender {
     /// If time goes back.
     pub fn advance(&mut self, now: Instant) {
         assert!(now >= self.now, "time ran backwards");
+        self.note_idle(now.saturating_since(self.now));
         self.now = now;
         if let Some((deadline, failure)) = self.deadline()
             && deadline <= now
         {
             self.fail(failure);
+        }
+        if self.next_tick().is_some_and(|at| at <= now) {
+            self.tick();
         }
     }
 
@@ -96,16 +113,18 @@ impl Sender {
         let wakes = [
             deadline,
             self.pool.pause().map(|at| (at, "a stream is opened again")),
-            self.controller
-                .next_decision()
-                .map(|at| (at, "the number of streams")),
+            self.next_tick().map(|at| (at, "a look at the streams")),
+            self.next_release().map(|at| (at, "a chunk by the pace")),
+            self.next_rescue().map(|(_, _, at)| (at, "a chunk that is late")),
         ];
         wakes.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Asks for streams. Call it once, first.
     pub fn start(&mut self) {
-        self.pool.want(self.now, self.controller.aim().streams);
+        let streams = self.controller.aim().streams;
+        self.stats.streams = streams;
+        self.pool.want(self.now, streams);
     }
 
     /// Whether it would use another message of bulk now. Answers no while it has a chunk in reserve for every open
@@ -154,8 +173,9 @@ impl Sender {
     pub fn on_opened(&mut self, stream: StreamId) {
         if let Some(handshake) = self.pool.opened(self.now, stream) {
             self.note_waiting();
-            self.controller.on_opened(self.now, handshake);
-            self.pool.want(self.now, self.controller.aim().streams);
+            self.stats.most_streams = self.stats.most_streams.max(self.pool.open_count());
+            self.controller.on_opened(self.now, stream, handshake);
+            self.follow();
         }
     }
 
@@ -183,7 +203,8 @@ impl Sender {
 
     /// The driver's answer to [`SenderOutput::Inspect`].
     pub fn on_path(&mut self, stream: StreamId, info: &PathInfo) {
-        self.controller.on_path(stream, info);
+        self.controller.on_path(self.now, stream, info);
+        self.follow();
     }
 
     /// The driver says that a stream is over.
@@ -249,6 +270,60 @@ impl Sender {
         waits.then_some((self.last_progress.saturating_add(patience), Failure::Silent))
     }
 
+    /// Looks at the streams: the controller decides once the transport below has told what it knows of them.
+    fn tick(&mut self) {
+        let inspected = self.pool.carrying();
+        let totals = Totals {
+            taken_bytes: self.stats.taken_bytes,
+            starved: self.stats.starved,
+            blocked: self.stats.blocked,
+            open: self.pool.open_count(),
+        };
+        self.controller.tick(self.now, totals, inspected.len());
+        let inspect = |stream| SenderOutput::Inspect { stream };
+        self.outputs.extend(inspected.into_iter().map(inspect));
+        self.follow();
+    }
+
+    /// When to look next: never again once all is handed over.
+    fn next_tick(&self) -> Option<Instant> {
+        let goes_on = match self.phase {
+            Phase::Running => true,
+            Phase::Finished => self.outbox.obstacle() != Some(Obstacle::Empty),
+            Phase::Drained | Phase::Closed | Phase::Failed => false,
+        };
+        self.controller.next_tick().filter(|_| goes_on)
+    }
+
+    /// Goes after what the controller aims at.
+    fn follow(&mut self) {
+        let aim = self.controller.aim();
+        if aim == self.told || !matches!(self.phase, Phase::Running | Phase::Finished) {
+            return;
+        }
+        self.told = aim;
+        self.stats.streams = aim.streams;
+        self.pool.want(self.now, aim.streams);
+        self.pace.set(self.now, aim.pace);
+        self.outputs.push_back(SenderOutput::Adapted {
+            streams: aim.streams,
+            chunk_bytes: aim.chunk_bytes,
+        });
+    }
+
+    /// So much time has passed; notes whether the streams waited meanwhile.
+    fn note_idle(&mut self, span: Span) {
+        if span == Span::ZERO || self.pool.first_ready().is_none() {
+            return;
+        }
+        let total = match self.outbox.obstacle() {
+            Some(Obstacle::Empty) => &mut self.stats.starved,
+            Some(Obstacle::Window) => &mut self.stats.blocked,
+            None => return,
+        };
+        *total = total.saturating_add(span);
+    }
+
     /// From now on the peer is waited for, if it was not before.
     fn note_waiting(&mut self) {
         if self.flight.is_empty() {
@@ -291,7 +366,7 @@ impl Sender {
     }
 
     fn on_acknowledgement(&mut self, stream: StreamId, name: ChunkName) {
-        let Some(sent_at) = self.pool.landed(stream, name) else {
+        let Some(taken) = self.pool.landed(self.now, stream, name) else {
             self.stats.needless_acknowledgements += 1;
             return;
         };
@@ -302,7 +377,7 @@ impl Sender {
             self.stats.needless_acknowledgements += 1;
             return;
         };
-        self.controller.on_acknowledged(self.now, sent_at, bytes);
+        self.latency.sample(taken);
         self.stats.acknowledged_chunks += 1;
         self.stats.acknowledged_bytes += bytes;
         if self.outbox.acknowledge(&chunk) {
@@ -316,6 +391,7 @@ impl Sender {
         let Some(lost) = self.pool.end(self.now, stream) else {
             return;
         };
+        self.controller.on_stream_ended(stream);
         let mut requeued_chunks = 0;
         for name in lost.carried.into_keys() {
             if let Some(chunk) = self.flight.lose(name) {

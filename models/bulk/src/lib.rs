@@ -446,7 +446,10 @@ mod tests {
                     continue;
                 }
                 Output::Idle => break,
-                Output::Event(_) | Output::Datagram { .. } => continue,
+                Output::Event(_)
+                | Output::Abort { .. }
+                | Output::Inspect { .. }
+                | Output::Datagram { .. } => continue,
             };
             calls.push(now);
             sender.handle(now, input);

@@ -164,7 +164,9 @@ impl Network {
             srtt: half.sender.rtt(),
             segments_sent: stats.segments_sent,
             segments_retransmitted: stats.retransmits,
+            bytes_acked: stats.delivered_bytes,
             congestion_window_bytes: half.sender.congestion_window_bytes(),
+            buffer_window_bytes: u64::from(half.sender.line.limit) * u64::from(half.sender.line.mss),
         })
     }
 

@@ -4,18 +4,27 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
-use zstd::bulk::Decompressor;
 
-use crate::body::{Class, ClassCounts, FrameHashes, ZERO_HASH, content_hash};
+use crate::PAGE_SIZE;
+use crate::body::{ClassCounts, ResultHash, ZERO_HASH, content_hash};
+use crate::contents::ImageId;
 use crate::cost::DecodeWork;
+use crate::entropy::SectionReader;
 use crate::header::{BodyForm, FrameHeader, PageRun};
-use crate::page::xor_in_place;
-use crate::{PAGE_SIZE, varint};
+use crate::plan::{self, Class, Context, LITERAL_SORTS, Origin, Piece, Plan, Recipe, segments};
+use crate::units::{UNIT, bytes};
+
+type Page = [u8; PAGE_SIZE];
 
 /// The receiver's pages.
 pub trait PageStore {
     /// The current content of a page; `None` if there is none yet.
     fn page(&self, number: u64) -> Option<&[u8; PAGE_SIZE]>;
+    /// The content of a page of another image, for frames that take from it; by default there is none.
+    fn page_of(&self, image: ImageId, number: u64) -> Option<&[u8; PAGE_SIZE]> {
+        let _ = (image, number);
+        None
+    }
     /// Replaces the content of a page.
     fn install(&mut self, number: u64, content: &[u8; PAGE_SIZE]);
 }
@@ -62,9 +71,21 @@ pub enum DecodeError {
     /// The body is only a length.
     #[error("a synthetic frame has no body to decode")]
     Synthetic,
+    /// The frame is not the one that follows the frame decoded last: it is repeated, early, late, or of another
+    /// encoder.
+    #[error("the frame does not follow the one decoded last")]
+    OutOfOrder,
     /// The frame builds on a page that the receiver does not have.
     #[error("page {0} is needed and missing")]
     MissingPage(u64),
+    /// The frame builds on a page of another image that the receiver does not have.
+    #[error("page {page} of image {image:#x} is needed and missing")]
+    MissingImagePage {
+        /// The image.
+        image: u64,
+        /// The page.
+        page: u64,
+    },
     /// The frame builds on pages that differ from the receiver's.
     #[error("the receiver's pages are not those that the frame builds on")]
     WrongBaseline,
@@ -86,11 +107,17 @@ pub struct DecodedFrame {
     pub work: DecodeWork,
 }
 
-/// Decodes frames; holds only buffers, so one decoder can serve any number of stores.
+/// Decodes the frames of one encoder, in the order in which they were encoded.
+///
+/// A new decoder takes any frame as its first; from then on it refuses all but the next one, as
+/// [`DecodeError::OutOfOrder`]. Besides its place in the order it holds only buffers.
 pub struct Decoder {
-    decompressor: Decompressor<'static>,
-    body: Vec<u8>,
-    pages: Vec<[u8; PAGE_SIZE]>,
+    /// The link that the last frame has left.
+    link: Option<u64>,
+    plan: Vec<u8>,
+    context: Vec<u8>,
+    data: Vec<u8>,
+    pages: Vec<Page>,
 }
 
 impl Default for Decoder {
@@ -100,177 +127,278 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// A decoder.
+    /// A decoder that has not decoded a frame yet.
     pub fn new() -> Decoder {
         Decoder {
-            decompressor: Decompressor::new().expect("memory for a zstd context"),
-            body: Vec::new(),
+            link: None,
+            plan: Vec::new(),
+            context: Vec::new(),
+            data: Vec::new(),
             pages: Vec::new(),
         }
     }
 
     /// Decodes one whole frame and installs its pages in `store`.
     ///
-    /// Its buffers stay below 33 MiB, whatever the frame declares.
+    /// Its buffers stay below 64 MiB, whatever the frame declares.
     ///
     /// # Errors
-    /// Any [`DecodeError`]; the store is then untouched.
+    /// Any [`DecodeError`]; store and decoder are then as if the frame had never come.
     pub fn decode<S: PageStore + ?Sized>(
         &mut self,
         frame: &[u8],
         store: &mut S,
     ) -> Result<DecodedFrame, DecodeError> {
         let (header, header_len) = FrameHeader::parse(frame)?;
+        if header.form == BodyForm::Synthetic {
+            return Err(DecodeError::Synthetic);
+        }
         let needed = header_len + header.body_len as usize;
-        let travelling = &frame[header_len..];
-        let body = match header.form {
-            BodyForm::Synthetic => return Err(DecodeError::Synthetic),
-            _ if frame.len() < needed => {
-                return Err(DecodeError::Truncated {
-                    needed,
-                    have: frame.len(),
-                });
-            }
-            _ if frame.len() > needed => return Err(DecodeError::Malformed("bytes after the body")),
-            _ if xxh3_64(travelling) != header.body_checksum => return Err(DecodeError::BodyChecksum),
-            BodyForm::Stored => travelling,
-            BodyForm::Zstd => {
-                decompress(&mut self.decompressor, travelling, header.raw_len, &mut self.body)?;
-                &self.body
-            }
-        };
-        let counts = rebuild(&header, body, store, &mut self.pages)?;
+        if frame.len() < needed {
+            return Err(DecodeError::Truncated {
+                needed,
+                have: frame.len(),
+            });
+        }
+        if frame.len() > needed {
+            return Err(DecodeError::Malformed("bytes after the body"));
+        }
+        let body = &frame[header_len..];
+        if xxh3_64(body) != header.body_checksum {
+            return Err(DecodeError::BodyChecksum);
+        }
+        if self.link.is_some_and(|link| link != header.chain) {
+            return Err(DecodeError::OutOfOrder);
+        }
+        let (counts, work) = self.rebuild(&header, body, store)?;
         for (number, page) in header.pages().zip(&self.pages) {
             store.install(number, page);
         }
-        let rebuilt = (header.page_count() * PAGE_SIZE) as u64;
+        self.link = Some(header.link());
         Ok(DecodedFrame {
             sequence: header.sequence,
             runs: header.runs,
             counts,
-            work: DecodeWork {
-                frames: 1,
-                entropy: match header.form {
-                    BodyForm::Zstd => u64::from(header.raw_len),
-                    BodyForm::Stored | BodyForm::Synthetic => 0,
-                },
-                rebuilt,
-                hashed: rebuilt - counts.zero * PAGE_SIZE as u64,
-            },
+            work,
         })
     }
-}
 
-/// Decompresses exactly `raw_len` bytes, which the header check has bounded.
-fn decompress(
-    decompressor: &mut Decompressor<'_>,
-    travelling: &[u8],
-    raw_len: u32,
-    body: &mut Vec<u8>,
-) -> Result<(), DecodeError> {
-    body.clear();
-    body.reserve_exact(raw_len as usize);
-    // Writes at most the capacity, which may exceed the length declared.
-    match decompressor.decompress_to_buffer(travelling, body) {
-        Ok(len) if len == raw_len as usize => Ok(()),
-        _ => Err(DecodeError::Malformed("body does not decompress to its length")),
-    }
-}
+    /// Rebuilds all pages of a frame in `self.pages` and checks the result.
+    fn rebuild<S: PageStore + ?Sized>(
+        &mut self,
+        header: &FrameHeader,
+        body: &[u8],
+        store: &S,
+    ) -> Result<(ClassCounts, DecodeWork), DecodeError> {
+        let numbers: Vec<u64> = header.pages().collect();
+        let mut sections = SectionReader::new(body);
+        let plan_section = sections.take(plan::max_len(numbers.len()))?;
+        let data_section = sections.take(numbers.len() * PAGE_SIZE)?;
+        sections.finish()?;
 
-/// Rebuilds all pages of a frame in `pages` and checks them against both hashes.
-fn rebuild<S: PageStore + ?Sized>(
-    header: &FrameHeader,
-    body: &[u8],
-    store: &S,
-    pages: &mut Vec<[u8; PAGE_SIZE]>,
-) -> Result<ClassCounts, DecodeError> {
-    let page_count = header.page_count();
-    let mut columns = Columns::split(body, page_count)?;
-    let mut hashes = FrameHashes::default();
-    pages.resize(page_count, [0; PAGE_SIZE]);
-    for (position, number) in header.pages().enumerate() {
-        let (earlier, rest) = pages.split_at_mut(position);
-        let page = &mut rest[0];
-        match columns.classes[position] {
-            Class::Zero => {
-                *page = [0; PAGE_SIZE];
-                hashes.result(number, ZERO_HASH);
-                continue;
-            }
-            Class::DuplicateInStore => {
-                let original = columns.store_reference(number)?;
-                *page = *store.page(original).ok_or(DecodeError::MissingPage(original))?;
-                hashes.baseline(content_hash(page));
-            }
-            Class::DuplicateInFrame => *page = earlier[columns.frame_reference(position)?],
-            Class::Delta => {
-                let baseline = store.page(number).ok_or(DecodeError::MissingPage(number))?;
-                hashes.baseline(content_hash(baseline));
-                *page = *columns.deltas.next().expect("a delta per class byte");
-                xor_in_place(page, baseline);
-            }
-            Class::Literal => *page = *columns.literals.next().expect("a literal per class byte"),
-        }
-        hashes.result(number, content_hash(page));
-    }
-    if !columns.references.is_empty() {
-        return Err(DecodeError::Malformed("references left over"));
-    }
-    if hashes.baseline_hash() != header.baseline_hash {
-        return Err(DecodeError::WrongBaseline);
-    }
-    if hashes.result_hash() != header.result_hash {
-        return Err(DecodeError::ResultMismatch);
-    }
-    Ok(columns.counts)
-}
+        let plan = Plan::parse(plan_section.read(&[], &mut self.plan)?, &numbers)?;
+        let sources = Sources {
+            plan: &plan,
+            numbers: &numbers,
+            store,
+        };
+        let lengths = sources.gather_context(&mut self.context)?;
+        let data = data_section.read(&self.context, &mut self.data)?;
+        let mut data = Data::split(data, &lengths)?;
 
-/// A body, cut into its columns.
-struct Columns<'a> {
-    classes: Vec<Class>,
-    counts: ClassCounts,
-    references: &'a [u8],
-    deltas: std::slice::Iter<'a, [u8; PAGE_SIZE]>,
-    literals: std::slice::Iter<'a, [u8; PAGE_SIZE]>,
-}
-
-impl<'a> Columns<'a> {
-    fn split(body: &'a [u8], page_count: usize) -> Result<Columns<'a>, DecodeError> {
-        let too_short = DecodeError::Malformed("body too short for its classes");
-        let (codes, rest) = body.split_at_checked(page_count).ok_or(too_short.clone())?;
-        let classes: Option<Vec<Class>> = codes.iter().map(|code| Class::from_code(*code)).collect();
-        let classes = classes.ok_or(DecodeError::Malformed("unknown page class"))?;
         let mut counts = ClassCounts::default();
-        for class in &classes {
-            counts.count(*class);
+        let mut hash = ResultHash::default();
+        self.pages.resize(numbers.len(), [0; PAGE_SIZE]);
+        for (position, (number, recipe)) in numbers.iter().zip(&plan.recipes).enumerate() {
+            let (earlier, rest) = self.pages.split_at_mut(position);
+            let page = &mut rest[0];
+            counts.count(recipe.class());
+            if *recipe == Recipe::Zero {
+                *page = [0; PAGE_SIZE];
+                hash.add(*number, ZERO_HASH);
+            } else {
+                sources.rebuild(*number, recipe, earlier, &mut data, page)?;
+                hash.add(*number, content_hash(page));
+            }
         }
-        // At most one page each of a number of pages that the header check has bounded.
-        let data_len = (counts.delta + counts.literal) as usize * PAGE_SIZE;
-        let references_len = rest.len().checked_sub(data_len).ok_or(too_short)?;
-        let (references, data) = rest.split_at(references_len);
-        let (deltas, literals) = data.as_chunks().0.split_at(counts.delta as usize);
-        Ok(Columns {
-            classes,
-            counts,
-            references,
-            deltas: deltas.iter(),
-            literals: literals.iter(),
+        if hash.finish() != header.result_hash {
+            return Err(if plan.takes_from_store() {
+                DecodeError::WrongBaseline
+            } else {
+                DecodeError::ResultMismatch
+            });
+        }
+        let rebuilt = (numbers.len() * PAGE_SIZE) as u64;
+        let entropy = [&plan_section, &data_section].map(|section| {
+            if section.is_compressed() {
+                section.len() as u64
+            } else {
+                0
+            }
+        });
+        let work = DecodeWork {
+            frames: 1,
+            entropy: entropy[0] + entropy[1],
+            rebuilt,
+            hashed: rebuilt - counts.zero * PAGE_SIZE as u64,
+        };
+        Ok((counts, work))
+    }
+}
+
+/// Where the pages of a frame take from.
+struct Sources<'a, S: ?Sized> {
+    plan: &'a Plan,
+    numbers: &'a [u64],
+    store: &'a S,
+}
+
+impl<S: PageStore + ?Sized> Sources<'_, S> {
+    fn held(&self, number: u64) -> Result<&Page, DecodeError> {
+        self.store.page(number).ok_or(DecodeError::MissingPage(number))
+    }
+
+    fn of_image(&self, image: ImageId, number: u64) -> Result<&Page, DecodeError> {
+        self.store
+            .page_of(image, number)
+            .ok_or(DecodeError::MissingImagePage {
+                image: image.0,
+                page: number,
+            })
+    }
+
+    /// The source of a piece; `earlier` are the pages of the frame before it.
+    fn source<'a>(&'a self, piece: &Piece, earlier: &'a [Page]) -> Result<&'a Page, DecodeError> {
+        match piece.origin {
+            Origin::Store => self.held(piece.page),
+            Origin::Image(place) => self.of_image(self.plan.images[usize::from(place)], piece.page),
+            Origin::Frame => {
+                let position = self.numbers[..earlier.len()].binary_search(&piece.page);
+                Ok(&earlier[position.expect("the plan was checked")])
+            }
+        }
+    }
+
+    /// Puts together the context of the data, and counts what the data consists of.
+    fn gather_context(&self, context: &mut Vec<u8>) -> Result<Lengths, DecodeError> {
+        context.clear();
+        let mut lengths = Lengths::default();
+        for (number, recipe) in self.numbers.iter().zip(&self.plan.recipes) {
+            match recipe {
+                Recipe::Literal(sort) => lengths.literals[usize::from(*sort)] += PAGE_SIZE,
+                Recipe::Assembly {
+                    class,
+                    changed,
+                    pieces,
+                } => {
+                    let base = self.base(*class, *number)?;
+                    segments(changed, &self.plan.pieces[pieces.clone()], |segment| {
+                        if !segment.changed {
+                            return Ok(());
+                        }
+                        let units = segment.units.clone();
+                        let source = match (segment.context(*class), base) {
+                            (Context::Piece(piece), _) => &self.source(piece, &[])?[piece.source(units)],
+                            (Context::Base, Some(base)) => &base[bytes(units)],
+                            _ => {
+                                lengths.loose += units.len() * UNIT;
+                                return Ok(());
+                            }
+                        };
+                        context.extend_from_slice(source);
+                        Ok(())
+                    })?;
+                }
+                _ => {}
+            }
+        }
+        lengths.residual = context.len();
+        Ok(lengths)
+    }
+
+    /// Rebuilds a page that is not zero.
+    fn rebuild(
+        &self,
+        number: u64,
+        recipe: &Recipe,
+        earlier: &[Page],
+        data: &mut Data<'_>,
+        page: &mut Page,
+    ) -> Result<(), DecodeError> {
+        match recipe {
+            Recipe::Zero => unreachable!("zero pages need no sources"),
+            Recipe::DuplicateInStore(original) => *page = *self.held(*original)?,
+            Recipe::DuplicateInFrame(position) => *page = earlier[*position],
+            Recipe::DuplicateOfImage(image, original) => *page = *self.of_image(*image, *original)?,
+            Recipe::Literal(sort) => {
+                page.copy_from_slice(take(&mut data.literals[usize::from(*sort)], PAGE_SIZE));
+            }
+            Recipe::Assembly {
+                class,
+                changed,
+                pieces,
+            } => {
+                let base = self.base(*class, number)?;
+                segments(changed, &self.plan.pieces[pieces.clone()], |segment| {
+                    let units = segment.units.clone();
+                    let from = match (segment.changed, segment.context(*class)) {
+                        (true, Context::Nothing) => take(&mut data.loose, units.len() * UNIT),
+                        (true, _) => take(&mut data.residual, units.len() * UNIT),
+                        (false, _) => match (segment.piece, base) {
+                            (Some(piece), _) => &self.source(piece, earlier)?[piece.source(units.clone())],
+                            (None, Some(base)) => &base[bytes(units.clone())],
+                            (None, None) => unreachable!("the plan was checked"),
+                        },
+                    };
+                    page[bytes(units)].copy_from_slice(from);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn base(&self, class: Class, number: u64) -> Result<Option<&Page>, DecodeError> {
+        if class.has_base() {
+            self.held(number).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+/// Bytes of the parts of the data.
+#[derive(Default)]
+struct Lengths {
+    residual: usize,
+    loose: usize,
+    literals: [usize; LITERAL_SORTS],
+}
+
+/// What is left of the data: changed units that have a context, changed units that have none, literal pages by sort.
+struct Data<'a> {
+    residual: &'a [u8],
+    loose: &'a [u8],
+    literals: [&'a [u8]; LITERAL_SORTS],
+}
+
+impl<'a> Data<'a> {
+    fn split(mut data: &'a [u8], lengths: &Lengths) -> Result<Data<'a>, DecodeError> {
+        let literals: usize = lengths.literals.iter().sum();
+        if data.len() != lengths.residual + lengths.loose + literals {
+            return Err(DecodeError::Malformed("data of another length than the plan's"));
+        }
+        Ok(Data {
+            residual: take(&mut data, lengths.residual),
+            loose: take(&mut data, lengths.loose),
+            literals: lengths.literals.map(|len| take(&mut data, len)),
         })
     }
+}
 
-    /// The page of the store to which the next reference, of page `number`, points.
-    fn store_reference(&mut self, number: u64) -> Result<u64, DecodeError> {
-        varint::take_signed(&mut self.references)
-            .and_then(|distance| number.checked_add_signed(distance))
-            .ok_or(DecodeError::Malformed("reference to a page of the store"))
-    }
-
-    /// The place in the frame to which the next reference, of the page at `position`, points.
-    fn frame_reference(&mut self, position: usize) -> Result<usize, DecodeError> {
-        varint::take(&mut self.references)
-            .and_then(|places| usize::try_from(places).ok())
-            .filter(|places| *places > 0)
-            .and_then(|places| position.checked_sub(places))
-            .ok_or(DecodeError::Malformed("reference to an earlier page"))
-    }
+/// Takes bytes off the front of a part of the data, whose length was checked against the plan.
+fn take<'a>(part: &mut &'a [u8], len: usize) -> &'a [u8] {
+    let (taken, rest) = part.split_at(len);
+    *part = rest;
+    taken
 }

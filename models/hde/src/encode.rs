@@ -3,20 +3,19 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
-use zstd::bulk::Compressor;
-use zstd::zstd_safe::CParameter;
 
-use crate::body::{Class, ClassCounts, FrameHashes, ZERO_HASH, content_hash};
+use crate::body::{ClassCounts, ResultHash, ZERO_HASH, content_hash};
+use crate::columns::Columns;
+use crate::contents::{HeldPages, ImageId};
 use crate::cost::EncodeWork;
-use crate::header::{BodyForm, FrameHeader, max_raw_len};
-use crate::index::DuplicateIndex;
-use crate::page::{changed_bytes, is_zero, xor_in_place};
-use crate::{MAX_PAGES_PER_FRAME, PAGE_SIZE, varint};
+use crate::header::{BodyForm, FrameHeader};
+use crate::index::{ContentIndex, Place};
+use crate::page::is_zero;
+use crate::plan::Class;
+use crate::similar::Surroundings;
+use crate::{MAX_PAGES_PER_FRAME, PAGE_SIZE, anchor};
 
-/// A page in which more bytes differ from the baseline travels as a literal: what compression finds in the page
-/// itself is then lost in the XOR. On the recorded guest of the `hde` bench, limits from a quarter to a half of the
-/// page give ratios within three percent of each other; an eighth, or no limit, costs about a quarter.
-const MAX_DELTA_BYTES: usize = PAGE_SIZE * 3 / 8;
+type Page = [u8; PAGE_SIZE];
 
 /// What the encoder may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,8 +26,14 @@ pub struct EncoderOptions {
     pub delta: bool,
     /// Whether to look for duplicates.
     pub duplicates: bool,
-    /// Most pages that the duplicate index remembers; about 80 bytes of memory each.
+    /// Whether to look for similar content elsewhere.
+    pub similar: bool,
+    /// Most pages that the index remembers; about 60 bytes of memory each.
     pub index_pages: usize,
+    /// Most anchors that the index remembers, rounded down to a power of two; 8 bytes of memory each. A page has about
+    /// 100. Fewer than the pages remembered have is no loss for content that moves by whole pages, as long as a few
+    /// of every page are left.
+    pub index_anchors: usize,
 }
 
 impl EncoderOptions {
@@ -38,7 +43,9 @@ impl EncoderOptions {
             level: Some(level),
             delta: true,
             duplicates: true,
+            similar: true,
             index_pages: 1 << 20,
+            index_anchors: 1 << 22,
         }
     }
 
@@ -48,7 +55,9 @@ impl EncoderOptions {
             level: None,
             delta: false,
             duplicates: false,
+            similar: false,
             index_pages: 0,
+            index_anchors: 0,
         }
     }
 }
@@ -71,8 +80,8 @@ pub struct EncoderStats {
     pub frames: u64,
     /// Pages by class; times [`PAGE_SIZE`] their bytes of memory.
     pub pages: ClassCounts,
-    /// Bytes that differ from the baseline, over all deltas.
-    pub delta_changed_bytes: u64,
+    /// Bytes that no copy covers, of pages that are put together from content that the receiver has.
+    pub residual_bytes: u64,
     /// Bytes of memory encoded: all pages × [`PAGE_SIZE`].
     pub raw_bytes: u64,
     /// Bytes of frames produced, headers included.
@@ -83,23 +92,25 @@ pub struct EncoderStats {
 
 /// Encodes pages into frames for one receiver.
 ///
-/// Equal hashes alone do not make a duplicate of a page in the same frame: the bytes are at hand and compared.
-/// Pages of earlier frames are not kept, so there a match of 128 bits of XXH3 decides, and the receiver, which
-/// has both pages, checks the result against the frame's hashes. XXH3 is not cryptographic: chance collisions
-/// are out of the question (2^-128 per pair), but a guest that forges two pages of equal hash would corrupt one of
-/// them, its own.
+/// **Order.** Frames are to be decoded in the order in which they are encoded, each exactly once.
+///
+/// **Memory.** The index takes what [`EncoderOptions`] say; buffers take at most 40 MiB, and the zstd context of a
+/// large frame at most about 60 MiB more (levels above 12: up to 200 MiB).
+///
+/// **Trust in hashes.** Wherever both contents of a duplicate are at hand, they are compared. A duplicate of a page of an
+/// earlier frame, encoded without [`HeldPages`], rests on 128 bits of XXH3, which is not cryptographic: chance
+/// collisions are out of the question (2^-128 per pair), but a guest that forges two pages of equal hash would corrupt
+/// one of them, its own.
 pub struct Encoder {
     options: EncoderOptions,
-    compressor: Option<Compressor<'static>>,
-    index: DuplicateIndex,
+    index: ContentIndex,
+    /// Other images that the receiver holds; `None` are gone.
+    images: Vec<Option<ImageId>>,
+    /// What the last frame has left for the next one.
+    link: u64,
     stats: EncoderStats,
     last_work: EncodeWork,
-    // Columns of the frame under construction, kept for their capacity.
-    references: Vec<u8>,
-    deltas: Vec<u8>,
-    literals: Vec<u8>,
-    body: Vec<u8>,
-    compressed: Vec<u8>,
+    columns: Columns,
 }
 
 impl Encoder {
@@ -108,27 +119,14 @@ impl Encoder {
     /// # Panics
     /// If the level is outside 1 to 19.
     pub fn new(options: EncoderOptions) -> Encoder {
-        let compressor = options.level.map(|level| {
-            assert!((1..=19).contains(&level), "zstd level {level} outside 1 to 19");
-            let mut compressor = Compressor::new(level).expect("memory for a zstd context");
-            // zstd shrinks the window to the input, so this only makes it reach across the largest frame.
-            let window = max_raw_len(MAX_PAGES_PER_FRAME).next_power_of_two().ilog2();
-            compressor
-                .set_parameter(CParameter::WindowLog(window))
-                .expect("a window log that zstd supports on every target");
-            compressor
-        });
         Encoder {
             options,
-            compressor,
-            index: DuplicateIndex::new(options.index_pages),
+            index: ContentIndex::new(options.index_pages, options.index_anchors),
+            images: Vec::new(),
+            link: 0,
             stats: EncoderStats::default(),
             last_work: EncodeWork::default(),
-            references: Vec::new(),
-            deltas: Vec::new(),
-            literals: Vec::new(),
-            body: Vec::new(),
-            compressed: Vec::new(),
+            columns: Columns::new(options.level),
         }
     }
 
@@ -142,16 +140,76 @@ impl Encoder {
         &self.last_work
     }
 
+    /// The receiver holds this content for this page, from another source than a frame of this encoder.
+    ///
+    /// What it costs is part of the work in [`stats`](Self::stats).
+    pub fn learn(&mut self, page: u64, content: &[u8; PAGE_SIZE]) {
+        self.learn_at(Place { image: 0, page }, content);
+    }
+
+    /// The receiver holds this content for this page of another image.
+    pub fn learn_of(&mut self, image: ImageId, page: u64, content: &[u8; PAGE_SIZE]) {
+        let known = self.images.iter().position(|it| *it == Some(image));
+        let number = known.unwrap_or_else(|| {
+            self.images.push(Some(image));
+            self.images.len() - 1
+        });
+        let image = u32::try_from(number + 1).expect("fewer than 2^32 images");
+        self.learn_at(Place { image, page }, content);
+    }
+
     /// The receiver's copy of this page has changed by other means than a frame of this encoder.
     pub fn forget(&mut self, page: u64) {
-        self.index.forget(page);
+        self.index.forget(Place { image: 0, page });
+    }
+
+    /// The receiver no longer holds this image.
+    pub fn forget_image(&mut self, image: ImageId) {
+        if let Some(number) = self.images.iter().position(|it| *it == Some(image)) {
+            self.images[number] = None;
+            self.index.forget_image(number as u32 + 1);
+        }
     }
 
     /// Encodes `pages` into one frame. From now on the encoder takes for granted that the receiver holds them.
     ///
+    /// Similar content is looked for in the baselines and among the pages of the frame, no further.
+    ///
     /// # Panics
     /// If page numbers do not strictly ascend or reach 2^52, or there are more than [`MAX_PAGES_PER_FRAME`].
     pub fn encode(&mut self, sequence: u64, pages: &[PageInput<'_>]) -> Bytes {
+        self.encode_frame(sequence, pages, None)
+    }
+
+    /// The same, with access to all that the receiver holds, so that similar content is found wherever it is, and
+    /// baselines that `pages` do not state are known, too.
+    ///
+    /// # Panics
+    /// As [`encode`](Self::encode) does.
+    pub fn encode_with(&mut self, sequence: u64, pages: &[PageInput<'_>], held: &dyn HeldPages) -> Bytes {
+        self.encode_frame(sequence, pages, Some(held))
+    }
+
+    fn learn_at(&mut self, place: Place, content: &Page) {
+        if is_zero(content) {
+            self.index.forget(place);
+            return;
+        }
+        self.stats.work.hashed += PAGE_SIZE as u64;
+        let mut anchors = Vec::new();
+        if self.options.similar {
+            anchor::find_some(content, &mut anchors);
+            self.stats.work.searched += PAGE_SIZE as u64;
+        }
+        self.index.remember(place, content_hash(content), &anchors);
+    }
+
+    fn encode_frame(
+        &mut self,
+        sequence: u64,
+        pages: &[PageInput<'_>],
+        held: Option<&dyn HeldPages>,
+    ) -> Bytes {
         assert!(
             pages.len() <= MAX_PAGES_PER_FRAME,
             "{} pages in one frame, at most {MAX_PAGES_PER_FRAME}",
@@ -163,30 +221,43 @@ impl Encoder {
             scanned: (pages.len() * PAGE_SIZE) as u64,
             ..EncodeWork::default()
         };
-        let (counts, hashes) = self.fill_columns(pages);
-        self.body.append(&mut self.references);
-        self.body.append(&mut self.deltas);
-        self.body.append(&mut self.literals);
-
-        let form = self.compress_body();
-        let travelling = match form {
-            BodyForm::Zstd => &self.compressed,
-            BodyForm::Stored | BodyForm::Synthetic => &self.body,
-        };
+        self.columns.clear();
+        let mut counts = ClassCounts::default();
+        let mut result = ResultHash::default();
+        for (position, page) in pages.iter().enumerate() {
+            let (class, hash) = if is_zero(page.content) {
+                self.index.forget(Place::own(page.number));
+                self.columns.add_zero();
+                (Class::Zero, ZERO_HASH)
+            } else {
+                let around = Surroundings {
+                    pages,
+                    position,
+                    held,
+                    images: &self.images,
+                };
+                self.columns
+                    .add(&around, self.options, &mut self.index, &mut self.last_work)
+            };
+            counts.count(class);
+            result.add(page.number, hash);
+        }
+        self.stats.residual_bytes += self.columns.residual_bytes();
+        let body = self.columns.finish(pages, &mut self.last_work);
         let header = FrameHeader {
             sequence,
             runs,
-            form,
-            raw_len: len_u32(&self.body),
-            body_len: len_u32(travelling),
-            body_checksum: xxh3_64(travelling),
-            baseline_hash: hashes.baseline_hash(),
-            result_hash: hashes.result_hash(),
-        }
-        .encode();
-        let mut frame = BytesMut::with_capacity(header.len() + travelling.len());
+            form: BodyForm::Pages,
+            body_len: u32::try_from(body.len()).expect("a body within the page limit"),
+            body_checksum: xxh3_64(body),
+            chain: self.link,
+            result_hash: result.finish(),
+        };
+        self.link = header.link();
+        let header = header.encode();
+        let mut frame = BytesMut::with_capacity(header.len() + body.len());
         frame.put_slice(&header);
-        frame.put_slice(travelling);
+        frame.put_slice(body);
 
         self.stats.frames += 1;
         self.stats.pages.add(&counts);
@@ -195,95 +266,4 @@ impl Encoder {
         self.stats.work += self.last_work;
         frame.freeze()
     }
-
-    /// Classifies every page and fills the columns; the class column is the start of the body.
-    fn fill_columns(&mut self, pages: &[PageInput<'_>]) -> (ClassCounts, FrameHashes) {
-        self.body.clear();
-        let mut counts = ClassCounts::default();
-        let mut hashes = FrameHashes::default();
-        for (position, page) in pages.iter().enumerate() {
-            let class = if is_zero(page.content) {
-                self.index.forget(page.number);
-                hashes.result(page.number, ZERO_HASH);
-                Class::Zero
-            } else {
-                let hash = content_hash(page.content);
-                self.last_work.hashed += PAGE_SIZE as u64;
-                let class = self.fill_page(&pages[..position], page, hash, &mut hashes);
-                if self.options.duplicates {
-                    self.index.remember(page.number, hash);
-                }
-                hashes.result(page.number, hash);
-                class
-            };
-            self.body.push(class as u8);
-            counts.count(class);
-        }
-        (counts, hashes)
-    }
-
-    /// Picks the class of one page that is not zero, and writes its data.
-    fn fill_page(
-        &mut self,
-        earlier: &[PageInput<'_>],
-        page: &PageInput<'_>,
-        hash: u128,
-        hashes: &mut FrameHashes,
-    ) -> Class {
-        if let Some(original) = self.index.find(hash) {
-            match earlier.binary_search_by_key(&original, |page| page.number) {
-                Ok(position) if earlier[position].content == page.content => {
-                    varint::put(&mut self.references, (earlier.len() - position) as u64);
-                    return Class::DuplicateInFrame;
-                }
-                // Two contents with one hash: the page finds another class.
-                Ok(_) => {}
-                Err(_) => {
-                    // Page numbers lie below 2^52.
-                    let distance = original.cast_signed() - page.number.cast_signed();
-                    varint::put_signed(&mut self.references, distance);
-                    hashes.baseline(hash);
-                    return Class::DuplicateInStore;
-                }
-            }
-        }
-        if let Some(baseline) = page.baseline.filter(|_| self.options.delta) {
-            let changed = changed_bytes(page.content, baseline);
-            self.last_work.compared += PAGE_SIZE as u64;
-            if changed <= MAX_DELTA_BYTES {
-                let mut delta = *page.content;
-                xor_in_place(&mut delta, baseline);
-                self.deltas.extend_from_slice(&delta);
-                self.stats.delta_changed_bytes += changed as u64;
-                hashes.baseline(content_hash(baseline));
-                return Class::Delta;
-            }
-        }
-        self.literals.extend_from_slice(page.content);
-        Class::Literal
-    }
-
-    /// Compresses the body if that is wanted and shortens it.
-    fn compress_body(&mut self) -> BodyForm {
-        let Some(compressor) = &mut self.compressor else {
-            return BodyForm::Stored;
-        };
-        self.last_work.entropy = self.body.len() as u64;
-        self.compressed.clear();
-        self.compressed
-            .reserve(zstd::zstd_safe::compress_bound(self.body.len()));
-        compressor
-            .compress_to_buffer(&self.body, &mut self.compressed)
-            .expect("room for the worst case was reserved");
-        if self.compressed.len() < self.body.len() {
-            BodyForm::Zstd
-        } else {
-            BodyForm::Stored
-        }
-    }
-}
-
-/// The length of a body, which the page limit keeps far below 4 GiB.
-fn len_u32(body: &[u8]) -> u32 {
-    u32::try_from(body.len()).expect("a body within the page limit")
 }

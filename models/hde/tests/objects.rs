@@ -86,6 +86,10 @@ fn every_size_and_strategy_gives_back_what_it_took_growing_and_shrinking() {
     for options in every_option() {
         for content in [&text, &blob] {
             for size in sizes {
+                // The higher levels do nothing else, only more slowly.
+                if size > 200_000 && options.level.is_some_and(|level| level != 3) {
+                    continue;
+                }
                 let target = object(2, &content[..size]);
                 round_trip(options, &target, &[]);
                 for old_size in [
@@ -116,6 +120,41 @@ fn every_size_and_strategy_gives_back_what_it_took_growing_and_shrinking() {
             }
         }
     }
+}
+
+#[test]
+fn the_work_of_every_stage_is_counted() {
+    let baseline = object(1, noise(1, 50_000));
+    let mut bytes = baseline.bytes().to_vec();
+    bytes.splice(1000..1000, noise(2, 500));
+    let mut encoder = ObjectEncoder::new(ObjectOptions::regional());
+    let target = object(2, bytes);
+    let first = encoder.encode(&target, &[&baseline], None);
+    let work = first.work;
+    assert_eq!((work.frames, work.scanned, work.hashed), (1, 50_500, 101_000));
+    assert_eq!((work.compared, work.searched), (50_000, 50_000 + 500));
+    assert!((500..600).contains(&work.entropy), "{}", work.entropy);
+    // The baseline is indexed once.
+    assert_eq!(encoder.encode(&target, &[&baseline], None).work.searched, 500);
+    let identical = encoder
+        .encode(&object(2, baseline.bytes().to_vec()), &[&baseline], None)
+        .work;
+    assert_eq!(
+        (identical.compared, identical.searched, identical.entropy),
+        (0, 0, 0)
+    );
+    let whole = encoder.encode(&target, &[], None).work;
+    assert_eq!((whole.compared, whole.searched), (0, 50_500));
+    assert!(whole.entropy >= 50_500);
+
+    let decoded = ObjectDecoder::new(LIMIT)
+        .decode(&first.frame, &mut vec![baseline])
+        .unwrap();
+    let work = decoded.work;
+    assert_eq!(
+        (work.frames, work.rebuilt, work.hashed, work.entropy),
+        (1, 50_500, 101_000, 0)
+    );
 }
 
 #[test]
@@ -175,6 +214,23 @@ fn parts_that_an_object_repeats_are_sent_once_however_far_apart() {
     let (kind, len) = round_trip(options, &object(1, bytes), &[]);
     assert_eq!(kind, FrameKind::Full);
     assert!(len < 901_000 + 300, "{len}");
+}
+
+#[test]
+fn a_part_that_repeats_at_once_is_copied_without_reaching_ahead_of_itself() {
+    let options = ObjectOptions {
+        level: None,
+        matching: Matching::Content,
+    };
+    for period in [600, 1000, 5000, 30_000] {
+        let bytes: Vec<u8> = noise(period, period as usize)
+            .into_iter()
+            .cycle()
+            .take(200_000)
+            .collect();
+        let (_, len) = round_trip(options, &object(1, bytes), &[]);
+        assert!((len as u64) < 4 * period + 2000, "period {period}: {len}");
+    }
 }
 
 #[test]
@@ -444,6 +500,35 @@ fn dictionaries_have_bounds_and_travel_as_objects() {
     let mut damaged = dictionary.content().to_vec();
     damaged[8..200].fill(0xff);
     assert_eq!(Dictionary::new(5, 2, damaged), Err(DictionaryError::Malformed));
+}
+
+/// `cargo test --release -p longhaul-hde --test objects -- --ignored`: half a minute and 5 GB.
+#[test]
+#[ignore = "5 GB of memory"]
+fn an_object_of_more_than_a_gibibyte_is_carried() {
+    let len = (1 << 30) + 12_345;
+    let mut content = noise(1, len / 2);
+    content.extend(state(2, len - len / 2));
+    let baseline = object(1, content.clone());
+    // A large part moved, something new in front, an edit every 10 MB, and less at the end.
+    content.rotate_left(300_000_000);
+    content.splice(0..0, *b"new");
+    for edit in content.chunks_mut(10_000_000) {
+        edit[5000] ^= 1;
+    }
+    content.truncate(len - 1_000_000);
+    let target = object(2, content);
+    for options in [ObjectOptions::regional(), ObjectOptions::local()] {
+        let encoded = ObjectEncoder::new(options).encode(&target, &[&baseline], None);
+        let mut held = vec![baseline.clone()];
+        let decoded = ObjectDecoder::new(2 << 30)
+            .decode(&encoded.frame, &mut held)
+            .unwrap();
+        assert!(decoded.object == target && decoded.object.bytes() == target.bytes());
+        if options == ObjectOptions::regional() {
+            assert!(encoded.frame.len() < 200_000, "{}", encoded.frame.len());
+        }
+    }
 }
 
 #[test]

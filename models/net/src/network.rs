@@ -301,7 +301,9 @@ impl Network {
             srtt: stats.srtt,
             segments_sent: stats.segments_sent,
             segments_retransmitted: stats.retransmits,
+            bytes_acked: stats.bytes_acked,
             congestion_window_bytes: u64::from(stats.cwnd_segments) * u64::from(endpoint.tcp.mss()),
+            buffer_window_bytes: endpoint.tcp.buffer_window(),
         })
     }
 

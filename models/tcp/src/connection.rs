@@ -491,6 +491,12 @@ impl Connection {
         self.sender.mss()
     }
 
+    /// Bytes that may be in flight however wide the congestion window is: what the peer offers at the moment, or the
+    /// send buffer.
+    pub fn buffer_window(&self) -> u64 {
+        self.sender.buffer_window()
+    }
+
     /// Counters so far.
     pub fn stats(&self) -> Stats {
         Stats {

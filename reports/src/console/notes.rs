@@ -6,7 +6,7 @@ use super::Note;
 use super::tables::{FAILED, verdict_word, what};
 use crate::human::{self, printable};
 
-fn failure_notes<'a>(items: impl Iterator<Item = (&'a str, &'a Progress)>) -> Vec<Note> {
+pub(super) fn failure_notes<'a>(items: impl Iterator<Item = (&'a str, &'a Progress)>) -> Vec<Note> {
     items
         .filter_map(|(name, progress)| match progress {
             Progress::Failed(reason) => Some(Note {

@@ -38,7 +38,7 @@ pub fn faults(decoded: &Decoded, report: &mut Report) {
                 let stretch = (pause.at, pause.end(), *index, ("stops", "still"));
                 stretches.entry(pause.region.clone()).or_default().push(stretch);
             }
-            Fault::Kill(_) => {}
+            Fault::Kill(_) | Fault::Reset(_) => {}
         }
     }
     for (name, stretches) in &mut stretches {
@@ -72,7 +72,7 @@ fn after_the_end(decoded: &Decoded, report: &mut Report) {
     }
     for (index, fault) in &decoded.faults.good {
         let (region, at) = match fault {
-            Fault::LinkDown(_) => continue,
+            Fault::LinkDown(_) | Fault::Reset(_) => continue,
             Fault::Pause(pause) => (&pause.region, pause.at),
             Fault::Kill(kill) => (&kill.region, kill.at),
         };
@@ -134,6 +134,7 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
             Fault::LinkDown(down) => (down.at, down.end(), "the link is not back"),
             Fault::Pause(pause) => (pause.at, pause.end(), "the machines do not go on"),
             Fault::Kill(kill) => (kill.at, None, ""),
+            Fault::Reset(reset) => (reset.at, None, ""),
         };
         if at >= horizon {
             find(index, ".at", format!("never happens: the run ends at {horizon}"));
@@ -148,6 +149,7 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
                     find(index, "", message);
                 }
             }
+            Fault::Reset(_) => {}
             Fault::Pause(Pause { region, .. }) | Fault::Kill(Kill { region, .. }) => {
                 if !has_machines(scenario, region) {
                     find(index, ".region", format!("no machine runs in `{region}`"));
@@ -158,17 +160,19 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
     found
 }
 
-/// Whether a migration or a transfer starts or ends in a region.
+/// Whether a migration, a transfer or a replication starts or ends in a region.
 fn has_machines(scenario: &Scenario, region: &str) -> bool {
     let mut transfers = scenario.transfers.iter();
+    let mut replications = scenario.replications.iter();
     let mut vms = scenario.vms.iter().filter(|vm| vm.region == region);
     let leaves = |vm: &Vm| {
-        scenario
-            .migrations
-            .iter()
-            .any(|migration| migration.vm == vm.name)
+        let mut migrations = scenario.migrations.iter();
+        let mut replications = scenario.replications.iter();
+        migrations.any(|migration| migration.vm == vm.name)
+            || replications.any(|replication| replication.vms.contains(&vm.name))
     };
     transfers.any(|transfer| transfer.from == region || transfer.to == region)
         || scenario.migrations.iter().any(|migration| migration.to == region)
+        || replications.any(|replication| replication.to == region)
         || vms.any(leaves)
 }

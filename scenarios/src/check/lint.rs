@@ -2,6 +2,7 @@
 
 mod guests;
 mod migrations;
+mod replications;
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use crate::diagnose::{Diagnostic, Sink, approximate};
 use crate::metric::Subject;
 use crate::path::locate;
 use crate::replay::records::unmeasured;
-use crate::schema::{Amount, Controller, Fault, Jitter, Link, Loss, Queue, Scenario, Scope, Tcp};
+use crate::schema::{Amount, Carrier, Controller, Fault, Jitter, Link, Loss, Queue, Scenario, Scope, Tcp};
 use crate::syntax::Node;
 
 use super::routes::{graph, route};
@@ -44,6 +45,7 @@ pub fn lint(
     };
     lint.migrations();
     lint.transfers();
+    lint.replications();
     lint.faults(fault_entries);
     lint.links();
     lint.regions();
@@ -109,14 +111,23 @@ impl Lint<'_> {
     fn transfers(&mut self) {
         for (index, transfer) in self.scenario.transfers.iter().enumerate() {
             let path = self.path(&transfer.from, &transfer.to);
-            let flight = in_flight(transfer.streams, transfer.tcp);
+            let carrier = transfer.carrier;
+            let window = carrier
+                .amst()
+                .map_or(u64::MAX, |transport| transport.window.as_bytes());
+            let flight = in_flight(carrier.most_streams(), carrier.tcp()).min(window);
             let (most, least) = match transfer.amount {
                 Amount::Size(size) => (size.as_bytes(), path.rate.time_for(size.as_bytes())),
                 Amount::Duration(duration) => (path.rate.bytes_in(duration), duration),
             };
             // A transfer that fits in what may be in flight is not held up by it.
             if flight < most {
-                self.fills(&format!("transfers[{index}].streams"), flight, &path);
+                let field = if carrier.amst().is_some() {
+                    "transport"
+                } else {
+                    "streams"
+                };
+                self.fills(&format!("transfers[{index}].{field}"), flight, &path);
             }
             self.ends_in_time(&format!("transfers[{index}]"), transfer.at, least);
         }
@@ -265,6 +276,7 @@ impl Lint<'_> {
                 (Scope::Only(_), _) => 1,
                 (Scope::All, Subject::Migration) => self.scenario.migrations.len(),
                 (Scope::All, Subject::Transfer) => self.scenario.transfers.len(),
+                (Scope::All, Subject::Replication) => self.scenario.replications.len(),
                 (Scope::All, Subject::Link) => self.scenario.links.len(),
             };
             let needed = assertion.statistic.least_samples();
@@ -279,11 +291,22 @@ impl Lint<'_> {
     fn controllers(&mut self) {
         let scenario = self.scenario;
         let migrations = scenario.migrations.iter().map(|m| m.transport.tcp).enumerate();
-        let transfers = scenario.transfers.iter().map(|t| t.tcp).enumerate();
+        let transfers = scenario.transfers.iter().map(|t| t.carrier).enumerate();
         let migrations =
             migrations.map(|(i, tcp)| ("migrations", i, &["transport", "tcp", "hystart"][..], tcp));
-        let transfers = transfers.map(|(i, tcp)| ("transfers", i, &["tcp", "hystart"][..], tcp));
-        for (list, index, fields, tcp) in migrations.chain(transfers) {
+        let transfers = transfers.map(|(i, carrier)| match carrier {
+            Carrier::Plain { tcp, .. } => ("transfers", i, &["tcp", "hystart"][..], tcp),
+            Carrier::Amst(transport) => (
+                "transfers",
+                i,
+                &["transport", "tcp", "hystart"][..],
+                transport.tcp,
+            ),
+        });
+        let replications = scenario.replications.iter().map(|r| r.transport.tcp).enumerate();
+        let replications =
+            replications.map(|(i, tcp)| ("replications", i, &["transport", "tcp", "hystart"][..], tcp));
+        for (list, index, fields, tcp) in migrations.chain(transfers).chain(replications) {
             if tcp.controller == Controller::Reno && self.written(list, index, fields) {
                 self.warn(
                     &format!("{list}[{index}].{}", fields.join(".")),
@@ -293,20 +316,27 @@ impl Lint<'_> {
         }
     }
 
-    /// Settings for all migrations that no migration takes.
+    /// Settings for all that goes by AMST, which nothing takes.
     fn transport(&mut self) {
-        let migrations = self.scenario.migrations.len();
-        for field in ["streams", "chunk", "window"] {
-            let overridden = |index| self.written("migrations", index, &["transport", field]);
+        let scenario = self.scenario;
+        let transfers = scenario.transfers.iter().enumerate();
+        let by_amst: Vec<usize> = transfers
+            .filter(|(_, transfer)| transfer.carrier.amst().is_some())
+            .map(|(index, _)| index)
+            .collect();
+        for field in ["streams", "chunk", "window", "patience"] {
+            let overridden = |list, index| self.written(list, index, &["transport", field]);
+            let migrations = (0..scenario.migrations.len()).all(|index| overridden("migrations", index));
+            let replications =
+                (0..scenario.replications.len()).all(|index| overridden("replications", index));
+            let transfers = by_amst.iter().all(|&index| overridden("transfers", index));
             let written = self
                 .root
                 .field("transport")
                 .and_then(|transport| transport.field(field));
-            if written.is_some() && (0..migrations).all(overridden) {
-                self.warn(
-                    &format!("transport.{field}"),
-                    "no migration takes this from here".to_owned(),
-                );
+            if written.is_some() && migrations && replications && transfers {
+                let whose = "no migration, replication or transfer takes this from here";
+                self.warn(&format!("transport.{field}"), whose.to_owned());
             }
         }
     }

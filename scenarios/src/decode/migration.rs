@@ -326,7 +326,7 @@ fn percent(cx: &mut Context, at: &At) -> Option<u8> {
     const PERCENT: u64 = Probability::PARTS / 100;
     let share: Probability = value::quantity(cx, at)?;
     let percent = share.as_parts() / PERCENT;
-    if share.as_parts() % PERCENT != 0 || !(1..=99).contains(&percent) {
+    if !share.as_parts().is_multiple_of(PERCENT) || !(1..=99).contains(&percent) {
         return cx.refuse(at, format!("{share} is no whole percentage from 1 % to 99 %"));
     }
     u8::try_from(percent).ok()
@@ -348,7 +348,8 @@ fn recover(cx: &mut Context, at: &At) -> Option<Option<Recover>> {
     }))
 }
 
-fn encoding(cx: &mut Context, at: &At) -> Option<Encoding> {
+/// How pages are encoded.
+pub fn encoding(cx: &mut Context, at: &At) -> Option<Encoding> {
     let variants = [
         Variant {
             name: "Raw",

@@ -21,6 +21,10 @@ pub struct Names {
     pub migrations: BTreeMap<String, Place>,
     /// Transfers.
     pub transfers: BTreeMap<String, Place>,
+    /// Replications.
+    pub replications: BTreeMap<String, Place>,
+    /// Migrations and transfers.
+    pub workloads: BTreeMap<String, Place>,
 }
 
 impl Names {
@@ -31,6 +35,8 @@ impl Names {
             vms: declared(root, "vms", "vm", &BTreeMap::new(), sink),
             migrations: declared(root, "migrations", "migration", &BTreeMap::new(), sink),
             transfers: BTreeMap::new(),
+            replications: BTreeMap::new(),
+            workloads: BTreeMap::new(),
         };
         names.transfers = declared(
             root,
@@ -39,6 +45,10 @@ impl Names {
             &names.migrations,
             sink,
         );
+        names.workloads = names.migrations.clone();
+        names.workloads.extend(names.transfers.clone());
+        let what = "replication, transfer or migration";
+        names.replications = declared(root, "replications", what, &names.workloads, sink);
         names
     }
 }

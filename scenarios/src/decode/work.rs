@@ -3,7 +3,7 @@
 use longhaul_core::time::Span;
 use longhaul_core::units::ByteSize;
 
-use crate::schema::{Amount, Tcp, Transfer};
+use crate::schema::{Amount, Carrier, Transfer, Transport};
 
 use super::context::{At, Context, Fields};
 use super::names::reference;
@@ -24,42 +24,34 @@ pub fn positive_span(cx: &mut Context, at: &At) -> Option<Span> {
     Some(span)
 }
 
-/// A bulk transfer; what its TCP does not say is as in `base`.
-pub fn transfer(cx: &mut Context, at: &At, base: Tcp) -> Option<Transfer> {
-    let fields = Fields::of(
-        cx,
-        at,
-        "a transfer",
-        None,
-        &[
-            "name",
-            "from",
-            "to",
-            "size",
-            "duration",
-            "at",
-            "streams",
-            "call_time",
-            "tcp",
-        ],
-    )?;
+/// A bulk transfer; what its TCP or transport does not say is as in `base`.
+pub fn transfer(cx: &mut Context, at: &At, base: Transport) -> Option<Transfer> {
+    let known = [
+        "name",
+        "from",
+        "to",
+        "size",
+        "duration",
+        "at",
+        "streams",
+        "call_time",
+        "tcp",
+        "transport",
+    ];
+    let fields = Fields::of(cx, at, "a transfer", None, &known)?;
     let region = |cx: &mut Context, at: &At| reference(cx, at, "region", |names| &names.regions);
     let name = fields.required(cx, "name", value::name);
     let from = fields.required(cx, "from", region);
     let to = fields.required(cx, "to", region);
     let amount = amount(cx, at, &fields);
     let start = fields.optional(cx, "at", Span::ZERO, value::quantity);
-    let streams = fields.optional(cx, "streams", 1, transport::streams);
-    let call_time = fields.optional(cx, "call_time", Span::ZERO, |cx, at| {
-        value::quantity_within(cx, at, &Span::ZERO, &LONGEST_CALL)
-    });
-    let tcp = fields.optional(cx, "tcp", base, |cx, at| tcp(cx, at, base));
+    let carrier = carrier(cx, &fields, base);
     let (name, from, to, amount) = (name?, from?, to?, amount?);
-    let (start, streams, call_time, tcp) = (start?, streams?, call_time?, tcp?);
+    let (start, carrier) = (start?, carrier?);
     if from == to {
         return cx.refuse(&fields.get("to")?, format!("a transfer from `{from}` to itself"));
     }
-    if let Amount::Size(size) = amount
+    if let (Amount::Size(size), Carrier::Plain { streams, .. }) = (amount, carrier)
         && u64::from(streams) > size.as_bytes()
     {
         return cx.refuse(
@@ -73,10 +65,34 @@ pub fn transfer(cx: &mut Context, at: &At, base: Tcp) -> Option<Transfer> {
         to,
         amount,
         at: start,
-        streams,
-        call_time,
-        tcp,
+        carrier,
     })
+}
+
+/// AMST if there is a `transport`, otherwise plain connections.
+fn carrier(cx: &mut Context, fields: &Fields, base: Transport) -> Option<Carrier> {
+    let Some(at) = fields.get("transport") else {
+        let streams = fields.optional(cx, "streams", 1, transport::streams);
+        let call_time = fields.optional(cx, "call_time", Span::ZERO, |cx, at| {
+            value::quantity_within(cx, at, &Span::ZERO, &LONGEST_CALL)
+        });
+        let tcp = fields.optional(cx, "tcp", base.tcp, |cx, at| tcp(cx, at, base.tcp));
+        return Some(Carrier::Plain {
+            streams: streams?,
+            call_time: call_time?,
+            tcp: tcp?,
+        });
+    };
+    for (name, instead) in [
+        ("streams", "`transport.streams` says how many"),
+        ("tcp", "`transport.tcp` has these settings"),
+        ("call_time", "the calls of AMST take no time"),
+    ] {
+        if let Some(at) = fields.get(name) {
+            cx.refuse::<()>(&at, format!("`{name}` is for plain connections; {instead}"));
+        }
+    }
+    transport::transport(cx, &at, base).map(Carrier::Amst)
 }
 
 /// Either a size or a duration.

@@ -29,7 +29,12 @@ impl Endpoint for Protocol {
 
     fn input_is_synthetic(&self) -> bool {
         match self {
-            Protocol::MigrationSource(_) | Protocol::MigrationDestination(_) => false,
+            Protocol::MigrationSource(_)
+            | Protocol::MigrationDestination(_)
+            | Protocol::ReplicationSource(_)
+            | Protocol::Replica(_) => false,
+            // Records have headers to be read.
+            Protocol::ObjectSender(_) | Protocol::ObjectReceiver(_) => false,
             Protocol::BulkSender(_) | Protocol::BulkReceiver(_) => true,
         }
     }
@@ -39,10 +44,17 @@ impl Endpoint for Protocol {
             Protocol::MigrationSource(source) => serde_json::to_value(source.statistics()),
             Protocol::MigrationDestination(destination) => serde_json::to_value(destination.statistics()),
             Protocol::BulkSender(_) => Ok(Value::Null),
+            Protocol::ObjectSender(sender) => serde_json::to_value(sender.statistics()),
+            Protocol::ObjectReceiver(receiver) => serde_json::to_value(Received {
+                received: receiver.received(),
+                by_stream: vec![receiver.received()],
+            }),
             Protocol::BulkReceiver(receiver) => serde_json::to_value(Received {
                 received: receiver.received(),
                 by_stream: receiver.received_by_stream().collect(),
             }),
+            Protocol::ReplicationSource(source) => serde_json::to_value(source.statistics()),
+            Protocol::Replica(replica) => serde_json::to_value(replica.statistics()),
         };
         summary.expect("statistics have a JSON form")
     }
@@ -53,7 +65,7 @@ impl Endpoint for Protocol {
 pub struct Received {
     /// Bytes on all streams.
     pub received: u64,
-    /// Bytes on each stream, in the order in which they were accepted.
+    /// Bytes on each stream, in the order in which they were accepted; of AMST what arrived in order, all together.
     #[serde(default)]
     pub by_stream: Vec<u64>,
 }

@@ -1,7 +1,9 @@
 //! How the events of machines read that a replay has written down.
 
+use longhaul_amst::object::{ArrivalEvent, ObjectEvent};
 use longhaul_bulk::{ReceiverEvent, SenderEvent};
 use longhaul_migration::{DestinationEvent, SourceEvent};
+use longhaul_replication as replication;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,5 +20,13 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
             .map(Event::MigrationDestination),
         Role::BulkSender => SenderEvent::deserialize(event).ok().map(Event::BulkSender),
         Role::BulkReceiver => ReceiverEvent::deserialize(event).ok().map(Event::BulkReceiver),
+        Role::ReplicationSource => replication::SourceEvent::deserialize(event)
+            .ok()
+            .map(Event::ReplicationSource),
+        Role::Replica => replication::ReplicaEvent::deserialize(event)
+            .ok()
+            .map(Event::Replica),
+        Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),
+        Role::ObjectReceiver => ArrivalEvent::deserialize(event).ok().map(Event::ObjectReceiver),
     }
 }

@@ -8,7 +8,7 @@ use longhaul_replay::coordinator::{Observer, Request};
 use serde_json::Value;
 
 use super::events;
-use crate::run::cast::{Cast, Role, Workload};
+use crate::run::cast::{Cast, Workload};
 use crate::run::workload::Workloads;
 use crate::schema::Scenario;
 
@@ -73,7 +73,7 @@ impl Observer for Progress {
         {
             // Asked for once; the numbers are in the answer, which is an event of the receiver.
             run.shares = Some(Vec::new());
-            let peer = self.cast.peer(part.workload, Role::BulkReceiver);
+            let (_, peer) = self.cast.transfer(index);
             requests.push(Request::Summary { peer });
         }
         if self.workloads.observe(at, part.workload, &event) {
@@ -84,7 +84,10 @@ impl Observer for Progress {
 
     fn killed(&mut self, region: usize) {
         let name = &self.regions[region];
-        self.workloads.kill(&self.cast, RegionId(region as u32), name);
+        // When it was does not matter here: the records are made from the timeline.
+        let when = Instant::ZERO;
+        self.workloads
+            .kill(when, &self.cast, RegionId(region as u32), name);
     }
 
     fn outstanding(&self) -> usize {

@@ -15,7 +15,7 @@ use super::laws::{Disciplines, State, Tables, Tree};
 use super::settings::{Settings, Talk, settings, talks};
 use crate::faults::{ProcessChange, RoutingEpoch, Signal, link_changes, process_changes, routing_epochs};
 use crate::run::links::{self, Files};
-use crate::schema::{Controller, Link, PayloadMode, Rate, Scenario};
+use crate::schema::{Controller, Fault, Link, PayloadMode, Rate, Scenario};
 use crate::{Loaded, check};
 
 /// Most regions: each is a namespace with a process.
@@ -61,9 +61,24 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
         let reason = format!("{} regions: at most {MOST_REGIONS}", scenario.regions.len());
         refused.push(NotReplayable::new("regions".to_owned(), reason));
     }
-    if scenario.payload != PayloadMode::Real && !scenario.migrations.is_empty() {
+    let carries_pages = !scenario.migrations.is_empty() || !scenario.replications.is_empty();
+    if scenario.payload != PayloadMode::Real && carries_pages {
         let reason = "synthetic pages cannot cross a socket: `payload: Real` can".to_owned();
         refused.push(NotReplayable::new("payload".to_owned(), reason));
+    }
+    for replication in &scenario.replications {
+        if replication.encode_threads.is_some() {
+            let reason = "a replay encodes as fast as its computer does".to_owned();
+            let path = format!("replications[{}].encode_threads", replication.name);
+            refused.push(NotReplayable::new(path, reason));
+        }
+    }
+    for (index, fault) in scenario.faults.iter().enumerate() {
+        if matches!(fault, Fault::Reset(_)) {
+            let reason =
+                "a replay resets no single connection: `Kill` ends all machines of a region".to_owned();
+            refused.push(NotReplayable::new(format!("faults[{index}]"), reason));
+        }
     }
     for (index, migration) in scenario.migrations.iter().enumerate() {
         if scenario.brought_by(index).is_some() {

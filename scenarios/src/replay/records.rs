@@ -1,13 +1,17 @@
 //! From what a replication measured to the records that a simulated run has. Events go through the same code as in the
 //! simulator (`crate::run::workload`), so a completion time means the same in both worlds.
 
+use longhaul_amst::SenderStats;
 use longhaul_core::machine::PeerId;
-use longhaul_core::record::{Ended, LinkPackets, LinkRecord, MigrationRecord, Progress, TransferRecord};
+use longhaul_core::record::{
+    Ended, LinkPackets, LinkRecord, MigrationRecord, Progress, ReplicationRecord, TransferRecord,
+};
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
 use longhaul_migration::Statistics;
 use longhaul_net::routing::RegionId;
 use longhaul_replay::outcome::{LinkCounters, MachineEvent, Replication, TcpCounters};
+use longhaul_replication::SourceStatistics;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -17,6 +21,7 @@ use super::plan::words;
 use crate::faults::{self, Signal, process_changes};
 use crate::run::assertions::Evidence;
 use crate::run::cast::{Cast, Role, Workload};
+use crate::run::replications::replication_record;
 use crate::run::summary::{migration_record, transfer_record};
 use crate::run::workload::Workloads;
 use crate::schema::{Link, Metric, Scenario};
@@ -42,6 +47,8 @@ pub struct Replayed {
     /// In the order of the scenario.
     pub transfers: Vec<TransferRecord>,
     /// In the order of the scenario.
+    pub replications: Vec<ReplicationRecord>,
+    /// In the order of the scenario.
     pub links: Vec<LinkRecord>,
 }
 
@@ -52,6 +59,7 @@ impl Replayed {
             end_ns: self.end_ns,
             migrations: &self.migrations,
             transfers: &self.transfers,
+            replications: &self.replications,
             links: &self.links,
         }
     }
@@ -95,11 +103,11 @@ enum OfReceiver {
 /// If the measurements are not of this scenario.
 pub fn records(scenario: &Scenario, replication: &Replication) -> Result<Replayed, RecordsError> {
     let mut world = World::new(scenario);
-    let kills = kills(scenario, replication);
-    let mut kills = kills.iter().peekable();
+    let signals = signals(scenario, replication);
+    let mut signals = signals.iter().peekable();
     for event in &replication.events {
-        while let Some(&(_, region)) = kills.next_if(|(at_ns, _)| *at_ns < event.at_ns) {
-            world.kill(region);
+        while let Some(signal) = signals.next_if(|signal| signal.at_ns < event.at_ns) {
+            world.signal(signal);
         }
         world.observe(event).ok_or_else(|| RecordsError::Event {
             replication: replication.number,
@@ -107,7 +115,7 @@ pub fn records(scenario: &Scenario, replication: &Replication) -> Result<Replaye
             event: event.event.to_string(),
         })?;
     }
-    kills.for_each(|&(_, region)| world.kill(region));
+    signals.for_each(|signal| world.signal(signal));
     let names = |names: Vec<String>| names.join(", ");
     let links = matching_links(scenario, &replication.links).ok_or_else(|| RecordsError::Links {
         replication: replication.number,
@@ -123,18 +131,32 @@ pub fn records(scenario: &Scenario, replication: &Replication) -> Result<Replaye
         transfers: (0..world.workloads.transfers.len())
             .map(|i| world.transfer(i, replication))
             .collect(),
+        replications: (0..world.workloads.replications.len())
+            .map(|i| world.replication(i, replication))
+            .collect(),
         links,
     })
 }
 
-/// When processes were killed, and in which regions.
-fn kills(scenario: &Scenario, replication: &Replication) -> Vec<(u64, usize)> {
-    let changes = process_changes(scenario);
-    let kills = changes.iter().filter(|change| change.signal == Signal::Kill);
-    let done = kills.filter_map(|change| {
-        let what = words(scenario, change);
-        let step = replication.timeline.iter().find(|step| step.what == what)?;
-        Some((step.begun_ns, change.region.0 as usize))
+/// A signal that the processes of a region were sent.
+struct Sent {
+    at_ns: u64,
+    region: RegionId,
+    signal: Signal,
+}
+
+/// Every signal that was sent, in the order of time.
+fn signals(scenario: &Scenario, replication: &Replication) -> Vec<Sent> {
+    let mut steps: Vec<_> = replication.timeline.iter().collect();
+    let done = process_changes(scenario).into_iter().filter_map(|change| {
+        let what = words(scenario, &change);
+        // The same words can stand there several times, for each time that it was done.
+        let step = steps.iter().position(|step| step.what == what)?;
+        Some(Sent {
+            at_ns: steps.remove(step).begun_ns,
+            region: change.region,
+            signal: change.signal,
+        })
     });
     done.collect()
 }
@@ -180,17 +202,24 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The processes of a region have ended.
-    fn kill(&mut self, region: usize) {
-        let name = &self.scenario.regions[region].name;
-        self.workloads.kill(&self.cast, RegionId(region as u32), name);
+    /// The processes of a region have stopped, gone on or ended.
+    fn signal(&mut self, sent: &Sent) {
+        let (now, region) = (Instant::from_ns(sent.at_ns), sent.region);
+        match sent.signal {
+            Signal::Stop => self.workloads.halt(now, &self.cast, region, true),
+            Signal::Continue => self.workloads.halt(now, &self.cast, region, false),
+            Signal::Kill => {
+                let name = &self.scenario.regions[region.0 as usize].name;
+                self.workloads.kill(now, &self.cast, region, name);
+            }
+        }
     }
 
     /// Takes in one event; `None` if it makes no sense.
     fn observe(&mut self, reported: &MachineEvent) -> Option<()> {
         let now = Instant::from_ns(reported.at_ns);
         let part = *self.cast.part(reported.peer)?;
-        if let (Role::BulkReceiver, Workload::Transfer(index)) = (part.role, part.workload)
+        if let (true, Workload::Transfer(index)) = (part.role.receives(), part.workload)
             && let Ok(OfReceiver::Summary(counted)) = OfReceiver::deserialize(&reported.event)
         {
             let shares = &mut self.workloads.transfers[index].shares;
@@ -224,17 +253,37 @@ impl<'a> World<'a> {
         )
     }
 
+    fn replication(&self, index: usize, replication: &Replication) -> ReplicationRecord {
+        let source = self
+            .cast
+            .peer(Workload::Replication(index), Role::ReplicationSource);
+        let summary = replication.summaries.get(&source.0);
+        let statistics = summary.and_then(|json| SourceStatistics::deserialize(json).ok());
+        let tcp = tcp_of(replication, source);
+        replication_record(
+            self.scenario,
+            index,
+            &self.workloads.replications[index],
+            statistics.as_ref(),
+            (tcp.segments, tcp.retransmits),
+            Instant::from_ns(end_ns(self.scenario, replication)),
+        )
+    }
+
     fn transfer(&self, index: usize, replication: &Replication) -> TransferRecord {
-        let workload = Workload::Transfer(index);
-        let receiver = self.cast.peer(workload, Role::BulkReceiver);
+        let (sender, receiver) = self.cast.transfer(index);
         let summary = replication.summaries.get(&receiver.0);
         let counted = summary.and_then(|json| Received::deserialize(json).ok());
-        let tcp = tcp_of(replication, self.cast.peer(workload, Role::BulkSender));
+        let amst = self.scenario.transfers[index].carrier.amst();
+        let sent = replication.summaries.get(&sender.0).filter(|_| amst.is_some());
+        let amst = sent.and_then(|json| SenderStats::deserialize(json).ok());
+        let tcp = tcp_of(replication, sender);
         transfer_record(
             self.scenario,
             index,
             &self.workloads.transfers[index],
             counted.unwrap_or_default().received,
+            amst.as_ref(),
             (tcp.segments, tcp.retransmits),
         )
     }
@@ -281,7 +330,9 @@ fn link_record(link: &Link, counted: &LinkCounters) -> LinkRecord {
 pub fn unfinished(replayed: &Replayed) -> bool {
     let migrations = replayed.migrations.iter().map(|m| &m.progress);
     let transfers = replayed.transfers.iter().map(|t| &t.progress);
+    let replications = replayed.replications.iter().map(|r| &r.progress);
     migrations
         .chain(transfers)
+        .chain(replications)
         .any(|progress| *progress != Progress::Completed)
 }

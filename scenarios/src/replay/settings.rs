@@ -6,7 +6,8 @@ use longhaul_core::units::ByteSize;
 use longhaul_replay::plan::{KernelSetting, Setting};
 
 use super::plan::NotReplayable;
-use crate::schema::{Controller, Scenario, Tcp};
+use crate::run::cast::source_region;
+use crate::schema::{Carrier, Controller, Scenario, Tcp};
 
 /// Where receive windows start when they are tuned, as in Linux; the language's 64 KiB are half of it.
 const RECEIVE_MEMORY: u64 = 128 << 10;
@@ -36,13 +37,22 @@ pub fn talks(scenario: &Scenario) -> Vec<Talk<'_>> {
         to: &migration.to,
         tcp: migration.transport.tcp,
     });
+    let replications = scenario.replications.iter().map(|replication| Talk {
+        path: format!("replications[{}].transport.tcp", replication.name),
+        from: source_region(scenario, replication),
+        to: &replication.to,
+        tcp: replication.transport.tcp,
+    });
     let transfers = scenario.transfers.iter().map(|transfer| Talk {
-        path: format!("transfers[{}].tcp", transfer.name),
+        path: match transfer.carrier {
+            Carrier::Plain { .. } => format!("transfers[{}].tcp", transfer.name),
+            Carrier::Amst(_) => format!("transfers[{}].transport.tcp", transfer.name),
+        },
         from: &transfer.from,
         to: &transfer.to,
-        tcp: transfer.tcp,
+        tcp: transfer.carrier.tcp(),
     });
-    migrations.chain(transfers).collect()
+    migrations.chain(replications).chain(transfers).collect()
 }
 
 /// What the kernel must be set to.

@@ -55,6 +55,22 @@ pub enum BuildError {
     /// The network is impossible at flow fidelity.
     #[error("the network: {0}")]
     Flow(#[from] flow::limits::FlowError),
+    /// A replication is impossible.
+    #[error("{replication}: {reason}")]
+    Replication {
+        /// The replication.
+        replication: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A transfer is impossible.
+    #[error("{transfer}: {reason}")]
+    Transfer {
+        /// The transfer.
+        transfer: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A migration is impossible.
     #[error("{migration}: {reason}")]
     Migration {
@@ -150,7 +166,7 @@ fn ahead_bytes(scenario: &Scenario, graph: &Graph, fidelity: Fidelity, part: &Pa
         && let Amount::Duration(span) = spec.amount
     {
         let (_, slowest) = path(scenario, graph, &spec.from, &spec.to);
-        let share = slowest.bytes_in(span) / 1_000 / u64::from(spec.streams);
+        let share = slowest.bytes_in(span) / 1_000 / u64::from(spec.carrier.most_streams());
         return share.max(SOCKET_WRITE);
     }
     SOCKET_WRITE

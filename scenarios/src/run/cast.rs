@@ -4,7 +4,7 @@
 use longhaul_core::machine::PeerId;
 use longhaul_net::routing::RegionId;
 
-use crate::schema::{Migration, Scenario, Tcp, Vm};
+use crate::schema::{Carrier, Migration, Replication, Scenario, Tcp, Vm};
 
 /// What machines work for, by index in the scenario.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -13,6 +13,8 @@ pub enum Workload {
     Migration(usize),
     /// A bulk transfer.
     Transfer(usize),
+    /// A continuous replication.
+    Replication(usize),
 }
 
 /// What a machine does in its workload.
@@ -26,6 +28,21 @@ pub enum Role {
     BulkSender,
     /// Its receiver.
     BulkReceiver,
+    /// Where guests are protected.
+    ReplicationSource,
+    /// Where they are protected to.
+    Replica,
+    /// The sender of a transfer by AMST.
+    ObjectSender,
+    /// Its receiver.
+    ObjectReceiver,
+}
+
+impl Role {
+    /// Whether it is the end of a transfer at which the bytes arrive.
+    pub fn receives(self) -> bool {
+        matches!(self, Role::BulkReceiver | Role::ObjectReceiver)
+    }
 }
 
 /// One machine.
@@ -60,8 +77,19 @@ impl Cast {
         }
         for (index, spec) in scenario.transfers.iter().enumerate() {
             let workload = Workload::Transfer(index);
-            cast.add(scenario, workload, Role::BulkSender, &spec.from, spec.tcp);
-            cast.add(scenario, workload, Role::BulkReceiver, &spec.to, spec.tcp);
+            let (sender, receiver) = match spec.carrier {
+                Carrier::Plain { .. } => (Role::BulkSender, Role::BulkReceiver),
+                Carrier::Amst(_) => (Role::ObjectSender, Role::ObjectReceiver),
+            };
+            let tcp = spec.carrier.tcp();
+            cast.add(scenario, workload, sender, &spec.from, tcp);
+            cast.add(scenario, workload, receiver, &spec.to, tcp);
+        }
+        for (index, spec) in scenario.replications.iter().enumerate() {
+            let workload = Workload::Replication(index);
+            let (from, tcp) = (source_region(scenario, spec), spec.transport.tcp);
+            cast.add(scenario, workload, Role::ReplicationSource, from, tcp);
+            cast.add(scenario, workload, Role::Replica, &spec.to, tcp);
         }
         cast
     }
@@ -96,6 +124,15 @@ impl Cast {
         found.expect("every workload has all machines of its kind").0
     }
 
+    /// The sender and the receiver of a transfer.
+    ///
+    /// # Panics
+    /// If there is no such transfer.
+    pub fn transfer(&self, index: usize) -> (PeerId, PeerId) {
+        let sender = self.starter(Workload::Transfer(index));
+        (sender, PeerId(sender.0 + 1))
+    }
+
     /// The machine that is told to start a workload.
     ///
     /// # Panics
@@ -122,6 +159,26 @@ impl Cast {
 pub fn vm_of<'a>(scenario: &'a Scenario, spec: &Migration) -> &'a Vm {
     let vm = scenario.vms.iter().find(|vm| vm.name == spec.vm);
     vm.expect("a VM of the scenario")
+}
+
+/// The VMs of a replication, in its order.
+///
+/// # Panics
+/// If the scenario has no such VM: the check found it.
+pub fn vms_of<'a>(scenario: &'a Scenario, spec: &'a Replication) -> impl Iterator<Item = &'a Vm> {
+    let named = |name: &String| scenario.vms.iter().find(move |vm| vm.name == *name);
+    spec.vms
+        .iter()
+        .map(move |name| named(name).expect("a VM of the scenario"))
+}
+
+/// The region where the VMs of a replication run.
+///
+/// # Panics
+/// If there is none: the check found one.
+pub fn source_region<'a>(scenario: &'a Scenario, spec: &'a Replication) -> &'a String {
+    let first = vms_of(scenario, spec).next();
+    &first.expect("a replication has VMs").region
 }
 
 /// # Panics

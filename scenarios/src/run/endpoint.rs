@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use longhaul_amst::object;
 use longhaul_bulk as bulk;
 use longhaul_core::machine::{Input, Machine, Output, StreamId};
 use longhaul_core::random::Stream;
@@ -12,6 +13,7 @@ use longhaul_core::schedule::{EntityId, TimerId};
 use longhaul_core::time::Instant;
 use longhaul_migration as migration;
 use longhaul_net::notice::{ConnectionId, Side};
+use longhaul_replication as replication;
 use longhaul_tcp as tcp;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +67,14 @@ pub enum Protocol {
     BulkSender(bulk::Sender),
     /// Its receiver.
     BulkReceiver(bulk::Receiver),
+    /// The source of a continuous replication.
+    ReplicationSource(Box<replication::Source<Guest>>),
+    /// Its replica.
+    Replica(Box<replication::Replica>),
+    /// The sender of a transfer by AMST.
+    ObjectSender(Box<object::ObjectSender>),
+    /// Its receiver.
+    ObjectReceiver(Box<object::ObjectReceiver>),
 }
 
 /// What a machine reports.
@@ -79,6 +89,14 @@ pub enum Event {
     BulkSender(bulk::SenderEvent),
     /// From its receiver.
     BulkReceiver(bulk::ReceiverEvent),
+    /// From the source of a continuous replication.
+    ReplicationSource(replication::SourceEvent),
+    /// From its replica.
+    Replica(replication::ReplicaEvent),
+    /// From the sender of a transfer by AMST.
+    ObjectSender(object::ObjectEvent),
+    /// From its receiver.
+    ObjectReceiver(object::ArrivalEvent),
 }
 
 /// What a scenario tells a machine to do.
@@ -137,6 +155,18 @@ impl Machine for Protocol {
             Protocol::MigrationDestination(m) => m.handle(now, with_command(input, |_| ())),
             Protocol::BulkSender(m) => m.handle(now, with_command(input, |_| bulk::Command::Start)),
             Protocol::BulkReceiver(m) => m.handle(now, with_command(input, |_| bulk::Command::Start)),
+            Protocol::ReplicationSource(m) => {
+                m.handle(now, with_command(input, |_| replication::SourceCommand::Start));
+            }
+            // Nobody tells it anything; when it is to take over stands in its options.
+            Protocol::Replica(m) => {
+                m.handle(
+                    now,
+                    with_command(input, |_| replication::ReplicaCommand::FailOver),
+                );
+            }
+            Protocol::ObjectSender(m) => m.handle(now, with_command(input, |_| object::Command::Start)),
+            Protocol::ObjectReceiver(m) => m.handle(now, with_command(input, |_| ())),
         }
     }
 
@@ -146,6 +176,10 @@ impl Machine for Protocol {
             Protocol::MigrationDestination(m) => map_event(m.poll(), Event::MigrationDestination),
             Protocol::BulkSender(m) => map_event(m.poll(), Event::BulkSender),
             Protocol::BulkReceiver(m) => map_event(m.poll(), Event::BulkReceiver),
+            Protocol::ReplicationSource(m) => map_event(m.poll(), Event::ReplicationSource),
+            Protocol::Replica(m) => map_event(m.poll(), Event::Replica),
+            Protocol::ObjectSender(m) => map_event(m.poll(), Event::ObjectSender),
+            Protocol::ObjectReceiver(m) => map_event(m.poll(), Event::ObjectReceiver),
         }
     }
 }
@@ -171,6 +205,7 @@ fn map_event<E>(output: Output<E>, wrap: impl FnOnce(E) -> Event) -> Output<Even
         Output::Open { stream, peer } => Output::Open { stream, peer },
         Output::Send { stream, payload } => Output::Send { stream, payload },
         Output::Close { stream } => Output::Close { stream },
+        Output::Abort { stream } => Output::Abort { stream },
         Output::Inspect { stream } => Output::Inspect { stream },
         Output::Datagram { to, payload } => Output::Datagram { to, payload },
         Output::WakeAt { at, why } => Output::WakeAt { at, why },

@@ -13,7 +13,7 @@ pub enum Guest {
     /// Generated from the seed.
     Generated(Box<GeneratedMemory>),
     /// Recorded images.
-    Recorded(ImageSeries),
+    Recorded(Box<ImageSeries>),
 }
 
 macro_rules! either {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use longhaul_amst::SenderOptions;
+use longhaul_amst::{ReceiverOptions, object};
 use longhaul_bulk as bulk;
 use longhaul_core::machine::PeerId;
 use longhaul_core::random::Streams;
@@ -20,7 +20,9 @@ use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
 use super::guest::Guest;
 use super::scene::digest_of;
-use crate::schema::{Amount, Cost, Encoding, Memory, Migration, Mode, Pattern, PayloadMode, Scenario, Vm};
+use crate::schema::{
+    Amount, Carrier, Cost, Encoding, Memory, Migration, Mode, Pattern, PayloadMode, Scenario, Vm,
+};
 
 /// What a write of a bulk sender hands to its socket.
 pub const SOCKET_WRITE: u64 = 128 << 10;
@@ -40,11 +42,11 @@ pub enum World {
 /// Makes the machines of a scenario, one at a time.
 pub struct Maker<'a> {
     world: World,
-    scenario: &'a Scenario,
-    cast: &'a Cast,
+    pub(super) scenario: &'a Scenario,
+    pub(super) cast: &'a Cast,
     /// Where image files are looked for.
     base_dir: &'a Path,
-    streams: Streams,
+    pub(super) streams: Streams,
     inputs: Vec<InputRecord>,
     /// The images that were read, by file: a guest that moves is described on both sides.
     images: BTreeMap<String, Image>,
@@ -81,6 +83,10 @@ impl<'a> Maker<'a> {
             (Role::BulkReceiver, Workload::Transfer(_)) => {
                 Ok(Protocol::BulkReceiver(bulk::Receiver::default()))
             }
+            (Role::ReplicationSource, Workload::Replication(index)) => self.replication_source(index),
+            (Role::Replica, Workload::Replication(index)) => self.replica(index),
+            (Role::ObjectSender, Workload::Transfer(index)) => self.object_sender(index),
+            (Role::ObjectReceiver, Workload::Transfer(index)) => Ok(self.object_receiver(index)),
             (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),
         }
     }
@@ -132,20 +138,56 @@ impl<'a> Maker<'a> {
     /// The sender of a transfer, which keeps `ahead_bytes` before the transport if it is a timed one.
     fn bulk_sender(&self, index: usize, ahead_bytes: u64) -> Protocol {
         let spec = &self.scenario.transfers[index];
-        let receiver = self.cast.peer(Workload::Transfer(index), Role::BulkReceiver);
+        let (_, receiver) = self.cast.transfer(index);
+        let Carrier::Plain {
+            streams, call_time, ..
+        } = spec.carrier
+        else {
+            unreachable!("a bulk sender carries over plain connections")
+        };
         Protocol::BulkSender(bulk::Sender::new(bulk::SenderOptions {
             peer: receiver,
             amount: match spec.amount {
                 Amount::Size(size) => bulk::Amount::Bytes(size.as_bytes()),
                 Amount::Duration(span) => bulk::Amount::Duration { span, ahead_bytes },
             },
-            streams: spec.streams,
-            call_time: spec.call_time,
+            streams,
+            call_time,
         }))
     }
 
+    /// The sender of a transfer by AMST.
+    fn object_sender(&self, index: usize) -> Result<Protocol, BuildError> {
+        let spec = &self.scenario.transfers[index];
+        let transport = spec.carrier.amst().expect("an object sender carries by AMST");
+        let options = object::ObjectOptions {
+            peer: self.cast.transfer(index).1,
+            amount: match spec.amount {
+                Amount::Size(size) => object::Amount::Bytes(size.as_bytes()),
+                Amount::Duration(span) => object::Amount::Duration(span),
+            },
+            transport: transport.sender_options(),
+        };
+        object::ObjectSender::new(options)
+            .map(|sender| Protocol::ObjectSender(Box::new(sender)))
+            .map_err(|error| BuildError::Transfer {
+                transfer: spec.name.clone(),
+                reason: error.to_string(),
+            })
+    }
+
+    /// Its receiver.
+    fn object_receiver(&self, index: usize) -> Protocol {
+        let carrier = self.scenario.transfers[index].carrier;
+        let transport = carrier.amst().expect("an object receiver receives by AMST");
+        let options = ReceiverOptions {
+            window_bytes: transport.window.as_bytes(),
+        };
+        Protocol::ObjectReceiver(Box::new(object::ObjectReceiver::new(options)))
+    }
+
     /// Pages of a guest, without its content.
-    fn pages(&self, vm: &Vm) -> Result<u64, BuildError> {
+    pub(super) fn pages(&self, vm: &Vm) -> Result<u64, BuildError> {
         let bytes = match &vm.memory {
             Memory::Generated { size, .. } => size.as_bytes(),
             Memory::Images { files, .. } => match files.first() {
@@ -156,7 +198,7 @@ impl<'a> Maker<'a> {
         Ok(bytes / PAGE_SIZE as u64)
     }
 
-    fn guest(&mut self, vm: &Vm) -> Result<Guest, BuildError> {
+    pub(super) fn guest(&mut self, vm: &Vm) -> Result<Guest, BuildError> {
         let refuse = |reason: String| BuildError::Memory {
             vm: vm.name.clone(),
             reason,
@@ -190,7 +232,7 @@ impl<'a> Maker<'a> {
                     .map(|file| self.image(file))
                     .collect::<Result<Vec<_>, _>>()?;
                 ImageSeries::new(&images, *interval, vm.vcpus, vm.reads, &self.streams, &vm.name)
-                    .map(Guest::Recorded)
+                    .map(|series| Guest::Recorded(Box::new(series)))
                     .map_err(|error| refuse(error.to_string()))
             }
         }
@@ -243,21 +285,10 @@ fn source_options(
     destination: PeerId,
     cost: Option<Cost>,
 ) -> migration::SourceOptions {
-    // The check keeps levels within 1 to 19.
-    let level = |level: u32| level.cast_signed();
     let encoding = match spec.encoding {
-        Encoding::Raw => migration::Encoding::Hde(EncoderOptions::raw()),
-        Encoding::Zstd { level: zstd } => migration::Encoding::Hde(EncoderOptions {
-            level: Some(level(zstd)),
-            ..EncoderOptions::raw()
-        }),
-        Encoding::Hde { level: zstd } => migration::Encoding::Hde(EncoderOptions::hde(level(zstd))),
         Encoding::Xbzrle { cache } => migration::Encoding::Xbzrle { cache },
+        encoding => migration::Encoding::Hde(encoder_options(encoding)),
     };
-    // The check keeps the chunk within 16 MiB.
-    let chunk_bytes = spec.transport.chunk.as_bytes() as u32;
-    let window_bytes = spec.transport.window.as_bytes();
-    let transport = SenderOptions::fixed(spec.transport.streams, chunk_bytes, window_bytes);
     migration::SourceOptions {
         destination,
         session: session(spec),
@@ -278,7 +309,24 @@ fn source_options(
         stall_after: spec.stall_after,
         cancel_after: spec.cancel_after,
         orchestration: spec.orchestration,
-        transport,
+        transport: spec.transport.sender_options(),
+    }
+}
+
+/// How pages are encoded.
+///
+/// # Panics
+/// For XBZRLE, which is no form of HDE.
+pub(super) fn encoder_options(encoding: Encoding) -> EncoderOptions {
+    // The check keeps levels within 1 to 19.
+    match encoding {
+        Encoding::Raw => EncoderOptions::raw(),
+        Encoding::Zstd { level } => EncoderOptions {
+            level: Some(level.cast_signed()),
+            ..EncoderOptions::raw()
+        },
+        Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
+        Encoding::Xbzrle { .. } => panic!("XBZRLE is encoded by a codec of its own"),
     }
 }
 

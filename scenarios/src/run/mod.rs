@@ -11,8 +11,9 @@
 //! | `guest` | the memory of a VM, generated or recorded |
 //! | `transit` | the network, at packet or at flow fidelity |
 //! | `scene` | the simulated world: events in, network and machines hand over to each other |
-//! | `workload` | how far each migration and transfer has got, for the replay too |
+//! | `workload` | how far each migration, transfer and replication has got, for the replay too |
 //! | `processes` | machines that stand still, go on, or end |
+//! | `replications` | the machines of continuous replications, and their records |
 //! | `sample` | the time series |
 //! | `summary` | from the world at the end to the records |
 //! | `assertions` | from the records to verdicts |
@@ -26,6 +27,7 @@ mod guest;
 pub(crate) mod links;
 pub(crate) mod machines;
 mod processes;
+pub(crate) mod replications;
 mod sample;
 mod scene;
 pub(crate) mod summary;

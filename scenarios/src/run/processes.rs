@@ -1,6 +1,7 @@
 //! Machines that stand still, go on, or end, all those of a region together.
 
 use longhaul_core::machine::{Input, PeerId};
+use longhaul_core::schedule::Schedule;
 use longhaul_engine::Engine;
 use longhaul_net::routing::RegionId;
 
@@ -9,7 +10,8 @@ use super::scene::{Scene, disarm};
 
 impl Scene {
     /// The machines of a region stand still: what they would be told comes when they go on.
-    pub(super) fn pause(&mut self, region: RegionId) {
+    pub(super) fn pause(&mut self, engine: &Engine, region: RegionId) {
+        self.workloads.halt(engine.now(), &self.cast, region, true);
         self.network.pause(region);
         for endpoint in self
             .endpoints
@@ -25,6 +27,7 @@ impl Scene {
 
     /// They go on: first with what was due in the meantime, then with what the network has for them.
     pub(super) fn resume(&mut self, engine: &mut Engine, region: RegionId) {
+        self.workloads.halt(engine.now(), &self.cast, region, false);
         for peer in self.machines_in(region) {
             let life = &mut self.endpoints[peer.0 as usize].life;
             let Life::Still { start, wake } = std::mem::replace(life, Life::Runs) else {
@@ -48,7 +51,7 @@ impl Scene {
             disarm(engine, endpoint);
         }
         let name = self.network.region_name(region);
-        for workload in self.workloads.kill(&self.cast, region, name) {
+        for workload in self.workloads.kill(engine.now(), &self.cast, region, name) {
             self.end(engine, workload);
         }
         self.network.kill(engine, region);

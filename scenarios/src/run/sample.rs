@@ -4,6 +4,7 @@ use longhaul_core::record::SampleRecord;
 use longhaul_core::time::{Instant, Span};
 use longhaul_net::routing::LinkId;
 
+use super::cast::Workload;
 use super::endpoint::{Endpoint, Protocol};
 use super::transit::Transit;
 use super::workload::Workloads;
@@ -82,11 +83,23 @@ impl Sampler {
                     push(name, "postcopy_blocktime_ns", stats.postcopy_blocktime.as_ns());
                     push(name, "decoding_ns", stats.decoding_time.as_ns());
                 }
-                Protocol::BulkReceiver(_) => {
+                Protocol::ObjectSender(sender) => {
+                    push(name, "open_streams", u64::from(sender.open_streams()));
+                }
+                Protocol::BulkReceiver(_) | Protocol::ObjectReceiver(_) => {
                     let received = network.received(endpoint, now);
                     push(name, "received_bytes", received.iter().sum());
                 }
-                Protocol::BulkSender(_) => {}
+                Protocol::ReplicationSource(source) => {
+                    push(name, "transferred_bytes", source.transferred_bytes());
+                    push(name, "backlog_bytes", source.backlog_bytes());
+                    if let Workload::Replication(index) = workload
+                        && let Some(age) = workloads.replications[index].age(now)
+                    {
+                        push(name, "recovery_point_ns", age.as_ns());
+                    }
+                }
+                Protocol::BulkSender(_) | Protocol::Replica(_) => {}
             }
         }
     }

@@ -1,10 +1,11 @@
 //! From the world at the end of a run to its records.
 
+use longhaul_amst::SenderStats;
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{
-    BoundsRecord, EncodingRecord, Ended, LinkRecord, MigrationRecord, PayloadRecord, PostcopyRecord,
-    RECORD_FORMAT, RamRecord, RunRecord, ThrottleRecord, TransferRecord, TransportRecord, Verdict,
-    XbzrleCacheRecord,
+    AmstRecord, BoundsRecord, EncodingRecord, Ended, LinkRecord, MigrationRecord, PayloadRecord,
+    PostcopyRecord, RECORD_FORMAT, RamRecord, ReplicationRecord, RunRecord, ThrottleRecord, TransferRecord,
+    TransportRecord, Verdict, XbzrleCacheRecord,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
@@ -18,10 +19,11 @@ use super::RunOptions;
 use super::assertions;
 use super::cast::{Role, Workload};
 use super::endpoint::{Endpoint, Protocol};
+use super::replications::replication_record;
 use super::scene::Scene;
 use super::workload::{MigrationRun, TransferRun};
 use crate::Loaded;
-use crate::schema::{Amount, Mode, PayloadMode, Scenario};
+use crate::schema::{Amount, Mode, PayloadMode, Scenario, Streams};
 
 /// Draws up the record of a run.
 pub fn summarise(
@@ -43,6 +45,14 @@ pub fn summarise(
         declared_share_parts: declared.as_parts(),
         ..PayloadRecord::default()
     };
+    let replications: Vec<ReplicationRecord> = (0..scene.workloads.replications.len())
+        .map(|i| replication(loaded, scene, i, engine.now()))
+        .collect();
+    for record in &replications {
+        payload.real_bytes += record.encoding.real_raw_bytes;
+        payload.synthetic_bytes += record.encoding.raw_bytes - record.encoding.real_raw_bytes;
+        payload.verified_pages += record.epochs.verified_pages;
+    }
     for record in &migrations {
         payload.real_bytes += record.encoding.real_raw_bytes;
         payload.synthetic_bytes += record.encoding.raw_bytes - record.encoding.real_raw_bytes;
@@ -71,6 +81,7 @@ pub fn summarise(
         transfers: (0..scene.workloads.transfers.len())
             .map(|i| transfer(loaded, scene, i, now))
             .collect(),
+        replications,
         links: (0..scenario.links.len())
             .map(|i| link(loaded, scene, i, now))
             .collect(),
@@ -180,13 +191,31 @@ pub fn migration_record(
         },
         encoding: counted.unwrap_or_default(),
         transport: TransportRecord {
-            streams: spec.transport.streams,
+            streams: match spec.transport.streams {
+                Streams::Fixed(streams) => streams,
+                _ => statistics.map_or(0, |statistics| statistics.transport.most_streams),
+            },
             chunks: statistics.map_or(0, |statistics| statistics.transport.chunks),
             requeued_chunks: statistics.map_or(0, |s| s.transport.retransmitted_chunks),
             segments,
             retransmits,
         },
     }
+}
+
+fn replication(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> ReplicationRecord {
+    let endpoint = scene.endpoint(Workload::Replication(index), Role::ReplicationSource);
+    let Protocol::ReplicationSource(source) = &endpoint.machine else {
+        unreachable!("a replication starts from its source")
+    };
+    replication_record(
+        &loaded.scenario,
+        index,
+        &scene.workloads.replications[index],
+        Some(&source.statistics()),
+        segments(scene, endpoint),
+        now,
+    )
 }
 
 fn ram_record(statistics: &Statistics) -> RamRecord {
@@ -230,22 +259,27 @@ fn bounds_record(statistics: &Statistics) -> BoundsRecord {
 }
 
 fn transfer(loaded: &Loaded, scene: &mut Scene, index: usize, now: Instant) -> TransferRecord {
-    let receiver = scene.cast.peer(Workload::Transfer(index), Role::BulkReceiver);
+    let (sender, receiver) = scene.cast.transfer(index);
     let receiver = &scene.endpoints[receiver.0 as usize];
     let received = scene.network.received(receiver, now).iter().sum();
     let run = &scene.workloads.transfers[index];
-    let sender = scene.endpoint(Workload::Transfer(index), Role::BulkSender);
+    let sender = &scene.endpoints[sender.0 as usize];
+    let amst = match &sender.machine {
+        Protocol::ObjectSender(sender) => Some(*sender.statistics()),
+        _ => None,
+    };
     let segments = segments(scene, sender);
-    transfer_record(&loaded.scenario, index, run, received, segments)
+    transfer_record(&loaded.scenario, index, run, received, amst.as_ref(), segments)
 }
 
-/// The record of a transfer: what was seen of it, the bytes that arrived, and the TCP segments that its sender sent, in
-/// all and again.
+/// The record of a transfer: what was seen of it, the bytes that arrived, what AMST counted if it carried it, and the
+/// TCP segments that its sender sent, in all and again.
 pub fn transfer_record(
     scenario: &Scenario,
     index: usize,
     run: &TransferRun,
     received: u64,
+    amst: Option<&SenderStats>,
     (segments, retransmits): (u64, u64),
 ) -> TransferRecord {
     let spec = &scenario.transfers[index];
@@ -254,7 +288,8 @@ pub fn transfer_record(
         Amount::Duration(duration) => (None, Some(duration)),
     };
     // Until all streams are connected the slowest handshake is not known.
-    let connected = run.connected.filter(|_| run.connections == spec.streams);
+    let awaited = run.streams.unwrap_or(1);
+    let connected = run.connected.filter(|_| run.connections >= awaited);
     TransferRecord {
         name: run.name.clone(),
         from: spec.from.clone(),
@@ -270,9 +305,17 @@ pub fn transfer_record(
         completion_ns: since(run.stage.started, run.finished),
         first_stream_ns: since(run.stage.started, run.first_stream),
         handshake_ns: since(run.stage.started, connected),
-        streams: spec.streams,
+        streams: run.streams.or(amst.map(|amst| amst.most_streams)).unwrap_or(0),
         segments,
         retransmits,
+        amst: amst.map(|amst| AmstRecord {
+            streams_last: amst.streams,
+            lost_streams: amst.lost_streams,
+            chunks: amst.chunks,
+            wire_bytes: amst.wire_bytes,
+            requeued_chunks: amst.retransmitted_chunks,
+            rescued_chunks: amst.rescued_chunks,
+        }),
     }
 }
 

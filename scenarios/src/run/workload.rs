@@ -2,6 +2,7 @@
 //! all follow them by this code, so that a completion time means the same in both worlds.
 
 mod migration;
+mod replication;
 mod stage;
 mod transfer;
 
@@ -11,10 +12,11 @@ use longhaul_migration::GuestState;
 use longhaul_net::routing::RegionId;
 
 pub use migration::MigrationRun;
+pub use replication::{Outage, ReplicationRun};
 pub use stage::Stage;
 pub use transfer::TransferRun;
 
-use super::cast::{Cast, Workload};
+use super::cast::{Cast, Role, Workload};
 use super::endpoint::Event;
 use crate::schema::{Scenario, Start};
 
@@ -24,6 +26,8 @@ pub struct Workloads {
     pub migrations: Vec<MigrationRun>,
     /// In the order of the scenario.
     pub transfers: Vec<TransferRun>,
+    /// In the order of the scenario.
+    pub replications: Vec<ReplicationRun>,
     /// What starts at a time of the run.
     starts: Vec<(Span, Workload)>,
     /// What starts how long after another one has completed: the other one, itself, the pause.
@@ -53,13 +57,17 @@ impl Workloads {
         for (index, spec) in scenario.transfers.iter().enumerate() {
             starts.push((spec.at, Workload::Transfer(index)));
         }
+        for (index, spec) in scenario.replications.iter().enumerate() {
+            starts.push((spec.at, Workload::Replication(index)));
+        }
         let migrations = scenario.migrations.iter();
         let transfers = scenario.transfers.iter();
         Workloads {
             migrations: migrations.map(|spec| MigrationRun::new(&spec.name)).collect(),
             transfers: transfers
-                .map(|spec| TransferRun::new(&spec.name, spec.streams))
+                .map(|spec| TransferRun::new(&spec.name, spec.carrier))
                 .collect(),
+            replications: scenario.replications.iter().map(ReplicationRun::new).collect(),
             starts,
             waiting,
             brought_by: (0..scenario.migrations.len())
@@ -95,6 +103,7 @@ impl Workloads {
         match workload {
             Workload::Migration(index) => &self.migrations[index].name,
             Workload::Transfer(index) => &self.transfers[index].name,
+            Workload::Replication(index) => &self.replications[index].name,
         }
     }
 
@@ -103,6 +112,7 @@ impl Workloads {
         match workload {
             Workload::Migration(index) => &self.migrations[index].stage,
             Workload::Transfer(index) => &self.transfers[index].stage,
+            Workload::Replication(index) => &self.replications[index].stage,
         }
     }
 
@@ -111,6 +121,7 @@ impl Workloads {
         match workload {
             Workload::Migration(index) => &mut self.migrations[index].stage,
             Workload::Transfer(index) => &mut self.transfers[index].stage,
+            Workload::Replication(index) => &mut self.replications[index].stage,
         }
     }
 
@@ -119,13 +130,19 @@ impl Workloads {
         match workload {
             Workload::Migration(index) => self.migrations[index].observe(now, event),
             Workload::Transfer(index) => self.transfers[index].observe(now, event),
+            Workload::Replication(index) => self.replications[index].observe(now, event),
         }
     }
 
-    /// The machines of a region have ended, and what has one there has failed. Returns the workloads that this ended.
-    pub fn kill(&mut self, cast: &Cast, region: RegionId, region_name: &str) -> Vec<Workload> {
+    /// The machines of a region have ended, and what has one there has failed, except replications from there: that is
+    /// what they are for. Returns the workloads that this ended.
+    pub fn kill(&mut self, now: Instant, cast: &Cast, region: RegionId, region_name: &str) -> Vec<Workload> {
         let mut ended = Vec::new();
         for (_, part) in cast.parts().filter(|(_, part)| part.region == region) {
+            if let (Role::ReplicationSource, Workload::Replication(index)) = (part.role, part.workload) {
+                self.replications[index].source_killed(now);
+                continue;
+            }
             let stage = self.stage_mut(part.workload);
             if stage.fail(format!("killed in {region_name}")) {
                 ended.push(part.workload);
@@ -134,12 +151,28 @@ impl Workloads {
         ended
     }
 
+    /// The machines of a region stand still, or go on.
+    pub fn halt(&mut self, now: Instant, cast: &Cast, region: RegionId, still: bool) {
+        for (_, part) in cast.parts().filter(|(_, part)| part.region == region) {
+            if let (Role::ReplicationSource, Workload::Replication(index)) = (part.role, part.workload) {
+                let run = &mut self.replications[index];
+                if still {
+                    run.source_still(now);
+                } else {
+                    run.source_goes_on();
+                }
+            }
+        }
+    }
+
     /// Workloads that have neither completed nor failed.
     pub fn outstanding(&self) -> usize {
         let migrations = self.migrations.iter().map(|run| &run.stage);
         let transfers = self.transfers.iter().map(|run| &run.stage);
+        let replications = self.replications.iter().map(|run| &run.stage);
         migrations
             .chain(transfers)
+            .chain(replications)
             .filter(|stage| stage.is_outstanding())
             .count()
     }

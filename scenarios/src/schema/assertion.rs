@@ -18,7 +18,7 @@ pub struct Assertion {
     pub level: Level,
 }
 
-/// What can be asserted. One sample per migration, transfer or link of the scope.
+/// What can be asserted. One sample per migration, transfer, replication or link of the scope.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Metric {
     /// Migration: from its start to the guest running at the destination.
@@ -60,6 +60,41 @@ pub enum Metric {
     /// Transfer: Jain's index of what its streams have delivered once the first of them is finished or the time
     /// is up: 1 if all are equal, 1/n if one has everything.
     TransferFairness,
+    /// Replication: from its start until all its VMs have an epoch in place.
+    ReplicationSeedTime,
+    /// Replication: memory of its VMs over that time: what is sent before it is encoded.
+    ReplicationSeedRate,
+    /// Replication: the age of the newest complete epoch that is not exceeded for half of the time, from the first epoch
+    /// to the loss of the source or the end of the run; of the VM for which it is largest.
+    ReplicationRpoMedian,
+    /// Replication: the same for 95 % of the time.
+    ReplicationRpoP95,
+    /// Replication: the same for 99 % of the time.
+    ReplicationRpoP99,
+    /// Replication: the greatest age in that time.
+    ReplicationRpoMax,
+    /// Replication: the share of that time in which the age was within its target; of the VM for which it is least.
+    ReplicationRpoWithin,
+    /// Replication: epochs in place, over all VMs.
+    ReplicationEpochs,
+    /// Replication: bytes handed to the transport's streams.
+    ReplicationTransferred,
+    /// Replication: memory sent (raw) over bytes handed to the transport's streams.
+    ReplicationCompressionRatio,
+    /// Replication: how often all pages of a set had to be sent again.
+    ReplicationResyncs,
+    /// Replication: longest time from when the source was connected again after an outage until the age kept within its
+    /// target.
+    ReplicationCatchUp,
+    /// Replication: from the loss of the source, or from when it stopped its VMs, until all of them ran in the other
+    /// region.
+    ReplicationRto,
+    /// Replication: how old the epoch was at that loss from which a VM went on; of the VM for which it is largest.
+    ReplicationDataLoss,
+    /// Replication: how long VMs ran in both regions.
+    ReplicationOverlap,
+    /// Replication: 1 if no epoch was rejected and, if the source was lost, all VMs went on in the other region, else 0.
+    ReplicationSuccess,
     /// Link: bits sent over rate × time, from the first to the last frame.
     LinkUtilisation,
     /// Link: frames lost by the loss law over frames offered.

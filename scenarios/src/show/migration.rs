@@ -7,10 +7,10 @@ use longhaul_core::units::ByteSize;
 
 use crate::schema::{
     AutoConverge, Cost, DirtyLimit, Encoding, Migration, Mode, Orchestration, Recover, Start, StopRule,
-    Switch, Throttle, Transport,
+    Switch, Throttle,
 };
 
-use super::{quoted, tcp_settings};
+use super::{quoted, transport_settings};
 
 /// A migration.
 pub fn migration(migration: &Migration) -> String {
@@ -33,13 +33,7 @@ pub fn migration(migration: &Migration) -> String {
         resume_time,
         encoding: encoded,
         cost: costs,
-        transport:
-            Transport {
-                streams,
-                chunk,
-                window,
-                tcp,
-            },
+        transport,
     } = migration;
     let mut fields = vec![
         format!("name: {}", quoted(name)),
@@ -72,10 +66,7 @@ pub fn migration(migration: &Migration) -> String {
     fields.push(format!("resume_time: \"{resume_time}\""));
     fields.push(format!("encoding: {}", encoding(*encoded)));
     fields.push(format!("cost: {}", cost(*costs)));
-    fields.push(format!(
-        "transport: (streams: {streams}, chunk: \"{chunk}\", window: \"{window}\", tcp: {})",
-        tcp_settings(*tcp)
-    ));
+    fields.push(format!("transport: {}", transport_settings(*transport)));
     format!("({})", fields.join(", "))
 }
 
@@ -147,7 +138,8 @@ fn throttle(throttle: Throttle) -> String {
     }
 }
 
-fn encoding(encoding: Encoding) -> String {
+/// How pages are encoded.
+pub fn encoding(encoding: Encoding) -> String {
     match encoding {
         Encoding::Raw => "Raw".to_owned(),
         Encoding::Zstd { level } => format!("Zstd(level: {level})"),

@@ -16,6 +16,7 @@ mod messages;
 mod migrations;
 mod overrides;
 mod reading;
+mod replications;
 mod syntax;
 
 use std::path::PathBuf;

@@ -50,8 +50,13 @@ pub struct PathInfo {
     pub segments_sent: u64,
     /// Segments sent again so far (`tcpi_total_retrans`).
     pub segments_retransmitted: u64,
+    /// Bytes of the stream that the peer's transport has acknowledged so far (`tcpi_bytes_acked`).
+    pub bytes_acked: u64,
     /// Congestion window in bytes (`tcpi_snd_cwnd` × `tcpi_snd_mss`).
     pub congestion_window_bytes: u64,
+    /// What may be in flight however wide that is, in bytes: the window that the peer offers at the moment
+    /// (`tcpi_snd_wnd`), or the send buffer if that is smaller (`SO_SNDBUF`).
+    pub buffer_window_bytes: u64,
 }
 
 /// What a driver tells a machine. `C` is the machine's own command.
@@ -132,6 +137,12 @@ pub enum Output<E> {
     },
     /// Nothing more will be sent on this stream.
     Close {
+        /// Which one.
+        stream: StreamId,
+    },
+    /// Give this stream up at once. What it has not delivered may be lost, and the peer hears of a failure when the
+    /// reset reaches it. The driver may still report the stream's end to this machine.
+    Abort {
         /// Which one.
         stream: StreamId,
     },

@@ -4,16 +4,18 @@
 
 mod link;
 mod migration;
+mod replication;
 mod transfer;
 
 use serde::{Deserialize, Serialize};
 
 pub use link::*;
 pub use migration::*;
+pub use replication::*;
 pub use transfer::*;
 
 /// Version of the records; a reader refuses a newer one.
-pub const RECORD_FORMAT: u32 = 3;
+pub const RECORD_FORMAT: u32 = 4;
 
 /// A whole run: the content of `summary.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -57,6 +59,8 @@ pub struct RunRecord {
     /// In the order of the scenario.
     pub transfers: Vec<TransferRecord>,
     /// In the order of the scenario.
+    pub replications: Vec<ReplicationRecord>,
+    /// In the order of the scenario.
     pub links: Vec<LinkRecord>,
     /// Frames lost in regions that had no route to where they were going; on no link.
     pub unrouted_packets: u64,
@@ -91,7 +95,7 @@ pub enum Fidelity {
 /// Why a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Ended {
-    /// All migrations and transfers are done.
+    /// All migrations and transfers are done, and all replications failed over.
     Done,
     /// The scenario's horizon came first.
     Horizon,
@@ -112,7 +116,7 @@ pub enum Verdict {
     Inconclusive,
 }
 
-/// Real and synthetic payload of all migrations.
+/// Real and synthetic payload of all migrations and replications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct PayloadRecord {
     /// Declared share of the pages that is real, in parts of 10^12.
@@ -121,8 +125,8 @@ pub struct PayloadRecord {
     pub real_bytes: u64,
     /// Memory bytes that were represented by a length.
     pub synthetic_bytes: u64,
-    /// Pages compared with the source's memory at the end, all of them equal: a destination refuses others,
-    /// and its migration fails.
+    /// Pages compared with the source's memory at the end, or at the snapshot of the newest epoch, all of them equal: a
+    /// destination refuses others, and its migration fails; a replica does not use them.
     pub verified_pages: u64,
 }
 
@@ -184,7 +188,7 @@ pub struct AssertionRecord {
 pub struct EventRecord {
     /// When.
     pub at_ns: u64,
-    /// Migration, transfer or link; `routing` for all routers.
+    /// Migration, transfer, replication or link; `routing` for all routers.
     pub entity: String,
     /// What happened, in one word.
     pub kind: String,
@@ -199,7 +203,7 @@ pub struct EventRecord {
 pub struct SampleRecord {
     /// When.
     pub at_ns: u64,
-    /// Migration, transfer or link.
+    /// Migration, transfer, replication or link.
     pub entity: String,
     /// What, with its unit at the end of the name.
     pub metric: String,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use longhaul_core::machine::StreamId;
 use longhaul_core::payload::Payload;
+use longhaul_core::time::Span;
 use serde::{Deserialize, Serialize};
 
 use crate::{MessageId, StreamEnd};
@@ -61,6 +62,13 @@ pub enum SenderOutput {
         /// Which one.
         stream: StreamId,
     },
+    /// The number of streams or the size of chunks that the sender aims at has changed.
+    Adapted {
+        /// Streams.
+        streams: u32,
+        /// Size of a chunk in bytes.
+        chunk_bytes: u32,
+    },
     /// A stream ended before [`Sender::close`](crate::Sender::close); its chunks go to the others.
     StreamLost {
         /// Which one.
@@ -107,6 +115,8 @@ pub struct SenderStats {
     pub taken_bytes: u64,
     /// Chunks that were sent again because their stream was lost.
     pub retransmitted_chunks: u64,
+    /// Chunks that were sent once more because they were late.
+    pub rescued_chunks: u64,
     /// Chunks acknowledged.
     pub acknowledged_chunks: u64,
     /// Bytes of messages acknowledged.
@@ -115,4 +125,12 @@ pub struct SenderStats {
     pub needless_acknowledgements: u64,
     /// Streams that ended early.
     pub lost_streams: u64,
+    /// The number of streams that it aims at.
+    pub streams: u32,
+    /// The most streams that were open at a time.
+    pub most_streams: u32,
+    /// How long a stream had room while there was nothing to send.
+    pub starved: Span,
+    /// How long a stream had room while the window had none.
+    pub blocked: Span,
 }

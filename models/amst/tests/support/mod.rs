@@ -342,7 +342,9 @@ impl World {
                     ..
                 } => self.outcome.malformed += 1,
                 SenderOutput::Close { stream } => self.finish(stream, 0),
-                SenderOutput::Inspect { .. } | SenderOutput::StreamLost { .. } => {}
+                SenderOutput::Inspect { .. }
+                | SenderOutput::Adapted { .. }
+                | SenderOutput::StreamLost { .. } => {}
             }
         }
     }

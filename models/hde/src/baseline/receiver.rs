@@ -7,6 +7,7 @@ use longhaul_core::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::{BaselineStore, Refusal, Reply, Says, StoreOptions};
+use crate::cost::DecodeWork;
 use crate::dictionary::{Dictionary, DictionaryName};
 use crate::object::{Object, ObjectDecoder, ObjectError, ObjectHeader, ObjectId, ObjectName, References};
 
@@ -44,6 +45,8 @@ pub struct Answer {
     pub reply: Option<Bytes>,
     /// Why it was refused.
     pub refused: Option<ObjectError>,
+    /// What decoding took; nothing if the frame was refused or of a version held already.
+    pub work: DecodeWork,
 }
 
 /// What a receiver has done so far.
@@ -102,6 +105,7 @@ impl BaselineReceiver {
                     delivered: None,
                     reply: None,
                     refused: Some(error),
+                    work: DecodeWork::default(),
                 };
             }
         };
@@ -120,7 +124,10 @@ impl BaselineReceiver {
             now,
         };
         match self.decoder.decode(frame, &mut held) {
-            Ok(decoded) => self.deliver(now, decoded.object),
+            Ok(decoded) => Answer {
+                work: decoded.work,
+                ..self.deliver(now, decoded.object)
+            },
             Err(error) => {
                 let why = match &error {
                     ObjectError::MissingReference(name) | ObjectError::WrongReference(name) => {
@@ -188,6 +195,7 @@ impl BaselineReceiver {
             delivered,
             reply: Some(self.reply(Says::Held(latest))),
             refused: None,
+            work: DecodeWork::default(),
         }
     }
 
@@ -197,6 +205,7 @@ impl BaselineReceiver {
             delivered: None,
             reply: Some(self.reply(Says::Refused { object, why })),
             refused: error,
+            work: DecodeWork::default(),
         }
     }
 

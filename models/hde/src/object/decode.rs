@@ -2,9 +2,14 @@
 
 use zstd::bulk::Decompressor;
 
+use crate::cost::DecodeWork;
 use crate::dictionary::{Dictionary, DictionaryName};
+use crate::object::encode::HASH_PASSES;
 use crate::object::frame::{BodyForm, FrameKind, ObjectHeader};
 use crate::object::{ContentHash, Object, ObjectName, ops};
+
+/// A larger buffer is not kept from one frame to the next.
+const KEPT_BYTES: usize = 4 << 20;
 
 /// What a receiver holds: a frame is decoded against it.
 ///
@@ -79,6 +84,8 @@ pub struct DecodedObject {
     pub kind: FrameKind,
     /// What it was built on; the baseline first.
     pub references: Vec<ObjectName>,
+    /// What it took, for a [`CostModel`](crate::cost::CostModel).
+    pub work: DecodeWork,
 }
 
 /// Decodes frames; holds only buffers, so one decoder can serve any number of holders.
@@ -117,6 +124,9 @@ impl ObjectDecoder {
                 bytes: header.object_len as u64,
             });
         }
+        if self.body.capacity() > KEPT_BYTES {
+            self.body = Vec::new();
+        }
         let sources = look_up(&header, held)?;
         let bytes = match header.kind {
             FrameKind::Zero => vec![0; header.object_len].into(),
@@ -140,7 +150,16 @@ impl ObjectDecoder {
         if known.unwrap_or_else(|| ContentHash::of(&bytes)) != header.object.hash {
             return Err(ObjectError::ResultMismatch);
         }
+        let compressed = header.form != BodyForm::Stored;
+        let len = bytes.len() as u64;
+        let work = DecodeWork {
+            frames: 1,
+            entropy: if compressed { header.raw_len as u64 } else { 0 },
+            rebuilt: len,
+            hashed: if known.is_none() { len * HASH_PASSES } else { 0 },
+        };
         Ok(DecodedObject {
+            work,
             object: Object::of_known_hash(header.object, bytes),
             kind: header.kind,
             references: header.references,

@@ -1,15 +1,15 @@
 //! The encoder of objects: picks the cheapest kind of frame.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
+use crate::cost::EncodeWork;
 use crate::dictionary::{Dictionary, DictionaryName};
 use crate::object::frame::{BodyForm, FrameKind, MAX_BODY_OVERHEAD, MAX_REFERENCES, ObjectHeader};
 use crate::object::matching::Source;
 use crate::object::ops::Step;
-use crate::object::{Object, blocks, matching, ops, wire};
+use crate::object::{Matching, Object, ObjectName, ObjectOptions, ObjectStats, blocks, matching, ops, wire};
 
 /// The window of zstd: repetitions at a greater distance are found by matching, from 512 bytes on. It bounds what a
 /// decoder needs beside the object.
@@ -27,75 +27,8 @@ const UNDOUBTED: usize = 8 << 10;
 /// What the name of a reference adds to a frame, about.
 const NAME_LEN: usize = 40;
 
-/// How an encoder looks for what the receiver holds already.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Matching {
-    /// Not at all: every frame is full.
-    None,
-    /// Blocks of [`BLOCK_SIZE`](crate::object::BLOCK_SIZE) at the same position of the baseline. Fast; an insertion
-    /// shifts everything behind it out of place.
-    Blocks,
-    /// Any part of any reference, byte by byte, wherever it has moved, and parts that the object repeats.
-    Content,
-}
-
-/// How an encoder works.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ObjectOptions {
-    /// zstd level, 1 to 19; `None` stores bodies as they are.
-    pub level: Option<i32>,
-    /// How to look for what the receiver holds.
-    pub matching: Matching,
-}
-
-impl ObjectOptions {
-    /// Within a site (below 1 ms): no compression and no delta; processor time is dearer than the network.
-    pub fn local() -> ObjectOptions {
-        ObjectOptions {
-            level: None,
-            matching: Matching::None,
-        }
-    }
-
-    /// Within a region (10 to 50 ms): delta and zstd 3.
-    pub fn regional() -> ObjectOptions {
-        ObjectOptions::with_level(3)
-    }
-
-    /// Across regions (above 100 ms): delta and zstd 9.
-    pub fn wan() -> ObjectOptions {
-        ObjectOptions::with_level(9)
-    }
-
-    /// Delta at this zstd level, 1 to 19.
-    pub fn with_level(level: i32) -> ObjectOptions {
-        ObjectOptions {
-            level: Some(level),
-            matching: Matching::Content,
-        }
-    }
-}
-
-/// What an encoder has done so far.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct ObjectStats {
-    /// Frames that said "all zero".
-    pub zero: u64,
-    /// Frames that said "the same".
-    pub identical: u64,
-    /// Deltas.
-    pub delta: u64,
-    /// Full frames.
-    pub full: u64,
-    /// Frames of these that used a dictionary.
-    pub with_dictionary: u64,
-    /// Bytes of all objects.
-    pub object_bytes: u64,
-    /// Bytes of these that were copied from references or repeated.
-    pub copied_bytes: u64,
-    /// Bytes of all frames.
-    pub frame_bytes: u64,
-}
+/// BLAKE3 takes about as long as this many passes of the hash of pages, of which the cost model knows the speed.
+pub(super) const HASH_PASSES: u64 = 2;
 
 /// An object, ready to travel.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -104,6 +37,8 @@ pub struct EncodedObject {
     pub header: ObjectHeader,
     /// The frame.
     pub frame: Bytes,
+    /// What it took, the hashing of the object included, for a [`CostModel`](crate::cost::CostModel).
+    pub work: EncodeWork,
 }
 
 /// Encodes objects into frames. It holds only buffers: what the receiver holds is said with each object.
@@ -113,11 +48,14 @@ pub struct ObjectEncoder {
     /// The compressor with the dictionary that was used last.
     with_dictionary: Option<(DictionaryName, Compressor<'static>)>,
     stats: ObjectStats,
+    /// Of the frame under construction.
+    work: EncodeWork,
 }
 
 /// A frame's body, ready to travel.
 struct Body {
     kind: FrameKind,
+    references: Vec<ObjectName>,
     form: BodyForm,
     raw_len: usize,
     bytes: Vec<u8>,
@@ -130,16 +68,28 @@ impl ObjectEncoder {
     /// # Panics
     /// If the level is outside 1 to 19.
     pub fn new(options: ObjectOptions) -> ObjectEncoder {
-        let compressor = options.level.map(|level| {
+        let mut encoder = ObjectEncoder {
+            options,
+            compressor: None,
+            with_dictionary: None,
+            stats: ObjectStats::default(),
+            work: EncodeWork::default(),
+        };
+        encoder.set_options(options);
+        encoder
+    }
+
+    /// Works like this from now on; the counters go on.
+    ///
+    /// # Panics
+    /// If the level is outside 1 to 19.
+    pub fn set_options(&mut self, options: ObjectOptions) {
+        self.compressor = options.level.map(|level| {
             assert!((1..=19).contains(&level), "zstd level {level} outside 1 to 19");
             configured(Compressor::new(level).expect("memory for a zstd context"))
         });
-        ObjectEncoder {
-            options,
-            compressor,
-            with_dictionary: None,
-            stats: ObjectStats::default(),
-        }
+        self.with_dictionary = None;
+        self.options = options;
     }
 
     /// Counters since construction.
@@ -167,6 +117,13 @@ impl ObjectEncoder {
             "{} references, at most {MAX_REFERENCES}",
             references.len()
         );
+        let len = object.bytes().len() as u64;
+        self.work = EncodeWork {
+            frames: 1,
+            scanned: len,
+            hashed: len * HASH_PASSES,
+            ..EncodeWork::default()
+        };
         let references = match self.options.matching {
             Matching::None => &[],
             Matching::Blocks => &references[..references.len().min(1)],
@@ -175,31 +132,18 @@ impl ObjectEncoder {
         let identical = references
             .iter()
             .find(|reference| reference.hash() == object.hash());
-        let (body, references) = if object.bytes().iter().all(|byte| *byte == 0) {
-            (Body::empty(FrameKind::Zero, 0), &[][..])
+        let body = if is_zero(object.bytes()) {
+            Body::empty(FrameKind::Zero, Vec::new(), 0)
         } else if let Some(reference) = identical {
-            let copied = object.bytes().len() as u64;
-            (
-                Body::empty(FrameKind::Identical, copied),
-                std::slice::from_ref(reference),
-            )
+            Body::empty(FrameKind::Identical, vec![reference.name().clone()], len)
         } else {
-            let body = self.cheapest_body(object, references, dictionary);
-            let references = if body.kind == FrameKind::Delta {
-                references
-            } else {
-                &[]
-            };
-            (body, references)
+            self.cheapest_body(object, references, dictionary)
         };
         let header = ObjectHeader {
             kind: body.kind,
             object: object.name().clone(),
             object_len: object.bytes().len(),
-            references: references
-                .iter()
-                .map(|reference| reference.name().clone())
-                .collect(),
+            references: body.references,
             dictionary: match body.form {
                 BodyForm::Dictionary => dictionary.map(Dictionary::name),
                 BodyForm::Stored | BodyForm::Zstd => None,
@@ -212,10 +156,11 @@ impl ObjectEncoder {
         header.put(&mut frame);
         frame.extend_from_slice(&body.bytes);
         wire::seal(&mut frame);
-        self.count(&header, &body, frame.len());
+        self.count(&header, body.copied, frame.len());
         EncodedObject {
             header,
             frame: frame.into(),
+            work: self.work,
         }
     }
 
@@ -227,56 +172,77 @@ impl ObjectEncoder {
         dictionary: Option<&Dictionary>,
     ) -> Body {
         let target = &object.bytes()[..];
-        let steps = match self.options.matching {
+        let mut steps = match self.options.matching {
             Matching::None => Vec::new(),
             Matching::Blocks => references.first().map_or(Vec::new(), |baseline| {
                 blocks::find_steps(target, baseline.bytes())
             }),
             Matching::Content => {
+                let new = references.iter().filter(|reference| !reference.is_indexed());
+                self.work.searched += new.map(|reference| reference.bytes().len() as u64).sum::<u64>();
                 let sources: Vec<Source<'_>> =
                     references.iter().map(|reference| reference.source()).collect();
                 matching::find_steps(target, &sources)
             }
         };
-        let copied: usize = steps.iter().map(|step| step.copy).sum();
-        let kind = match references {
-            [] => FrameKind::Full,
-            _ => FrameKind::Delta,
-        };
-        let found = if kind == FrameKind::Full || copied > 0 {
-            self.body(kind, &steps, target, dictionary)
-        } else {
-            None
-        };
-        match found {
-            // With most bytes of a large object copied there is no doubt; otherwise what compression makes of the
-            // whole decides.
-            Some(found) if kind == FrameKind::Full || copied * 2 >= target.len().max(UNDOUBTED) => found,
-            found => {
-                let whole = self.whole_body(target, dictionary);
-                let names = NAME_LEN * references.len();
-                found
-                    .filter(|found| found.bytes.len() + names < whole.bytes.len())
-                    .unwrap_or(whole)
-            }
+        let lengths: Vec<usize> = references
+            .iter()
+            .map(|reference| reference.bytes().len())
+            .collect();
+        let used = ops::drop_unused(&mut steps, &lengths);
+        let names = references.iter().zip(used).filter(|(_, used)| *used);
+        let names: Vec<ObjectName> = names.map(|(reference, _)| reference.name().clone()).collect();
+        let copied = self.count_matching(target, &steps);
+        // With most bytes of a large object copied there is no doubt that a delta is shorter; otherwise what
+        // compression makes of the whole decides. Without a reference the steps are those of the whole already.
+        if names.is_empty() {
+            return self.whole_body(target, &steps, dictionary);
         }
-    }
-
-    /// The body of a full frame.
-    fn whole_body(&mut self, target: &[u8], dictionary: Option<&Dictionary>) -> Body {
+        let names_len = NAME_LEN * names.len();
+        let found = self.body(FrameKind::Delta, names, &steps, target, dictionary);
+        if copied * 2 >= target.len().max(UNDOUBTED)
+            && let Some(found) = found
+        {
+            return found;
+        }
         let steps = match self.options.matching {
             Matching::Content => matching::find_steps(target, &[]),
             Matching::None | Matching::Blocks => Vec::new(),
         };
-        self.body(FrameKind::Full, &steps, target, dictionary)
-            .or_else(|| self.body(FrameKind::Full, &[], target, dictionary))
+        self.count_matching(target, &steps);
+        let whole = self.whole_body(target, &steps, dictionary);
+        found
+            .filter(|found| found.bytes.len() + names_len < whole.bytes.len())
+            .unwrap_or(whole)
+    }
+
+    /// The body of a full frame of these steps, or of none if they would be too long.
+    fn whole_body(&mut self, target: &[u8], steps: &[Step], dictionary: Option<&Dictionary>) -> Body {
+        let full = FrameKind::Full;
+        self.body(full, Vec::new(), steps, target, dictionary)
+            .or_else(|| self.body(full, Vec::new(), &[], target, dictionary))
             .expect("without steps the overhead is bounded")
+    }
+
+    /// Counts what was copied as compared, and the rest as searched if it was; returns the bytes copied.
+    fn count_matching(&mut self, target: &[u8], steps: &[Step]) -> usize {
+        let copied: usize = steps.iter().map(|step| step.copy).sum();
+        match self.options.matching {
+            Matching::None => {}
+            Matching::Blocks => self.work.compared += target.len() as u64,
+            Matching::Content => {
+                self.work.compared += copied as u64;
+                self.work.searched += (target.len() - copied) as u64;
+            }
+        }
+        copied
     }
 
     /// The body of these steps; `None` if it would be longer than any frame allows.
     fn body(
         &mut self,
         kind: FrameKind,
+        references: Vec<ObjectName>,
         steps: &[Step],
         target: &[u8],
         dictionary: Option<&Dictionary>,
@@ -291,6 +257,7 @@ impl ObjectEncoder {
         let (form, bytes) = self.compress(raw, dictionary);
         Some(Body {
             kind,
+            references,
             form,
             raw_len,
             bytes,
@@ -303,6 +270,7 @@ impl ObjectEncoder {
         let (Some(compressor), Some(level)) = (&mut self.compressor, self.options.level) else {
             return (BodyForm::Stored, raw);
         };
+        self.work.entropy += raw.len() as u64;
         let compressed = compressor.compress(&raw).expect("memory for the compressed body");
         let plain_len = compressed.len().min(raw.len());
         if let Some(dictionary) = dictionary.filter(|_| raw.len() <= MAX_DICTIONARY_BODY) {
@@ -315,6 +283,7 @@ impl ObjectEncoder {
                 let compressor = dictionary.compressor(level).expect("memory for a zstd context");
                 self.with_dictionary = Some((name, configured(compressor)));
             }
+            self.work.entropy += raw.len() as u64;
             let (_, compressor) = self.with_dictionary.as_mut().expect("it was just put there");
             let compressed = compressor.compress(&raw).expect("memory for the compressed body");
             if compressed.len() + DICTIONARY_NAME_LEN < plain_len {
@@ -328,7 +297,7 @@ impl ObjectEncoder {
         }
     }
 
-    fn count(&mut self, header: &ObjectHeader, body: &Body, frame_len: usize) {
+    fn count(&mut self, header: &ObjectHeader, copied: u64, frame_len: usize) {
         let stats = &mut self.stats;
         *match header.kind {
             FrameKind::Zero => &mut stats.zero,
@@ -338,9 +307,14 @@ impl ObjectEncoder {
         } += 1;
         stats.with_dictionary += u64::from(header.dictionary.is_some());
         stats.object_bytes += header.object_len as u64;
-        stats.copied_bytes += body.copied;
+        stats.copied_bytes += copied;
         stats.frame_bytes += frame_len as u64;
     }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    let (strides, rest) = bytes.as_chunks::<64>();
+    strides.iter().all(|stride| *stride == [0; 64]) && rest.iter().all(|byte| *byte == 0)
 }
 
 /// Sets what all compressors have in common.
@@ -361,9 +335,10 @@ fn configured(mut compressor: Compressor<'static>) -> Compressor<'static> {
 
 impl Body {
     /// A frame that says it all in its header.
-    fn empty(kind: FrameKind, copied: u64) -> Body {
+    fn empty(kind: FrameKind, references: Vec<ObjectName>, copied: u64) -> Body {
         Body {
             kind,
+            references,
             form: BodyForm::Stored,
             raw_len: 0,
             bytes: Vec::new(),

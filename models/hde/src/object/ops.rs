@@ -60,6 +60,32 @@ impl AddressSpace {
     }
 }
 
+/// Takes sources from which nothing is copied out of the address space of `steps`; says which ones stay.
+pub(super) fn drop_unused(steps: &mut [Step], lengths: &[usize]) -> Vec<bool> {
+    let space = AddressSpace::new(lengths.iter().copied());
+    let mut used = vec![false; lengths.len()];
+    for step in steps.iter() {
+        if let Some((source, _)) = space.locate(step.from) {
+            used[source] = true;
+        }
+    }
+    // How far each source moves down, and the result behind them all.
+    let mut dropped = 0;
+    let mut moves = Vec::with_capacity(lengths.len() + 1);
+    for (len, used) in lengths.iter().zip(&used) {
+        moves.push(dropped);
+        dropped += if *used { 0 } else { *len };
+    }
+    moves.push(dropped);
+    for step in steps {
+        let source = space
+            .locate(step.from)
+            .map_or(lengths.len(), |(source, _)| source);
+        step.from -= moves[source];
+    }
+    used
+}
+
 /// Writes steps and the literals between them into `body`.
 ///
 /// `target` is the whole object; its bytes after the last step are literals.
@@ -180,6 +206,20 @@ mod tests {
         let mut body = Vec::new();
         write(&steps, target, &mut body);
         assert_eq!(apply(&body, &sources, target.len()).unwrap(), target);
+    }
+
+    #[test]
+    fn sources_that_are_not_used_leave_the_address_space() {
+        let sources: [&[u8]; 4] = [b"0123456789", b"", b"abcdefghij", b"ABCDEFGHIJ"];
+        let mut steps = [step(2, 8, 12), step(0, 9, 30)];
+        let target = b"xycdefghijxycdefghi!";
+        let lengths = sources.map(<[u8]>::len);
+        let used = drop_unused(&mut steps, &lengths);
+        assert_eq!(used, [false, false, true, false]);
+        assert_eq!(steps, [step(2, 8, 2), step(0, 9, 10)]);
+        let mut body = Vec::new();
+        write(&steps, target, &mut body);
+        assert_eq!(apply(&body, &[sources[2]], target.len()).unwrap(), target);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Frames of pages: each the next of its lane, decoded, and installed where it belongs.
 
 use longhaul_amst::Priority;
-use longhaul_hde::{BodyForm, DecodeWork, FrameHeader, PAGE_SIZE};
+use longhaul_hde::{BodyForm, DecodeWork, Decoder, FrameHeader, PAGE_SIZE};
 use longhaul_memory::GuestMemory;
 
 use super::incoming::Incoming;
@@ -31,7 +31,7 @@ impl Sequences {
         (self.bulk, self.urgent) = (0, 0);
     }
 
-    /// What it takes to decode a frame. Of a synthetic one nobody knows what would come out of the entropy decoder: as
+    /// What it takes to decode a frame. Before it is decoded nobody knows what comes out of the entropy decoder: as
     /// much per byte as with real ones so far.
     pub fn work_of(&self, incoming: &Incoming) -> DecodeWork {
         let Ok((header, _)) = FrameHeader::parse(&incoming.real) else {
@@ -43,24 +43,14 @@ impl Sequences {
             };
         };
         let rebuilt = (header.page_count() * PAGE_SIZE) as u64;
-        let entropy = match header.form {
-            BodyForm::Stored => 0,
-            BodyForm::Zstd => u64::from(header.raw_len),
-            BodyForm::Synthetic => {
-                let (bodies, out) = self.bodies;
-                let scaled = u128::from(header.body_len) * u128::from(out) / u128::from(bodies.max(1));
-                scaled as u64
-            }
-        };
-        let hashed = match header.form {
-            BodyForm::Stored | BodyForm::Zstd => u64::from(header.raw_len),
-            BodyForm::Synthetic => entropy.max(u64::from(header.body_len)),
-        };
+        let (bodies, out) = self.bodies;
+        let scaled = u128::from(header.body_len) * u128::from(out) / u128::from(bodies.max(1));
+        let entropy = u64::try_from(scaled).unwrap_or(u64::MAX);
         DecodeWork {
             frames: 1,
             entropy,
             rebuilt,
-            hashed: hashed.min(rebuilt),
+            hashed: entropy.max(u64::from(header.body_len)).min(rebuilt),
         }
     }
 }
@@ -93,12 +83,9 @@ impl<M: GuestMemory> Destination<M> {
             (Priority::Bulk, true) => header.pages().for_each(|page| self.store.install_synthetic(page)),
             (Priority::Bulk, false) => {
                 let decoded = self.decoder.decode(&incoming.real, &mut self.store);
-                decoded.map_err(refused)?;
+                let decoded = decoded.map_err(refused)?;
                 self.sequences.bodies.0 += u64::from(header.body_len);
-                self.sequences.bodies.1 += match header.form {
-                    BodyForm::Zstd => u64::from(header.raw_len),
-                    BodyForm::Stored | BodyForm::Synthetic => 0,
-                };
+                self.sequences.bodies.1 += decoded.work.entropy;
             }
             (Priority::Control, true) => {
                 for page in header.pages() {
@@ -107,7 +94,9 @@ impl<M: GuestMemory> Destination<M> {
             }
             (Priority::Control, false) => {
                 let mut alone = Alone::default();
-                self.decoder.decode(&incoming.real, &mut alone).map_err(refused)?;
+                // Each builds on nothing, and they overtake each other.
+                let decoded = Decoder::new().decode(&incoming.real, &mut alone);
+                decoded.map_err(refused)?;
                 for (page, content) in alone.0 {
                     self.overtakes(page, Some(&content));
                 }

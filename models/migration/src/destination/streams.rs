@@ -9,6 +9,7 @@ use bytes::Bytes;
 use longhaul_amst::{Receiver, ReceiverOptions, ReceiverOutput};
 use longhaul_core::machine::{CloseReason, Output, StreamId};
 use longhaul_core::payload::Payload;
+use longhaul_hde::Decoder;
 use longhaul_memory::GuestMemory;
 
 use super::{Destination, State};
@@ -131,6 +132,7 @@ impl<M: GuestMemory> Destination<M> {
             .chain(&mut self.urgent)
             .for_each(Pipeline::clear);
         self.sequences.restart();
+        self.decoder = Decoder::new();
         self.end = None;
         self.device_bytes = 0;
     }

@@ -70,6 +70,8 @@ impl Codec {
         let options = EncoderOptions {
             delta: false,
             duplicates: false,
+            similar: false,
+            index_anchors: 0,
             index_pages: 0,
             ..options
         };
@@ -83,6 +85,8 @@ impl Codec {
                 0,
                 EncoderOptions {
                     duplicates: false,
+                    similar: false,
+                    index_anchors: 0,
                     index_pages: 0,
                     ..options
                 },
@@ -242,9 +246,10 @@ pub(super) fn sum(one: EncoderStats, other: EncoderStats) -> EncoderStats {
             zero: one.pages.zero + other.pages.zero,
             duplicate: one.pages.duplicate + other.pages.duplicate,
             delta: one.pages.delta + other.pages.delta,
+            similar: one.pages.similar + other.pages.similar,
             literal: one.pages.literal + other.pages.literal,
         },
-        delta_changed_bytes: one.delta_changed_bytes + other.delta_changed_bytes,
+        residual_bytes: one.residual_bytes + other.residual_bytes,
         raw_bytes: one.raw_bytes + other.raw_bytes,
         frame_bytes: one.frame_bytes + other.frame_bytes,
         work: one.work + other.work,

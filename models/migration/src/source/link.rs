@@ -317,7 +317,7 @@ impl Link {
                     why,
                     unacknowledged_bytes,
                 },
-                SenderOutput::Acked { .. } | SenderOutput::Drained => continue,
+                SenderOutput::Adapted { .. } | SenderOutput::Acked { .. } | SenderOutput::Drained => continue,
             });
         }
         None
@@ -358,9 +358,14 @@ fn sum(one: &SenderStats, other: &SenderStats) -> SenderStats {
         wire_bytes: one.wire_bytes + other.wire_bytes,
         taken_bytes: one.taken_bytes + other.taken_bytes,
         retransmitted_chunks: one.retransmitted_chunks + other.retransmitted_chunks,
+        rescued_chunks: one.rescued_chunks + other.rescued_chunks,
         acknowledged_chunks: one.acknowledged_chunks + other.acknowledged_chunks,
         acknowledged_bytes: one.acknowledged_bytes + other.acknowledged_bytes,
         needless_acknowledgements: one.needless_acknowledgements + other.needless_acknowledgements,
         lost_streams: one.lost_streams + other.lost_streams,
+        streams: other.streams,
+        most_streams: one.most_streams.max(other.most_streams),
+        starved: one.starved.saturating_add(other.starved),
+        blocked: one.blocked.saturating_add(other.blocked),
     }
 }

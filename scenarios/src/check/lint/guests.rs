@@ -12,8 +12,11 @@ impl Lint<'_> {
                 .migrations
                 .iter()
                 .filter(|migration| migration.vm == vm.name);
-            if migrations.clone().next().is_none() {
-                self.warn(&format!("vms[{index}]"), format!("`{}` never migrates", vm.name));
+            let mut replications = scenario.replications.iter();
+            let replicated = replications.any(|replication| replication.vms.contains(&vm.name));
+            if migrations.clone().next().is_none() && !replicated {
+                let message = format!("`{}` neither migrates nor is it replicated", vm.name);
+                self.warn(&format!("vms[{index}]"), message);
             } else if migrations.all(|migration| migration.mode == Mode::PreCopy) && vm.reads.pages_per_s > 0
             {
                 let message =

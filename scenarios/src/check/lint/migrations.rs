@@ -22,7 +22,7 @@ impl Lint<'_> {
                 .expect("a checked reference");
             let path = self.path(scenario.origin(index), &migration.to);
             let transport = migration.transport;
-            let flight = in_flight(transport.streams, transport.tcp).min(transport.window.as_bytes());
+            let flight = in_flight(transport.streams.most(), transport.tcp).min(transport.window.as_bytes());
             self.fills(&format!("migrations[{index}].transport"), flight, &path);
             self.converges(index, migration, vm, &path);
             self.effects(index, migration, vm);
@@ -118,7 +118,21 @@ fn copy_rate(migration: &Migration, path: &Path) -> BitRate {
 /// The least time that a migration takes: what no encoding can take away from its memory, at the rate of its path, or
 /// until it is cancelled. The shares are those of the patterns' entropy, or of their pages that are not zero.
 fn least_time(migration: &Migration, memory: &Memory, path: &Path) -> Span {
-    let percent = match (migration.encoding, memory) {
+    let bytes = least_bytes(migration.encoding, memory);
+    let copying = copy_rate(migration, path).time_for(bytes);
+    let around = migration
+        .orchestration
+        .before
+        .saturating_add(migration.orchestration.after);
+    let whole = copying.saturating_add(path.round_trip).saturating_add(around);
+    migration
+        .cancel_after
+        .map_or(whole, |cancelled| cancelled.min(whole))
+}
+
+/// What no encoding can take away from a memory.
+pub(super) fn least_bytes(encoding: Encoding, memory: &Memory) -> u64 {
+    let percent = match (encoding, memory) {
         (_, Memory::Images { .. }) => 0,
         (encoding, Memory::Generated { pattern, .. }) => match (encoding, pattern) {
             (_, Pattern::Constant) => 100,
@@ -133,15 +147,7 @@ fn least_time(migration: &Migration, memory: &Memory, path: &Path) -> Span {
         Memory::Generated { size, .. } => size.as_bytes(),
         Memory::Images { .. } => 0,
     };
-    let copying = copy_rate(migration, path).time_for(size / 100 * percent);
-    let around = migration
-        .orchestration
-        .before
-        .saturating_add(migration.orchestration.after);
-    let whole = copying.saturating_add(path.round_trip).saturating_add(around);
-    migration
-        .cancel_after
-        .map_or(whole, |cancelled| cancelled.min(whole))
+    size / 100 * percent
 }
 
 /// The earliest start of a migration, if everything before it takes its least time.

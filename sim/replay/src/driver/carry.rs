@@ -47,6 +47,12 @@ impl<M: Endpoint> Driver<M> {
                         self.change(key, Stream::finish);
                     }
                 }
+                Output::Abort { stream } => {
+                    // The socket lingers for no time: closing it resets the connection.
+                    if let Some(&key) = host.streams.get(&stream) {
+                        self.forget(key);
+                    }
+                }
                 Output::Inspect { stream } => inspected.push(stream),
                 Output::Datagram { to, payload } => send_datagram(host, &self.peers, to, &payload),
                 Output::Event(event) => self.events.push(MachineEvent {

@@ -225,7 +225,9 @@ impl Wire {
             Output::WakeAt { at, .. } => self.source_wake = Some(at.max(self.now)),
             Output::Idle => self.source_wake = None,
             Output::Inspect { .. } => {}
-            Output::Event(_) | Output::Datagram { .. } => unreachable!("a migration sends no datagrams"),
+            Output::Event(_) | Output::Abort { .. } | Output::Datagram { .. } => {
+                unreachable!("a migration closes its streams and sends no datagrams")
+            }
         }
     }
 
@@ -245,7 +247,11 @@ impl Wire {
             }
             Output::WakeAt { at, .. } => self.destination_wake = Some(at.max(self.now)),
             Output::Idle => self.destination_wake = None,
-            Output::Open { .. } | Output::Inspect { .. } | Output::Event(_) | Output::Datagram { .. } => {
+            Output::Open { .. }
+            | Output::Abort { .. }
+            | Output::Inspect { .. }
+            | Output::Event(_)
+            | Output::Datagram { .. } => {
                 unreachable!("a destination opens nothing")
             }
         }
