@@ -17,10 +17,24 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "longhaul-flow",
         &["longhaul-core", "longhaul-net", "longhaul-tcp"],
     ),
-    ("longhaul-hde", &[]),
+    ("longhaul-hde", &["longhaul-core"]),
     ("longhaul-memory", &["longhaul-core"]),
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
+    (
+        "longhaul-frames",
+        &["longhaul-core", "longhaul-hde", "longhaul-memory"],
+    ),
+    (
+        "longhaul-replication",
+        &[
+            "longhaul-core",
+            "longhaul-amst",
+            "longhaul-frames",
+            "longhaul-hde",
+            "longhaul-memory",
+        ],
+    ),
     (
         "longhaul-migration",
         &[
@@ -39,13 +53,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-amst",
             "longhaul-bulk",
             "longhaul-flow",
+            "longhaul-frames",
             "longhaul-hde",
             "longhaul-memory",
             "longhaul-migration",
             "longhaul-net",
             "longhaul-replay",
+            "longhaul-replication",
             "longhaul-tcp",
         ],
+    ),
+    (
+        "longhaul-fuzz",
+        &["longhaul-core", "longhaul-amst", "longhaul-hde"],
     ),
     ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),
     (
@@ -175,6 +195,7 @@ fn every_source_file_says_what_it_is_for_and_stays_readable() {
         "reports",
         "tests",
         "benches",
+        "fuzz",
     ] {
         for (path, text) in sources(&root.join(folder)) {
             assert!(text.starts_with("//!"), "{} has no header", path.display());

@@ -5,6 +5,7 @@
 
 mod doctor;
 mod replay;
+mod replications;
 mod tables;
 mod validation;
 
@@ -90,6 +91,11 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
         "Transfers",
         &tables::transfers(&record.transfers),
         &tables::transfer_notes(record),
+    );
+    page.table(
+        "Replications",
+        &replications::replications(&record.replications),
+        &replications::replication_notes(record),
     );
     page.table(
         "Links",
@@ -290,15 +296,19 @@ fn verdict_reasons(record: &RunRecord) -> String {
         .migrations
         .iter()
         .map(|m| &m.progress)
-        .chain(record.transfers.iter().map(|t| &t.progress));
+        .chain(record.transfers.iter().map(|t| &t.progress))
+        .chain(record.replications.iter().map(|r| &r.progress));
     let unfinished = progress
         .filter(|progress| **progress != Progress::Completed)
         .count();
     if unfinished > 0 {
-        let all = record.migrations.len() + record.transfers.len();
-        reasons.push(format!(
-            "{unfinished} of {all} migrations and transfers did not complete"
-        ));
+        let all = record.migrations.len() + record.transfers.len() + record.replications.len();
+        let what = if record.replications.is_empty() {
+            "migrations and transfers"
+        } else {
+            "migrations, transfers and replications"
+        };
+        reasons.push(format!("{unfinished} of {all} {what} did not complete"));
     }
     let total = record.assertions.len();
     let count = |verdict: Verdict, critical: bool| {
@@ -341,7 +351,7 @@ fn payload_statement(payload: &PayloadRecord) -> String {
     };
     let real = human::bytes(payload.real_bytes);
     let compared = match payload.verified_pages {
-        0 => "no page compared, since no migration completed".to_owned(),
+        0 => "no page compared, since nothing was completed".to_owned(),
         pages => format!("{} pages compared at the end, all equal", human::count(pages)),
     };
     let synthetic = match payload.synthetic_bytes {

@@ -38,6 +38,77 @@ pub(crate) fn migration(name: &str, progress: Progress) -> MigrationRecord {
     }
 }
 
+/// A replication that has had an outage and was failed over.
+pub(crate) fn replication(name: &str) -> ReplicationRecord {
+    let rpo = |max_ns| RpoRecord {
+        over_ns: 250_000_000_000,
+        mean_ns: 7_000_000_000,
+        median_ns: 6_500_000_000,
+        p95_ns: 12_000_000_000,
+        p99_ns: 40_000_000_000,
+        max_ns,
+        within_target_ns: 240_000_000_000,
+    };
+    let vm = |vm: &str, max_ns, lost_ns| ProtectedVmRecord {
+        vm: vm.to_owned(),
+        epochs: 24,
+        rpo: Some(rpo(max_ns)),
+        resumed: Some(ResumedVmRecord {
+            epoch: 24,
+            lost_ns,
+            rto_ns: 35_500_000_000,
+            verified_pages: 2_621,
+        }),
+    };
+    ReplicationRecord {
+        name: name.to_owned(),
+        from: "frankfurt".to_owned(),
+        to: "new-york".to_owned(),
+        progress: Progress::Completed,
+        started_ns: Some(0),
+        seed_ns: Some(8_000_000_000),
+        rpo_target_ns: 20_000_000_000,
+        memory: 2 << 30,
+        vms: vec![
+            vm("web", 55_000_000_000, 4_000_000_000),
+            vm("shop", 61_000_000_000, 9_000_000_000),
+        ],
+        epochs: EpochsRecord {
+            started: 50,
+            applied: 48,
+            late: 3,
+            interrupted: 2,
+            longest_ns: 8_000_000_000,
+            verified_pages: 5_242,
+            ..EpochsRecord::default()
+        },
+        outages: vec![OutageRecord {
+            noticed_ns: 100_000_000_000,
+            reconnected_ns: Some(150_000_000_000),
+            catch_up_ns: Some(12_500_000_000),
+            while_seeding: false,
+        }],
+        failover: Some(FailoverRecord {
+            stopped_ns: Some(260_000_000_000),
+            detected_ns: Some(265_000_000_000),
+            decided_ns: 265_000_000_000,
+            running_ns: Some(295_500_000_000),
+            overlap_ns: 0,
+            lost_vms: 0,
+        }),
+        paused_ns: 120_000_000,
+        stopped_ns: 0,
+        kept_pages_max: 17,
+        encode_ns: 3_000_000_000,
+        transferred: 600_000_000,
+        encoding: EncodingRecord {
+            raw_bytes: 2_400_000_000,
+            ..EncodingRecord::default()
+        },
+        transport: TransportRecord::default(),
+    }
+}
+
 pub(crate) fn assertion(verdict: Verdict) -> AssertionRecord {
     AssertionRecord {
         metric: "MigrationTotalTime".to_owned(),
@@ -100,6 +171,7 @@ pub(crate) fn run() -> RunRecord {
             segments: 70_000,
             retransmits: 0,
         }],
+        replications: Vec::new(),
         links: vec![LinkRecord {
             name: "frankfurt->new-york".to_owned(),
             rate_bits_per_s: Some(1_000_000_000),

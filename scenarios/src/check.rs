@@ -5,6 +5,7 @@
 
 mod faults;
 mod lint;
+mod replications;
 mod routes;
 mod work;
 
@@ -35,11 +36,17 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     routes::reachable(decoded, &mut report);
     work::migrations(decoded, &mut report);
     work::transfers(decoded, &mut report);
+    replications::replications(decoded, &mut report);
     faults::faults(decoded, &mut report);
     work::assertions(decoded, &mut report);
-    let lists = [decoded.migrations.good.len(), decoded.transfers.good.len()];
-    if lists == [0, 0] && decoded.migrations.complete && decoded.transfers.complete {
-        report.error("", "nothing happens: there is neither a migration nor a transfer");
+    let empty = [
+        decoded.migrations.is_empty(),
+        decoded.transfers.is_empty(),
+        decoded.replications.is_empty(),
+    ];
+    if empty == [true; 3] {
+        let message = "nothing happens: there is neither a migration nor a transfer nor a replication";
+        report.error("", message);
     }
 }
 
@@ -88,11 +95,16 @@ fn times(decoded: &Decoded, report: &mut Report) {
         );
         return;
     }
-    let sampled = decoded.links.good.len() + decoded.migrations.good.len() + decoded.transfers.good.len();
+    let lists = [
+        decoded.links.good.len(),
+        decoded.migrations.good.len(),
+        decoded.transfers.good.len(),
+        decoded.replications.good.len(),
+    ];
+    let sampled: usize = lists.iter().sum();
     let samples = (horizon.as_ns() / interval.as_ns()).saturating_mul(sampled as u64);
     if samples > MOST_SAMPLES {
-        let message =
-            format!("{samples} samples of all links, migrations and transfers; at most {MOST_SAMPLES}");
+        let message = format!("{samples} samples of all links and of all that moves; at most {MOST_SAMPLES}");
         report.error("sample_interval", message);
     }
 }

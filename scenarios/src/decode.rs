@@ -9,7 +9,7 @@
 //! | `sample_interval` | `"1 s"` |
 //! | `payload` | `Real` |
 //! | `fidelity` | `Packet` |
-//! | `vms`, `migrations`, `transfers`, `faults`, `assertions` | `[]` |
+//! | `vms`, `migrations`, `transfers`, `replications`, `faults`, `assertions` | `[]` |
 //! | `faults[].for` | the rest of the run |
 //! | `reroute_after` | `"200 ms"`: a link-state protocol tuned for it (see `DEFAULT_REROUTE_AFTER`) |
 //! | `regions[].location` | unknown; the link is then not compared with light |
@@ -46,6 +46,18 @@
 //! | `transfers[].streams` | 1 |
 //! | `transfers[].call_time` | `"0 s"` |
 //! | `transfers[].tcp` | what `transport.tcp` says, field by field |
+//! | `replications[].at`, `replications[].snapshot_pause` | `"0 s"` |
+//! | `replications[].consistency` | `Each` |
+//! | `replications[].rpo_target` | twice the interval, of an `Interval`; others must give it |
+//! | `replications[].encoding` | `Hde(level: 1)` |
+//! | `replications[].encode_threads` | none: encoding takes no time |
+//! | `replications[].transport` | what `transport` says, field by field |
+//! | `replications[].max_bandwidth` | none: no limit |
+//! | `replications[].heartbeat` | `(interval: "1 s", multiplier: 5)` |
+//! | `replications[].backoff` | `(first: "1 s", most: "30 s")` |
+//! | `replications[].failover` | `Manual()`: nobody decides |
+//! | `replications[].restore_rate` | none: VMs can be started at once |
+//! | `replications[].resume_time` | `"30 s"` |
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |
 //! | `replay` | what a replay takes where nothing is said: see [`crate::replay::settings`] |
@@ -65,6 +77,7 @@ mod names;
 mod network;
 mod queue;
 mod replay;
+mod replication;
 mod transport;
 mod value;
 mod work;
@@ -76,8 +89,8 @@ use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, Fault, Fidelity, Link, Migration, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario,
-    Transfer, Transport, Vm,
+    Assertion, Fault, Fidelity, Link, Migration, PayloadMode, Region, Replay, Replication, SCHEMA_VERSION,
+    Scenario, Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -85,6 +98,7 @@ use context::{At, Context, Fields, Variant, list, no_content, variant};
 pub use files::Files;
 pub use names::Names;
 pub use queue::most_bytes;
+pub use replication::least_interval;
 pub use value::print_millionths;
 pub use work::PAGE;
 
@@ -107,6 +121,13 @@ pub struct Items<T> {
     pub good: Vec<(usize, T)>,
     /// Whether that is all of them.
     pub complete: bool,
+}
+
+impl<T> Items<T> {
+    /// Whether the list has no items, not even wrong ones.
+    pub fn is_empty(&self) -> bool {
+        self.complete && self.good.is_empty()
+    }
 }
 
 /// What could be read of a scenario; whatever has mistakes is absent.
@@ -138,6 +159,8 @@ pub struct Decoded {
     pub migrations: Items<Migration>,
     /// See [`Scenario::transfers`].
     pub transfers: Items<Transfer>,
+    /// See [`Scenario::replications`].
+    pub replications: Items<Replication>,
     /// See [`Scenario::faults`]; both faults of a symmetric entry have its index.
     pub faults: Items<Fault>,
     /// See [`Scenario::reroute_after`].
@@ -170,6 +193,7 @@ impl Decoded {
             vms: all(self.vms)?,
             migrations: all(self.migrations)?,
             transfers: all(self.transfers)?,
+            replications: all(self.replications)?,
             faults: all(self.faults)?,
             reroute_after: self.reroute_after?,
             assertions: all(self.assertions)?,
@@ -178,7 +202,7 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "version",
     "name",
     "question",
@@ -194,6 +218,7 @@ const FIELDS: [&str; 19] = [
     "vms",
     "migrations",
     "transfers",
+    "replications",
     "faults",
     "reroute_after",
     "assertions",
@@ -246,6 +271,9 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         migrations: items(cx, &fields, "migrations", |cx, at| work::migration(cx, at, base)),
         transfers: items(cx, &fields, "transfers", |cx, at| {
             work::transfer(cx, at, base.tcp)
+        }),
+        replications: items(cx, &fields, "replications", |cx, at| {
+            replication::replication(cx, at, base)
         }),
         assertions: items(cx, &fields, "assertions", assertion::assertion),
         replay: fields.optional(cx, "replay", None, |cx, at| replay::replay(cx, at).map(Some)),

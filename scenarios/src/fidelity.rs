@@ -5,6 +5,7 @@ use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
 use longhaul_flow::limits;
 
+use crate::run::cast::source_region;
 use crate::schema::{Amount, Fault, Fidelity, Memory, Scenario, Vm};
 
 /// Packets times hops up to which `Auto` prefers single packets: some ten seconds of one core.
@@ -55,6 +56,8 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
             .iter()
             .map(|migration| migration.transport.tcp),
     );
+    let replications = scenario.replications.iter();
+    let tcp = tcp.chain(replications.map(|replication| replication.transport.tcp));
     if tcp.into_iter().any(|tcp| tcp.ecn) {
         found.push("explicit congestion notification".to_owned());
     }
@@ -114,6 +117,16 @@ fn packet_hops(scenario: &Scenario, path: impl Fn(&str, &str) -> (usize, BitRate
         };
         let (hops, _) = path(&vm.region, &migration.to);
         sum += COPIES * bytes / SEGMENT * hops as u128;
+    }
+    for replication in &scenario.replications {
+        let vms = scenario
+            .vms
+            .iter()
+            .filter(|vm| replication.vms.contains(&vm.name));
+        let (hops, _) = path(source_region(scenario, replication), &replication.to);
+        // The first epochs alone: how much follows depends on what the guests write.
+        let bytes: u128 = vms.filter_map(memory_bytes).sum();
+        sum += bytes / SEGMENT * hops as u128;
     }
     sum
 }

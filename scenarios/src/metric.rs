@@ -9,6 +9,8 @@ pub enum Subject {
     Migration,
     /// Every transfer.
     Transfer,
+    /// Every replication.
+    Replication,
     /// Every directed link.
     Link,
 }
@@ -29,7 +31,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 14] = [
+pub const METRICS: [(&str, Metric); 30] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -39,6 +41,22 @@ pub const METRICS: [(&str, Metric); 14] = [
     ("TransferCompletionTime", Metric::TransferCompletionTime),
     ("TransferGoodput", Metric::TransferGoodput),
     ("TransferFairness", Metric::TransferFairness),
+    ("ReplicationSeedTime", Metric::ReplicationSeedTime),
+    ("ReplicationSeedRate", Metric::ReplicationSeedRate),
+    ("ReplicationRpoMedian", Metric::ReplicationRpoMedian),
+    ("ReplicationRpoP95", Metric::ReplicationRpoP95),
+    ("ReplicationRpoP99", Metric::ReplicationRpoP99),
+    ("ReplicationRpoMax", Metric::ReplicationRpoMax),
+    ("ReplicationRpoWithin", Metric::ReplicationRpoWithin),
+    ("ReplicationEpochs", Metric::ReplicationEpochs),
+    ("ReplicationTransferred", Metric::ReplicationTransferred),
+    ("ReplicationCompressionRatio", Metric::ReplicationCompressionRatio),
+    ("ReplicationResyncs", Metric::ReplicationResyncs),
+    ("ReplicationCatchUp", Metric::ReplicationCatchUp),
+    ("ReplicationRto", Metric::ReplicationRto),
+    ("ReplicationDataLoss", Metric::ReplicationDataLoss),
+    ("ReplicationOverlap", Metric::ReplicationOverlap),
+    ("ReplicationSuccess", Metric::ReplicationSuccess),
     ("LinkUtilisation", Metric::LinkUtilisation),
     ("LinkLoss", Metric::LinkLoss),
     ("LinkQueueDrops", Metric::LinkQueueDrops),
@@ -70,6 +88,22 @@ impl Metric {
             Metric::TransferCompletionTime | Metric::TransferGoodput | Metric::TransferFairness => {
                 Subject::Transfer
             }
+            Metric::ReplicationSeedTime
+            | Metric::ReplicationSeedRate
+            | Metric::ReplicationRpoMedian
+            | Metric::ReplicationRpoP95
+            | Metric::ReplicationRpoP99
+            | Metric::ReplicationRpoMax
+            | Metric::ReplicationRpoWithin
+            | Metric::ReplicationEpochs
+            | Metric::ReplicationTransferred
+            | Metric::ReplicationCompressionRatio
+            | Metric::ReplicationResyncs
+            | Metric::ReplicationCatchUp
+            | Metric::ReplicationRto
+            | Metric::ReplicationDataLoss
+            | Metric::ReplicationOverlap
+            | Metric::ReplicationSuccess => Subject::Replication,
             Metric::LinkUtilisation
             | Metric::LinkLoss
             | Metric::LinkQueueDrops
@@ -84,14 +118,32 @@ impl Metric {
             Metric::MigrationTotalTime
             | Metric::MigrationDowntime
             | Metric::TransferCompletionTime
+            | Metric::ReplicationSeedTime
+            | Metric::ReplicationRpoMedian
+            | Metric::ReplicationRpoP95
+            | Metric::ReplicationRpoP99
+            | Metric::ReplicationRpoMax
+            | Metric::ReplicationCatchUp
+            | Metric::ReplicationRto
+            | Metric::ReplicationDataLoss
+            | Metric::ReplicationOverlap
             | Metric::LinkQueueDelay => Unit::Time,
-            Metric::MigrationTransferred | Metric::LinkDelivered => Unit::Size,
-            Metric::TransferGoodput => Unit::Rate,
-            Metric::LinkUtilisation | Metric::LinkLoss | Metric::LinkQueueDrops => Unit::Share,
+            Metric::MigrationTransferred | Metric::ReplicationTransferred | Metric::LinkDelivered => {
+                Unit::Size
+            }
+            Metric::TransferGoodput | Metric::ReplicationSeedRate => Unit::Rate,
+            Metric::ReplicationRpoWithin
+            | Metric::LinkUtilisation
+            | Metric::LinkLoss
+            | Metric::LinkQueueDrops => Unit::Share,
             Metric::MigrationCompressionRatio
             | Metric::MigrationDirtySyncCount
             | Metric::MigrationSuccess
-            | Metric::TransferFairness => Unit::Number,
+            | Metric::TransferFairness
+            | Metric::ReplicationEpochs
+            | Metric::ReplicationCompressionRatio
+            | Metric::ReplicationResyncs
+            | Metric::ReplicationSuccess => Unit::Number,
         }
     }
 }

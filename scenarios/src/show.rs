@@ -2,6 +2,7 @@
 //! packets. It reads back as an equal scenario, and its hash is the scenario's identity.
 
 mod link;
+mod replication;
 
 use std::fmt::{self, Write as _};
 
@@ -42,6 +43,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         vms,
         migrations,
         transfers,
+        replications,
         faults,
         reroute_after,
         assertions,
@@ -65,6 +67,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "vms", vms, vm)?;
     write_list(out, "migrations", migrations, migration)?;
     write_list(out, "transfers", transfers, transfer)?;
+    write_list(out, "replications", replications, replication::replication)?;
     write_list(out, "faults", faults, fault)?;
     // Where no link fails it has no effect, and a field without effect is an error to be told.
     if faults.iter().any(|fault| matches!(fault, Fault::LinkDown(_))) {
@@ -156,7 +159,7 @@ fn migration(migration: &Migration) -> String {
         to,
         start,
         downtime_limit,
-        encoding,
+        encoding: pages,
         transport,
     } = migration;
     let start = match start {
@@ -165,10 +168,25 @@ fn migration(migration: &Migration) -> String {
             format!("After(migration: {}, pause: \"{pause}\")", quoted(migration))
         }
     };
-    let encoding = match encoding {
+    format!(
+        "(name: {}, vm: {}, to: {}, start: {start}, downtime_limit: \"{downtime_limit}\", encoding: {}, \
+         transport: {})",
+        quoted(name),
+        quoted(vm),
+        quoted(to),
+        encoding(*pages),
+        transport_settings(*transport)
+    )
+}
+
+fn encoding(encoding: Encoding) -> String {
+    match encoding {
         Encoding::Raw => "Raw".to_owned(),
         Encoding::Hde { level } => format!("Hde(level: {level})"),
-    };
+    }
+}
+
+fn transport_settings(transport: Transport) -> String {
     let Transport {
         streams,
         chunk,
@@ -176,12 +194,8 @@ fn migration(migration: &Migration) -> String {
         tcp,
     } = transport;
     format!(
-        "(name: {}, vm: {}, to: {}, start: {start}, downtime_limit: \"{downtime_limit}\", encoding: {encoding}, \
-         transport: (streams: {streams}, chunk: \"{chunk}\", window: \"{window}\", tcp: {}))",
-        quoted(name),
-        quoted(vm),
-        quoted(to),
-        tcp_settings(*tcp)
+        "(streams: {streams}, chunk: \"{chunk}\", window: \"{window}\", tcp: {})",
+        tcp_settings(tcp)
     )
 }
 

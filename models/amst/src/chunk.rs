@@ -3,11 +3,12 @@
 use longhaul_core::payload::{Payload, PayloadBuffer};
 
 use crate::record::{ChunkName, HEADER_BYTES, Header, Kind};
+use crate::{MessageId, Priority};
 
 /// A part of a message, kept until it is acknowledged. Real bytes are shared, not copied.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    pub message: u64,
+    pub message: MessageId,
     message_length: u64,
     offset: u64,
     length: u32,
@@ -19,10 +20,14 @@ pub(crate) struct Chunk {
 impl Chunk {
     pub fn name(&self) -> ChunkName {
         ChunkName {
-            message: self.message,
+            message: self.message.to_wire(),
             offset: self.offset,
             length: self.length,
         }
+    }
+
+    pub fn is_bulk(&self) -> bool {
+        self.message.priority == Priority::Bulk
     }
 
     /// Bytes on a stream, header included.
@@ -36,7 +41,7 @@ impl Chunk {
             kind: Kind::Chunk,
             length: self.length,
             real: self.real,
-            message: self.message,
+            message: self.message.to_wire(),
             message_length: self.message_length,
             offset: self.offset,
             checksum: self.checksum,
@@ -61,40 +66,71 @@ impl Chunk {
     }
 }
 
-/// Cuts a message into chunks of at most `chunk_bytes`. Every chunk has that size, except the last one and those
-/// that end where real bytes follow synthetic ones.
-pub(crate) fn cut(message: u64, mut content: PayloadBuffer, chunk_bytes: u32) -> Vec<Chunk> {
-    let empty = Chunk {
-        message,
-        message_length: content.len(),
-        offset: 0,
-        length: 0,
-        real: 0,
-        checksum: 0,
-        pieces: Vec::new(),
-    };
-    let following = |last: &Chunk| Chunk {
-        offset: last.offset + u64::from(last.length),
-        pieces: Vec::new(),
-        ..empty
-    };
-    let mut chunks = Vec::new();
-    let mut chunk = following(&empty);
-    while let Some(piece) = content.pop(u64::from(chunk_bytes - chunk.length)) {
-        if !chunk.accepts(&piece) {
-            let next = following(&chunk);
-            chunks.push(std::mem::replace(&mut chunk, next));
-        }
-        chunk.append(piece);
-        if chunk.length == chunk_bytes {
-            let next = following(&chunk);
-            chunks.push(std::mem::replace(&mut chunk, next));
+/// A message that is being cut into chunks, from its beginning to its end.
+#[derive(Debug)]
+pub(crate) struct Cutter {
+    message: MessageId,
+    message_length: u64,
+    offset: u64,
+    /// A piece that did not fit into the last chunk; it comes before the rest.
+    kept: Option<Payload>,
+    rest: PayloadBuffer,
+}
+
+impl Cutter {
+    pub fn new(message: MessageId, content: PayloadBuffer) -> Cutter {
+        Cutter {
+            message,
+            message_length: content.len(),
+            offset: 0,
+            kept: None,
+            rest: content,
         }
     }
-    if chunk.length > 0 {
-        chunks.push(chunk);
+
+    /// Bytes that have not been cut off.
+    pub fn left(&self) -> u64 {
+        self.message_length - self.offset
     }
-    chunks
+
+    /// The next chunk, of `chunk_bytes` bytes unless the message or a run of synthetic bytes ends before; `None` at
+    /// the end of the message.
+    pub fn cut(&mut self, chunk_bytes: u32) -> Option<Chunk> {
+        if self.left() == 0 {
+            return None;
+        }
+        let mut chunk = Chunk {
+            message: self.message,
+            message_length: self.message_length,
+            offset: self.offset,
+            length: 0,
+            real: 0,
+            checksum: 0,
+            pieces: Vec::new(),
+        };
+        while let Some(piece) = self.take(u64::from(chunk_bytes - chunk.length)) {
+            if !chunk.accepts(&piece) {
+                self.kept = Some(piece);
+                break;
+            }
+            chunk.append(piece);
+        }
+        self.offset += u64::from(chunk.length);
+        Some(chunk)
+    }
+
+    fn take(&mut self, limit: u64) -> Option<Payload> {
+        let Some(mut piece) = self.kept.take() else {
+            return self.rest.pop(limit);
+        };
+        if limit == 0 {
+            self.kept = Some(piece);
+            return None;
+        }
+        let part = piece.split_to(piece.len().min(limit));
+        self.kept = Some(piece).filter(|piece| !piece.is_empty());
+        Some(part)
+    }
 }
 
 #[cfg(test)]
@@ -103,12 +139,15 @@ mod tests {
 
     use super::*;
 
-    fn shape(pieces: Vec<Payload>, chunk_bytes: u32) -> Vec<(u64, u32, u32)> {
+    fn shape(pieces: Vec<Payload>, mut chunk_bytes: impl FnMut() -> u32) -> Vec<(u64, u32, u32)> {
         let mut content = PayloadBuffer::default();
         pieces.into_iter().for_each(|piece| content.push(piece));
-        let chunks = cut(0, content, chunk_bytes);
-        chunks
-            .iter()
+        let message = MessageId {
+            priority: Priority::Bulk,
+            number: 0,
+        };
+        let mut cutter = Cutter::new(message, content);
+        std::iter::from_fn(|| cutter.cut(chunk_bytes()))
             .map(|chunk| (chunk.offset, chunk.real, chunk.length))
             .collect()
     }
@@ -116,19 +155,25 @@ mod tests {
     #[test]
     fn chunks_are_full_but_for_the_last() {
         let message = || vec![Bytes::from_static(b"abc").into(), Payload::Synthetic(7)];
-        assert_eq!(shape(message(), 4), [(0, 3, 4), (4, 0, 4), (8, 0, 2)]);
-        assert_eq!(shape(message(), 5), [(0, 3, 5), (5, 0, 5)]);
-        assert_eq!(shape(message(), 100), [(0, 3, 10)]);
-        assert_eq!(shape(message(), 1).len(), 10);
+        assert_eq!(shape(message(), || 4), [(0, 3, 4), (4, 0, 4), (8, 0, 2)]);
+        assert_eq!(shape(message(), || 5), [(0, 3, 5), (5, 0, 5)]);
+        assert_eq!(shape(message(), || 100), [(0, 3, 10)]);
+        assert_eq!(shape(message(), || 1).len(), 10);
     }
 
     #[test]
     fn real_bytes_after_synthetic_ones_begin_a_chunk() {
-        let message = vec![
-            Payload::Synthetic(2),
-            Bytes::from_static(b"ab").into(),
-            Payload::Synthetic(2),
-        ];
-        assert_eq!(shape(message, 5), [(0, 0, 2), (2, 2, 4)]);
+        let message = || {
+            vec![
+                Payload::Synthetic(2),
+                Bytes::from_static(b"abcdef").into(),
+                Payload::Synthetic(2),
+            ]
+        };
+        assert_eq!(shape(message(), || 7), [(0, 0, 2), (2, 6, 7), (9, 0, 1)]);
+        // A piece that was kept is cut again if chunks have become smaller.
+        let mut sizes = [7, 2, 1, 9].into_iter();
+        let cut = shape(message(), || sizes.next().unwrap_or(9));
+        assert_eq!(cut, [(0, 0, 2), (2, 2, 2), (4, 1, 1), (5, 3, 5)]);
     }
 }

@@ -8,13 +8,19 @@ use longhaul_core::payload::{Payload, PayloadBuffer};
 use serde::{Deserialize, Serialize};
 
 use crate::reader::{Direction, Record, RecordReader};
-use crate::record::{self, ChunkName, HEADER_BYTES, Header, RecordError};
-use crate::{MAX_REPLY_BYTES, MAX_STREAMS, MessageId, StreamEnd};
+use crate::reassembly::{Reassembly, Taken};
+use crate::record::{self, ChunkName, HEADER_BYTES, RecordError};
+use crate::{CONTROL_WINDOW_BYTES, MAX_REPLY_BYTES, MAX_STREAMS, MessageId, Priority, StreamEnd};
+
+/// Streams that a receiver has at most. The sender may open one in place of one that it has lost before the receiver
+/// hears of that.
+const MOST_STREAMS: usize = 2 * MAX_STREAMS as usize;
 
 /// How a [`Receiver`] works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReceiverOptions {
-    /// The sender's window: no more than this is held for reassembly, a header's length counted for every chunk.
+    /// The sender's window: no more bulk than this is held for reassembly, a header's length counted for every chunk.
+    /// Control has its own, [`CONTROL_WINDOW_BYTES`].
     pub window_bytes: u64,
 }
 
@@ -40,9 +46,9 @@ pub enum ReceiverOutput {
         /// Why.
         why: StreamEnd,
     },
-    /// The next message, complete.
+    /// The next message of its priority, complete.
     Delivered {
-        /// Which one; always one more than the last.
+        /// Which one; always one more than the last of its priority.
         message: MessageId,
         /// Its content.
         content: PayloadBuffer,
@@ -73,14 +79,6 @@ struct Stream {
     untaken: u64,
 }
 
-/// A message in parts.
-#[derive(Debug)]
-struct Assembly {
-    length: u64,
-    received: u64,
-    chunks: BTreeMap<u64, PayloadBuffer>,
-}
-
 /// The receiving side. See the [crate] documentation.
 #[derive(Debug)]
 pub struct Receiver {
@@ -88,10 +86,8 @@ pub struct Receiver {
     streams: BTreeMap<StreamId, Stream>,
     /// Streams with acknowledgements to send, in the order in which they got them.
     acknowledging: VecDeque<StreamId>,
-    /// The next message to deliver.
-    next_message: u64,
-    assemblies: BTreeMap<u64, Assembly>,
-    held_bytes: u64,
+    /// In the order of [`Priority::ALL`].
+    lanes: [Reassembly; 2],
     reply: Option<Bytes>,
     /// The stream that carries the reply.
     replied_on: Option<StreamId>,
@@ -106,9 +102,12 @@ impl Receiver {
             options,
             streams: BTreeMap::new(),
             acknowledging: VecDeque::new(),
-            next_message: 0,
-            assemblies: BTreeMap::new(),
-            held_bytes: 0,
+            lanes: Priority::ALL.map(|priority| {
+                Reassembly::new(match priority {
+                    Priority::Control => CONTROL_WINDOW_BYTES,
+                    Priority::Bulk => options.window_bytes,
+                })
+            }),
             reply: None,
             replied_on: None,
             outputs: VecDeque::new(),
@@ -118,7 +117,7 @@ impl Receiver {
 
     /// The peer has opened a stream.
     pub fn on_accepted(&mut self, stream: StreamId) {
-        if self.streams.len() >= MAX_STREAMS as usize {
+        if self.streams.len() >= MOST_STREAMS {
             self.outputs.push_back(ReceiverOutput::Close { stream });
             self.outputs.push_back(ReceiverOutput::StreamEnded {
                 stream,
@@ -213,9 +212,9 @@ impl Receiver {
         self.streams.len() as u32
     }
 
-    /// What is held for reassembly, a header's length counted for every chunk. Never above the window.
+    /// What is held for reassembly, a header's length counted for every chunk. Never above both windows together.
     pub fn held_bytes(&self) -> u64 {
-        self.held_bytes
+        self.lanes.iter().map(Reassembly::held_bytes).sum()
     }
 
     /// What it has done so far.
@@ -224,77 +223,22 @@ impl Receiver {
     }
 
     fn on_chunk(&mut self, chunk: Record) -> Result<(), RecordError> {
-        let Record { header, body } = chunk;
         self.stats.chunks += 1;
-        if header.message < self.next_message {
+        let priority = MessageId::from_wire(chunk.header.message).priority;
+        let lane = &mut self.lanes[priority as usize];
+        if lane.take(chunk)? == Taken::Duplicate {
             self.stats.duplicate_chunks += 1;
             return Ok(());
         }
-        let wire_bytes = u64::from(HEADER_BYTES) + u64::from(header.length);
-        // Every message before this one takes at least a header and a byte of the window.
-        let ahead = header.message - self.next_message;
-        if header.message_length > self.options.window_bytes || ahead > self.options.window_bytes {
-            return Err(RecordError::Window);
-        }
-        if self.is_duplicate(&header)? {
-            self.stats.duplicate_chunks += 1;
-            return Ok(());
-        }
-        if self.held_bytes + wire_bytes > self.options.window_bytes {
-            return Err(RecordError::Window);
-        }
-        self.held_bytes += wire_bytes;
-        self.stats.held_bytes_max = self.stats.held_bytes_max.max(self.held_bytes);
-        let assembly = self.assemblies.entry(header.message).or_insert_with(|| Assembly {
-            length: header.message_length,
-            received: 0,
-            chunks: BTreeMap::new(),
-        });
-        assembly.received += u64::from(header.length);
-        assembly.chunks.insert(header.offset, body);
-        self.deliver();
-        Ok(())
-    }
-
-    /// Whether this very chunk is there already. A chunk that overlaps others, or that knows another length of
-    /// its message, is an error.
-    fn is_duplicate(&self, header: &Header) -> Result<bool, RecordError> {
-        let Some(assembly) = self.assemblies.get(&header.message) else {
-            return Ok(false);
-        };
-        if assembly.length != header.message_length {
-            return Err(RecordError::Contradiction);
-        }
-        let end = header.offset + u64::from(header.length);
-        match assembly.chunks.range(..end).next_back() {
-            Some((&offset, there)) if offset == header.offset && there.len() == u64::from(header.length) => {
-                Ok(true)
-            }
-            Some((&offset, there)) if offset + there.len() > header.offset => Err(RecordError::Contradiction),
-            _ => Ok(false),
-        }
-    }
-
-    /// Delivers messages while the next one is complete.
-    fn deliver(&mut self) {
-        while let Some(first) = self.assemblies.first_entry()
-            && *first.key() == self.next_message
-            && first.get().received == first.get().length
-        {
-            let mut content = PayloadBuffer::default();
-            for mut chunk in first.remove().chunks.into_values() {
-                self.held_bytes -= u64::from(HEADER_BYTES) + chunk.len();
-                while let Some(piece) = chunk.pop(u64::MAX) {
-                    content.push(piece);
-                }
-            }
+        self.stats.held_bytes_max = self.stats.held_bytes_max.max(self.held_bytes());
+        while let Some((number, content)) = self.lanes[priority as usize].deliver() {
             self.stats.messages += 1;
             self.stats.message_bytes += content.len();
-            let message = MessageId(self.next_message);
+            let message = MessageId { priority, number };
             self.outputs
                 .push_back(ReceiverOutput::Delivered { message, content });
-            self.next_message += 1;
         }
+        Ok(())
     }
 
     fn acknowledge(&mut self, stream: StreamId, name: ChunkName) {
@@ -313,11 +257,8 @@ impl Receiver {
         // An honest sender has at most a window in flight, in chunks that take more room than two thirds of an
         // acknowledgement record. More than two windows unread is a peer that wants this side's memory.
         let reply_limit = u64::from(HEADER_BYTES) + u64::from(MAX_REPLY_BYTES);
-        let limit = self
-            .options
-            .window_bytes
-            .saturating_mul(2)
-            .saturating_add(reply_limit);
+        let windows = self.options.window_bytes.saturating_add(CONTROL_WINDOW_BYTES);
+        let limit = windows.saturating_mul(2).saturating_add(reply_limit);
         while let Some(stream) = self.acknowledging.pop_front() {
             let Some(it) = self.streams.get_mut(&stream) else {
                 continue;

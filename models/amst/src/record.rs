@@ -5,11 +5,11 @@
 //! | offset | bytes | field |
 //! | --: | --: | --- |
 //! | 0 | 2 | magic, `0x4c53` |
-//! | 2 | 1 | version, 1 |
+//! | 2 | 1 | version, 2 |
 //! | 3 | 1 | kind: 1 chunk, 2 acknowledgements, 3 reply |
 //! | 4 | 4 | length of the body |
 //! | 8 | 4 | how many bytes at the start of the body are real; the rest is synthetic |
-//! | 12 | 8 | message (chunk only, else 0) |
+//! | 12 | 8 | message (chunk only, else 0): twice its number, and one more for control |
 //! | 20 | 8 | length of the message (chunk only, else 0) |
 //! | 28 | 8 | offset of the body in the message (chunk only, else 0) |
 //! | 36 | 4 | CRC-32C of the real bytes of the body |
@@ -29,7 +29,7 @@ use crate::{MAX_CHUNK_BYTES, MAX_REPLY_BYTES};
 pub const HEADER_BYTES: u32 = 44;
 
 const MAGIC: u16 = 0x4c53;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER_LEN: usize = HEADER_BYTES as usize;
 
 /// Length of a [`ChunkName`] on the wire.
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_header_survives_its_wire_form_at_the_ends_of_its_range() {
         assert_eq!(Header::parse(&CHUNK.to_bytes()), Ok(CHUNK));
-        assert_eq!(&CHUNK.to_bytes()[..12], b"LS\x01\x01\0\0\0\x06\0\0\0\x02");
+        assert_eq!(&CHUNK.to_bytes()[..12], b"LS\x02\x01\0\0\0\x06\0\0\0\x02");
     }
 
     #[test]

@@ -1,135 +1,37 @@
 //! The sending side: pull-based striping over streams.
 
-use std::collections::{BTreeMap, VecDeque};
+mod dispatch;
+mod report;
 
-use bytes::Bytes;
-use longhaul_core::machine::{CloseReason, StreamId};
+use std::collections::VecDeque;
+
+use longhaul_core::machine::{CloseReason, PathInfo, StreamId};
 use longhaul_core::payload::{Payload, PayloadBuffer};
-use serde::{Deserialize, Serialize};
+use longhaul_core::time::{Instant, Span};
 
-use crate::chunk::Chunk;
-use crate::outbox::{Next, Outbox};
-use crate::reader::{Direction, Record, RecordReader};
+use crate::controller::{Aim, Controller, Totals};
+use crate::flight::Flight;
+use crate::latency::Latency;
+use crate::outbox::{Obstacle, Outbox};
+use crate::pace::Pace;
+use crate::pool::Pool;
+use crate::reader::Record;
 use crate::record::{self, ChunkName, Kind};
-use crate::{MessageId, OptionsError, SenderOptions, StreamEnd};
+use crate::{MessageId, OptionsError, Priority, SenderOptions, StreamEnd};
 
-/// Why a message was not taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum PushError {
-    /// It has no bytes.
-    #[error("a message has at least one byte")]
-    Empty,
-    /// With its record headers it is longer than the window, so it could never be delivered.
-    #[error("a message of {wire_bytes} bytes with its headers does not fit into the window")]
-    LongerThanWindow {
-        /// Its length on the streams.
-        wire_bytes: u64,
-    },
-    /// [`SenderOutput::Failed`] was reported.
-    #[error("all streams are lost")]
-    Failed,
-}
-
-/// What a [`Sender`] wants done, or reports.
-#[derive(Clone, PartialEq, Debug)]
-pub enum SenderOutput {
-    /// Open this stream.
-    Open {
-        /// Its number.
-        stream: StreamId,
-    },
-    /// Send bytes.
-    Send {
-        /// On which stream.
-        stream: StreamId,
-        /// What.
-        payload: Payload,
-    },
-    /// Send nothing more on this stream.
-    Close {
-        /// Which one.
-        stream: StreamId,
-    },
-    /// A stream ended before [`Sender::close`]; its chunks go to the others.
-    StreamLost {
-        /// Which one.
-        stream: StreamId,
-        /// Why.
-        why: StreamEnd,
-        /// How many chunks will be sent again.
-        requeued_chunks: u64,
-    },
-    /// The receiver has all of this message.
-    Acked {
-        /// Which one.
-        message: MessageId,
-    },
-    /// The receiver has everything and nothing more will come ([`Sender::finish`] was called).
-    Drained,
-    /// The receiving application's answer.
-    Reply {
-        /// Its content.
-        content: Bytes,
-    },
-    /// The last stream is lost.
-    Failed {
-        /// Bytes of messages that the receiver is not known to have.
-        unacknowledged_bytes: u64,
-    },
-}
-
-/// What a [`Sender`] has done so far.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub struct SenderStats {
-    /// Messages taken.
-    pub messages: u64,
-    /// Their bytes.
-    pub message_bytes: u64,
-    /// Chunks put on streams, those sent again included.
-    pub chunks: u64,
-    /// Bytes put on streams, record headers included.
-    pub wire_bytes: u64,
-    /// Bytes that the streams have taken over, as [`Sender::on_sent`] told.
-    pub taken_bytes: u64,
-    /// Chunks that were sent again because their stream was lost.
-    pub retransmitted_chunks: u64,
-    /// Chunks acknowledged.
-    pub acknowledged_chunks: u64,
-    /// Bytes of messages acknowledged.
-    pub acknowledged_bytes: u64,
-    /// Acknowledgements of chunks that were not waiting for one.
-    pub needless_acknowledgements: u64,
-    /// Streams that ended early.
-    pub lost_streams: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum StreamState {
-    Opening,
-    Open,
-    /// Closed by us; the peer may still have something to say.
-    Finishing,
-    Ended,
-}
-
-#[derive(Debug)]
-struct Stream {
-    state: StreamState,
-    /// Bytes that the transport has not taken over.
-    untaken: u64,
-    /// Total bytes put on this stream.
-    wire_bytes: u64,
-    /// Whether it stands in the queue of streams with room.
-    ready: bool,
-    in_flight: BTreeMap<ChunkName, Chunk>,
-    reader: RecordReader,
-}
+pub use report::{Failure, PushError, SenderOutput, SenderStats};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
+    /// Messages come.
     Running,
+    /// No message will follow.
     Finished,
+    /// The receiver has everything.
     Drained,
+    /// The application has closed it.
+    Closed,
+    /// It cannot go on.
     Failed,
 }
 
@@ -137,15 +39,19 @@ enum Phase {
 #[derive(Debug)]
 pub struct Sender {
     options: SenderOptions,
-    streams: Vec<Stream>,
-    /// Open streams with room for a chunk, in the order in which they got it.
-    ready: VecDeque<u32>,
-    outbox: Outbox,
-    opening_streams: u32,
-    open_streams: u32,
-    /// Bytes given to streams that the transport has not taken over.
-    untaken_bytes: u64,
+    now: Instant,
     phase: Phase,
+    pool: Pool,
+    outbox: Outbox,
+    flight: Flight,
+    controller: Controller,
+    /// What the application was told that the controller aims at.
+    told: Aim,
+    pace: Pace,
+    latency: Latency,
+    /// The last time that a stream took something over or something was acknowledged, or that something came to be
+    /// waited for.
+    last_progress: Instant,
     replied: bool,
     outputs: VecDeque<SenderOutput>,
     stats: SenderStats,
@@ -158,43 +64,69 @@ impl Sender {
     /// [`SenderOptions::check`].
     pub fn new(options: SenderOptions) -> Result<Sender, OptionsError> {
         options.check()?;
-        let stream = || Stream {
-            state: StreamState::Opening,
-            untaken: 0,
-            wire_bytes: 0,
-            ready: false,
-            in_flight: BTreeMap::new(),
-            reader: RecordReader::new(Direction::ToSender),
-        };
+        let controller = Controller::new(&options);
         Ok(Sender {
-            options,
-            streams: (0..options.streams).map(|_| stream()).collect(),
-            ready: VecDeque::new(),
-            outbox: Outbox::new(&options),
-            opening_streams: options.streams,
-            open_streams: 0,
-            untaken_bytes: 0,
+            now: Instant::ZERO,
             phase: Phase::Running,
+            pool: Pool::new(options.patience > Span::ZERO),
+            outbox: Outbox::new(&options),
+            flight: Flight::default(),
+            told: controller.aim(),
+            controller,
+            pace: Pace::default(),
+            latency: Latency::default(),
+            last_progress: Instant::ZERO,
             replied: false,
             outputs: VecDeque::new(),
             stats: SenderStats::default(),
+            options,
         })
     }
 
-    /// Asks for all streams to be opened. Call it once, first.
-    pub fn start(&mut self) {
-        for stream in 0..self.options.streams {
-            self.outputs.push_back(SenderOutput::Open {
-                stream: StreamId(stream),
-            });
+    /// It is `now`. Call it before everything else that happens at that time, a wake included.
+    ///
+    /// # Panics
+    /// If time goes back.
+    pub fn advance(&mut self, now: Instant) {
+        assert!(now >= self.now, "time ran backwards");
+        self.note_idle(now.saturating_since(self.now));
+        self.now = now;
+        if let Some((deadline, failure)) = self.deadline()
+            && deadline <= now
+        {
+            self.fail(failure);
+        }
+        if self.next_tick().is_some_and(|at| at <= now) {
+            self.tick();
         }
     }
 
-    /// Whether it would use another message now. Answers no while it has a chunk in reserve for every open
+    /// When it wants to be given the time next, and for what; `None` if only something that happens can move it.
+    pub fn next_wake(&self) -> Option<(Instant, &'static str)> {
+        let deadline = self.deadline().map(|(at, failure)| match failure {
+            Failure::NoStream => (at, "patience without a stream"),
+            Failure::Silent => (at, "patience with a silent peer"),
+        });
+        let wakes = [
+            deadline,
+            self.pool.pause().map(|at| (at, "a stream is opened again")),
+            self.next_tick().map(|at| (at, "a look at the streams")),
+            self.next_release().map(|at| (at, "a chunk by the pace")),
+            self.next_rescue().map(|(_, _, at)| (at, "a chunk that is late")),
+        ];
+        wakes.into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Asks for streams. Call it once, first.
+    pub fn start(&mut self) {
+        self.pool.want(self.now, self.controller.aim().streams);
+    }
+
+    /// Whether it would use another message of bulk now. Answers no while it has a chunk in reserve for every open
     /// stream, so the memory for messages stays bounded if the application pushes only when asked.
     pub fn wants_more(&self) -> bool {
-        let reserve = u64::from(self.options.chunk_bytes) * u64::from(self.open_streams);
-        self.phase == Phase::Running && self.outbox.queued_wire_bytes() < reserve
+        let reserve = u64::from(self.controller.aim().chunk_bytes) * u64::from(self.pool.open_count());
+        self.phase == Phase::Running && self.outbox.queued_bytes(Priority::Bulk) < reserve
     }
 
     /// Takes a message.
@@ -204,20 +136,20 @@ impl Sender {
     ///
     /// # Panics
     /// After [`Sender::finish`].
-    pub fn push(&mut self, content: PayloadBuffer) -> Result<MessageId, PushError> {
+    pub fn push(&mut self, content: PayloadBuffer, priority: Priority) -> Result<MessageId, PushError> {
         match self.phase {
             Phase::Running => {}
             Phase::Finished | Phase::Drained => panic!("a message after the last one"),
-            Phase::Failed => return Err(PushError::Failed),
+            Phase::Closed | Phase::Failed => return Err(PushError::Failed),
         }
         let bytes = content.len();
-        let id = self.outbox.push(content)?;
+        let id = self.outbox.push(content, priority)?;
         self.stats.messages += 1;
         self.stats.message_bytes += bytes;
         Ok(id)
     }
 
-    /// Says that no message will follow.
+    /// Says that no message will follow. After [`SenderOutput::Drained`] it waits for a reply until it is closed.
     pub fn finish(&mut self) {
         if self.phase == Phase::Running {
             self.phase = Phase::Finished;
@@ -226,29 +158,18 @@ impl Sender {
 
     /// Closes all streams. From here on their end is not a loss.
     pub fn close(&mut self) {
-        for (stream, number) in self.streams.iter_mut().zip(0..) {
-            if matches!(stream.state, StreamState::Opening | StreamState::Open) {
-                stream.state = StreamState::Finishing;
-                self.outputs.push_back(SenderOutput::Close {
-                    stream: StreamId(number),
-                });
-            }
+        if self.phase != Phase::Failed {
+            self.phase = Phase::Closed;
         }
-        self.ready.clear();
-        self.opening_streams = 0;
-        self.open_streams = 0;
+        self.close_streams();
     }
 
     /// The driver has opened a stream.
     pub fn on_opened(&mut self, stream: StreamId) {
-        if let Some(it) = self.streams.get_mut(stream.0 as usize)
-            && it.state == StreamState::Opening
-        {
-            it.state = StreamState::Open;
-            it.ready = true;
-            self.ready.push_back(stream.0);
-            self.opening_streams -= 1;
-            self.open_streams += 1;
+        if let Some(handshake) = self.pool.opened(self.now, stream) {
+            self.note_waiting();
+            self.controller.on_opened(self.now, stream, handshake);
+            self.follow();
         }
     }
 
@@ -257,37 +178,27 @@ impl Sender {
     /// # Panics
     /// If it took more than it was given.
     pub fn on_sent(&mut self, stream: StreamId, bytes: u64) {
-        let Some(it) = self.streams.get_mut(stream.0 as usize) else {
-            return;
-        };
-        if it.state == StreamState::Ended {
-            return;
-        }
-        assert!(
-            bytes <= it.untaken,
-            "the driver took {bytes} of {} bytes",
-            it.untaken
-        );
-        it.untaken -= bytes;
-        self.untaken_bytes -= bytes;
-        self.stats.taken_bytes += bytes;
-        if it.state == StreamState::Open && !it.ready && it.untaken < u64::from(self.options.chunk_bytes) {
-            it.ready = true;
-            self.ready.push_back(stream.0);
+        if self.pool.taken(stream, bytes, self.controller.aim().chunk_bytes) {
+            self.stats.taken_bytes += bytes;
+            self.last_progress = self.now;
         }
     }
 
     /// Bytes arrived from the receiver.
     pub fn on_received(&mut self, stream: StreamId, mut piece: Payload) {
-        while let Some(it) = self.streams.get_mut(stream.0 as usize)
-            && it.state != StreamState::Ended
-        {
+        while let Some(it) = self.pool.get_mut(stream) {
             match it.reader.read(&mut piece) {
                 Ok(None) => break,
                 Ok(Some(record)) => self.on_record(stream, record),
                 Err(error) => self.end_stream(stream, StreamEnd::Malformed(error)),
             }
         }
+    }
+
+    /// The driver's answer to [`SenderOutput::Inspect`].
+    pub fn on_path(&mut self, stream: StreamId, info: &PathInfo) {
+        self.controller.on_path(self.now, stream, info);
+        self.follow();
     }
 
     /// The driver says that a stream is over.
@@ -298,28 +209,33 @@ impl Sender {
     /// The next thing to do, or `None` until something happens.
     pub fn poll(&mut self) -> Option<SenderOutput> {
         if self.outputs.is_empty() {
+            self.tend_streams();
+        }
+        if self.outputs.is_empty() {
             self.dispatch();
         }
         if self.outputs.is_empty() && self.phase == Phase::Finished && self.outbox.is_settled() {
             self.phase = Phase::Drained;
+            self.last_progress = self.now;
             return Some(SenderOutput::Drained);
         }
         self.outputs.pop_front()
     }
 
-    /// Streams that have been opened and not ended.
+    /// Streams that have been opened, have not ended and are not to be closed.
     pub fn open_streams(&self) -> u32 {
-        self.open_streams
+        self.pool.open_count()
     }
 
     /// Streams that have neither been opened nor refused yet.
     pub fn opening_streams(&self) -> u32 {
-        self.opening_streams
+        self.pool.opening_count()
     }
 
-    /// Bytes, record headers included, that were pushed and that no stream has taken over yet.
+    /// Bytes that were pushed and that no stream has taken over yet; record headers are counted once their chunk is
+    /// on a stream.
     pub fn untaken_bytes(&self) -> u64 {
-        self.outbox.waiting_wire_bytes() + self.untaken_bytes
+        self.outbox.waiting_bytes() + self.pool.untaken_bytes()
     }
 
     /// What it has done so far.
@@ -327,39 +243,104 @@ impl Sender {
         &self.stats
     }
 
-    /// Bytes put on each stream so far, record headers included.
-    pub fn stream_wire_bytes(&self) -> impl Iterator<Item = u64> + '_ {
-        self.streams.iter().map(|stream| stream.wire_bytes)
+    /// Bytes put so far on each stream that has not ended, record headers included.
+    pub fn stream_wire_bytes(&self) -> impl Iterator<Item = (StreamId, u64)> + '_ {
+        self.pool.iter().map(|(stream, it)| (stream, it.wire_bytes))
     }
 
-    /// Gives the next chunk to the stream that has waited longest for one.
-    fn dispatch(&mut self) {
-        let Some(&number) = self.ready.front() else { return };
-        let Some(Next { chunk, again }) = self.outbox.next() else {
-            return;
+    /// When it will have failed unless something happens, and how.
+    fn deadline(&self) -> Option<(Instant, Failure)> {
+        if matches!(self.phase, Phase::Closed | Phase::Failed) {
+            return None;
+        }
+        let patience = self.options.patience;
+        if let Some(since) = self.pool.alone_since() {
+            // Without patience an attempt under way is still an attempt.
+            let given_up = patience > Span::ZERO || self.pool.opening_count() == 0;
+            return given_up.then_some((since.saturating_add(patience), Failure::NoStream));
+        }
+        let waits = !self.flight.is_empty() || (self.phase == Phase::Drained && !self.replied);
+        let waits = waits && patience > Span::ZERO;
+        waits.then_some((self.last_progress.saturating_add(patience), Failure::Silent))
+    }
+
+    /// Looks at the streams: the controller decides once the transport below has told what it knows of them.
+    fn tick(&mut self) {
+        let inspected = self.pool.carrying();
+        let totals = Totals {
+            taken_bytes: self.stats.taken_bytes,
+            starved: self.stats.starved,
+            blocked: self.stats.blocked,
+            open: self.pool.open_count(),
         };
-        self.ready.pop_front();
-        let stream = &mut self.streams[number as usize];
-        let wire_bytes = chunk.wire_bytes();
-        stream.untaken += wire_bytes;
-        stream.wire_bytes += wire_bytes;
-        stream.ready = stream.untaken < u64::from(self.options.chunk_bytes);
-        if stream.ready {
-            self.ready.push_back(number);
+        self.controller.tick(self.now, totals, inspected.len());
+        let inspect = |stream| SenderOutput::Inspect { stream };
+        self.outputs.extend(inspected.into_iter().map(inspect));
+        self.follow();
+    }
+
+    /// When to look next: never again once all is handed over.
+    fn next_tick(&self) -> Option<Instant> {
+        let goes_on = match self.phase {
+            Phase::Running => true,
+            Phase::Finished => self.outbox.obstacle() != Some(Obstacle::Empty),
+            Phase::Drained | Phase::Closed | Phase::Failed => false,
+        };
+        self.controller.next_tick().filter(|_| goes_on)
+    }
+
+    /// Goes after what the controller aims at.
+    fn follow(&mut self) {
+        let aim = self.controller.aim();
+        if aim == self.told || !matches!(self.phase, Phase::Running | Phase::Finished) {
+            return;
         }
-        let (header, pieces) = chunk.to_record();
-        let header = Payload::Real(Bytes::copy_from_slice(&header.to_bytes()));
-        for payload in std::iter::once(header).chain(pieces.iter().cloned()) {
-            self.outputs.push_back(SenderOutput::Send {
-                stream: StreamId(number),
-                payload,
-            });
+        self.told = aim;
+        self.pool.want(self.now, aim.streams);
+        self.pace.set(self.now, aim.pace);
+        self.outputs.push_back(SenderOutput::Adapted {
+            streams: aim.streams,
+            chunk_bytes: aim.chunk_bytes,
+        });
+    }
+
+    /// So much time has passed; notes whether the streams waited meanwhile.
+    fn note_idle(&mut self, span: Span) {
+        if span == Span::ZERO || self.pool.first_ready().is_none() {
+            return;
         }
-        stream.in_flight.insert(chunk.name(), chunk);
-        self.untaken_bytes += wire_bytes;
-        self.stats.chunks += 1;
-        self.stats.wire_bytes += wire_bytes;
-        self.stats.retransmitted_chunks += u64::from(again);
+        let total = match self.outbox.obstacle() {
+            Some(Obstacle::Empty) => &mut self.stats.starved,
+            Some(Obstacle::Window) => &mut self.stats.blocked,
+            None => return,
+        };
+        *total = total.saturating_add(span);
+    }
+
+    /// From now on the peer is waited for, if it was not before.
+    fn note_waiting(&mut self) {
+        if self.flight.is_empty() {
+            self.last_progress = self.now;
+        }
+    }
+
+    /// Opens the streams that are missing and closes those that are not wanted.
+    fn tend_streams(&mut self) {
+        if matches!(self.phase, Phase::Closed | Phase::Failed) {
+            return;
+        }
+        while let Some(stream) = self.pool.ask(self.now) {
+            self.outputs.push_back(SenderOutput::Open { stream });
+        }
+        while let Some(stream) = self.pool.dismiss() {
+            self.outputs.push_back(SenderOutput::Close { stream });
+        }
+    }
+
+    fn close_streams(&mut self) {
+        while let Some(stream) = self.pool.close_next() {
+            self.outputs.push_back(SenderOutput::Close { stream });
+        }
     }
 
     fn on_record(&mut self, stream: StreamId, mut record: Record) {
@@ -378,36 +359,42 @@ impl Sender {
     }
 
     fn on_acknowledgement(&mut self, stream: StreamId, name: ChunkName) {
-        let Some(chunk) = self.streams[stream.0 as usize].in_flight.remove(&name) else {
+        let Some(taken) = self.pool.landed(self.now, stream, name) else {
             self.stats.needless_acknowledgements += 1;
             return;
         };
+        self.last_progress = self.now;
+        let bytes = u64::from(name.length);
+        let Some(chunk) = self.flight.land(name) else {
+            // Another copy was first.
+            self.stats.needless_acknowledgements += 1;
+            return;
+        };
+        self.latency.sample(taken);
         self.stats.acknowledged_chunks += 1;
-        self.stats.acknowledged_bytes += u64::from(name.length);
+        self.stats.acknowledged_bytes += bytes;
         if self.outbox.acknowledge(&chunk) {
             self.outputs.push_back(SenderOutput::Acked {
-                message: MessageId(name.message),
+                message: chunk.message,
             });
         }
     }
 
     fn end_stream(&mut self, stream: StreamId, why: StreamEnd) {
-        let Some(it) = self.streams.get_mut(stream.0 as usize) else {
+        let Some(lost) = self.pool.end(self.now, stream) else {
             return;
         };
-        let before = std::mem::replace(&mut it.state, StreamState::Ended);
-        self.untaken_bytes -= std::mem::take(&mut it.untaken);
-        match before {
-            StreamState::Opening => self.opening_streams -= 1,
-            StreamState::Open => self.open_streams -= 1,
-            StreamState::Finishing | StreamState::Ended => return,
+        self.controller.on_stream_ended(stream);
+        let mut requeued_chunks = 0;
+        for name in lost.carried.into_keys() {
+            if let Some(chunk) = self.flight.lose(name) {
+                self.outbox.requeue(chunk);
+                requeued_chunks += 1;
+            }
         }
-        if std::mem::take(&mut it.ready) {
-            self.ready.retain(|&number| number != stream.0);
+        if !lost.early {
+            return;
         }
-        let lost = std::mem::take(&mut it.in_flight);
-        let requeued_chunks = lost.len() as u64;
-        self.outbox.requeue(lost);
         self.stats.lost_streams += 1;
         if matches!(why, StreamEnd::Malformed(_)) {
             self.outputs.push_back(SenderOutput::Close { stream });
@@ -417,12 +404,22 @@ impl Sender {
             why,
             requeued_chunks,
         });
-        if self.opening_streams + self.open_streams == 0 {
-            self.phase = Phase::Failed;
-            let unacknowledged_bytes = self.outbox.unacknowledged_bytes();
-            self.outputs
-                .push_back(SenderOutput::Failed { unacknowledged_bytes });
-            self.outbox.clear();
+        if let Some((deadline, failure)) = self.deadline()
+            && deadline <= self.now
+        {
+            self.fail(failure);
         }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.phase = Phase::Failed;
+        let unacknowledged_bytes = self.outbox.unacknowledged_bytes();
+        self.outputs.push_back(SenderOutput::Failed {
+            why: failure,
+            unacknowledged_bytes,
+        });
+        self.close_streams();
+        self.outbox.clear();
+        self.flight.clear();
     }
 }

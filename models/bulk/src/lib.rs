@@ -265,6 +265,7 @@ impl Machine for Sender {
             | Input::Wake
             | Input::Accepted { .. }
             | Input::Received { .. }
+            | Input::Path { .. }
             | Input::Datagram { .. } => {}
         }
         if let Some(call) = self.calls.as_mut().and_then(|calls| calls.begin(now)) {
@@ -334,6 +335,7 @@ impl Machine for Receiver {
             | Input::Command(_)
             | Input::Opened { .. }
             | Input::Sent { .. }
+            | Input::Path { .. }
             | Input::Datagram { .. } => {}
         }
     }
@@ -444,7 +446,10 @@ mod tests {
                     continue;
                 }
                 Output::Idle => break,
-                Output::Event(_) | Output::Datagram { .. } => continue,
+                Output::Event(_)
+                | Output::Abort { .. }
+                | Output::Inspect { .. }
+                | Output::Datagram { .. } => continue,
             };
             calls.push(now);
             sender.handle(now, input);

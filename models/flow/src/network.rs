@@ -15,6 +15,7 @@ mod traffic;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use longhaul_core::machine::PathInfo;
 use longhaul_core::random::Streams;
 use longhaul_core::schedule::EntityId;
 use longhaul_core::time::Instant;
@@ -147,6 +148,26 @@ impl Network {
             Slot::Open(half) => half.sender.stats,
             Slot::Closed(stats) => *stats,
         }
+    }
+
+    /// What one side's TCP knows of the path; `None` once the connection is over. A flow that meets nobody is computed
+    /// ahead of time, and tells what it will know then.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn path_info(&self, connection: ConnectionId, side: Side) -> Option<PathInfo> {
+        let Slot::Open(half) = &self.slots[Flow::new(connection, side).0 as usize] else {
+            return None;
+        };
+        let stats = half.sender.stats;
+        Some(PathInfo {
+            srtt: half.sender.rtt(),
+            segments_sent: stats.segments_sent,
+            segments_retransmitted: stats.retransmits,
+            bytes_acked: stats.delivered_bytes,
+            congestion_window_bytes: half.sender.congestion_window_bytes(),
+            buffer_window_bytes: u64::from(half.sender.line.limit) * u64::from(half.sender.line.mss),
+        })
     }
 
     /// Bytes that one side's application has written and TCP has not taken yet.

@@ -239,6 +239,16 @@ impl Sender {
         self.deliveries.retain(|delivery| delivery.upto > delivered);
     }
 
+    /// Round trip of the last round.
+    pub(crate) fn rtt(&self) -> Span {
+        self.line.rtt.saturating_add(self.lag)
+    }
+
+    /// The congestion window in bytes.
+    pub(crate) fn congestion_window_bytes(&self) -> u64 {
+        u64::from(self.governor.window()) * u64::from(self.line.mss)
+    }
+
     /// Bytes that the window admits.
     pub(crate) fn in_flight_limit(&self) -> u64 {
         u64::from(self.governor.window().min(self.line.limit)) * u64::from(self.line.mss)

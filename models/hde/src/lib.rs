@@ -37,11 +37,14 @@
 //! Frames must be decoded in the order in which one encoder produced them: deltas and duplicates refer to the
 //! receiver's store as earlier frames left it. Anything else is refused as a wrong baseline.
 
+pub mod baseline;
 pub mod contents;
 pub mod cost;
 pub mod decode;
+pub mod dictionary;
 pub mod encode;
 pub mod header;
+pub mod object;
 
 mod anchor;
 mod body;

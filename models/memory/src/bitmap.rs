@@ -107,6 +107,50 @@ impl DirtyBitmap {
         self.count - before
     }
 
+    /// Moves all pages of `other`, the bitmap of a part that begins at page `base` of this one, into this set and
+    /// leaves `other` empty; returns how many are new here.
+    ///
+    /// # Panics
+    /// If `base` is not a multiple of 64, or the part reaches beyond this bitmap.
+    pub fn absorb_at(&mut self, base: u64, other: &mut DirtyBitmap) -> u64 {
+        let before = self.count;
+        let first = self.first_word(base, other);
+        for (word, moved) in self.words[first..].iter_mut().zip(&mut other.words) {
+            self.count += u64::from((*moved & !*word).count_ones());
+            *word |= *moved;
+            *moved = 0;
+        }
+        other.count = 0;
+        self.count - before
+    }
+
+    /// How many pages are set both here and in `other`, the bitmap of a part that begins at page `base` of this one.
+    ///
+    /// # Panics
+    /// Like [`DirtyBitmap::absorb_at`].
+    pub fn common_at(&self, base: u64, other: &DirtyBitmap) -> u64 {
+        let words = self.words[self.first_word(base, other)..].iter();
+        words
+            .zip(&other.words)
+            .map(|(here, there)| u64::from((here & there).count_ones()))
+            .sum()
+    }
+
+    fn first_word(&self, base: u64, part: &DirtyBitmap) -> usize {
+        assert!(
+            base.is_multiple_of(64),
+            "a part begins at a whole word, not at page {base}"
+        );
+        let end = base.checked_add(part.pages);
+        assert!(
+            end.is_some_and(|end| end <= self.pages),
+            "a part of {} pages at {base} of {}",
+            part.pages,
+            self.pages
+        );
+        (base / 64) as usize
+    }
+
     fn locate(&self, page: u64) -> (usize, u64) {
         assert!(page < self.pages, "page {page} of {}", self.pages);
         ((page / 64) as usize, 1 << (page % 64))
@@ -181,6 +225,26 @@ mod tests {
         assert_eq!(all.absorb(&mut log), 2);
         assert_eq!((all.count(), log.count()), (3, 0));
         assert!(all.test(64) && !log.test(64));
+    }
+
+    #[test]
+    fn a_part_is_absorbed_where_it_begins() {
+        let (mut all, mut part) = (DirtyBitmap::new(300), DirtyBitmap::new(100));
+        for page in [0, 63, 99] {
+            part.set(page);
+        }
+        all.set(128);
+        all.set(5);
+        assert_eq!((all.common_at(128, &part), all.common_at(64, &part)), (1, 0));
+        assert_eq!(all.absorb_at(128, &mut part), 2);
+        assert_eq!((all.count(), part.count()), (4, 0));
+        assert!(all.test(128) && all.test(191) && all.test(227) && all.test(5));
+    }
+
+    #[test]
+    #[should_panic(expected = "a part of 100 pages at 256 of 300")]
+    fn a_part_that_reaches_beyond_is_a_broken_invariant() {
+        DirtyBitmap::new(300).absorb_at(256, &mut DirtyBitmap::new(100));
     }
 
     #[test]

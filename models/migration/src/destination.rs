@@ -57,7 +57,8 @@ impl Destination {
             receiver: Receiver::new(ReceiverOptions {
                 window_bytes: options.window_bytes,
             }),
-            decoder: Decoder::new(),
+            // Frames have sequence numbers, which are checked here.
+            decoder: Decoder::unordered(),
             store: Store::new(options.pages),
             done: false,
             outputs: VecDeque::new(),
@@ -204,6 +205,7 @@ impl Machine for Destination {
             | Input::Wake
             | Input::Command(())
             | Input::Opened { .. }
+            | Input::Path { .. }
             | Input::Datagram { .. } => {}
         }
     }

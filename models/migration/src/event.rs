@@ -62,8 +62,10 @@ pub enum SourceEvent {
 /// Why a migration failed, as the source sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum SourceFailure {
-    /// All streams are lost.
-    StreamsLost {
+    /// The transport is at its end.
+    Transport {
+        /// Why.
+        why: longhaul_amst::Failure,
         /// Bytes of frames that the destination is not known to have.
         unacknowledged_bytes: u64,
     },

@@ -93,11 +93,7 @@ mod tests {
             downtime_limit: Span::from_ms(300),
             encoding: EncoderOptions::hde(1),
             payload: PayloadMode::Real,
-            transport: SenderOptions {
-                streams: 1,
-                chunk_bytes: 1 << 16,
-                window_bytes: 1 << 20,
-            },
+            transport: SenderOptions::fixed(1, 1 << 16, 1 << 20),
         }
     }
 
@@ -105,7 +101,7 @@ mod tests {
     fn options_out_of_range_are_refused() {
         assert_eq!(options().check(), Ok(()));
         let mut wrong = options();
-        wrong.transport.streams = 0;
+        wrong.transport.streams = longhaul_amst::Streams::Fixed(0);
         assert!(matches!(wrong.check(), Err(OptionsError::Transport(_))));
         for level in [0, 20] {
             let mut wrong = options();

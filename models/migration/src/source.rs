@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use longhaul_amst::{Sender, SenderOutput};
+use longhaul_amst::{Priority, Sender, SenderOutput};
 use longhaul_core::machine::{Input, Machine, Output};
 use longhaul_core::payload::PayloadBuffer;
 use longhaul_core::random::Stream;
@@ -153,6 +153,7 @@ impl<M: GuestMemory> Source<M> {
                 self.outputs.push_back(Output::Send { stream, payload });
             }
             SenderOutput::Close { stream } => self.outputs.push_back(Output::Close { stream }),
+            SenderOutput::Inspect { stream } => self.outputs.push_back(Output::Inspect { stream }),
             SenderOutput::StreamLost {
                 stream,
                 why,
@@ -164,11 +165,15 @@ impl<M: GuestMemory> Source<M> {
                     requeued_chunks,
                 });
             }
-            SenderOutput::Acked { .. } | SenderOutput::Drained => {}
+            SenderOutput::Adapted { .. } | SenderOutput::Acked { .. } | SenderOutput::Drained => {}
             SenderOutput::Reply { content } => self.on_reply(&content),
-            SenderOutput::Failed { unacknowledged_bytes } => {
-                self.fail(SourceFailure::StreamsLost { unacknowledged_bytes });
-            }
+            SenderOutput::Failed {
+                why,
+                unacknowledged_bytes,
+            } => self.fail(SourceFailure::Transport {
+                why,
+                unacknowledged_bytes,
+            }),
         }
     }
 
@@ -280,7 +285,7 @@ impl<M: GuestMemory> Source<M> {
             return false;
         }
         self.sender
-            .push(message)
+            .push(message, Priority::Bulk)
             .expect("the options have room for the longest frame");
         if self.state == State::Answering {
             self.sender.finish();
@@ -296,12 +301,14 @@ impl<M: GuestMemory> Machine for Source<M> {
     fn handle(&mut self, now: Instant, input: Input<Command>) {
         assert!(now >= self.now, "time ran backwards");
         self.now = now;
+        self.sender.advance(now);
         match input {
             Input::Command(Command::Start) if self.state == State::Waiting => self.start(),
             Input::Opened { stream } => self.sender.on_opened(stream),
             Input::Received { stream, payload } => self.sender.on_received(stream, payload),
             Input::Sent { stream, bytes } => self.sender.on_sent(stream, bytes),
             Input::Closed { stream, reason } => self.sender.on_closed(stream, reason),
+            Input::Path { stream, info } => self.sender.on_path(stream, &info),
             Input::Command(_)
             | Input::Start
             | Input::Wake
@@ -326,14 +333,12 @@ impl<M: GuestMemory> Machine for Source<M> {
                 break;
             }
         }
-        if self.state == State::Copying {
-            let at = self.counters.window_end();
-            Output::WakeAt {
-                at,
-                why: "bandwidth window",
-            }
-        } else {
-            Output::Idle
+        let window = (self.counters.window_end(), "bandwidth window");
+        let window = (self.state == State::Copying).then_some(window);
+        let wakes = [window, self.sender.next_wake()].into_iter().flatten();
+        match wakes.min_by_key(|(at, _)| *at) {
+            Some((at, why)) => Output::WakeAt { at, why },
+            None => Output::Idle,
         }
     }
 }

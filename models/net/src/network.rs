@@ -20,6 +20,7 @@ mod traffic;
 
 use std::collections::VecDeque;
 
+use longhaul_core::machine::PathInfo;
 use longhaul_core::random::Streams;
 use longhaul_core::schedule::EntityId;
 use longhaul_core::time::Instant;
@@ -285,6 +286,25 @@ impl Network {
             Slot::Open(endpoint) => endpoint.tcp.stats(),
             Slot::Closed(stats) => **stats,
         }
+    }
+
+    /// What one side's TCP knows of the path; `None` once the connection is over.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn path_info(&self, connection: ConnectionId, side: Side) -> Option<PathInfo> {
+        let Slot::Open(endpoint) = &self.slots[Flow::new(connection, side).0 as usize] else {
+            return None;
+        };
+        let stats = endpoint.tcp.stats();
+        Some(PathInfo {
+            srtt: stats.srtt,
+            segments_sent: stats.segments_sent,
+            segments_retransmitted: stats.retransmits,
+            bytes_acked: stats.bytes_acked,
+            congestion_window_bytes: u64::from(stats.cwnd_segments) * u64::from(endpoint.tcp.mss()),
+            buffer_window_bytes: endpoint.tcp.buffer_window(),
+        })
     }
 
     /// Bytes that one side's application has written and TCP has not taken yet.

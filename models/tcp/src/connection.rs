@@ -486,6 +486,17 @@ impl Connection {
         self.pending.failed.take().map(Event::Failed)
     }
 
+    /// Payload of a full packet, in bytes.
+    pub fn mss(&self) -> u32 {
+        self.sender.mss()
+    }
+
+    /// Bytes that may be in flight however wide the congestion window is: what the peer offers at the moment, or the
+    /// send buffer.
+    pub fn buffer_window(&self) -> u64 {
+        self.sender.buffer_window()
+    }
+
     /// Counters so far.
     pub fn stats(&self) -> Stats {
         Stats {

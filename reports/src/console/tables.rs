@@ -44,7 +44,7 @@ pub(super) fn ink_of(status: &str) -> Option<Ink> {
     }
 }
 
-fn state(progress: &Progress) -> &'static str {
+pub(super) fn state(progress: &Progress) -> &'static str {
     match progress {
         Progress::NotStarted => NOT_STARTED,
         Progress::Unfinished => UNFINISHED,
@@ -53,19 +53,19 @@ fn state(progress: &Progress) -> &'static str {
     }
 }
 
-fn or_missing(text: Option<String>) -> String {
+pub(super) fn or_missing(text: Option<String>) -> String {
     text.unwrap_or_else(|| MISSING.to_owned())
 }
 
 /// A text that makes sense only once the work has begun.
-fn once_started(progress: &Progress, text: String) -> String {
+pub(super) fn once_started(progress: &Progress, text: String) -> String {
     match progress {
         Progress::NotStarted => MISSING.to_owned(),
         _ => text,
     }
 }
 
-fn route(from: &str, to: &str) -> String {
+pub(super) fn route(from: &str, to: &str) -> String {
     format!("{} → {}", printable(from), printable(to))
 }
 
@@ -211,7 +211,7 @@ fn value(assertion: &AssertionRecord) -> Option<String> {
     })
 }
 
-fn failure_notes<'a>(items: impl Iterator<Item = (&'a str, &'a Progress)>) -> Vec<Note> {
+pub(super) fn failure_notes<'a>(items: impl Iterator<Item = (&'a str, &'a Progress)>) -> Vec<Note> {
     items
         .filter_map(|(name, progress)| match progress {
             Progress::Failed(reason) => Some(Note {

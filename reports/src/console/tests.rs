@@ -102,8 +102,8 @@ fn the_payload_statement_says_what_was_real() {
     record.payload.verified_pages = 0;
     assert_eq!(
         payload_statement(&record.payload),
-        "all pages real: 10.7 MB generated, encoded, carried and decoded; no page compared, since no migration \
-         completed"
+        "all pages real: 10.7 MB generated, encoded, carried and decoded; no page compared, since nothing \
+         was completed"
     );
     assert_eq!(
         payload_statement(&PayloadRecord::default()),
@@ -214,4 +214,54 @@ fn an_assertion_of_one_link_says_which_and_what_is_advisory_says_so() {
         "≤ 300 s (advisory)",
     ];
     assert_eq!(row(&plain(&record), "PASS"), cells);
+}
+
+#[test]
+fn a_replication_tells_of_its_outages_and_its_fail_over() {
+    let mut record = fixture::run();
+    let mut lost = fixture::replication("lost");
+    lost.progress = Progress::Unfinished;
+    lost.seed_ns = None;
+    lost.vms[1].rpo = None;
+    lost.failover = None;
+    lost.outages[0].reconnected_ns = None;
+    record.replications = vec![fixture::replication("dr"), lost];
+    let wide = Style {
+        width: 220,
+        colour: false,
+    };
+    let text = report(&record, None, wide);
+    assert_eq!(
+        row(&text, "dr "),
+        [
+            "completed",
+            "dr",
+            "frankfurt → new-york",
+            "2",
+            "8 s",
+            "48",
+            "6.5 s",
+            "40 s",
+            "61 s",
+            "96.00 %",
+            "2.4 GB → 600 MB",
+            "4.00×"
+        ]
+    );
+    // Of two VMs one was never protected, so nothing is said of both.
+    assert_eq!(
+        row(&text, "lost ")[4..10],
+        [MISSING, "48", MISSING, MISSING, MISSING, MISSING]
+    );
+    for note in [
+        "outage dr: noticed at 100 s, connected again after 50 s, caught up 12.5 s later",
+        "fail-over dr: VMs stopped at 260 s, counted as lost after 5 s, decided at once, all running after 30.5 s; \
+         without service for 35.5 s, work of the last 9 s lost",
+        "epochs dr: 3 epochs late, 2 interrupted",
+        "VMs dr: stood still for 120 ms for snapshots",
+        "outage lost: noticed at 100 s, never connected again",
+        "unfinished lost: not all VMs are protected, or the source is lost and nobody took over",
+    ] {
+        assert!(text.contains(note), "{note}\n{text}");
+    }
 }

@@ -158,17 +158,19 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
     found
 }
 
-/// Whether a migration or a transfer starts or ends in a region.
+/// Whether a migration, a transfer or a replication starts or ends in a region.
 fn has_machines(scenario: &Scenario, region: &str) -> bool {
     let mut transfers = scenario.transfers.iter();
+    let mut replications = scenario.replications.iter();
     let mut vms = scenario.vms.iter().filter(|vm| vm.region == region);
     let leaves = |vm: &Vm| {
-        scenario
-            .migrations
-            .iter()
-            .any(|migration| migration.vm == vm.name)
+        let mut migrations = scenario.migrations.iter();
+        let mut replications = scenario.replications.iter();
+        migrations.any(|migration| migration.vm == vm.name)
+            || replications.any(|replication| replication.vms.contains(&vm.name))
     };
     transfers.any(|transfer| transfer.from == region || transfer.to == region)
         || scenario.migrations.iter().any(|migration| migration.to == region)
+        || replications.any(|replication| replication.to == region)
         || vms.any(leaves)
 }

@@ -1,5 +1,7 @@
 //! Doubts: what can run but probably does not show what its author wants to see.
 
+mod replications;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_core::time::Span;
@@ -45,6 +47,7 @@ pub fn lint(
     };
     lint.migrations();
     lint.transfers();
+    lint.replications();
     lint.faults(fault_entries);
     lint.links();
     lint.regions_and_vms();
@@ -290,12 +293,14 @@ impl Lint<'_> {
             }
         }
         for (index, vm) in scenario.vms.iter().enumerate() {
-            if !scenario
+            let moves = scenario
                 .migrations
                 .iter()
-                .any(|migration| migration.vm == vm.name)
-            {
-                self.warn(&format!("vms[{index}]"), format!("`{}` never migrates", vm.name));
+                .any(|migration| migration.vm == vm.name);
+            let mut replications = scenario.replications.iter();
+            if !moves && !replications.any(|replication| replication.vms.contains(&vm.name)) {
+                let message = format!("`{}` neither migrates nor is it replicated", vm.name);
+                self.warn(&format!("vms[{index}]"), message);
             }
             match &vm.memory {
                 Memory::Images { files, .. } if files.len() == 1 => {
@@ -334,6 +339,7 @@ impl Lint<'_> {
                 (Scope::Only(_), _) => 1,
                 (Scope::All, Subject::Migration) => self.scenario.migrations.len(),
                 (Scope::All, Subject::Transfer) => self.scenario.transfers.len(),
+                (Scope::All, Subject::Replication) => self.scenario.replications.len(),
                 (Scope::All, Subject::Link) => self.scenario.links.len(),
             };
             let needed = assertion.statistic.least_samples();
@@ -352,7 +358,10 @@ impl Lint<'_> {
         let migrations =
             migrations.map(|(i, tcp)| ("migrations", i, &["transport", "tcp", "hystart"][..], tcp));
         let transfers = transfers.map(|(i, tcp)| ("transfers", i, &["tcp", "hystart"][..], tcp));
-        for (list, index, fields, tcp) in migrations.chain(transfers) {
+        let replications = scenario.replications.iter().map(|r| r.transport.tcp).enumerate();
+        let replications =
+            replications.map(|(i, tcp)| ("replications", i, &["transport", "tcp", "hystart"][..], tcp));
+        for (list, index, fields, tcp) in migrations.chain(transfers).chain(replications) {
             if tcp.controller == Controller::Reno && self.written(list, index, fields) {
                 self.warn(
                     &format!("{list}[{index}].{}", fields.join(".")),
@@ -362,19 +371,22 @@ impl Lint<'_> {
         }
     }
 
-    /// Settings for all migrations that no migration takes.
+    /// Settings for all migrations and replications that none of them takes.
     fn transport(&mut self) {
-        let migrations = self.scenario.migrations.len();
+        let (migrations, replications) = (self.scenario.migrations.len(), self.scenario.replications.len());
         for field in ["streams", "chunk", "window"] {
-            let overridden = |index| self.written("migrations", index, &["transport", field]);
+            let overridden = |list, index| self.written(list, index, &["transport", field]);
             let written = self
                 .root
                 .field("transport")
                 .and_then(|transport| transport.field(field));
-            if written.is_some() && (0..migrations).all(overridden) {
+            if written.is_some()
+                && (0..migrations).all(|index| overridden("migrations", index))
+                && (0..replications).all(|index| overridden("replications", index))
+            {
                 self.warn(
                     &format!("transport.{field}"),
-                    "no migration takes this from here".to_owned(),
+                    "no migration or replication takes this from here".to_owned(),
                 );
             }
         }
@@ -387,21 +399,27 @@ fn in_flight(streams: u32, tcp: Tcp) -> u64 {
 }
 
 /// The least time that the first pass of a migration takes: what no encoding can take away from its memory, at
-/// the rate of its path. The shares are those of the patterns' entropy, or of their pages that are not zero.
+/// the rate of its path.
 fn least_time(migration: &Migration, memory: &Memory, path: &Path) -> Span {
+    path.rate
+        .time_for(least_bytes(migration.encoding, memory))
+        .saturating_add(path.round_trip)
+}
+
+/// What no encoding can take away from a memory. The shares are those of the patterns' entropy, or of their pages that
+/// are not zero.
+fn least_bytes(encoding: Encoding, memory: &Memory) -> u64 {
     let Memory::Generated { pattern, size, .. } = memory else {
-        return path.round_trip;
+        return 0;
     };
-    let percent = match (migration.encoding, pattern) {
+    let percent = match (encoding, pattern) {
         (_, Pattern::Constant) | (Encoding::Raw, Pattern::Sinusoidal) => 100,
         (Encoding::Raw, Pattern::RealWorld) => 69,
         (Encoding::Hde { .. }, Pattern::RealWorld) => 24,
         // Its runs are drawn at random: in a small memory there may be none.
         (_, Pattern::Bursty) | (Encoding::Hde { .. }, Pattern::Sinusoidal) => 0,
     };
-    path.rate
-        .time_for(size.as_bytes() / 100 * percent)
-        .saturating_add(path.round_trip)
+    size.as_bytes() / 100 * percent
 }
 
 /// The earliest start of a migration, if everything before it takes its least time.

@@ -54,6 +54,15 @@ pub fn reachable(decoded: &Decoded, report: &mut Report) {
             );
         }
     }
+    for (index, replication) in &decoded.replications.good {
+        let first = replication.vms.first();
+        let vm = decoded.vms.good.iter().find(|(_, vm)| Some(&vm.name) == first);
+        // That it runs in the region where it is replicated to is another mistake.
+        if let Some((_, vm)) = vm.filter(|(_, vm)| vm.region != replication.to) {
+            let path = format!("replications[{index}].to");
+            both_ways(&graph, &vm.region, &replication.to, &path, report);
+        }
+    }
     for (index, transfer) in &decoded.transfers.good {
         both_ways(
             &graph,

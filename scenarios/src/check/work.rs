@@ -81,7 +81,8 @@ pub fn transfers(decoded: &Decoded, report: &mut Report) {
     }
 }
 
-fn starts_in_time(decoded: &Decoded, start: Span, path: &str, report: &mut Report) {
+/// What starts at or after the end of the run never does.
+pub fn starts_in_time(decoded: &Decoded, start: Span, path: &str, report: &mut Report) {
     if let Some(horizon) = decoded.horizon
         && start >= horizon
     {
@@ -125,6 +126,14 @@ fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, rep
                 .iter()
                 .map(|(_, transfer)| transfer.name.clone());
             ("transfer", names.collect(), decoded.transfers.complete)
+        }
+        Subject::Replication => {
+            let names = decoded
+                .replications
+                .good
+                .iter()
+                .map(|(_, replication)| replication.name.clone());
+            ("replication", names.collect(), decoded.replications.complete)
         }
         Subject::Link => {
             let names = decoded.links.good.iter().map(|(_, link)| link.name());

@@ -21,6 +21,8 @@ pub struct Names {
     pub migrations: BTreeMap<String, Place>,
     /// Transfers.
     pub transfers: BTreeMap<String, Place>,
+    /// Replications.
+    pub replications: BTreeMap<String, Place>,
 }
 
 impl Names {
@@ -31,6 +33,7 @@ impl Names {
             vms: declared(root, "vms", "vm", &BTreeMap::new(), sink),
             migrations: declared(root, "migrations", "migration", &BTreeMap::new(), sink),
             transfers: BTreeMap::new(),
+            replications: BTreeMap::new(),
         };
         names.transfers = declared(
             root,
@@ -39,6 +42,10 @@ impl Names {
             &names.migrations,
             sink,
         );
+        let mut taken = names.migrations.clone();
+        taken.extend(names.transfers.clone());
+        let what = "replication, transfer or migration";
+        names.replications = declared(root, "replications", what, &taken, sink);
         names
     }
 }

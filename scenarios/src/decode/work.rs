@@ -226,7 +226,8 @@ fn start(cx: &mut Context, at: &At) -> Option<Start> {
     })
 }
 
-fn encoding(cx: &mut Context, at: &At) -> Option<Encoding> {
+/// How pages are encoded.
+pub fn encoding(cx: &mut Context, at: &At) -> Option<Encoding> {
     let variants = [
         Variant {
             name: "Raw",

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::observer::Progress;
-use crate::run::endpoint::StartCommand;
-use crate::run::machines::{Maker, SOCKET_WRITE, migration_peers, transfer_peers, vm_of};
-use crate::schema::{Controller, Scenario, Tcp};
+use crate::run::cast::Cast;
+use crate::run::endpoint::Order;
+use crate::run::machines::{Maker, SOCKET_WRITE};
+use crate::schema::{Controller, Tcp};
 use crate::source::Source;
 use crate::{Loaded, load};
 
@@ -22,13 +23,16 @@ pub use crate::run::endpoint::{Event, Protocol};
 const FIRST_PORT: u16 = 10_000;
 
 impl Endpoint for Protocol {
-    fn start_command(&self) -> StartCommand {
-        StartCommand
+    fn start_command(&self) -> Order {
+        Order::Start
     }
 
     fn input_is_synthetic(&self) -> bool {
         match self {
-            Protocol::MigrationSource(_) | Protocol::MigrationDestination(_) => false,
+            Protocol::MigrationSource(_)
+            | Protocol::MigrationDestination(_)
+            | Protocol::ReplicationSource(_)
+            | Protocol::Replica(_) => false,
             Protocol::BulkSender(_) | Protocol::BulkReceiver(_) => true,
         }
     }
@@ -42,6 +46,8 @@ impl Endpoint for Protocol {
                 received: receiver.received(),
                 by_stream: receiver.received_by_stream().collect(),
             }),
+            Protocol::ReplicationSource(source) => serde_json::to_value(source.statistics()),
+            Protocol::Replica(replica) => serde_json::to_value(replica.statistics()),
         };
         summary.expect("statistics have a JSON form")
     }
@@ -80,62 +86,16 @@ pub fn build_region(machines: &Value, region: usize) -> Result<Vec<(PeerId, Prot
         base_dir: blueprint.base_dir,
     };
     let loaded = load(&source, &[], Some(blueprint.seed)).map_err(|error| error.to_string())?;
-    let scenario = &loaded.scenario;
-    let mut maker = Maker::new(scenario, &loaded.base_dir);
-    let mut built = Vec::new();
-    let places = places(scenario);
-    let is_here = |peer: PeerId| places[peer.0 as usize].region == region;
-    for index in 0..scenario.migrations.len() {
-        let (source, destination) = migration_peers(index);
-        if is_here(source) {
-            let machine = maker.migration_source(index);
-            built.push((source, machine.map_err(|error| error.to_string())?));
-        }
-        if is_here(destination) {
-            let machine = maker.migration_destination(index);
-            built.push((destination, machine.map_err(|error| error.to_string())?));
-        }
-    }
-    for index in 0..scenario.transfers.len() {
-        let (sender, receiver) = transfer_peers(scenario, index);
-        if is_here(sender) {
-            built.push((sender, maker.bulk_sender(index, SOCKET_WRITE)));
-        }
-        if is_here(receiver) {
-            built.push((receiver, maker.bulk_receiver()));
-        }
-    }
-    Ok(built)
-}
-
-/// Regions and connections of each workload, in the order of the machines.
-pub(super) fn ends(scenario: &Scenario) -> impl Iterator<Item = (usize, usize, Tcp)> + '_ {
-    let region = |name: &str| {
-        let index = scenario.regions.iter().position(|region| region.name == name);
-        index.expect("a region of the scenario")
-    };
-    let migrations = scenario.migrations.iter().map(move |spec| {
-        let from = &vm_of(scenario, spec).region;
-        (region(from), region(&spec.to), spec.transport.tcp)
-    });
-    let transfers = scenario
-        .transfers
-        .iter()
-        .map(move |spec| (region(&spec.from), region(&spec.to), spec.tcp));
-    migrations.chain(transfers)
-}
-
-/// Where each machine runs.
-fn places(scenario: &Scenario) -> Vec<Place> {
-    let machines = ends(scenario).flat_map(|(from, to, tcp)| [(from, tcp), (to, tcp)]);
-    (FIRST_PORT..)
-        .zip(machines)
-        .map(|(port, (region, tcp))| Place {
-            region,
-            port,
-            options: socket_options(&tcp),
-        })
-        .collect()
+    let cast = Cast::of(&loaded.scenario);
+    let mut maker = Maker::new(&loaded.scenario, &cast, &loaded.base_dir);
+    let here = cast.parts().filter(|(_, part)| part.region.0 as usize == region);
+    here.map(|(peer, part)| {
+        let machine = maker
+            .make(part, SOCKET_WRITE)
+            .map_err(|error| error.to_string())?;
+        Ok((peer, machine))
+    })
+    .collect()
 }
 
 /// The socket options of a scenario's connections.
@@ -175,12 +135,23 @@ impl<'a> ScenarioWork<'a> {
 
 impl Work for ScenarioWork<'_> {
     fn places(&self) -> Vec<Place> {
-        places(&self.loaded.scenario)
+        let cast = Cast::of(&self.loaded.scenario);
+        let parts = (FIRST_PORT..).zip(cast.parts());
+        parts
+            .map(|(port, (_, part))| Place {
+                region: part.region.0 as usize,
+                port,
+                options: socket_options(&part.tcp),
+            })
+            .collect()
     }
 
     fn paths(&self) -> Vec<(usize, usize)> {
-        let ends = ends(&self.loaded.scenario);
-        ends.map(|(from, to, _)| (from, to)).collect()
+        let cast = Cast::of(&self.loaded.scenario);
+        let paths = cast
+            .paths()
+            .map(|(one, other)| (one.0 as usize, other.0 as usize));
+        paths.collect()
     }
 
     fn machines(&self, replication: u32) -> Value {

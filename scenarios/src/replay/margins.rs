@@ -8,6 +8,7 @@ use longhaul_net::background::Arrivals;
 use crate::check;
 use crate::metric::Subject;
 use crate::run::assertions::MILLIONTHS;
+use crate::run::cast::source_region;
 use crate::schema::{Link, Loss, Margin, Metric, Rate, Replay, Scenario, Scope, Value, Within};
 
 /// Runs on the real kernel.
@@ -17,7 +18,8 @@ pub const SIMULATIONS: u32 = 30;
 
 /// How the replay of a scenario is judged, with every default filled in. The margins without a declaration:
 /// completion time of transfers 5 %, of a scenario with random laws 12 %; bytes on the wire of each link that carries data 3 %; total time
-/// of migrations 10 %, their rounds ± 1, and as many of them successful.
+/// of migrations 10 %, their rounds ± 1, and as many of them successful; of replications 10 % of the time of their
+/// first epochs and of the greatest age of the newest one, and as many of them successful.
 pub fn settings(scenario: &Scenario) -> Replay {
     let mut settings = scenario.replay.clone().unwrap_or(Replay {
         replications: REPLICATIONS,
@@ -42,10 +44,14 @@ fn default_margins(scenario: &Scenario) -> Vec<Margin> {
         (Metric::MigrationTotalTime, percent(10)),
         (Metric::MigrationDirtySyncCount, number(1)),
         (Metric::MigrationSuccess, number(0)),
+        (Metric::ReplicationSeedTime, percent(10)),
+        (Metric::ReplicationRpoMax, percent(10)),
+        (Metric::ReplicationSuccess, number(0)),
     ];
     let has_subject = |metric: Metric| match metric.subject() {
         Subject::Migration => !scenario.migrations.is_empty(),
         Subject::Transfer => !scenario.transfers.is_empty(),
+        Subject::Replication => !scenario.replications.is_empty(),
         Subject::Link => true,
     };
     let carriers = carriers(scenario).into_iter().map(|name| Margin {
@@ -73,11 +79,16 @@ fn carriers(scenario: &Scenario) -> BTreeSet<String> {
         let vm = scenario.vms.iter().find(|vm| vm.name == migration.vm);
         (&vm.expect("a VM of the scenario").region, &migration.to)
     });
+    let copies = scenario.replications.iter().map(|replication| {
+        let region = source_region(scenario, replication);
+        (region, &replication.to)
+    });
     let transfers = scenario
         .transfers
         .iter()
         .map(|transfer| (&transfer.from, &transfer.to));
     moves
+        .chain(copies)
         .chain(transfers)
         .filter_map(|(from, to)| check::route(&graph, from, to))
         .flat_map(|route| route.links)

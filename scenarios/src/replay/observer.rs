@@ -3,62 +3,49 @@
 
 use longhaul_core::machine::PeerId;
 use longhaul_core::time::Instant;
+use longhaul_net::routing::RegionId;
 use longhaul_replay::coordinator::{Observer, Request};
 use serde_json::Value;
 
-use super::endpoints::ends;
-use super::events::Kind;
-use crate::run::workload::{self, MigrationRun, TransferRun};
-use crate::schema::{Scenario, Start};
+use super::events;
+use crate::run::cast::{Cast, Role, Workload};
+use crate::run::workload::Workloads;
+use crate::schema::Scenario;
 
 /// How far the workloads of a replication have got.
 pub(super) struct Progress {
-    starts: Vec<(Instant, PeerId)>,
-    migrations: Vec<MigrationRun>,
-    transfers: Vec<TransferRun>,
+    cast: Cast,
+    workloads: Workloads,
     /// Names of the regions.
     regions: Vec<String>,
-    /// Between which of them each workload runs, migrations first.
-    ends: Vec<[usize; 2]>,
-    outstanding: usize,
 }
 
 impl Progress {
-    /// Nothing has started.
+    /// What starts at a given time is taken to have started.
     pub fn new(scenario: &Scenario) -> Progress {
-        let (mut migrations, mut transfers) = workload::runs(scenario);
-        let mut starts = Vec::new();
-        for (run, spec) in migrations.iter_mut().zip(&scenario.migrations) {
-            if let Start::At(at) = spec.start {
-                starts.push((Instant::ZERO + at, run.source));
-                run.stage.start(Instant::ZERO + at);
-            }
-        }
-        for (run, spec) in transfers.iter_mut().zip(&scenario.transfers) {
-            starts.push((Instant::ZERO + spec.at, run.sender));
-            run.stage.start(Instant::ZERO + spec.at);
+        let mut workloads = Workloads::of(scenario);
+        for (at, workload) in workloads.starts().to_vec() {
+            workloads.stage_mut(workload).start(Instant::ZERO + at);
         }
         Progress {
-            starts,
-            outstanding: migrations.len() + transfers.len(),
-            migrations,
-            transfers,
+            cast: Cast::of(scenario),
+            workloads,
             regions: scenario
                 .regions
                 .iter()
                 .map(|region| region.name.clone())
                 .collect(),
-            ends: ends(scenario).map(|(from, to, _)| [from, to]).collect(),
         }
     }
 
-    /// A migration has ended: those that wait for it start, unless it failed.
-    fn start_dependents(&mut self, at: Instant, ended: usize) -> Vec<Request> {
-        let due = workload::dependents(&self.migrations, ended).into_iter();
-        due.map(|(index, pause)| {
-            let (at, run) = (at.saturating_add(pause), &mut self.migrations[index]);
-            run.stage.start(at);
-            Request::Start { at, peer: run.source }
+    /// A workload has ended: those that wait for it start, unless it failed.
+    fn start_dependents(&mut self, at: Instant, ended: Workload) -> Vec<Request> {
+        let due = self.workloads.dependents(ended).into_iter();
+        due.map(|(workload, pause)| {
+            let at = at.saturating_add(pause);
+            self.workloads.stage_mut(workload).start(at);
+            let peer = self.cast.starter(workload);
+            Request::Start { at, peer }
         })
         .collect()
     }
@@ -66,53 +53,44 @@ impl Progress {
 
 impl Observer for Progress {
     fn starts(&self) -> Vec<(Instant, PeerId)> {
-        self.starts.clone()
+        let starts = self.workloads.starts().iter();
+        starts
+            .map(|&(at, workload)| (Instant::ZERO + at, self.cast.starter(workload)))
+            .collect()
     }
 
     fn observe(&mut self, at: Instant, peer: PeerId, event: &Value) -> Vec<Request> {
-        let Some(kind) = Kind::of(peer, self.migrations.len(), self.transfers.len()) else {
+        let Some(&part) = self.cast.part(peer) else {
             return Vec::new();
         };
-        let Some(event) = kind.read(event) else {
+        let Some(event) = events::read(part.role, event) else {
             return Vec::new();
         };
-        match kind {
-            Kind::MigrationSource(index) | Kind::MigrationDestination(index) => {
-                if !self.migrations[index].observe(at, &event) {
-                    return Vec::new();
-                }
-                self.outstanding -= 1;
-                self.start_dependents(at, index)
-            }
-            Kind::BulkSender(index) | Kind::BulkReceiver(index) => {
-                let run = &mut self.transfers[index];
-                let mut requests = Vec::new();
-                if run.compares_streams(&event) {
-                    // Asked for once; the numbers are in the answer, which is an event of the receiver.
-                    run.shares = Some(Vec::new());
-                    requests.push(Request::Summary { peer: run.receiver });
-                }
-                if run.observe(at, &event) {
-                    self.outstanding -= 1;
-                }
-                requests
-            }
+        let mut requests = Vec::new();
+        if let Workload::Transfer(index) = part.workload
+            && let run = &mut self.workloads.transfers[index]
+            && run.compares_streams(&event)
+        {
+            // Asked for once; the numbers are in the answer, which is an event of the receiver.
+            run.shares = Some(Vec::new());
+            let peer = self.cast.peer(part.workload, Role::BulkReceiver);
+            requests.push(Request::Summary { peer });
         }
+        if self.workloads.observe(at, part.workload, &event) {
+            requests.extend(self.start_dependents(at, part.workload));
+        }
+        requests
     }
 
     fn killed(&mut self, region: usize) {
         let name = &self.regions[region];
-        let ended = workload::kill(
-            name,
-            region,
-            &self.ends,
-            &mut self.migrations,
-            &mut self.transfers,
-        );
-        self.outstanding -= ended;
+        // When it was does not matter here: the records are made from the timeline.
+        let when = Instant::ZERO;
+        self.workloads
+            .kill(when, &self.cast, RegionId(region as u32), name);
     }
 
     fn outstanding(&self) -> usize {
-        self.outstanding
+        self.workloads.outstanding()
     }
 }

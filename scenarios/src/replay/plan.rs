@@ -61,9 +61,17 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
         let reason = format!("{} regions: at most {MOST_REGIONS}", scenario.regions.len());
         refused.push(NotReplayable::new("regions".to_owned(), reason));
     }
-    if scenario.payload != PayloadMode::Real && !scenario.migrations.is_empty() {
+    let carries_pages = !scenario.migrations.is_empty() || !scenario.replications.is_empty();
+    if scenario.payload != PayloadMode::Real && carries_pages {
         let reason = "synthetic pages cannot cross a socket: `payload: Real` can".to_owned();
         refused.push(NotReplayable::new("payload".to_owned(), reason));
+    }
+    for replication in &scenario.replications {
+        if replication.encode_threads.is_some() {
+            let reason = "a replay encodes as fast as its computer does".to_owned();
+            let path = format!("replications[{}].encode_threads", replication.name);
+            refused.push(NotReplayable::new(path, reason));
+        }
     }
     let settings = settings(&talks, &mut refused);
     let mut compiler = Compiler {

@@ -2,23 +2,28 @@
 //! simulator (`crate::run::workload`), so a completion time means the same in both worlds.
 
 use longhaul_core::machine::PeerId;
-use longhaul_core::record::{Ended, LinkPackets, LinkRecord, MigrationRecord, Progress, TransferRecord};
+use longhaul_core::record::{
+    Ended, LinkPackets, LinkRecord, MigrationRecord, Progress, ReplicationRecord, TransferRecord,
+};
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
 use longhaul_migration::Statistics;
 use longhaul_net::routing::RegionId;
 use longhaul_replay::outcome::{LinkCounters, MachineEvent, Replication, TcpCounters};
+use longhaul_replication::SourceStatistics;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::endpoints::{Received, ends};
-use super::events::Kind;
+use super::endpoints::Received;
+use super::events;
 use super::plan::words;
 use crate::faults::{self, Signal, process_changes};
 use crate::run::assertions::Evidence;
+use crate::run::cast::{Cast, Role, Workload};
+use crate::run::replications::replication_record;
 use crate::run::summary::{migration_record, transfer_record};
-use crate::run::workload::{self, MigrationRun, TransferRun};
-use crate::schema::{Link, Metric, Scenario, Start};
+use crate::run::workload::Workloads;
+use crate::schema::{Link, Metric, Scenario};
 
 /// Why a metric cannot be measured on a kernel, if it cannot.
 pub fn unmeasured(metric: Metric) -> Option<&'static str> {
@@ -41,6 +46,8 @@ pub struct Replayed {
     /// In the order of the scenario.
     pub transfers: Vec<TransferRecord>,
     /// In the order of the scenario.
+    pub replications: Vec<ReplicationRecord>,
+    /// In the order of the scenario.
     pub links: Vec<LinkRecord>,
 }
 
@@ -51,6 +58,7 @@ impl Replayed {
             end_ns: self.end_ns,
             migrations: &self.migrations,
             transfers: &self.transfers,
+            replications: &self.replications,
             links: &self.links,
         }
     }
@@ -94,11 +102,11 @@ enum OfReceiver {
 /// If the measurements are not of this scenario.
 pub fn records(scenario: &Scenario, replication: &Replication) -> Result<Replayed, RecordsError> {
     let mut world = World::new(scenario);
-    let kills = kills(scenario, replication);
-    let mut kills = kills.iter().peekable();
+    let signals = signals(scenario, replication);
+    let mut signals = signals.iter().peekable();
     for event in &replication.events {
-        while let Some(&(_, region)) = kills.next_if(|(at_ns, _)| *at_ns < event.at_ns) {
-            world.kill(region);
+        while let Some(signal) = signals.next_if(|signal| signal.at_ns < event.at_ns) {
+            world.signal(signal);
         }
         world.observe(event).ok_or_else(|| RecordsError::Event {
             replication: replication.number,
@@ -106,7 +114,7 @@ pub fn records(scenario: &Scenario, replication: &Replication) -> Result<Replaye
             event: event.event.to_string(),
         })?;
     }
-    kills.for_each(|&(_, region)| world.kill(region));
+    signals.for_each(|signal| world.signal(signal));
     let names = |names: Vec<String>| names.join(", ");
     let links = matching_links(scenario, &replication.links).ok_or_else(|| RecordsError::Links {
         replication: replication.number,
@@ -116,24 +124,38 @@ pub fn records(scenario: &Scenario, replication: &Replication) -> Result<Replaye
     Ok(Replayed {
         ended: replication.ended,
         end_ns: end_ns(scenario, replication),
-        migrations: (0..world.migrations.len())
+        migrations: (0..world.workloads.migrations.len())
             .map(|i| world.migration(i, replication))
             .collect(),
-        transfers: (0..world.transfers.len())
+        transfers: (0..world.workloads.transfers.len())
             .map(|i| world.transfer(i, replication))
+            .collect(),
+        replications: (0..world.workloads.replications.len())
+            .map(|i| world.replication(i, replication))
             .collect(),
         links,
     })
 }
 
-/// When processes were killed, and in which regions.
-fn kills(scenario: &Scenario, replication: &Replication) -> Vec<(u64, usize)> {
-    let changes = process_changes(scenario);
-    let kills = changes.iter().filter(|change| change.signal == Signal::Kill);
-    let done = kills.filter_map(|change| {
-        let what = words(scenario, change);
-        let step = replication.timeline.iter().find(|step| step.what == what)?;
-        Some((step.begun_ns, change.region.0 as usize))
+/// A signal that the processes of a region were sent.
+struct Sent {
+    at_ns: u64,
+    region: RegionId,
+    signal: Signal,
+}
+
+/// Every signal that was sent, in the order of time.
+fn signals(scenario: &Scenario, replication: &Replication) -> Vec<Sent> {
+    let mut steps: Vec<_> = replication.timeline.iter().collect();
+    let done = process_changes(scenario).into_iter().filter_map(|change| {
+        let what = words(scenario, &change);
+        // The same words can stand there several times, for each time that it was done.
+        let step = steps.iter().position(|step| step.what == what)?;
+        Some(Sent {
+            at_ns: steps.remove(step).begun_ns,
+            region: change.region,
+            signal: change.signal,
+        })
     });
     done.collect()
 }
@@ -151,115 +173,112 @@ fn end_ns(scenario: &Scenario, replication: &Replication) -> u64 {
 /// The workloads of a scenario during a replication.
 struct World<'a> {
     scenario: &'a Scenario,
-    migrations: Vec<MigrationRun>,
-    transfers: Vec<TransferRun>,
-    /// Between which regions each workload runs, migrations first.
-    ends: Vec<[usize; 2]>,
+    cast: Cast,
+    workloads: Workloads,
 }
 
 impl<'a> World<'a> {
     /// Everything that starts at a given time has started.
     fn new(scenario: &'a Scenario) -> World<'a> {
-        let (migrations, transfers) = workload::runs(scenario);
         let mut world = World {
             scenario,
-            migrations,
-            transfers,
-            ends: ends(scenario).map(|(from, to, _)| [from, to]).collect(),
+            cast: Cast::of(scenario),
+            workloads: Workloads::of(scenario),
         };
-        for (index, spec) in scenario.migrations.iter().enumerate() {
-            if let Start::At(at) = spec.start {
-                world.start_migration(index, at);
-            }
-        }
-        for (index, spec) in scenario.transfers.iter().enumerate() {
-            let region = world.ends[world.migrations.len() + index][0];
-            if let Some(at) = world.begins(region, spec.at) {
-                world.transfers[index].stage.start(at);
-            }
+        for (at, workload) in world.workloads.starts().to_vec() {
+            world.start(workload, at);
         }
         world
     }
 
-    /// When a machine begins that is to begin at this time; `None` if it does not.
-    fn begins(&self, region: usize, at: Span) -> Option<Instant> {
-        let begins = faults::begins(self.scenario, RegionId(region as u32), at)?;
-        (begins < self.scenario.horizon).then_some(Instant::ZERO + begins)
-    }
-
-    fn start_migration(&mut self, index: usize, at: Span) {
-        if let Some(at) = self.begins(self.ends[index][0], at) {
-            self.migrations[index].stage.start(at);
+    /// A workload is told to start at this time; its machine does so when it can, or never.
+    fn start(&mut self, workload: Workload, at: Span) {
+        let starter = self.cast.part(self.cast.starter(workload));
+        let region = starter.expect("a machine of the cast").region;
+        let begins = faults::begins(self.scenario, region, at);
+        if let Some(begins) = begins.filter(|begins| *begins < self.scenario.horizon) {
+            self.workloads.stage_mut(workload).start(Instant::ZERO + begins);
         }
     }
 
-    /// The processes of a region have ended.
-    fn kill(&mut self, region: usize) {
-        let name = &self.scenario.regions[region].name;
-        workload::kill(
-            name,
-            region,
-            &self.ends,
-            &mut self.migrations,
-            &mut self.transfers,
-        );
+    /// The processes of a region have stopped, gone on or ended.
+    fn signal(&mut self, sent: &Sent) {
+        let (now, region) = (Instant::from_ns(sent.at_ns), sent.region);
+        match sent.signal {
+            Signal::Stop => self.workloads.halt(now, &self.cast, region, true),
+            Signal::Continue => self.workloads.halt(now, &self.cast, region, false),
+            Signal::Kill => {
+                let name = &self.scenario.regions[region.0 as usize].name;
+                self.workloads.kill(now, &self.cast, region, name);
+            }
+        }
     }
 
     /// Takes in one event; `None` if it makes no sense.
     fn observe(&mut self, reported: &MachineEvent) -> Option<()> {
         let now = Instant::from_ns(reported.at_ns);
-        let kind = Kind::of(reported.peer, self.migrations.len(), self.transfers.len())?;
-        if let Kind::BulkReceiver(index) = kind
+        let part = *self.cast.part(reported.peer)?;
+        if let (Role::BulkReceiver, Workload::Transfer(index)) = (part.role, part.workload)
             && let Ok(OfReceiver::Summary(counted)) = OfReceiver::deserialize(&reported.event)
         {
-            self.transfers[index].shares.get_or_insert(counted.by_stream);
+            let shares = &mut self.workloads.transfers[index].shares;
+            shares.get_or_insert(counted.by_stream);
             return Some(());
         }
-        let event = kind.read(&reported.event)?;
-        match kind {
-            Kind::MigrationSource(index) | Kind::MigrationDestination(index) => {
-                if self.migrations[index].observe(now, &event) {
-                    self.start_dependents(index, now);
-                }
-            }
-            Kind::BulkSender(index) | Kind::BulkReceiver(index) => {
-                self.transfers[index].observe(now, &event);
+        let event = events::read(part.role, &reported.event)?;
+        if self.workloads.observe(now, part.workload, &event) {
+            // As in the simulator: a pause after it has completed.
+            for (workload, pause) in self.workloads.dependents(part.workload) {
+                self.start(
+                    workload,
+                    now.saturating_since(Instant::ZERO).saturating_add(pause),
+                );
             }
         }
         Some(())
     }
 
-    /// The migrations that wait for this one start as in the simulator: a pause after it has completed.
-    fn start_dependents(&mut self, ended: usize, now: Instant) {
-        for (index, pause) in workload::dependents(&self.migrations, ended) {
-            let at = now.saturating_since(Instant::ZERO).saturating_add(pause);
-            self.start_migration(index, at);
-        }
-    }
-
     fn migration(&self, index: usize, replication: &Replication) -> MigrationRecord {
-        let run = &self.migrations[index];
-        let summary = replication.summaries.get(&run.source.0);
+        let source = self.cast.peer(Workload::Migration(index), Role::MigrationSource);
+        let summary = replication.summaries.get(&source.0);
         let statistics = summary.and_then(|json| Statistics::deserialize(json).ok());
-        let tcp = tcp_of(replication, run.source);
+        let tcp = tcp_of(replication, source);
         migration_record(
             self.scenario,
             index,
-            run,
+            &self.workloads.migrations[index],
             statistics.as_ref(),
             (tcp.segments, tcp.retransmits),
         )
     }
 
+    fn replication(&self, index: usize, replication: &Replication) -> ReplicationRecord {
+        let source = self
+            .cast
+            .peer(Workload::Replication(index), Role::ReplicationSource);
+        let summary = replication.summaries.get(&source.0);
+        let statistics = summary.and_then(|json| SourceStatistics::deserialize(json).ok());
+        let tcp = tcp_of(replication, source);
+        replication_record(
+            self.scenario,
+            index,
+            &self.workloads.replications[index],
+            statistics.as_ref(),
+            (tcp.segments, tcp.retransmits),
+            Instant::from_ns(end_ns(self.scenario, replication)),
+        )
+    }
+
     fn transfer(&self, index: usize, replication: &Replication) -> TransferRecord {
-        let run = &self.transfers[index];
-        let summary = replication.summaries.get(&run.receiver.0);
+        let workload = Workload::Transfer(index);
+        let receiver = self.cast.peer(workload, Role::BulkReceiver);
+        let summary = replication.summaries.get(&receiver.0);
         let counted = summary.and_then(|json| Received::deserialize(json).ok());
-        let tcp = tcp_of(replication, run.sender);
+        let tcp = tcp_of(replication, self.cast.peer(workload, Role::BulkSender));
         transfer_record(
             self.scenario,
             index,
-            run,
+            &self.workloads.transfers[index],
             counted.unwrap_or_default().received,
             (tcp.segments, tcp.retransmits),
         )
@@ -307,7 +326,9 @@ fn link_record(link: &Link, counted: &LinkCounters) -> LinkRecord {
 pub fn unfinished(replayed: &Replayed) -> bool {
     let migrations = replayed.migrations.iter().map(|m| &m.progress);
     let transfers = replayed.transfers.iter().map(|t| &t.progress);
+    let replications = replayed.replications.iter().map(|r| &r.progress);
     migrations
         .chain(transfers)
+        .chain(replications)
         .any(|progress| *progress != Progress::Completed)
 }

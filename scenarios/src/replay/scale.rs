@@ -9,7 +9,8 @@ use thiserror::Error;
 
 use crate::diagnose::Diagnostics;
 use crate::schema::{
-    Amount, Arrivals, Bound, Fault, Jitter, Link, Memory, Queue, Rate, Scenario, Spread, Start, Value, Within,
+    Amount, Arrivals, Bound, Failover, Fault, Jitter, Link, Memory, Policy, Queue, Rate, Replication,
+    Scenario, Spread, Start, Value, Within,
 };
 use crate::source::Source;
 use crate::{Loaded, load, show};
@@ -95,6 +96,9 @@ impl Scale {
                 Start::After { pause, .. } => self.time(pause),
             }
         }
+        for replication in &mut scenario.replications {
+            self.replication(replication);
+        }
         for transfer in &mut scenario.transfers {
             self.time(&mut transfer.at);
             if let Amount::Duration(duration) = &mut transfer.amount {
@@ -120,6 +124,47 @@ impl Scale {
             }
         }
         Ok(())
+    }
+
+    fn replication(&self, replication: &mut Replication) {
+        let Replication {
+            at,
+            policy,
+            rpo_target,
+            snapshot_pause,
+            max_bandwidth,
+            heartbeat,
+            backoff,
+            failover,
+            restore_rate,
+            resume_time,
+            ..
+        } = replication;
+        match policy {
+            Policy::Interval(interval) => self.time(interval),
+            Policy::Continuous { least } => self.time(least),
+            Policy::Adaptive { least, most } => {
+                self.time(least);
+                self.time(most);
+            }
+        }
+        if let Failover::Manual { at, after } = failover {
+            at.iter_mut().chain(after).for_each(|span| self.time(span));
+        }
+        let times = [
+            at,
+            rpo_target,
+            snapshot_pause,
+            &mut heartbeat.interval,
+            &mut backoff.first,
+            &mut backoff.most,
+            resume_time,
+        ];
+        times.into_iter().for_each(|span| self.time(span));
+        max_bandwidth
+            .iter_mut()
+            .chain(restore_rate)
+            .for_each(|rate| self.rate(rate));
     }
 
     fn link(&self, link: &mut Link) -> Result<(), ScaleError> {

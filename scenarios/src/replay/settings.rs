@@ -6,6 +6,7 @@ use longhaul_core::units::ByteSize;
 use longhaul_replay::plan::{KernelSetting, Setting};
 
 use super::plan::NotReplayable;
+use crate::run::cast::source_region;
 use crate::schema::{Controller, Scenario, Tcp};
 
 /// Where receive windows start when they are tuned, as in Linux; the language's 64 KiB are half of it.
@@ -38,13 +39,19 @@ pub fn talks(scenario: &Scenario) -> Vec<Talk<'_>> {
             tcp: migration.transport.tcp,
         }
     });
+    let replications = scenario.replications.iter().map(|replication| Talk {
+        path: format!("replications[{}].transport.tcp", replication.name),
+        from: source_region(scenario, replication),
+        to: &replication.to,
+        tcp: replication.transport.tcp,
+    });
     let transfers = scenario.transfers.iter().map(|transfer| Talk {
         path: format!("transfers[{}].tcp", transfer.name),
         from: &transfer.from,
         to: &transfer.to,
         tcp: transfer.tcp,
     });
-    migrations.chain(transfers).collect()
+    migrations.chain(replications).chain(transfers).collect()
 }
 
 /// What the kernel must be set to.

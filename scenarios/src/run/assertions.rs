@@ -5,11 +5,13 @@
 //! yet is inconclusive.
 
 use longhaul_core::record::{
-    AssertionRecord, LinkRecord, MigrationRecord, Progress, RunRecord, TransferRecord, Verdict,
+    AssertionRecord, LinkRecord, MigrationRecord, Progress, ReplicationRecord, RunRecord, TransferRecord,
+    Verdict,
 };
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 
+use super::replications::of_replication;
 use crate::metric::Subject;
 use crate::schema::{Assertion, Bound, Level, Metric, Scope, Statistic, Value};
 
@@ -22,6 +24,8 @@ pub struct Evidence<'r> {
     pub migrations: &'r [MigrationRecord],
     /// Transfers.
     pub transfers: &'r [TransferRecord],
+    /// Replications.
+    pub replications: &'r [ReplicationRecord],
     /// Links.
     pub links: &'r [LinkRecord],
 }
@@ -32,6 +36,7 @@ impl<'r> From<&'r RunRecord> for Evidence<'r> {
             end_ns: run.simulated_ns,
             migrations: &run.migrations,
             transfers: &run.transfers,
+            replications: &run.replications,
             links: &run.links,
         }
     }
@@ -67,7 +72,8 @@ pub fn overall(run: &RunRecord) -> Verdict {
         .migrations
         .iter()
         .map(|m| &m.progress)
-        .chain(run.transfers.iter().map(|t| &t.progress));
+        .chain(run.transfers.iter().map(|t| &t.progress))
+        .chain(run.replications.iter().map(|r| &r.progress));
     let asserts_nothing = !run.assertions.iter().any(|a| a.critical);
     if critical(Verdict::Fail) {
         Verdict::Fail
@@ -83,7 +89,7 @@ pub fn overall(run: &RunRecord) -> Verdict {
     }
 }
 
-/// The sample of every migration, transfer or link of a scope, by name, in the order of the records.
+/// The sample of every migration, transfer, replication or link of a scope, by name, in the order of the records.
 pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r str, Sample)> {
     let in_scope = |name: &str| match scope {
         Scope::All => true,
@@ -97,6 +103,10 @@ pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r
         Subject::Transfer => {
             let of = |t: &'r TransferRecord| (t.name.as_str(), of_transfer(metric, t));
             run.transfers.iter().map(of).collect()
+        }
+        Subject::Replication => {
+            let of = |r: &'r ReplicationRecord| (r.name.as_str(), of_replication(metric, r, run.end_ns));
+            run.replications.iter().map(of).collect()
         }
         Subject::Link => {
             let of = |l: &'r LinkRecord| (l.name.as_str(), of_link(metric, l));
@@ -167,7 +177,7 @@ fn of_link(metric: Metric, link: &LinkRecord) -> Sample {
 pub const MILLIONTHS: u64 = 1_000_000;
 
 /// `numerator / denominator` in `parts`, rounded to the nearest; missing for a zero denominator.
-fn quotient(numerator: u64, denominator: u64, parts: u64) -> Sample {
+pub fn quotient(numerator: u64, denominator: u64, parts: u64) -> Sample {
     if denominator == 0 {
         return Sample::Missing;
     }

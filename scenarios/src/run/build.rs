@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use longhaul_core::machine::PeerId;
 use longhaul_core::random::Streams;
 use longhaul_core::record::Fidelity;
 use longhaul_core::schedule::{Class, EntityId, Schedule};
@@ -11,21 +10,22 @@ use longhaul_core::units::BitRate;
 use longhaul_engine::Engine;
 use longhaul_flow as flow;
 use longhaul_net::network::{Network, NetworkLink};
-use longhaul_net::routing::{Graph, RegionId};
+use longhaul_net::routing::Graph;
 use longhaul_tcp as tcp;
 use thiserror::Error;
 
-use super::endpoint::{Endpoint, Protocol, Workload};
+use super::cast::{Cast, Part, Workload, region_id};
+use super::endpoint::Endpoint;
 use super::faults::Faults;
 use super::links::{self, Files};
-use super::machines::{self, Maker};
+use super::machines::{Maker, SOCKET_WRITE};
 use super::sample::Sampler;
 use super::scene::{SAMPLE, SCENE, Scene, digest_of};
 use super::transit::{Flows, Transit};
-use super::workload;
+use super::workload::Workloads;
 use crate::check;
-use crate::fidelity::{self, Choice};
-use crate::schema::{Amount, Controller, Link, Scenario, Start, Tcp, Transfer};
+use crate::fidelity;
+use crate::schema::{Amount, Controller, Link, Scenario, Tcp};
 
 /// Why a scenario that passed its check cannot be built.
 #[derive(Debug, Error)]
@@ -55,6 +55,14 @@ pub enum BuildError {
     /// The network is impossible at flow fidelity.
     #[error("the network: {0}")]
     Flow(#[from] flow::limits::FlowError),
+    /// A replication is impossible.
+    #[error("{replication}: {reason}")]
+    Replication {
+        /// The replication.
+        replication: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A migration is impossible.
     #[error("{migration}: {reason}")]
     Migration {
@@ -71,23 +79,17 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     let graph = graph.expect("the check found no contradiction");
     let choice = fidelity::choose(scenario, |from, to| path(scenario, &graph, from, to));
     let streams = Streams::new(scenario.seed, 0);
-    let mut builder = Builder {
-        scenario,
-        graph,
-        choice,
-        streams,
-        maker: Maker::new(scenario, base_dir),
-        endpoints: Vec::new(),
-    };
-    for index in 0..scenario.migrations.len() {
-        builder.migration(index)?;
+    let cast = Cast::of(scenario);
+    let workloads = Workloads::of(scenario);
+    let mut maker = Maker::new(scenario, &cast, base_dir);
+    let mut endpoints = Vec::new();
+    for (peer, part) in cast.parts() {
+        let machine = maker.make(part, ahead_bytes(scenario, &graph, choice.fidelity, part))?;
+        let seeds = streams.stream(workloads.name(part.workload), "tcp");
+        let entity = EntityId::new(1 + peer.0);
+        endpoints.push(Endpoint::new(machine, *part, tcp_config(part.tcp), seeds, entity));
     }
-    for index in 0..scenario.transfers.len() {
-        builder.transfer(index);
-    }
-    let (migrations, transfers) = workload::runs(scenario);
-    let mut files = Files::new(base_dir, builder.maker.into_inputs());
-    let (endpoints, choice) = (builder.endpoints, builder.choice);
+    let mut files = Files::new(base_dir, maker.into_inputs());
     let links = scenario
         .links
         .iter()
@@ -123,20 +125,15 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
 
     // Before the starts: what fails at a moment has failed for what starts then.
     let faults = Faults::new(scenario, engine);
-    for (run, migration) in migrations.iter().zip(&scenario.migrations) {
-        if let Start::At(at) = migration.start {
-            Scene::schedule_start(engine, Instant::ZERO + at, run.source);
-        }
-    }
-    for (run, transfer) in transfers.iter().zip(&scenario.transfers) {
-        Scene::schedule_start(engine, Instant::ZERO + transfer.at, run.sender);
+    for &(at, workload) in workloads.starts() {
+        Scene::schedule_start(engine, Instant::ZERO + at, cast.starter(workload));
     }
     engine.schedule(Instant::ZERO, Class::Observe, SCENE, SCENE, SAMPLE);
     let sampler = Sampler::new(
         scenario.sample_interval,
         scenario.links.iter().map(Link::name).collect(),
     );
-    let mut scene = Scene::new(network, endpoints, migrations, transfers, faults, sampler);
+    let mut scene = Scene::new(network, cast, endpoints, workloads, faults, sampler);
     scene.inputs = inputs;
     scene.fidelity_reason = choice.reason;
     Ok(scene)
@@ -153,78 +150,18 @@ fn path(scenario: &Scenario, graph: &Graph, from: &str, to: &str) -> (usize, Bit
     (route.links.len(), slowest)
 }
 
-struct Builder<'a> {
-    scenario: &'a Scenario,
-    graph: Graph,
-    choice: Choice,
-    streams: Streams,
-    maker: Maker<'a>,
-    endpoints: Vec<Endpoint>,
-}
-
-impl Builder<'_> {
-    fn add(&mut self, machine: Protocol, region: &str, workload: Workload, tcp: Tcp) -> PeerId {
-        let name = match workload {
-            Workload::Migration(index) => &self.scenario.migrations[index].name,
-            Workload::Transfer(index) => &self.scenario.transfers[index].name,
-        };
-        let seeds = self.streams.stream(name, "tcp");
-        let peer = PeerId(self.endpoints.len() as u32);
-        let region = region_id(self.scenario, region);
-        let entity = EntityId::new(1 + peer.0);
-        self.endpoints.push(Endpoint::new(
-            machine,
-            region,
-            workload,
-            tcp_config(tcp),
-            tcp.class,
-            seeds,
-            entity,
-        ));
-        peer
+/// What each stream of a timed transfer keeps before TCP: a full write of a socket's. At flow fidelity every write is
+/// an event, so there it is a thousandth of what the path could carry in the time, if that is more.
+fn ahead_bytes(scenario: &Scenario, graph: &Graph, fidelity: Fidelity, part: &Part) -> u64 {
+    if let (Fidelity::Flow, Workload::Transfer(index)) = (fidelity, part.workload)
+        && let spec = &scenario.transfers[index]
+        && let Amount::Duration(span) = spec.amount
+    {
+        let (_, slowest) = path(scenario, graph, &spec.from, &spec.to);
+        let share = slowest.bytes_in(span) / 1_000 / u64::from(spec.streams);
+        return share.max(SOCKET_WRITE);
     }
-
-    fn migration(&mut self, index: usize) -> Result<(), BuildError> {
-        let spec = &self.scenario.migrations[index];
-        let vm = machines::vm_of(self.scenario, spec);
-        let (workload, tcp) = (Workload::Migration(index), spec.transport.tcp);
-        let (source, destination) = machines::migration_peers(index);
-        let machine = self.maker.migration_source(index)?;
-        assert_eq!(self.add(machine, &vm.region, workload, tcp), source);
-        let machine = self.maker.migration_destination(index)?;
-        assert_eq!(self.add(machine, &spec.to, workload, tcp), destination);
-        Ok(())
-    }
-
-    fn transfer(&mut self, index: usize) {
-        let spec = &self.scenario.transfers[index];
-        let (workload, tcp) = (Workload::Transfer(index), spec.tcp);
-        let (sender, receiver) = machines::transfer_peers(self.scenario, index);
-        let machine = self.maker.bulk_sender(index, self.ahead_bytes(spec));
-        assert_eq!(self.add(machine, &spec.from, workload, tcp), sender);
-        let machine = self.maker.bulk_receiver();
-        assert_eq!(self.add(machine, &spec.to, workload, tcp), receiver);
-    }
-
-    /// What each stream of a timed transfer keeps before TCP: a full write of a socket's. At flow fidelity every
-    /// write is an event, so there it is a thousandth of what the path could carry in the time, if that is more.
-    fn ahead_bytes(&self, spec: &Transfer) -> u64 {
-        match (self.choice.fidelity, spec.amount) {
-            (Fidelity::Flow, Amount::Duration(span)) => {
-                let (_, slowest) = path(self.scenario, &self.graph, &spec.from, &spec.to);
-                let share = slowest.bytes_in(span) / 1_000 / u64::from(spec.streams);
-                share.max(machines::SOCKET_WRITE)
-            }
-            _ => machines::SOCKET_WRITE,
-        }
-    }
-}
-
-/// # Panics
-/// If the scenario has no such region: the check found it.
-fn region_id(scenario: &Scenario, name: &str) -> RegionId {
-    let index = scenario.regions.iter().position(|region| region.name == name);
-    RegionId(index.expect("a region of the scenario") as u32)
+    SOCKET_WRITE
 }
 
 fn tcp_config(settings: Tcp) -> tcp::Config {

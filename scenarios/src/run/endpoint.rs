@@ -12,24 +12,21 @@ use longhaul_core::schedule::{EntityId, TimerId};
 use longhaul_core::time::Instant;
 use longhaul_migration as migration;
 use longhaul_net::notice::{ConnectionId, Side};
-use longhaul_net::routing::RegionId;
+use longhaul_replication as replication;
 use longhaul_tcp as tcp;
 use serde::{Deserialize, Serialize};
 
+use super::cast::Part;
 use super::guest::Guest;
 
 /// One endpoint of the scenario.
 pub struct Endpoint {
     /// The machine.
     pub machine: Protocol,
-    /// Where it runs.
-    pub region: RegionId,
-    /// Which migration or transfer it belongs to.
-    pub workload: Workload,
+    /// What it does in the scenario, and where.
+    pub part: Part,
     /// Settings of the connections that it opens.
     tcp: tcp::Config,
-    /// Traffic class of their packets.
-    pub class: u8,
     /// Where each of them has its random choices from.
     seeds: Stream,
     /// Its entity in the event queue.
@@ -59,15 +56,6 @@ pub enum Life {
     Ended,
 }
 
-/// What an endpoint works for, by index in the scenario.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Workload {
-    /// A live migration.
-    Migration(usize),
-    /// A bulk transfer.
-    Transfer(usize),
-}
-
 /// Every kind of machine that a scenario can hold.
 pub enum Protocol {
     /// The source of a live migration.
@@ -78,6 +66,10 @@ pub enum Protocol {
     BulkSender(bulk::Sender),
     /// Its receiver.
     BulkReceiver(bulk::Receiver),
+    /// The source of a continuous replication.
+    ReplicationSource(Box<replication::Source<Guest>>),
+    /// Its replica.
+    Replica(Box<replication::Replica>),
 }
 
 /// What a machine reports.
@@ -92,29 +84,26 @@ pub enum Event {
     BulkSender(bulk::SenderEvent),
     /// From its receiver.
     BulkReceiver(bulk::ReceiverEvent),
+    /// From the source of a continuous replication.
+    ReplicationSource(replication::SourceEvent),
+    /// From its replica.
+    Replica(replication::ReplicaEvent),
 }
 
-/// Start: the only command that a scenario gives.
+/// What a scenario tells a machine to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct StartCommand;
+pub enum Order {
+    /// Begin.
+    Start,
+}
 
 impl Endpoint {
     /// An endpoint that has not started.
-    pub fn new(
-        machine: Protocol,
-        region: RegionId,
-        workload: Workload,
-        tcp: tcp::Config,
-        class: u8,
-        seeds: Stream,
-        entity: EntityId,
-    ) -> Endpoint {
+    pub fn new(machine: Protocol, part: Part, tcp: tcp::Config, seeds: Stream, entity: EntityId) -> Endpoint {
         Endpoint {
             machine,
-            region,
-            workload,
+            part,
             tcp,
-            class,
             seeds,
             entity,
             wake: None,
@@ -142,15 +131,22 @@ impl Endpoint {
 }
 
 impl Machine for Protocol {
-    type Command = StartCommand;
+    type Command = Order;
     type Event = Event;
 
-    fn handle(&mut self, now: Instant, input: Input<StartCommand>) {
+    fn handle(&mut self, now: Instant, input: Input<Order>) {
         match self {
             Protocol::MigrationSource(m) => m.handle(now, with_command(input, migration::Command::Start)),
             Protocol::MigrationDestination(m) => m.handle(now, with_command(input, ())),
             Protocol::BulkSender(m) => m.handle(now, with_command(input, bulk::Command::Start)),
             Protocol::BulkReceiver(m) => m.handle(now, with_command(input, bulk::Command::Start)),
+            Protocol::ReplicationSource(m) => {
+                m.handle(now, with_command(input, replication::SourceCommand::Start));
+            }
+            // Nobody tells it anything; when it is to take over stands in its options.
+            Protocol::Replica(m) => {
+                m.handle(now, with_command(input, replication::ReplicaCommand::FailOver));
+            }
         }
     }
 
@@ -160,13 +156,15 @@ impl Machine for Protocol {
             Protocol::MigrationDestination(m) => map_event(m.poll(), Event::MigrationDestination),
             Protocol::BulkSender(m) => map_event(m.poll(), Event::BulkSender),
             Protocol::BulkReceiver(m) => map_event(m.poll(), Event::BulkReceiver),
+            Protocol::ReplicationSource(m) => map_event(m.poll(), Event::ReplicationSource),
+            Protocol::Replica(m) => map_event(m.poll(), Event::Replica),
         }
     }
 }
 
-fn with_command<C>(input: Input<StartCommand>, start: C) -> Input<C> {
+fn with_command<C>(input: Input<Order>, start: C) -> Input<C> {
     match input {
-        Input::Command(StartCommand) => Input::Command(start),
+        Input::Command(Order::Start) => Input::Command(start),
         Input::Start => Input::Start,
         Input::Wake => Input::Wake,
         Input::Opened { stream } => Input::Opened { stream },
@@ -174,6 +172,7 @@ fn with_command<C>(input: Input<StartCommand>, start: C) -> Input<C> {
         Input::Received { stream, payload } => Input::Received { stream, payload },
         Input::Sent { stream, bytes } => Input::Sent { stream, bytes },
         Input::Closed { stream, reason } => Input::Closed { stream, reason },
+        Input::Path { stream, info } => Input::Path { stream, info },
         Input::Datagram { from, payload } => Input::Datagram { from, payload },
     }
 }
@@ -184,6 +183,8 @@ fn map_event<E>(output: Output<E>, wrap: impl FnOnce(E) -> Event) -> Output<Even
         Output::Open { stream, peer } => Output::Open { stream, peer },
         Output::Send { stream, payload } => Output::Send { stream, payload },
         Output::Close { stream } => Output::Close { stream },
+        Output::Abort { stream } => Output::Abort { stream },
+        Output::Inspect { stream } => Output::Inspect { stream },
         Output::Datagram { to, payload } => Output::Datagram { to, payload },
         Output::WakeAt { at, why } => Output::WakeAt { at, why },
         Output::Idle => Output::Idle,

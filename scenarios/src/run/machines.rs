@@ -1,7 +1,4 @@
 //! The machines of a scenario, made by the same functions for the simulator and for the replay.
-//!
-//! Every machine has a number, its [`PeerId`]: first source and destination of each migration, then sender and
-//! receiver of each transfer, both in the order of the scenario.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +15,10 @@ use longhaul_memory::{PAGE_SIZE, pattern};
 use longhaul_migration as migration;
 
 use super::build::BuildError;
+use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
 use super::guest::Guest;
-use crate::schema::{Amount, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Vm};
+use crate::schema::{Amount, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Transport, Vm};
 
 /// What a write of a bulk sender hands to its socket.
 pub const SOCKET_WRITE: u64 = 128 << 10;
@@ -28,44 +26,22 @@ pub const SOCKET_WRITE: u64 = 128 << 10;
 /// Largest image file: 64 GiB, more than fits in the memory of most computers.
 const LARGEST_IMAGE: u64 = 64 << 30;
 
-/// Source and destination of a migration.
-pub fn migration_peers(index: usize) -> (PeerId, PeerId) {
-    pair(index)
-}
-
-/// Sender and receiver of a transfer.
-pub fn transfer_peers(scenario: &Scenario, index: usize) -> (PeerId, PeerId) {
-    pair(scenario.migrations.len() + index)
-}
-
-fn pair(workload: usize) -> (PeerId, PeerId) {
-    let first = 2 * workload as u32;
-    (PeerId(first), PeerId(first + 1))
-}
-
-/// The VM that a migration moves.
-///
-/// # Panics
-/// If the scenario has no such VM: the check found it.
-pub fn vm_of<'a>(scenario: &'a Scenario, spec: &Migration) -> &'a Vm {
-    let vm = scenario.vms.iter().find(|vm| vm.name == spec.vm);
-    vm.expect("a VM of the scenario")
-}
-
 /// Makes the machines of a scenario, one at a time.
 pub struct Maker<'a> {
-    scenario: &'a Scenario,
+    pub(super) scenario: &'a Scenario,
+    pub(super) cast: &'a Cast,
     /// Where image files are looked for.
     base_dir: &'a Path,
-    streams: Streams,
+    pub(super) streams: Streams,
     inputs: Vec<InputRecord>,
 }
 
 impl<'a> Maker<'a> {
     /// Has made nothing yet.
-    pub fn new(scenario: &'a Scenario, base_dir: &'a Path) -> Maker<'a> {
+    pub fn new(scenario: &'a Scenario, cast: &'a Cast, base_dir: &'a Path) -> Maker<'a> {
         Maker {
             scenario,
+            cast,
             base_dir,
             streams: Streams::new(scenario.seed, 0),
             inputs: Vec::new(),
@@ -77,14 +53,34 @@ impl<'a> Maker<'a> {
         self.inputs
     }
 
+    /// The machine of a part. A timed transfer's sender keeps `ahead_bytes` before the transport.
+    ///
+    /// # Errors
+    /// What the scenario asks for cannot be had, or a file of it cannot be read.
+    pub fn make(&mut self, part: &Part, ahead_bytes: u64) -> Result<Protocol, BuildError> {
+        match (part.role, part.workload) {
+            (Role::MigrationSource, Workload::Migration(index)) => self.migration_source(index),
+            (Role::MigrationDestination, Workload::Migration(index)) => self.migration_destination(index),
+            (Role::BulkSender, Workload::Transfer(index)) => Ok(self.bulk_sender(index, ahead_bytes)),
+            (Role::BulkReceiver, Workload::Transfer(_)) => {
+                Ok(Protocol::BulkReceiver(bulk::Receiver::default()))
+            }
+            (Role::ReplicationSource, Workload::Replication(index)) => self.replication_source(index),
+            (Role::Replica, Workload::Replication(index)) => self.replica(index),
+            (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),
+        }
+    }
+
     /// The source of a migration, with its guest.
-    pub fn migration_source(&mut self, index: usize) -> Result<Protocol, BuildError> {
+    fn migration_source(&mut self, index: usize) -> Result<Protocol, BuildError> {
         let scenario = self.scenario;
         let spec = &scenario.migrations[index];
         let vm = vm_of(scenario, spec);
         let guest = self.guest(vm)?;
         let random = self.streams.stream(&vm.name, "real extents");
-        let (_, destination) = migration_peers(index);
+        let destination = self
+            .cast
+            .peer(Workload::Migration(index), Role::MigrationDestination);
         let options = source_options(scenario, spec, destination);
         migration::Source::new(options, guest, random)
             .map(|source| Protocol::MigrationSource(Box::new(source)))
@@ -95,7 +91,7 @@ impl<'a> Maker<'a> {
     }
 
     /// The destination of a migration.
-    pub fn migration_destination(&self, index: usize) -> Result<Protocol, BuildError> {
+    fn migration_destination(&self, index: usize) -> Result<Protocol, BuildError> {
         let spec = &self.scenario.migrations[index];
         let options = migration::DestinationOptions {
             pages: self.pages(vm_of(self.scenario, spec))?,
@@ -107,9 +103,9 @@ impl<'a> Maker<'a> {
     }
 
     /// The sender of a transfer, which keeps `ahead_bytes` before the transport if it is a timed one.
-    pub fn bulk_sender(&self, index: usize, ahead_bytes: u64) -> Protocol {
+    fn bulk_sender(&self, index: usize, ahead_bytes: u64) -> Protocol {
         let spec = &self.scenario.transfers[index];
-        let (_, receiver) = transfer_peers(self.scenario, index);
+        let receiver = self.cast.peer(Workload::Transfer(index), Role::BulkReceiver);
         Protocol::BulkSender(bulk::Sender::new(bulk::SenderOptions {
             peer: receiver,
             amount: match spec.amount {
@@ -121,13 +117,8 @@ impl<'a> Maker<'a> {
         }))
     }
 
-    /// The receiver of a transfer.
-    pub fn bulk_receiver(&self) -> Protocol {
-        Protocol::BulkReceiver(bulk::Receiver::default())
-    }
-
     /// Pages of a guest, without its content.
-    fn pages(&self, vm: &Vm) -> Result<u64, BuildError> {
+    pub(super) fn pages(&self, vm: &Vm) -> Result<u64, BuildError> {
         let bytes = match &vm.memory {
             Memory::Generated { size, .. } => size.as_bytes(),
             Memory::Images { files, .. } => match files.first() {
@@ -138,7 +129,7 @@ impl<'a> Maker<'a> {
         Ok(bytes / PAGE_SIZE as u64)
     }
 
-    fn guest(&mut self, vm: &Vm) -> Result<Guest, BuildError> {
+    pub(super) fn guest(&mut self, vm: &Vm) -> Result<Guest, BuildError> {
         let refuse = |reason: String| BuildError::Memory {
             vm: vm.name.clone(),
             reason,
@@ -215,20 +206,27 @@ fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) ->
     migration::SourceOptions {
         destination,
         downtime_limit: spec.downtime_limit,
-        encoding: match spec.encoding {
-            Encoding::Raw => EncoderOptions::raw(),
-            // The check keeps the level within 1 to 19.
-            Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
-        },
+        encoding: encoder_options(spec.encoding),
         payload: match scenario.payload {
             PayloadMode::Real => migration::PayloadMode::Real,
             PayloadMode::Sampled { share } => migration::PayloadMode::Sampled { share },
         },
-        transport: SenderOptions {
-            streams: spec.transport.streams,
-            // The check keeps the chunk within 16 MiB.
-            chunk_bytes: spec.transport.chunk.as_bytes() as u32,
-            window_bytes: spec.transport.window.as_bytes(),
-        },
+        transport: sender_options(spec.transport),
     }
+}
+
+/// How pages are encoded.
+pub(super) fn encoder_options(encoding: Encoding) -> EncoderOptions {
+    match encoding {
+        Encoding::Raw => EncoderOptions::raw(),
+        // The check keeps the level within 1 to 19.
+        Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
+    }
+}
+
+/// How they are carried.
+pub(super) fn sender_options(transport: Transport) -> SenderOptions {
+    // The check keeps the chunk within 16 MiB.
+    let chunk_bytes = transport.chunk.as_bytes() as u32;
+    SenderOptions::fixed(transport.streams, chunk_bytes, transport.window.as_bytes())
 }

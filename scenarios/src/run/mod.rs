@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `build` | turns the scenario into a network, machines and starts |
+//! | `cast` | who takes part: every machine with its number, for the replay too |
 //! | `endpoint` | the machines behind one type |
 //! | `machines` | makes the machines, for the replay too |
 //! | `links` | the links of the network, with the files that they name |
@@ -10,20 +11,23 @@
 //! | `guest` | the memory of a VM, generated or recorded |
 //! | `transit` | the network, at packet or at flow fidelity |
 //! | `scene` | the simulated world: events in, network and machines hand over to each other |
-//! | `workload` | how far each migration and transfer has got |
+//! | `workload` | how far each migration, transfer and replication has got, for the replay too |
 //! | `processes` | machines that stand still, go on, or end |
+//! | `replications` | the machines of continuous replications, and their records |
 //! | `sample` | the time series |
 //! | `summary` | from the world at the end to the records |
 //! | `assertions` | from the records to verdicts |
 
 pub(crate) mod assertions;
 mod build;
+pub(crate) mod cast;
 pub(crate) mod endpoint;
 mod faults;
 mod guest;
 pub(crate) mod links;
 pub(crate) mod machines;
 mod processes;
+pub(crate) mod replications;
 mod sample;
 mod scene;
 pub(crate) mod summary;
@@ -120,7 +124,7 @@ impl Simulation {
         };
         self.ended = match self.engine.run(&mut self.scene, budget) {
             // A link that stays down can keep a connection from closing until the horizon.
-            Stopped::Drained | Stopped::Until if self.scene.outstanding() == 0 => Some(Ended::Done),
+            Stopped::Drained | Stopped::Until if self.scene.workloads.outstanding() == 0 => Some(Ended::Done),
             // Nothing will ever happen again, but something is not done: it would wait for the horizon.
             Stopped::Drained | Stopped::Until => Some(Ended::Horizon),
             Stopped::Events if events >= budget_left => Some(Ended::EventBudget),

@@ -4,9 +4,10 @@ use longhaul_core::record::SampleRecord;
 use longhaul_core::time::{Instant, Span};
 use longhaul_net::routing::LinkId;
 
+use super::cast::Workload;
 use super::endpoint::{Endpoint, Protocol};
 use super::transit::Transit;
-use super::workload::{MigrationRun, TransferRun};
+use super::workload::Workloads;
 
 /// Collects samples. Counters are cumulative, so that a rate over any window is a difference.
 pub struct Sampler {
@@ -42,8 +43,7 @@ impl Sampler {
         now: Instant,
         network: &mut Transit,
         endpoints: &[Endpoint],
-        migrations: &[MigrationRun],
-        transfers: &[TransferRun],
+        workloads: &Workloads,
     ) {
         let mut push = |entity: &str, metric: &str, value: u64| {
             self.samples.push(SampleRecord {
@@ -58,17 +58,34 @@ impl Sampler {
                 push(name, metric, value);
             }
         }
-        for run in migrations.iter().filter(|run| run.stage.under_way()) {
-            if let Protocol::MigrationSource(source) = &endpoints[run.source.0 as usize].machine {
-                let stats = source.statistics();
-                push(&run.name, "transferred_bytes", stats.ram.transferred);
-                push(&run.name, "remaining_bytes", stats.ram.remaining);
-                push(&run.name, "dirty_sync_count", stats.ram.dirty_sync_count);
+        for endpoint in endpoints {
+            let workload = endpoint.part.workload;
+            if !workloads.stage(workload).under_way() {
+                continue;
             }
-        }
-        for run in transfers.iter().filter(|run| run.stage.under_way()) {
-            let received = network.received(&endpoints[run.receiver.0 as usize], now);
-            push(&run.name, "received_bytes", received.iter().sum());
+            let name = workloads.name(workload);
+            match &endpoint.machine {
+                Protocol::MigrationSource(source) => {
+                    let stats = source.statistics();
+                    push(name, "transferred_bytes", stats.ram.transferred);
+                    push(name, "remaining_bytes", stats.ram.remaining);
+                    push(name, "dirty_sync_count", stats.ram.dirty_sync_count);
+                }
+                Protocol::BulkReceiver(_) => {
+                    let received = network.received(endpoint, now);
+                    push(name, "received_bytes", received.iter().sum());
+                }
+                Protocol::ReplicationSource(source) => {
+                    push(name, "transferred_bytes", source.transferred_bytes());
+                    push(name, "backlog_bytes", source.backlog_bytes());
+                    if let Workload::Replication(index) = workload
+                        && let Some(age) = workloads.replications[index].age(now)
+                    {
+                        push(name, "recovery_point_ns", age.as_ns());
+                    }
+                }
+                Protocol::MigrationDestination(_) | Protocol::BulkSender(_) | Protocol::Replica(_) => {}
+            }
         }
     }
 }

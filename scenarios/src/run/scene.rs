@@ -12,11 +12,12 @@ use longhaul_core::time::Instant;
 use longhaul_engine::{Engine, Event as EngineEvent, World};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 
-use super::endpoint::{Endpoint, Event, Life, StartCommand, Workload};
+use super::cast::{Cast, Role, Workload};
+use super::endpoint::{Endpoint, Event, Life, Order};
 use super::faults::Faults;
 use super::sample::Sampler;
 use super::transit::Transit;
-use super::workload::{self, MigrationRun, TransferRun};
+use super::workload::Workloads;
 use crate::faults::Signal;
 
 /// The scene itself among the entities; the machines follow, then the network.
@@ -39,12 +40,12 @@ struct Attachment {
 pub struct Scene {
     /// Links and connections.
     pub network: Transit,
+    /// Who takes part.
+    pub cast: Cast,
     /// Machines; the index is the [`PeerId`].
     pub endpoints: Vec<Endpoint>,
-    /// Migrations in the order of the scenario.
-    pub migrations: Vec<MigrationRun>,
-    /// Transfers in the order of the scenario.
-    pub transfers: Vec<TransferRun>,
+    /// What they work for.
+    pub workloads: Workloads,
     /// What fails, and when.
     faults: Faults,
     /// Everything worth telling, in order.
@@ -57,7 +58,6 @@ pub struct Scene {
     pub inputs: Vec<InputRecord>,
     next_sample: Option<TimerId>,
     attachments: Vec<Attachment>,
-    outstanding: usize,
     /// Adds a word to the digest at this event: the canary of the determinism check.
     pub perturb_at: Option<u64>,
 }
@@ -66,18 +66,17 @@ impl Scene {
     /// A scene in which nothing has started.
     pub fn new(
         network: Transit,
+        cast: Cast,
         endpoints: Vec<Endpoint>,
-        migrations: Vec<MigrationRun>,
-        transfers: Vec<TransferRun>,
+        workloads: Workloads,
         faults: Faults,
         sampler: Sampler,
     ) -> Scene {
-        let outstanding = migrations.len() + transfers.len();
         Scene {
             network,
+            cast,
             endpoints,
-            migrations,
-            transfers,
+            workloads,
             faults,
             events: Vec::new(),
             sampler,
@@ -85,14 +84,13 @@ impl Scene {
             inputs: Vec::new(),
             next_sample: None,
             attachments: Vec::new(),
-            outstanding,
             perturb_at: None,
         }
     }
 
-    /// Migrations and transfers that have neither completed nor failed.
-    pub fn outstanding(&self) -> usize {
-        self.outstanding
+    /// The machine that has a role in a workload.
+    pub fn endpoint(&self, workload: Workload, role: Role) -> &Endpoint {
+        &self.endpoints[self.cast.peer(workload, role).0 as usize]
     }
 
     /// Schedules the start of an endpoint's workload.
@@ -103,22 +101,18 @@ impl Scene {
     fn sample(&mut self, engine: &mut Engine) {
         let now = engine.now();
         self.network.catch_up(now);
-        self.sampler.sample(
-            now,
-            &mut self.network,
-            &self.endpoints,
-            &self.migrations,
-            &self.transfers,
-        );
-        self.next_sample = (self.outstanding > 0).then(|| {
+        self.sampler
+            .sample(now, &mut self.network, &self.endpoints, &self.workloads);
+        self.next_sample = (self.workloads.outstanding() > 0).then(|| {
             let next = now.saturating_add(self.sampler.interval());
             engine.schedule_timer(next, Class::Observe, SCENE, SCENE, SAMPLE)
         });
     }
 
     /// Hands one input to a machine and carries out what it answers.
-    pub(super) fn deliver(&mut self, engine: &mut Engine, peer: PeerId, input: Input<StartCommand>) {
+    pub(super) fn deliver(&mut self, engine: &mut Engine, peer: PeerId, input: Input<Order>) {
         let now = engine.now();
+        let mut inspected = Vec::new();
         self.endpoints[peer.0 as usize].machine.handle(now, input);
         loop {
             let endpoint = &mut self.endpoints[peer.0 as usize];
@@ -135,21 +129,47 @@ impl Scene {
                         self.network.shutdown(engine, connection, side);
                     }
                 }
+                Output::Abort { stream } => {
+                    if let Some(&(connection, side)) = endpoint.streams.get(&stream) {
+                        self.network.abort(engine, connection, side);
+                    }
+                }
+                Output::Inspect { stream } => inspected.push(stream),
                 Output::Datagram { .. } => unreachable!("no machine of this version sends datagrams"),
                 Output::Event(event) => self.record(engine, peer, &event),
-                Output::WakeAt { at, .. } => return arm(engine, endpoint, at.max(now)),
-                Output::Idle => return disarm(engine, endpoint),
+                Output::WakeAt { at, .. } => {
+                    arm(engine, endpoint, at.max(now));
+                    break;
+                }
+                Output::Idle => {
+                    disarm(engine, endpoint);
+                    break;
+                }
+            }
+        }
+        for stream in inspected {
+            let endpoint = &self.endpoints[peer.0 as usize];
+            if let Some(&(connection, side)) = endpoint.streams.get(&stream)
+                && let Some(info) = self.network.path_info(connection, side)
+            {
+                self.deliver(engine, peer, Input::Path { stream, info });
             }
         }
     }
 
     fn open(&mut self, engine: &mut Engine, opener: PeerId, stream: StreamId, to: PeerId) {
-        let acceptor = self.endpoints[to.0 as usize].region;
+        let acceptor = self.endpoints[to.0 as usize].part.region;
         let endpoint = &mut self.endpoints[opener.0 as usize];
         let tcp = endpoint.next_tcp();
         let connection = self
             .network
-            .open(engine, endpoint.region, acceptor, tcp, endpoint.class)
+            .open(
+                engine,
+                endpoint.part.region,
+                acceptor,
+                tcp,
+                endpoint.part.tcp.class,
+            )
             .expect("the scenario's check found a route both ways");
         endpoint.streams.insert(stream, (connection, Side::Opener));
         assert_eq!(
@@ -221,22 +241,16 @@ impl Scene {
         let now = engine.now();
         let (kind, detail) = kind_and_detail(event);
         engine.mix(digest_of(&detail));
-        let workload = self.endpoints[peer.0 as usize].workload;
-        let (entity, ended) = match workload {
-            Workload::Migration(index) => {
-                let run = &mut self.migrations[index];
-                (run.name.clone(), run.observe(now, event))
-            }
-            Workload::Transfer(index) => {
-                let run = &mut self.transfers[index];
-                if run.compares_streams(event) {
-                    let receiver = &self.endpoints[run.receiver.0 as usize];
-                    run.shares = Some(self.network.received(receiver, now));
-                }
-                (run.name.clone(), run.observe(now, event))
-            }
-        };
-        self.note(engine, entity, kind, detail);
+        let workload = self.endpoints[peer.0 as usize].part.workload;
+        if let Workload::Transfer(index) = workload
+            && self.workloads.transfers[index].compares_streams(event)
+        {
+            let receiver = self.cast.peer(workload, Role::BulkReceiver);
+            let receiver = &self.endpoints[receiver.0 as usize];
+            self.workloads.transfers[index].shares = Some(self.network.received(receiver, now));
+        }
+        let ended = self.workloads.observe(now, workload, event);
+        self.note(engine, self.workloads.name(workload).to_owned(), kind, detail);
         if ended {
             self.end(engine, workload);
         }
@@ -257,14 +271,14 @@ impl Scene {
         self.note(engine, entity, kind.to_owned(), detail);
     }
 
-    /// Takes in that a migration or transfer has ended.
+    /// Takes in that a workload has ended.
     pub(super) fn end(&mut self, engine: &mut Engine, workload: Workload) {
-        self.outstanding -= 1;
-        if self.outstanding == 0 {
+        if self.workloads.outstanding() == 0 {
             self.wind_up(engine);
         }
-        if let Workload::Migration(index) = workload {
-            self.start_dependents(engine, engine.now(), index);
+        for (waiting, pause) in self.workloads.dependents(workload) {
+            let at = engine.now().saturating_add(pause);
+            Scene::schedule_start(engine, at, self.cast.starter(waiting));
         }
     }
 
@@ -285,23 +299,15 @@ impl Scene {
         while let Some((region, signal, (entity, kind, detail))) = self.faults.next_signal(engine.now()) {
             self.happened(engine, entity, kind, detail);
             match signal {
-                Signal::Stop => self.pause(region),
+                Signal::Stop => self.pause(engine, region),
                 Signal::Continue => self.resume(engine, region),
                 Signal::Kill => self.kill(engine, region),
             }
             // Before the next signal: what a machine has to do now, it does first.
             self.drain(engine);
         }
-        if self.outstanding == 0 {
+        if self.workloads.outstanding() == 0 {
             self.faults.cancel(engine);
-        }
-    }
-
-    /// Starts the migrations that wait for this one. One that failed releases nobody.
-    fn start_dependents(&mut self, engine: &mut Engine, now: Instant, ended: usize) {
-        for (index, pause) in workload::dependents(&self.migrations, ended) {
-            let source = self.migrations[index].source;
-            Scene::schedule_start(engine, now.saturating_add(pause), source);
         }
     }
 
@@ -315,11 +321,9 @@ impl Scene {
             }
             Life::Ended => return,
         }
-        match self.endpoints[peer.0 as usize].workload {
-            Workload::Migration(index) => self.migrations[index].stage.start(now),
-            Workload::Transfer(index) => self.transfers[index].stage.start(now),
-        }
-        self.deliver(engine, peer, Input::Command(StartCommand));
+        let workload = self.endpoints[peer.0 as usize].part.workload;
+        self.workloads.stage_mut(workload).start(now);
+        self.deliver(engine, peer, Input::Command(Order::Start));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{
-    EncodingRecord, Ended, LinkRecord, MigrationRecord, PayloadRecord, RECORD_FORMAT, RamRecord, RunRecord,
-    TransferRecord, TransportRecord, Verdict,
+    EncodingRecord, Ended, LinkRecord, MigrationRecord, PayloadRecord, RECORD_FORMAT, RamRecord,
+    ReplicationRecord, RunRecord, TransferRecord, TransportRecord, Verdict,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
@@ -15,7 +15,9 @@ use longhaul_net::routing::LinkId;
 
 use super::RunOptions;
 use super::assertions;
+use super::cast::{Role, Workload};
 use super::endpoint::{Endpoint, Protocol};
+use super::replications::replication_record;
 use super::scene::Scene;
 use super::workload::{MigrationRun, TransferRun};
 use crate::Loaded;
@@ -30,7 +32,7 @@ pub fn summarise(
     ended: Ended,
 ) -> RunRecord {
     let scenario = &loaded.scenario;
-    let migrations: Vec<MigrationRecord> = (0..scene.migrations.len())
+    let migrations: Vec<MigrationRecord> = (0..scene.workloads.migrations.len())
         .map(|i| migration(loaded, scene, i))
         .collect();
     let declared = match scenario.payload {
@@ -41,6 +43,14 @@ pub fn summarise(
         declared_share_parts: declared.as_parts(),
         ..PayloadRecord::default()
     };
+    let replications: Vec<ReplicationRecord> = (0..scene.workloads.replications.len())
+        .map(|i| replication(loaded, scene, i, engine.now()))
+        .collect();
+    for record in &replications {
+        payload.real_bytes += record.encoding.real_raw_bytes;
+        payload.synthetic_bytes += record.encoding.raw_bytes - record.encoding.real_raw_bytes;
+        payload.verified_pages += record.epochs.verified_pages;
+    }
     for record in &migrations {
         payload.real_bytes += record.encoding.real_raw_bytes;
         payload.synthetic_bytes += record.encoding.raw_bytes - record.encoding.real_raw_bytes;
@@ -66,9 +76,10 @@ pub fn summarise(
         digest: format!("{:016x}", engine.position().digest),
         payload,
         migrations,
-        transfers: (0..scene.transfers.len())
+        transfers: (0..scene.workloads.transfers.len())
             .map(|i| transfer(loaded, scene, i, now))
             .collect(),
+        replications,
         links: (0..scenario.links.len())
             .map(|i| link(loaded, scene, i, now))
             .collect(),
@@ -93,8 +104,8 @@ fn since(start: Option<Instant>, end: Option<Instant>) -> Option<u64> {
 }
 
 fn migration(loaded: &Loaded, scene: &Scene, index: usize) -> MigrationRecord {
-    let run = &scene.migrations[index];
-    let endpoint = &scene.endpoints[run.source.0 as usize];
+    let run = &scene.workloads.migrations[index];
+    let endpoint = scene.endpoint(Workload::Migration(index), Role::MigrationSource);
     let Protocol::MigrationSource(source) = &endpoint.machine else {
         unreachable!("a migration starts from its source")
     };
@@ -165,11 +176,28 @@ pub fn migration_record(
     }
 }
 
+fn replication(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> ReplicationRecord {
+    let endpoint = scene.endpoint(Workload::Replication(index), Role::ReplicationSource);
+    let Protocol::ReplicationSource(source) = &endpoint.machine else {
+        unreachable!("a replication starts from its source")
+    };
+    replication_record(
+        &loaded.scenario,
+        index,
+        &scene.workloads.replications[index],
+        Some(&source.statistics()),
+        segments(scene, endpoint),
+        now,
+    )
+}
+
 fn transfer(loaded: &Loaded, scene: &mut Scene, index: usize, now: Instant) -> TransferRecord {
-    let run = &scene.transfers[index];
-    let receiver = &scene.endpoints[run.receiver.0 as usize];
+    let receiver = scene.cast.peer(Workload::Transfer(index), Role::BulkReceiver);
+    let receiver = &scene.endpoints[receiver.0 as usize];
     let received = scene.network.received(receiver, now).iter().sum();
-    let segments = segments(scene, &scene.endpoints[run.sender.0 as usize]);
+    let run = &scene.workloads.transfers[index];
+    let sender = scene.endpoint(Workload::Transfer(index), Role::BulkSender);
+    let segments = segments(scene, sender);
     transfer_record(&loaded.scenario, index, run, received, segments)
 }
 

@@ -1,6 +1,7 @@
 //! The network of a run at the fidelity that it has: every segment over every hop, or TCP by rounds and links by fair
 //! shares. Both have the same operations and the same notices; what they can tell of a link differs.
 
+use longhaul_core::machine::PathInfo;
 use longhaul_core::payload::Payload;
 use longhaul_core::record::{Fidelity, LinkPackets};
 use longhaul_core::schedule::{EntityId, Schedule};
@@ -117,6 +118,14 @@ impl Transit {
         }
     }
 
+    /// One side gives the connection up.
+    pub fn abort(&mut self, engine: &mut Engine, connection: ConnectionId, side: Side) {
+        match self {
+            Transit::Packet(network) => network.abort(engine, connection, side),
+            Transit::Flow(Flows { network, .. }) => network.abort(engine, connection, side),
+        }
+    }
+
     /// Takes an event of one of its entities.
     pub fn handle(&mut self, engine: &mut Engine, target: EntityId, token: u32) {
         match self {
@@ -219,6 +228,14 @@ impl Transit {
                 let stats = network.stats(connection, side);
                 (stats.segments_sent, stats.retransmits)
             }
+        }
+    }
+
+    /// What one side's TCP knows of the path; `None` once the connection is over.
+    pub fn path_info(&self, connection: ConnectionId, side: Side) -> Option<PathInfo> {
+        match self {
+            Transit::Packet(network) => network.path_info(connection, side),
+            Transit::Flow(Flows { network, .. }) => network.path_info(connection, side),
         }
     }
 

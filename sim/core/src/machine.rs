@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::payload::Payload;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// A byte stream of one machine. The opener chooses numbers below [`StreamId::FIRST_ACCEPTED`]; the driver
 /// numbers the streams that a machine accepts from there on.
@@ -39,6 +39,24 @@ pub enum CloseReason {
     Finished,
     /// The transport gave up or the peer reset the stream; bytes may be lost.
     Failed,
+}
+
+/// What the transport below knows of a stream that this machine opened: in Linux, of `struct tcp_info`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PathInfo {
+    /// Smoothed round trip (`tcpi_rtt`); zero before the first sample.
+    pub srtt: Span,
+    /// Segments sent so far, of all kinds (`tcpi_segs_out`).
+    pub segments_sent: u64,
+    /// Segments sent again so far (`tcpi_total_retrans`).
+    pub segments_retransmitted: u64,
+    /// Bytes of the stream that the peer's transport has acknowledged so far (`tcpi_bytes_acked`).
+    pub bytes_acked: u64,
+    /// Congestion window in bytes (`tcpi_snd_cwnd` × `tcpi_snd_mss`).
+    pub congestion_window_bytes: u64,
+    /// What may be in flight however wide that is, in bytes: the window that the peer offers at the moment
+    /// (`tcpi_snd_wnd`), or the send buffer if that is smaller (`SO_SNDBUF`).
+    pub buffer_window_bytes: u64,
 }
 
 /// What a driver tells a machine. `C` is the machine's own command.
@@ -82,6 +100,13 @@ pub enum Input<C> {
         /// Why.
         reason: CloseReason,
     },
+    /// The answer to [`Output::Inspect`].
+    Path {
+        /// Which stream.
+        stream: StreamId,
+        /// What is known of it.
+        info: PathInfo,
+    },
     /// A datagram arrived.
     Datagram {
         /// Who sent it.
@@ -112,6 +137,18 @@ pub enum Output<E> {
     },
     /// Nothing more will be sent on this stream.
     Close {
+        /// Which one.
+        stream: StreamId,
+    },
+    /// Give this stream up at once. What it has not delivered may be lost, and the peer hears of a failure when the
+    /// reset reaches it. The driver may still report the stream's end to this machine.
+    Abort {
+        /// Which one.
+        stream: StreamId,
+    },
+    /// Tell what the transport knows of a stream that this machine opened, with [`Input::Path`] and soon. There is no
+    /// answer if the stream has ended.
+    Inspect {
         /// Which one.
         stream: StreamId,
     },

@@ -126,6 +126,11 @@ impl PayloadBuffer {
         self.pieces.push_back(piece);
     }
 
+    /// The pieces, from the front.
+    pub fn iter(&self) -> impl Iterator<Item = &Payload> {
+        self.pieces.iter()
+    }
+
     /// Takes up to `limit` bytes of one piece from the front; `None` if the queue is empty or `limit` is 0.
     #[inline]
     pub fn pop(&mut self, limit: u64) -> Option<Payload> {

@@ -12,6 +12,7 @@
 //! The machines cannot tell it from the simulation:
 //! - `Open` begins a handshake, `Send` fills an outbox that is written whenever the kernel takes something, and
 //!   [`Input::Sent`](longhaul_core::machine::Input::Sent) tells how much that was. `Close` finishes the sending direction once the outbox is empty.
+//!   `Abort` closes the socket at once, which resets the connection.
 //! - Streams that a peer opens are numbered from [`StreamId::FIRST_ACCEPTED`] in the order of acceptance. Every
 //!   machine has a port of its own, so that it is known whose they are.
 //! - The end of what the peer sends is [`Finished`](longhaul_core::machine::CloseReason::Finished); a reset, a failed handshake or a kernel that gives

@@ -1,10 +1,10 @@
 //! What a peer may send that breaks the rules.
 
 use bytes::Bytes;
-use longhaul_amst::{Sender, SenderOptions, SenderOutput};
+use longhaul_amst::{Failure, Priority, Sender, SenderOptions, SenderOutput};
 use longhaul_core::machine::{CloseReason, Input, Machine, Output, StreamId};
 use longhaul_core::payload::{Payload, PayloadBuffer};
-use longhaul_core::time::Instant;
+use longhaul_core::time::{Instant, Span};
 use longhaul_hde::header::PageRun;
 use longhaul_hde::{Encoder, EncoderOptions, PAGE_SIZE, PageInput, encode_synthetic_header};
 use longhaul_migration::{
@@ -30,16 +30,12 @@ fn destination(pages: u64) -> Destination {
 
 /// Carries messages to a destination of two pages; returns what it reports and what it answers.
 fn deliver(messages: Vec<PayloadBuffer>) -> (Vec<DestinationEvent>, Option<Bytes>) {
-    let options = SenderOptions {
-        streams: 1,
-        chunk_bytes: 4_096,
-        window_bytes: WINDOW,
-    };
-    let mut sender = Sender::new(options).unwrap();
+    let mut sender = Sender::new(SenderOptions::fixed(1, 4_096, WINDOW)).unwrap();
     sender.start();
+    assert_eq!(sender.poll(), Some(SenderOutput::Open { stream: THERE }));
     sender.on_opened(THERE);
     for message in messages {
-        sender.push(message).unwrap();
+        sender.push(message, Priority::Bulk).unwrap();
     }
     let mut destination = destination(2);
     destination.handle(Instant::ZERO, Input::Accepted { stream: HERE });
@@ -194,7 +190,8 @@ fn the_hash_of_the_end_message_is_blake3_over_numbers_and_contents() {
 
 #[test]
 fn a_source_that_gets_nonsense_on_every_stream_fails() {
-    let setup = Setup::default();
+    let mut setup = Setup::default();
+    setup.transport.patience = Span::ZERO;
     let mut source = setup.source();
     let mut events = Vec::new();
     let mut drain = |source: &mut longhaul_migration::Source<_>| {
@@ -220,7 +217,8 @@ fn a_source_that_gets_nonsense_on_every_stream_fails() {
     assert!(matches!(
         events.last(),
         Some(SourceEvent::Failed {
-            reason: SourceFailure::StreamsLost {
+            reason: SourceFailure::Transport {
+                why: Failure::NoStream,
                 unacknowledged_bytes: 1..
             }
         })

@@ -56,11 +56,7 @@ impl Default for Setup {
             downtime_limit: Span::from_ms(300),
             encoding: EncoderOptions::hde(1),
             payload: PayloadMode::Real,
-            transport: SenderOptions {
-                streams: 4,
-                chunk_bytes: 64 << 10,
-                window_bytes: 16 << 20,
-            },
+            transport: SenderOptions::fixed(4, 64 << 10, 16 << 20),
             rate: BitRate::from_bits_per_s(80_000_000),
             delay: Span::from_ms(20),
             socket_bytes: 16 << 10,
@@ -170,7 +166,7 @@ impl World {
             now: Instant::ZERO,
             events: BTreeMap::new(),
             next_event: 0,
-            sockets: (0..setup.transport.streams).map(|_| Socket::default()).collect(),
+            sockets: Vec::new(),
             turn: 0,
             busy: false,
             wake: None,
@@ -282,6 +278,8 @@ impl World {
     fn on_source_output(&mut self, output: Output<SourceEvent>) {
         match output {
             Output::Open { stream, .. } => {
+                assert_eq!(stream.0 as usize, self.sockets.len());
+                self.sockets.push(Socket::default());
                 self.later(Event::ToDestination(Input::Accepted {
                     stream: accepted(stream),
                 }));
@@ -302,6 +300,8 @@ impl World {
             Output::Event(event) => self.source_events.push((self.now, event)),
             Output::WakeAt { at, .. } => self.wake = Some(at.max(self.now)),
             Output::Idle => self.wake = None,
+            Output::Inspect { .. } => {}
+            Output::Abort { .. } => unreachable!("a migration closes its streams"),
             Output::Datagram { .. } => unreachable!("a migration sends no datagrams"),
         }
     }

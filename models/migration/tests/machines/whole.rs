@@ -1,6 +1,6 @@
 //! Whole migrations over a link of fixed rate and delay.
 
-use longhaul_amst::SenderOptions;
+use longhaul_amst::{Failure, SenderOptions};
 use longhaul_core::machine::{Machine, Output};
 use longhaul_core::tape::{Recorder, feed};
 use longhaul_core::time::{Instant, Span};
@@ -71,12 +71,16 @@ fn an_idle_guest_costs_its_memory_plus_headers_and_not_a_byte_more() {
     };
     let world = setup.run();
     let statistics = world.statistics();
-    let (pages, chunk) = (setup.mib * 256, u64::from(setup.transport.chunk_bytes));
+    let (pages, chunk) = (setup.mib * 256, 64 << 10);
     let with_record_headers = |bytes: u64| bytes + bytes.div_ceil(chunk) * 44;
     let frames = (0..pages / 64).map(|frame| {
-        // A varint holds seven bits per byte: the first page, then the 64 pages of the run.
-        let runs = if frame * 64 < 128 { 1 + 1 } else { 2 + 1 };
-        with_record_headers(60 + runs + 4 + 64 * (1 + PAGE_SIZE as u64))
+        // A varint holds seven bits per byte: twice the first page and a bit, then the 64 pages of the run.
+        let runs = if frame * 64 * 2 < 128 { 1 + 1 } else { 2 + 1 };
+        // The fixed part, the pages, a checksum; a class per page behind the lengths of eight columns; two sections.
+        let header = 56 + runs + 4;
+        let plan = 8 + 64;
+        let data = 64 * PAGE_SIZE as u64;
+        with_record_headers(header + (1 + 1 + 1 + plan) + (1 + 3 + 3 + data))
     });
     let end = with_record_headers(4 + 8 + 8 + 32);
     let expected = frames.sum::<u64>() + end;
@@ -206,11 +210,7 @@ fn a_share_of_nothing_still_measures_every_stratum() {
 
 #[test]
 fn the_narrowest_window_and_odd_chunks_carry_a_guest() {
-    let transport = SenderOptions {
-        streams: 3,
-        chunk_bytes: 5_003,
-        window_bytes: 266_000,
-    };
+    let transport = SenderOptions::fixed(3, 5_003, 266_000);
     for pattern in PATTERNS {
         let setup = Setup {
             pattern,
@@ -284,6 +284,10 @@ fn the_death_of_streams_loses_nothing() {
 fn the_death_of_every_stream_leaves_the_guest_at_the_source() {
     let setup = Setup {
         deaths: (0..4).map(|stream| (ms(400), stream)).collect(),
+        transport: SenderOptions {
+            patience: Span::ZERO,
+            ..busy().transport
+        },
         ..busy()
     };
     let world = setup.run();
@@ -291,7 +295,8 @@ fn the_death_of_every_stream_leaves_the_guest_at_the_source() {
     assert!(matches!(
         last,
         SourceEvent::Failed {
-            reason: SourceFailure::StreamsLost {
+            reason: SourceFailure::Transport {
+                why: Failure::NoStream,
                 unacknowledged_bytes: 1..
             }
         }

@@ -148,6 +148,15 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
+    pub(crate) fn mss(&self) -> u32 {
+        self.mss
+    }
+
+    /// What may be in flight by the peer's window and the send buffer.
+    pub(crate) fn buffer_window(&self) -> u64 {
+        self.window_end.saturating_sub(self.una).min(self.send_buffer)
+    }
+
     pub(crate) fn new(config: &Config) -> Sender {
         let congestion = Congestion::new(config);
         let rate_based = congestion.rules_window();

@@ -27,6 +27,7 @@ impl<M: Endpoint> Driver<M> {
     pub(super) fn deliver(&mut self, index: usize, input: Input<M::Command>) {
         let now = self.clock.now();
         let mut written = now;
+        let mut inspected = Vec::new();
         self.hosts[index].machine.handle(now, input);
         loop {
             let host = &mut self.hosts[index];
@@ -46,6 +47,13 @@ impl<M: Endpoint> Driver<M> {
                         self.change(key, Stream::finish);
                     }
                 }
+                Output::Abort { stream } => {
+                    // The socket lingers for no time: closing it resets the connection.
+                    if let Some(&key) = host.streams.get(&stream) {
+                        self.forget(key);
+                    }
+                }
+                Output::Inspect { stream } => inspected.push(stream),
                 Output::Datagram { to, payload } => send_datagram(host, &self.peers, to, &payload),
                 Output::Event(event) => self.events.push(MachineEvent {
                     at_ns: now.as_ns(),
@@ -55,12 +63,21 @@ impl<M: Endpoint> Driver<M> {
                 Output::WakeAt { at, .. } => {
                     // Not before it has asked: what the machine itself computes makes nothing late.
                     host.wake = Some(at.max(self.clock.now()));
-                    return;
+                    break;
                 }
                 Output::Idle => {
                     host.wake = None;
-                    return;
+                    break;
                 }
+            }
+        }
+        for stream in inspected {
+            let key = self.hosts[index].streams.get(&stream);
+            let info = key
+                .and_then(|key| self.streams.get(key))
+                .and_then(|it| sockets::path_info(&it.socket));
+            if let Some(info) = info {
+                self.deliver(index, Input::Path { stream, info });
             }
         }
     }

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use longhaul_core::machine::PathInfo;
+use longhaul_core::time::Span;
 use nix::sys::socket::{GetSockOpt, SetSockOpt, sockopt};
 // `sockopt_impl!` calls the other two by their bare names.
 use nix::{getsockopt_impl, setsockopt_impl, sockopt_impl};
@@ -27,7 +29,7 @@ sockopt_impl!(
     u32
 );
 sockopt_impl!(
-    /// The first [`INFO_BYTES`] of `struct tcp_info`, which every kernel since 4.6 has.
+    /// The first [`INFO_BYTES`] of `struct tcp_info`, which every kernel since 5.4 has.
     TcpInfo,
     GetOnly,
     libc::IPPROTO_TCP,
@@ -36,13 +38,23 @@ sockopt_impl!(
 );
 
 /// See [`TcpInfo`].
-const INFO_BYTES: usize = 148;
+const INFO_BYTES: usize = 232;
+/// Offset of `tcpi_snd_mss`.
+const SND_MSS: usize = 16;
+/// Offset of `tcpi_rtt`, in microseconds.
+const RTT: usize = 68;
+/// Offset of `tcpi_snd_cwnd`, in segments.
+const SND_CWND: usize = 80;
 /// Offset of `tcpi_total_retrans`.
 const TOTAL_RETRANS: usize = 100;
+/// Offset of `tcpi_bytes_acked`.
+const BYTES_ACKED: usize = 120;
 /// Offset of `tcpi_segs_out`.
 const SEGS_OUT: usize = 136;
 /// Offset of `tcpi_notsent_bytes`.
 const NOTSENT_BYTES: usize = 144;
+/// Offset of `tcpi_snd_wnd`.
+const SND_WND: usize = 228;
 
 /// Options of a machine's connections, of those that it opens and of those that it accepts: the very numbers that
 /// `setsockopt` gets. `None` leaves the kernel's own.
@@ -176,9 +188,30 @@ pub(super) fn count(socket: &impl AsFd, counters: &mut TcpCounters) {
     counters.retransmits += number(&info, TOTAL_RETRANS);
 }
 
+/// What the kernel knows of a connection's path.
+pub(super) fn path_info(socket: &impl AsFd) -> Option<PathInfo> {
+    let info = TcpInfo.get(socket).ok()?;
+    let buffer = rustix::net::sockopt::socket_send_buffer_size(socket).ok()?;
+    Some(PathInfo {
+        srtt: Span::from_us(number(&info, RTT)),
+        segments_sent: number(&info, SEGS_OUT),
+        segments_retransmitted: number(&info, TOTAL_RETRANS),
+        bytes_acked: long_number(&info, BYTES_ACKED),
+
+        congestion_window_bytes: number(&info, SND_CWND) * number(&info, SND_MSS),
+        // Half of the buffer is the kernel's own overhead.
+        buffer_window_bytes: number(&info, SND_WND).min(buffer as u64 / 2),
+    })
+}
+
 /// Bytes that a connection holds and has not sent once.
 pub(super) fn unsent(socket: &impl AsFd) -> u64 {
     TcpInfo.get(socket).map_or(0, |info| number(&info, NOTSENT_BYTES))
+}
+
+fn long_number(info: &[u8; INFO_BYTES], offset: usize) -> u64 {
+    let bytes = info[offset..offset + 8].try_into().expect("eight bytes");
+    u64::from_ne_bytes(bytes)
 }
 
 fn number(info: &[u8; INFO_BYTES], offset: usize) -> u64 {

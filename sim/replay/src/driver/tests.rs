@@ -375,6 +375,32 @@ fn a_reset_has_failed_and_a_peer_that_only_reads_has_finished() {
     assert!(after.contains(&closed("Finished", first + 1)), "{after:?}");
 }
 
+/// Opens a stream to the other machine and gives it up once it is there.
+fn gives_up(_: Instant, input: &Input<()>) -> Vec<Output<Value>> {
+    let (stream, peer) = (STREAM, PeerId(1));
+    match input {
+        Input::Start => vec![Output::Open { stream, peer }],
+        Input::Opened { stream } => vec![Output::Abort { stream: *stream }],
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn a_stream_that_is_given_up_has_failed_at_the_peer() {
+    let mut driver = driver(42, &[gives_up, silent], &SocketOptions::default());
+    let events = events(&mut driver, 5);
+    assert_eq!(inputs(&events, 0), ["Start", "{Opened:{stream:0}}"]);
+    let first = StreamId::FIRST_ACCEPTED;
+    assert_eq!(
+        inputs(&events, 1),
+        [
+            "Start",
+            &format!("{{Accepted:{{stream:{first}}}}}"),
+            &format!("{{Closed:{{reason:Failed,stream:{first}}}}}")
+        ]
+    );
+}
+
 #[test]
 fn a_machine_has_a_limit_of_streams_and_others_are_turned_away() {
     let mut driver = driver(5, &[silent], &SocketOptions::default());

@@ -1,0 +1,164 @@
+//! Who takes part in a scenario: every machine with its part, its number, its region and its connections. The simulator
+//! and the replay both go by this list.
+
+use longhaul_core::machine::PeerId;
+use longhaul_net::routing::RegionId;
+
+use crate::schema::{Migration, Replication, Scenario, Tcp, Vm};
+
+/// What machines work for, by index in the scenario.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Workload {
+    /// A live migration.
+    Migration(usize),
+    /// A bulk transfer.
+    Transfer(usize),
+    /// A continuous replication.
+    Replication(usize),
+}
+
+/// What a machine does in its workload.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Role {
+    /// Where a guest leaves.
+    MigrationSource,
+    /// Where it arrives.
+    MigrationDestination,
+    /// The sender of a transfer.
+    BulkSender,
+    /// Its receiver.
+    BulkReceiver,
+    /// Where guests are protected.
+    ReplicationSource,
+    /// Where they are protected to.
+    Replica,
+}
+
+/// One machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// What it works for.
+    pub workload: Workload,
+    /// What it does there.
+    pub role: Role,
+    /// Where it runs.
+    pub region: RegionId,
+    /// Settings of the connections that it opens or accepts.
+    pub tcp: Tcp,
+}
+
+/// All machines of a scenario; the index is the [`PeerId`]. Workloads stand in the order of the scenario, kind by kind,
+/// and the machines of each in the order of their roles; the first one of a workload is told to start.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    parts: Vec<Part>,
+}
+
+impl Cast {
+    /// The machines of a scenario that passed its check.
+    pub fn of(scenario: &Scenario) -> Cast {
+        let mut cast = Cast { parts: Vec::new() };
+        for (index, spec) in scenario.migrations.iter().enumerate() {
+            let workload = Workload::Migration(index);
+            let (from, tcp) = (&vm_of(scenario, spec).region, spec.transport.tcp);
+            cast.add(scenario, workload, Role::MigrationSource, from, tcp);
+            cast.add(scenario, workload, Role::MigrationDestination, &spec.to, tcp);
+        }
+        for (index, spec) in scenario.transfers.iter().enumerate() {
+            let workload = Workload::Transfer(index);
+            cast.add(scenario, workload, Role::BulkSender, &spec.from, spec.tcp);
+            cast.add(scenario, workload, Role::BulkReceiver, &spec.to, spec.tcp);
+        }
+        for (index, spec) in scenario.replications.iter().enumerate() {
+            let workload = Workload::Replication(index);
+            let (from, tcp) = (source_region(scenario, spec), spec.transport.tcp);
+            cast.add(scenario, workload, Role::ReplicationSource, from, tcp);
+            cast.add(scenario, workload, Role::Replica, &spec.to, tcp);
+        }
+        cast
+    }
+
+    fn add(&mut self, scenario: &Scenario, workload: Workload, role: Role, region: &str, tcp: Tcp) {
+        let region = region_id(scenario, region);
+        self.parts.push(Part {
+            workload,
+            role,
+            region,
+            tcp,
+        });
+    }
+
+    /// Every machine with its number, in the order of the numbers.
+    pub fn parts(&self) -> impl Iterator<Item = (PeerId, &Part)> {
+        (0..).map(PeerId).zip(&self.parts)
+    }
+
+    /// The part of a machine, if there is such a machine.
+    pub fn part(&self, peer: PeerId) -> Option<&Part> {
+        self.parts.get(peer.0 as usize)
+    }
+
+    /// The machine that has a role in a workload.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn peer(&self, workload: Workload, role: Role) -> PeerId {
+        let mut parts = self.parts();
+        let found = parts.find(|(_, part)| part.workload == workload && part.role == role);
+        found.expect("every workload has all machines of its kind").0
+    }
+
+    /// The machine that is told to start a workload.
+    ///
+    /// # Panics
+    /// If there is no such workload.
+    pub fn starter(&self, workload: Workload) -> PeerId {
+        let first = self.parts().find(|(_, part)| part.workload == workload);
+        first.expect("every workload has machines").0
+    }
+
+    /// Between which regions machines talk: every machine of a workload with every later one.
+    pub fn paths(&self) -> impl Iterator<Item = (RegionId, RegionId)> + '_ {
+        self.parts.iter().enumerate().flat_map(|(index, part)| {
+            let later = self.parts[index + 1..].iter();
+            let others = later.take_while(|other| other.workload == part.workload);
+            others.map(|other| (part.region, other.region))
+        })
+    }
+}
+
+/// The VM that a migration moves.
+///
+/// # Panics
+/// If the scenario has no such VM: the check found it.
+pub fn vm_of<'a>(scenario: &'a Scenario, spec: &Migration) -> &'a Vm {
+    let vm = scenario.vms.iter().find(|vm| vm.name == spec.vm);
+    vm.expect("a VM of the scenario")
+}
+
+/// The VMs of a replication, in its order.
+///
+/// # Panics
+/// If the scenario has no such VM: the check found it.
+pub fn vms_of<'a>(scenario: &'a Scenario, spec: &'a Replication) -> impl Iterator<Item = &'a Vm> {
+    let named = |name: &String| scenario.vms.iter().find(move |vm| vm.name == *name);
+    spec.vms
+        .iter()
+        .map(move |name| named(name).expect("a VM of the scenario"))
+}
+
+/// The region where the VMs of a replication run.
+///
+/// # Panics
+/// If there is none: the check found one.
+pub fn source_region<'a>(scenario: &'a Scenario, spec: &'a Replication) -> &'a String {
+    let first = vms_of(scenario, spec).next();
+    &first.expect("a replication has VMs").region
+}
+
+/// # Panics
+/// If the scenario has no such region: the check found it.
+pub fn region_id(scenario: &Scenario, name: &str) -> RegionId {
+    let index = scenario.regions.iter().position(|region| region.name == name);
+    RegionId(index.expect("a region of the scenario") as u32)
+}

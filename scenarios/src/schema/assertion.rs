@@ -1,0 +1,149 @@
+//! What must hold at the end, and what is compared with a replay.
+
+use longhaul_core::time::Span;
+use longhaul_core::units::{BitRate, ByteSize, Probability};
+
+/// Something that must hold at the end of the run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Assertion {
+    /// What is measured.
+    pub metric: Metric,
+    /// How the samples of the scope become one value.
+    pub statistic: Statistic,
+    /// Whose samples.
+    pub scope: Scope,
+    /// What the value must satisfy.
+    pub bound: Bound,
+    /// Whether a failure fails the run.
+    pub level: Level,
+}
+
+/// What can be asserted. One sample per migration, transfer, replication or link of the scope.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Metric {
+    /// Migration: from its start to the guest running at the destination.
+    MigrationTotalTime,
+    /// Migration: how long the guest stood still.
+    MigrationDowntime,
+    /// Migration: bytes handed to the transport's streams.
+    MigrationTransferred,
+    /// Migration: memory sent (raw) over bytes handed to the transport's streams.
+    MigrationCompressionRatio,
+    /// Migration: number of dirty-bitmap synchronisations.
+    MigrationDirtySyncCount,
+    /// Migration: 1 if it completed with every compared page equal, else 0.
+    MigrationSuccess,
+    /// Transfer: from the first SYN until the last stream has seen the peer's close.
+    TransferCompletionTime,
+    /// Transfer: size over completion time; of a timed one, what arrived in its time over that time.
+    TransferGoodput,
+    /// Transfer: Jain's index of what its streams have delivered once the first of them is finished or the time
+    /// is up: 1 if all are equal, 1/n if one has everything.
+    TransferFairness,
+    /// Replication: from its start until all its VMs have an epoch in place.
+    ReplicationSeedTime,
+    /// Replication: memory of its VMs over that time: what is sent before it is encoded.
+    ReplicationSeedRate,
+    /// Replication: the age of the newest complete epoch that is not exceeded for half of the time, from the first epoch
+    /// to the loss of the source or the end of the run; of the VM for which it is largest.
+    ReplicationRpoMedian,
+    /// Replication: the same for 95 % of the time.
+    ReplicationRpoP95,
+    /// Replication: the same for 99 % of the time.
+    ReplicationRpoP99,
+    /// Replication: the greatest age in that time.
+    ReplicationRpoMax,
+    /// Replication: the share of that time in which the age was within its target; of the VM for which it is least.
+    ReplicationRpoWithin,
+    /// Replication: epochs in place, over all VMs.
+    ReplicationEpochs,
+    /// Replication: bytes handed to the transport's streams.
+    ReplicationTransferred,
+    /// Replication: memory sent (raw) over bytes handed to the transport's streams.
+    ReplicationCompressionRatio,
+    /// Replication: how often all pages of a set had to be sent again.
+    ReplicationResyncs,
+    /// Replication: longest time from when the source was connected again after an outage until the age kept within its
+    /// target.
+    ReplicationCatchUp,
+    /// Replication: from the loss of the source, or from when it stopped its VMs, until all of them ran in the other
+    /// region.
+    ReplicationRto,
+    /// Replication: how old the epoch was at that loss from which a VM went on; of the VM for which it is largest.
+    ReplicationDataLoss,
+    /// Replication: how long VMs ran in both regions.
+    ReplicationOverlap,
+    /// Replication: 1 if no epoch was rejected and, if the source was lost, all VMs went on in the other region, else 0.
+    ReplicationSuccess,
+    /// Link: bits sent over rate × time, from the first to the last frame.
+    LinkUtilisation,
+    /// Link: frames lost by the loss law over frames offered.
+    LinkLoss,
+    /// Link: frames dropped by the full queue over frames offered.
+    LinkQueueDrops,
+    /// Link: longest wait in the queue.
+    LinkQueueDelay,
+    /// Link: bytes of frames that reached the other end, headers included.
+    LinkDelivered,
+}
+
+/// How samples become one value. Quantiles are nearest-rank (⌈qn⌉-th smallest).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Statistic {
+    /// Smallest.
+    Min,
+    /// Arithmetic mean.
+    Mean,
+    /// 50th percentile.
+    Median,
+    /// 95th percentile; wants 20 samples.
+    P95,
+    /// 99th percentile; wants 100 samples.
+    P99,
+    /// Largest.
+    Max,
+    /// Sum.
+    Sum,
+}
+
+/// Whose samples an assertion looks at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Every migration, transfer or link, as the metric says.
+    All,
+    /// The one with this name; `from->to` for a link.
+    Only(String),
+}
+
+/// What the value must satisfy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bound {
+    /// Value ≤ bound.
+    AtMost(Value),
+    /// Value ≥ bound.
+    AtLeast(Value),
+}
+
+/// A value of a metric, in the unit of its kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Value {
+    /// A time.
+    Time(Span),
+    /// A size.
+    Size(ByteSize),
+    /// A rate.
+    Rate(BitRate),
+    /// A share in [0, 1], written as a percentage.
+    Share(Probability),
+    /// A plain number, in millionths.
+    Number(u64),
+}
+
+/// How serious a failed assertion is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Fails the run.
+    Critical,
+    /// Is reported.
+    Advisory,
+}

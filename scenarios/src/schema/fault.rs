@@ -1,0 +1,66 @@
+//! What fails, and when.
+
+use longhaul_core::time::Span;
+
+/// Something that fails at a time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// A directed link carries nothing.
+    LinkDown(LinkDown),
+    /// All machines of a region stand still, as after SIGSTOP.
+    Pause(Pause),
+    /// All machines of a region end, as after SIGKILL.
+    Kill(Kill),
+}
+
+/// All machines of a region stand still: they take no input and wake late; their TCP goes on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pause {
+    /// The region.
+    pub region: String,
+    /// When they stop.
+    pub at: Span,
+    /// After what time they go on; none for the rest of the run.
+    pub duration: Option<Span>,
+}
+
+impl Pause {
+    /// When they go on, if ever.
+    pub fn end(&self) -> Option<Span> {
+        self.duration.map(|duration| self.at.saturating_add(duration))
+    }
+}
+
+/// All machines of a region end, and their migrations and transfers fail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kill {
+    /// The region.
+    pub region: String,
+    /// When.
+    pub at: Span,
+}
+
+/// A directed link that is down for a time: what is in it is lost, and so is what is sent over it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LinkDown {
+    /// Region at the link's sending end.
+    pub from: String,
+    /// Region at its receiving end.
+    pub to: String,
+    /// When it fails.
+    pub at: Span,
+    /// After what time it is back; none for the rest of the run.
+    pub duration: Option<Span>,
+}
+
+impl LinkDown {
+    /// The name of the link.
+    pub fn link(&self) -> String {
+        format!("{}->{}", self.from, self.to)
+    }
+
+    /// When the link is back, if ever.
+    pub fn end(&self) -> Option<Span> {
+        self.duration.map(|duration| self.at.saturating_add(duration))
+    }
+}
