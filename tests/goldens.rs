@@ -128,14 +128,23 @@ fn story(m: &MigrationRecord) -> Vec<(&'static str, String)> {
         story.push(("status", format!(" {}", m.status)));
     }
     if m.began_ns != m.started_ns {
-        story.push(("began_ns", format!(" {:?} job_ns {:?}", m.began_ns, m.job_time_ns)));
+        story.push((
+            "began_ns",
+            format!(" {:?} job_ns {:?}", m.began_ns, m.job_time_ns),
+        ));
     }
     if m.stalls + m.interruptions > 0 {
-        story.push(("stalls", format!(" {} interruptions {}", m.stalls, m.interruptions)));
+        story.push((
+            "stalls",
+            format!(" {} interruptions {}", m.stalls, m.interruptions),
+        ));
     }
     if m.throttle.lost_ns > 0 {
         let throttle = m.throttle;
-        let text = format!(" {} lost_ns {}", throttle.cpu_throttle_percentage, throttle.lost_ns);
+        let text = format!(
+            " {} lost_ns {}",
+            throttle.cpu_throttle_percentage, throttle.lost_ns
+        );
         story.push(("throttle_percentage", text));
     }
     if let Some(postcopy) = &m.postcopy {
@@ -146,12 +155,21 @@ fn story(m: &MigrationRecord) -> Vec<(&'static str, String)> {
     }
     if let Some(cache) = &m.xbzrle_cache {
         let (found, missed, overflow) = (cache.pages, cache.cache_miss, cache.overflow);
-        story.push(("cache_pages", format!(" {found} misses {missed} overflows {overflow} bytes {}", cache.bytes)));
+        story.push((
+            "cache_pages",
+            format!(
+                " {found} misses {missed} overflows {overflow} bytes {}",
+                cache.bytes
+            ),
+        ));
     }
     if m.bounds.encoding_ns > 0 {
         let bounds = m.bounds;
         let (network, processor, limit) = (bounds.network_ns, bounds.processor_ns, bounds.bandwidth_limit_ns);
-        let text = format!(" {network} processor_ns {processor} limit_ns {limit} encoding_ns {}", bounds.encoding_ns);
+        let text = format!(
+            " {network} processor_ns {processor} limit_ns {limit} encoding_ns {}",
+            bounds.encoding_ns
+        );
         story.push(("network_ns", text));
     }
     story

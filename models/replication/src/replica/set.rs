@@ -173,7 +173,7 @@ impl Set {
             };
             // The order of frames is that of their numbers: a source that comes back takes back those that were lost
             // and goes on in the middle, so the chain of its encoder has gaps.
-            Decoder::new().decode(frame, &mut staged).map_err(refused)?;
+            Decoder::unordered().decode(frame, &mut staged).map_err(refused)?;
         }
         self.frames += 1;
         Ok(())
