@@ -545,6 +545,8 @@ impl Machine for RouteTable {
             // It opens no streams and sends no datagrams; a wake has been dealt with.
             _ => {}
         }
+        // What is due after no time at all.
+        self.due(now);
     }
 
     fn poll(&mut self) -> Output<Event> {

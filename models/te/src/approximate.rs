@@ -1,20 +1,25 @@
 //! Nearly the least highest utilisation, in time that grows with destinations × links.
 //!
-//! Every demand is routed along the shortest path again and again, while links get longer exponentially in what they have
-//! carried: N. Garg and J. Könemann, "Faster and simpler algorithms for multicommodity flow and other fractional packing
-//! problems", FOCS 1998; all demands of one destination share a shortest-path tree as in L. K. Fleischer (SIAM J. Discrete
-//! Math. 13, 2000) and G. Karakostas (ACM Trans. Algorithms 4, 2008). With steps of ε the average of all rounds comes within a
-//! factor of (1 − ε)⁻³ of the optimum after about ln(links)/ε² rounds.
+//! The highest utilisation is replaced by a smooth function of all of them, Σ exp(η u), whose derivative is the price of a
+//! link. Destination by destination, what is carried there is moved towards the shortest paths over these prices, by the
+//! part that lowers the function most: block-coordinate descent on an exponential potential (M. D. Grigoriadis and L. G.
+//! Khachiyan, "Coordination complexity of parallel price-directive decomposition", Math. Oper. Res. 21, 1996), which comes
+//! within ε of the optimum after O(ε⁻² ln links) rounds, whatever the demands. The sharper η, the nearer the function is to
+//! the highest utilisation and the smaller the steps; it is sharpened when progress slows.
 //!
-//! The lengths also prove a bound after every round, so it ends as soon as the gap that was asked for is proved, long
-//! before that. Averages over the last rounds alone are tried as well, since the first rounds know nothing yet.
+//! The prices also prove a bound after every round, so it ends as soon as the gap that was asked for is proved.
 
-use longhaul_routing::{Demands, Spf, Topology, next_hop};
+use std::collections::BTreeMap;
+
+use longhaul_routing::{Demands, RegionId, Spf, Topology, next_hop};
 
 use crate::TeError;
 use crate::bound::{self, capacity};
-use crate::exact::unroutable;
+use crate::exact::{open, unroutable};
 use crate::flows::{Flows, Optimum};
+
+/// What the prices of earlier rounds count in the mean, relative to those of the present one.
+const FADE: f64 = 0.8;
 
 /// How hard to try.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -26,11 +31,11 @@ pub struct Effort {
 }
 
 impl Default for Effort {
-    /// 5 %, 20,000 rounds.
+    /// 5 %, 5,000 rounds.
     fn default() -> Effort {
         Effort {
             gap: 0.05,
-            rounds: 20_000,
+            rounds: 5_000,
         }
     }
 }
@@ -45,185 +50,200 @@ pub fn approximate_min_max(
     demands: &Demands,
     effort: &Effort,
 ) -> Result<Optimum, TeError> {
-    let capacities: Vec<f64> = topology.links().map(|link| capacity(topology, link)).collect();
-    // Without a price for length, links start as long as they are thin.
-    let mut lengths: Vec<f64> = capacities
-        .iter()
-        .map(|rate| if *rate > 0.0 { 1.0 / rate } else { 0.0 })
-        .collect();
-    let step = (effort.gap / 3.0).clamp(1e-3, 0.2);
-    let mut round = Round::new(topology, demands);
-    let destinations = demands.destinations().count();
-    let mut best = Optimum {
-        flows: Flows::default(),
-        value: f64::INFINITY,
-        bound: 0.0,
-    };
-    if demands.is_empty() {
-        return Ok(Optimum { value: 0.0, ..best });
-    }
-    let nothing = vec![vec![0.0; topology.link_count()]; destinations];
-    // The average of the rounds since a power of two, and of those since the power before.
-    let mut young = Average {
-        rounds: 0,
-        flows: nothing.clone(),
-    };
-    let mut old = Average {
-        rounds: 0,
-        flows: nothing,
-    };
-    let mut scale = f64::INFINITY;
-    for number in 1..=effort.rounds.max(1) {
-        let cost = round.run(
-            &mut lengths,
-            &capacities,
-            step,
-            scale,
-            [&mut young.flows, &mut old.flows],
-        )?;
-        young.rounds += 1;
-        old.rounds += 1;
-        let worth: f64 = capacities
-            .iter()
-            .zip(&lengths)
-            .map(|(rate, length)| rate * length)
-            .sum();
-        best.bound = best.bound.max(cost / worth);
-        for average in [&young, &old] {
-            let value = average.utilisation(&capacities);
-            if value < best.value {
-                best.value = value;
-                scale = scale.min(value);
-                // Copying flows is dear: it is done when they are good enough, or at the end of a window.
-                if value <= best.bound * (1.0 + effort.gap)
-                    || number == effort.rounds
-                    || number.is_power_of_two()
-                {
-                    best.flows = average.flows(demands);
-                }
-            }
+    let mut descent = Descent::new(topology, demands)?;
+    // Then the potential is within a quarter of the gap of the highest utilisation.
+    let sharpest = 4.0 * libm::log(topology.link_count().max(2) as f64) / effort.gap.max(1e-4);
+    let mut bound: f64 = 0.0;
+    let mut last = f64::INFINITY;
+    for _ in 0..effort.rounds {
+        descent.prices();
+        // Prices swing from destination to destination; their mean is steadier and often proves more.
+        for prices in [&descent.prices, &descent.mean] {
+            bound = bound.max(bound::utilisation(topology, demands, prices));
         }
-        if best.value <= best.bound * (1.0 + effort.gap) {
+        let gap = descent.highest() / bound - 1.0;
+        if gap <= effort.gap || descent.highest() == 0.0 {
             break;
         }
-        if number.is_power_of_two() {
-            std::mem::swap(&mut young, &mut old);
-            young.rounds = 0;
-            young.flows.iter_mut().flatten().for_each(|rate| *rate = 0.0);
+        if gap > last * 0.97 {
+            descent.sharpness = (descent.sharpness * 1.25).min(sharpest);
         }
-        // Only ratios of lengths matter.
-        let longest = lengths.iter().copied().fold(0.0, f64::max);
-        lengths.iter_mut().for_each(|length| *length /= longest);
+        last = last.min(gap);
+        descent.mean.iter_mut().for_each(|mean| *mean *= FADE);
+        for place in 0..descent.flows.len() {
+            descent.improve(place);
+        }
     }
-    // The best value may be of flows that were not copied; what is returned is what the flows attain.
-    let busiest = best.flows.loads(topology).busiest(topology);
-    best.value = busiest.map_or(0.0, |(_, utilisation)| utilisation);
-    Ok(best)
+    let destinations = demands.destinations().map(|(to, _)| to);
+    let flows = Flows {
+        to: destinations.zip(descent.flows).collect(),
+    };
+    let busiest = flows.loads(topology).busiest(topology);
+    Ok(Optimum {
+        value: busiest.map_or(0.0, |(_, utilisation)| utilisation),
+        bound,
+        flows,
+    })
 }
 
-/// The sum of the flows of some rounds.
-struct Average {
-    rounds: u32,
+struct Descent<'a> {
+    topology: &'a Topology,
+    demands: Vec<(RegionId, &'a BTreeMap<RegionId, f64>)>,
+    capacities: Vec<f64>,
     /// By destination, by link.
     flows: Vec<Vec<f64>>,
-}
-
-impl Average {
-    fn utilisation(&self, capacities: &[f64]) -> f64 {
-        let mut loads = vec![0.0; capacities.len()];
-        for flow in &self.flows {
-            for (load, rate) in loads.iter_mut().zip(flow) {
-                *load += rate;
-            }
-        }
-        let used = loads.iter().zip(capacities).filter(|(load, _)| **load > 0.0);
-        let highest = used.map(|(load, rate)| load / rate).fold(0.0, f64::max);
-        highest / f64::from(self.rounds)
-    }
-
-    fn flows(&self, demands: &Demands) -> Flows {
-        let part = 1.0 / f64::from(self.rounds);
-        let destinations = demands.destinations().map(|(to, _)| to);
-        let flows = self
-            .flows
-            .iter()
-            .map(|flow| flow.iter().map(|rate| rate * part).collect());
-        Flows {
-            to: destinations.zip(flows).collect(),
-        }
-    }
-}
-
-/// Routes all demands once, with what it needs for that.
-struct Round<'a> {
-    topology: &'a Topology,
-    demands: &'a Demands,
+    /// By link.
+    used: Vec<f64>,
+    prices: Vec<f64>,
+    /// Sum of the prices that were met, each scaled such that the capacity is worth one.
+    mean: Vec<f64>,
+    /// η times the highest utilisation.
+    sharpness: f64,
     spf: Spf,
     weights: Vec<u64>,
     passing: Vec<f64>,
-    used: Vec<(usize, f64)>,
+    target: Vec<f64>,
 }
 
-impl<'a> Round<'a> {
-    fn new(topology: &'a Topology, demands: &'a Demands) -> Round<'a> {
-        Round {
+impl<'a> Descent<'a> {
+    /// Starts with the paths of the fewest links.
+    fn new(topology: &'a Topology, demands: &'a Demands) -> Result<Descent<'a>, TeError> {
+        let links = topology.link_count();
+        let mut descent = Descent {
             topology,
-            demands,
+            demands: demands.destinations().collect(),
+            capacities: topology.links().map(|link| capacity(topology, link)).collect(),
+            flows: Vec::new(),
+            used: vec![0.0; links],
+            prices: vec![0.0; links],
+            mean: vec![0.0; links],
+            sharpness: libm::log(links.max(2) as f64) * 4.0,
             spf: Spf::new(),
-            weights: Vec::new(),
+            weights: open(topology),
             passing: vec![0.0; topology.region_count()],
-            used: Vec::new(),
+            target: vec![0.0; links],
+        };
+        for place in 0..descent.demands.len() {
+            descent.aim(place);
+            let (to, sources) = descent.demands[place];
+            let lost = |from: &&RegionId| !descent.spf.distances()[from.index()].is_finite();
+            if let Some(from) = sources.keys().find(lost) {
+                return Err(unroutable(topology, *from, to));
+            }
+            descent.flows.push(descent.target.clone());
+        }
+        descent.sum();
+        Ok(descent)
+    }
+
+    /// Adds up afresh what links carry, so that rounding does not pile up.
+    fn sum(&mut self) {
+        self.used.fill(0.0);
+        for flow in &self.flows {
+            for ((used, rate), capacity) in self.used.iter_mut().zip(flow).zip(&self.capacities) {
+                if *rate > 0.0 {
+                    *used += rate / capacity;
+                }
+            }
         }
     }
 
-    /// Routes every demand in pieces that fill no link beyond `scale` of its capacity at once. Returns the cost of the demands
-    /// along the shortest paths that it met; as lengths only grow, it is at most that at the end.
-    fn run(
-        &mut self,
-        lengths: &mut [f64],
-        capacities: &[f64],
-        step: f64,
-        scale: f64,
-        mut into: [&mut Vec<Vec<f64>>; 2],
-    ) -> Result<f64, TeError> {
-        let mut sum = 0.0;
-        for (place, (to, sources)) in self.demands.destinations().enumerate() {
-            let mut left = 1.0;
-            while left > 0.0 {
-                let unit = bound::weights(self.topology, lengths, &mut self.weights);
-                self.spf.run(self.topology, &self.weights, to);
-                let distances = self.spf.distances();
-                self.passing.fill(0.0);
-                for (from, rate) in sources {
-                    if !distances[from.index()].is_finite() {
-                        return Err(unroutable(self.topology, *from, to));
-                    }
-                    self.passing[from.index()] += rate;
-                    if left == 1.0 {
-                        sum += rate * (distances[from.index()].weight() as f64 / unit);
-                    }
+    fn highest(&self) -> f64 {
+        self.used.iter().copied().fold(0.0, f64::max)
+    }
+
+    /// The derivative of the potential by what a link carries, relative to the dearest.
+    fn prices(&mut self) {
+        self.sum();
+        self.price();
+    }
+
+    fn price(&mut self) {
+        let highest = self.highest();
+        let eta = if highest > 0.0 {
+            self.sharpness / highest
+        } else {
+            0.0
+        };
+        for ((price, used), capacity) in self.prices.iter_mut().zip(&self.used).zip(&self.capacities) {
+            *price = if *capacity > 0.0 {
+                libm::exp(eta * (used - highest)) / capacity
+            } else {
+                0.0
+            };
+        }
+    }
+
+    /// What each link would carry if everything for a destination took the shortest path over the weights.
+    fn aim(&mut self, place: usize) {
+        let (to, sources) = self.demands[place];
+        self.spf.run(self.topology, &self.weights, to);
+        self.target.fill(0.0);
+        self.passing.fill(0.0);
+        for (from, rate) in sources {
+            self.passing[from.index()] += rate;
+        }
+        for &here in self.spf.order().iter().rev() {
+            let rate = self.passing[here.index()];
+            if rate == 0.0 || here == to {
+                continue;
+            }
+            let link = next_hop(self.topology, &self.weights, self.spf.distances(), here);
+            let link = link.expect("a way on");
+            self.passing[self.topology.link(link).to.index()] += rate;
+            self.target[link.index()] = rate;
+        }
+    }
+
+    /// Moves what is carried to one destination towards the shortest paths, as far as the potential falls.
+    fn improve(&mut self, place: usize) {
+        self.price();
+        let pairs = self.prices.iter().zip(&self.capacities);
+        let worth: f64 = pairs.map(|(price, capacity)| price * capacity).sum();
+        for (mean, price) in self.mean.iter_mut().zip(&self.prices) {
+            *mean += price / worth;
+        }
+        bound::weights(self.topology, &self.prices, &mut self.weights);
+        self.aim(place);
+        let flow = &self.flows[place];
+        let change = |link: usize| (self.target[link] - flow[link]) / self.capacities[link];
+        let moved = (0..flow.len()).filter(|link| self.target[*link] != flow[*link]);
+        let moves: Vec<(usize, f64)> = moved.map(|link| (link, change(link))).collect();
+        let highest = self.highest();
+        let eta = self.sharpness / highest;
+        // The slope of the potential after moving by a part. Exponents are capped: what is far above the highest is
+        // far too much.
+        let slope = |part: f64| -> f64 {
+            let terms = moves.iter().map(|&(link, change)| {
+                let exponent = eta * (self.used[link] + part * change - highest);
+                change * libm::exp(exponent.min(500.0))
+            });
+            terms.sum()
+        };
+        if slope(0.0) >= 0.0 {
+            return;
+        }
+        let (mut low, mut high) = (0.0, 1.0);
+        if slope(1.0) <= 0.0 {
+            low = 1.0;
+        } else {
+            // To a part in a thousand of what it has to be.
+            for _ in 0..24 {
+                let middle = (low + high) / 2.0;
+                if slope(middle) < 0.0 {
+                    low = middle;
+                } else {
+                    high = middle;
                 }
-                self.used.clear();
-                let mut part: f64 = left;
-                for &here in self.spf.order().iter().rev() {
-                    let rate = self.passing[here.index()];
-                    if rate == 0.0 || here == to {
-                        continue;
-                    }
-                    let link = next_hop(self.topology, &self.weights, distances, here).expect("a way on");
-                    self.passing[self.topology.link(link).to.index()] += rate;
-                    self.used.push((link.index(), rate));
-                    part = part.min(scale.min(1e300) * capacities[link.index()] / rate);
+                if high - low < low * 1e-3 {
+                    break;
                 }
-                for &(link, rate) in &self.used {
-                    let rate = rate * part;
-                    into.iter_mut().for_each(|flows| flows[place][link] += rate);
-                    let filled = rate / (capacities[link] * scale);
-                    lengths[link] *= 1.0 + step * filled;
-                }
-                left = if part >= left { 0.0 } else { left - part };
             }
         }
-        Ok(sum)
+        for (link, change) in moves {
+            self.used[link] += low * change;
+            let rate = &mut self.flows[place][link];
+            *rate += low * (self.target[link] - *rate);
+        }
     }
 }
