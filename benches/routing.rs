@@ -6,6 +6,8 @@
 
 #![allow(missing_docs, reason = "a program, not a library")]
 
+#[path = "../models/routing/tests/data/mod.rs"]
+mod data;
 mod support;
 
 use std::hint::black_box;
@@ -18,24 +20,9 @@ use longhaul_routing::{
     Topology, Weights,
 };
 use petgraph::graph::{DiGraph, NodeIndex};
-use support::Stopwatch;
+use support::{Stopwatch, median};
 
 const RUNS: usize = 7;
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-#[expect(clippy::disallowed_methods, reason = "where data lie is up to the machine")]
-fn data(path: &str) -> Option<String> {
-    let folder = std::env::var("LONGHAUL_DATA").unwrap_or_else(|_| "../shared/data".to_owned());
-    let text = std::fs::read_to_string(format!("{folder}/{path}")).ok();
-    if text.is_none() {
-        println!("left out: no {folder}/{path} (set LONGHAUL_DATA)");
-    }
-    text
-}
 
 /// Ten regions, all connected, 10 to 200 ms.
 fn mesh() -> Topology {
@@ -124,13 +111,15 @@ fn sum(all: &AllPairs, topology: &Topology) -> u64 {
 }
 
 fn kdl() {
-    let Some(text) = data("topo-zoo/Kdl.gml") else {
+    let Some(text) = data::text("topo-zoo/Kdl.gml") else {
         return;
     };
     let import = gml(&text, &Defaults::default()).expect("a graph");
     let mut topology = import.topology;
     let mut graph = DiGraph::<(), u64>::new();
-    topology.regions().for_each(|_| drop(graph.add_node(())));
+    for _ in topology.regions() {
+        graph.add_node(());
+    }
     for link in topology.links() {
         let ends = topology.link(link);
         let weight = topology.weights(Metric::Latency)[link.index()];
@@ -197,7 +186,7 @@ fn kdl() {
 }
 
 fn world() {
-    let Some(text) = data("topo-backbone-large/world.json") else {
+    let Some(text) = data::text("topo-backbone-large/world.json") else {
         return;
     };
     let import = topohub(&text, &Defaults::default()).expect("a graph");

@@ -4,6 +4,8 @@
 
 #![allow(missing_docs, reason = "a program, not a library")]
 
+#[path = "../models/routing/tests/data/mod.rs"]
+mod data;
 mod support;
 
 use longhaul_import::{Defaults, Import, repetita, repetita_demands, teal};
@@ -11,20 +13,13 @@ use longhaul_routing::{Demands, Metric, Split, Topology};
 use longhaul_te::{Effort, WhatIf, approximate_max_flow, approximate_min_max, max_flow, min_max_utilisation};
 use support::Stopwatch;
 
-#[expect(clippy::disallowed_methods, reason = "where data lie is up to the machine")]
-fn data(path: &str) -> Option<String> {
-    let folder = std::env::var("LONGHAUL_DATA").unwrap_or_else(|_| "../shared/data".to_owned());
-    let text = std::fs::read_to_string(format!("{folder}/{path}")).ok();
-    if text.is_none() {
-        println!("left out: no {folder}/{path} (set LONGHAUL_DATA)");
-    }
-    text
-}
-
 fn instance(name: &str) -> Option<(Import, Demands)> {
-    let graph = repetita(&data(&format!("te-repetita/{name}.graph"))?, &Defaults::default());
+    let graph = repetita(
+        &data::text(&format!("te-repetita/{name}.graph"))?,
+        &Defaults::default(),
+    );
     let graph = graph.expect("a graph");
-    let demands = repetita_demands(&data(&format!("te-repetita/{name}.0000.demands"))?, &graph);
+    let demands = repetita_demands(&data::text(&format!("te-repetita/{name}.0000.demands"))?, &graph);
     Some((graph, demands.expect("demands")))
 }
 
@@ -74,7 +69,7 @@ fn spread(topology: &Topology, load: f64) -> Demands {
 fn most_delivered() {
     println!("most that can be delivered, by linear program and approximately (5 %)");
     for (name, exact) in [("B4", true), ("UsCarrier", false), ("Kdl", false)] {
-        let Some(text) = data(&format!("te-teal/{name}.json")) else {
+        let Some(text) = data::text(&format!("te-teal/{name}.json")) else {
             return;
         };
         let import = teal(&text, &Defaults::default()).expect("a graph");
@@ -99,7 +94,7 @@ fn most_delivered() {
 }
 
 fn every_failure() {
-    let Some(text) = data("te-teal/Kdl.json") else {
+    let Some(text) = data::text("te-teal/Kdl.json") else {
         return;
     };
     let import = teal(&text, &Defaults::default()).expect("a graph");

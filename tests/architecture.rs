@@ -21,6 +21,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-memory", &["longhaul-core"]),
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
+    ("longhaul-routing", &["longhaul-core"]),
+    ("longhaul-te", &["longhaul-core", "longhaul-routing"]),
+    (
+        "longhaul-import",
+        &["longhaul-core", "longhaul-net", "longhaul-routing"],
+    ),
     (
         "longhaul-migration",
         &[

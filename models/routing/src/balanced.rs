@@ -84,10 +84,25 @@ impl Weights {
         let width = links.iter().map(|&link| topology.state(link).residual()).min();
         additive + width.map_or(0, |width| self.width(width))
     }
+}
 
-    /// What every link adds.
-    pub(crate) fn links(&self, topology: &Topology) -> Vec<u64> {
-        topology.links().map(|link| self.link(topology, link)).collect()
+/// What every link adds, for the present version of the topology and the last weights.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Prices {
+    of: Option<(u64, Weights)>,
+    by_link: Vec<u64>,
+}
+
+impl Prices {
+    pub(crate) fn of(&mut self, topology: &Topology, weights: &Weights) -> &[u64] {
+        let now = Some((topology.version(), *weights));
+        if self.of != now {
+            self.by_link.clear();
+            let prices = topology.links().map(|link| weights.link(topology, link));
+            self.by_link.extend(prices);
+            self.of = now;
+        }
+        &self.by_link
     }
 }
 
@@ -110,15 +125,16 @@ fn attenuation(loss: Probability) -> u64 {
 pub(crate) fn route(
     topology: &Topology,
     weights: &Weights,
+    prices: &[u64],
     from: RegionId,
     to: RegionId,
     spf: &mut Spf,
 ) -> Option<Vec<LinkId>> {
-    let mut prices = weights.links(topology);
     if from == to || weights.width_at_gbit == 0 {
-        let distances = spf.run_until(topology, &prices, to, from);
-        return descend(topology, &prices, distances, from, to);
+        let distances = spf.run_until(topology, prices, to, from);
+        return descend(topology, prices, distances, from, to);
     }
+    let mut prices = prices.to_vec();
     // The best path over links of at least some width, for rising widths: what it costs to be so wide rises,
     // what width costs falls. It may be wider than asked for, and the next search asks for more than it has.
     let mut best: Option<(u64, Distance, Vec<LinkId>)> = None;

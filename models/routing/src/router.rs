@@ -1,6 +1,6 @@
 //! A topology with the routes that were asked for: each is computed once per version of the topology.
 
-use crate::balanced;
+use crate::balanced::{self, Prices};
 use crate::route::{Objective, Route, RouteError};
 use crate::spf::{Spf, descend};
 use crate::topology::{LinkId, Metric, RegionId, Topology};
@@ -13,8 +13,16 @@ const MAX_CACHED: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Router {
     topology: Topology,
-    spf: Spf,
+    work: Work,
     cache: Cache,
+}
+
+/// What searches need, kept to save allocations.
+#[derive(Clone, Debug, Default)]
+struct Work {
+    spf: Spf,
+    widest: widest::Work,
+    prices: Prices,
 }
 
 /// Routes by objective, start and end, for one version.
@@ -33,7 +41,7 @@ impl Router {
     pub fn new(topology: Topology) -> Router {
         Router {
             topology,
-            spf: Spf::new(),
+            work: Work::default(),
             cache: Cache::default(),
         }
     }
@@ -85,8 +93,8 @@ impl Router {
         if cell.is_none() {
             self.cache.kept += 1;
         }
-        let answer =
-            cell.get_or_insert_with(|| Box::new(compute(&self.topology, from, to, objective, &mut self.spf)));
+        let answer = cell
+            .get_or_insert_with(|| Box::new(compute(&self.topology, from, to, objective, &mut self.work)));
         (**answer).as_ref()
     }
 
@@ -103,7 +111,7 @@ impl Router {
         to: RegionId,
         objective: &Objective,
     ) -> Result<Route, RouteError> {
-        compute(&self.topology, from, to, objective, &mut self.spf)
+        compute(&self.topology, from, to, objective, &mut self.work)
     }
 }
 
@@ -112,14 +120,14 @@ fn compute(
     from: RegionId,
     to: RegionId,
     objective: &Objective,
-    spf: &mut Spf,
+    work: &mut Work,
 ) -> Result<Route, RouteError> {
     for end in [from, to] {
         if !topology.region_up(end) {
             return Err(RouteError::RegionDown(topology.name(end).to_owned()));
         }
     }
-    match links(topology, from, to, objective, spf) {
+    match links(topology, from, to, objective, work) {
         Some(links) => Ok(Route::new(topology, from, to, links)),
         None => Err(RouteError::NoPath {
             from: topology.name(from).to_owned(),
@@ -133,17 +141,20 @@ fn links(
     from: RegionId,
     to: RegionId,
     objective: &Objective,
-    spf: &mut Spf,
+    work: &mut Work,
 ) -> Option<Vec<LinkId>> {
     let mut shortest = |metric| {
         let weights = topology.weights(metric);
-        let distances = spf.run_until(topology, weights, to, from);
+        let distances = work.spf.run_until(topology, weights, to, from);
         descend(topology, weights, distances, from, to)
     };
     match objective {
         Objective::Latency => shortest(Metric::Latency),
         Objective::Cost => shortest(Metric::Cost),
-        Objective::Widest => widest::route(topology, from, to, spf),
-        Objective::Balanced(weights) => balanced::route(topology, weights, from, to, spf),
+        Objective::Widest => widest::route(topology, from, to, &mut work.spf, &mut work.widest),
+        Objective::Balanced(weights) => {
+            let prices = work.prices.of(topology, weights);
+            balanced::route(topology, weights, prices, from, to, &mut work.spf)
+        }
     }
 }

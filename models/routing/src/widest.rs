@@ -12,9 +12,24 @@ use crate::topology::{LinkId, Metric, RegionId, Topology, UNUSABLE};
 /// The highest residual rate that some path offers on each of its links; `None` if no path of usable links leads
 /// there, or if all have a link without any rate left.
 pub fn width(topology: &Topology, from: RegionId, to: RegionId) -> Option<BitRate> {
-    let mut best = vec![0; topology.region_count()];
+    search(topology, from, to, &mut Work::default())
+}
+
+/// What a search needs, kept to save allocations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Work {
+    best: Vec<u64>,
+    heap: BinaryHeap<(u64, RegionId)>,
+    weights: Vec<u64>,
+}
+
+fn search(topology: &Topology, from: RegionId, to: RegionId, work: &mut Work) -> Option<BitRate> {
+    let Work { best, heap, .. } = work;
+    best.clear();
+    best.resize(topology.region_count(), 0);
     best[from.index()] = u64::MAX;
-    let mut heap = BinaryHeap::from([(u64::MAX, from)]);
+    heap.clear();
+    heap.push((u64::MAX, from));
     while let Some((width, region)) = heap.pop() {
         if best[region.index()] != width {
             continue;
@@ -36,15 +51,22 @@ pub fn width(topology: &Topology, from: RegionId, to: RegionId) -> Option<BitRat
     None
 }
 
-pub(crate) fn route(topology: &Topology, from: RegionId, to: RegionId, spf: &mut Spf) -> Option<Vec<LinkId>> {
-    let width = width(topology, from, to)?;
+pub(crate) fn route(
+    topology: &Topology,
+    from: RegionId,
+    to: RegionId,
+    spf: &mut Spf,
+    work: &mut Work,
+) -> Option<Vec<LinkId>> {
+    let width = search(topology, from, to, work)?;
     let latency = topology.weights(Metric::Latency);
     let wide = topology.links().map(|link| {
         let thin = topology.state(link).residual() < width;
         if thin { UNUSABLE } else { latency[link.index()] }
     });
     // From a region to itself the width has no bound and no link is needed.
-    let weights: Vec<u64> = wide.collect();
-    let distances = spf.run_until(topology, &weights, to, from);
-    descend(topology, &weights, distances, from, to)
+    work.weights.clear();
+    work.weights.extend(wide);
+    let distances = spf.run_until(topology, &work.weights, to, from);
+    descend(topology, &work.weights, distances, from, to)
 }

@@ -78,6 +78,7 @@ pub fn approximate_min_max(
     let flows = Flows {
         to: destinations.zip(descent.flows).collect(),
     };
+    let flows = flows.without_circles(topology);
     let busiest = flows.loads(topology).busiest(topology);
     Ok(Optimum {
         value: busiest.map_or(0.0, |(_, utilisation)| utilisation),

@@ -58,6 +58,15 @@ impl Flows {
         sum(topology.leaving(from)) - sum(topology.arriving(from))
     }
 
+    /// The same without flow that goes round in circles.
+    pub(crate) fn without_circles(mut self, topology: &Topology) -> Flows {
+        for (to, flow) in &mut self.to {
+            let noise = noise(flow);
+            cancel_circles(topology, flow, *to, noise);
+        }
+        self
+    }
+
     /// Takes the flows apart into paths that carry exactly the demands, each path in proportion to the flow that was found
     /// along it. Flow that goes round in circles carries nothing and is dropped.
     ///
@@ -69,7 +78,7 @@ impl Flows {
                 continue;
             };
             let mut left = flow.clone();
-            let noise = left.iter().copied().fold(0.0, f64::max) * NOISE;
+            let noise = noise(flow);
             cancel_circles(topology, &mut left, to, noise);
             for (&from, &amount) in sources {
                 let mut shares = peel(topology, &mut left, from, to, amount, noise);
@@ -81,6 +90,11 @@ impl Flows {
         }
         allocation
     }
+}
+
+/// What is rounding in this flow.
+fn noise(flow: &[f64]) -> f64 {
+    flow.iter().copied().fold(0.0, f64::max) * NOISE
 }
 
 /// Takes `amount` out of the flow, path by path, each along the links with the most flow left.

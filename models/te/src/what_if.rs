@@ -1,8 +1,8 @@
 //! What equal-cost routing makes of failures: the loads after every single and every double failure.
 //!
 //! A failure changes what is carried to a destination only if something of that was on a link that failed. Of all other
-//! destinations the loads are kept; sums are formed in the same order, so the result equals a computation from scratch bit
-//! by bit.
+//! destinations the loads are kept; sums are formed in the same order, so the loads equal those of a computation from
+//! scratch bit by bit.
 
 use longhaul_routing::{Demands, GroupId, LinkId, Loads, Metric, Split, Topology, UNUSABLE};
 
