@@ -1,7 +1,7 @@
 //! Distances between all pairs that follow the topology link by link.
 //!
-//! After a change of one weight only the regions whose shortest paths are affected are visited (G. Ramalingam and
-//! T. Reps, "On the computational complexity of dynamic graph problems", 1996). Distances are unique integers, so
+//! After a change of one weight only the regions with a shortest path over that link are visited (after G. Ramalingam
+//! and T. Reps, "On the computational complexity of dynamic graph problems", 1996). Distances are unique integers, so
 //! the result equals a computation from scratch bit by bit.
 
 use std::cmp::Reverse;
@@ -20,15 +20,9 @@ pub struct AllPairs {
     trees: Vec<Vec<Distance>>,
     heap: BinaryHeap<Reverse<(Distance, RegionId)>>,
     affected: Vec<RegionId>,
-    /// Stamp of the last update in which a region was affected or waits to be looked at.
-    marks: Vec<(u64, Mark)>,
+    /// The last update in which a region was affected.
+    marks: Vec<u64>,
     stamp: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Mark {
-    Waiting,
-    Affected,
 }
 
 impl AllPairs {
@@ -41,7 +35,7 @@ impl AllPairs {
             trees: Vec::with_capacity(topology.region_count()),
             heap: BinaryHeap::new(),
             affected: Vec::new(),
-            marks: vec![(0, Mark::Waiting); topology.region_count()],
+            marks: vec![0; topology.region_count()],
             stamp: 0,
         };
         let mut spf = Spf::new();
@@ -105,37 +99,29 @@ impl AllPairs {
         }
         self.stamp += 1;
         let stamp = self.stamp;
-        // Which regions have lost all of their shortest paths? Looking at them in the order of what remained,
-        // everything nearer is settled.
+        // All that may go over the link: whose shortest paths lead to it, also if others lead elsewhere. Of those
+        // the distance is found anew, so one that had another shortest path gets the same again.
         self.affected.clear();
-        self.heap.clear();
-        self.heap.push(Reverse((tree[start.index()], start)));
-        while let Some(Reverse((_, region))) = self.heap.pop() {
-            let mut leaving = topology.leaving(region).iter();
-            let supported = leaving.any(|(far, link)| {
-                self.marks[far.index()] != (stamp, Mark::Affected)
-                    && leads(tree, *far, self.weights[link.index()], region)
-            });
-            if supported {
-                continue;
-            }
-            self.marks[region.index()] = (stamp, Mark::Affected);
-            self.affected.push(region);
+        self.affected.push(start);
+        self.marks[start.index()] = stamp;
+        let mut next = 0;
+        while let Some(&region) = self.affected.get(next) {
+            next += 1;
             for &(far, link) in topology.arriving(region) {
-                if self.marks[far.index()].0 != stamp && leads(tree, region, self.weights[link.index()], far)
-                {
-                    self.marks[far.index()] = (stamp, Mark::Waiting);
-                    self.heap.push(Reverse((tree[far.index()], far)));
+                if self.marks[far.index()] != stamp && leads(tree, region, self.weights[link.index()], far) {
+                    self.marks[far.index()] = stamp;
+                    self.affected.push(far);
                 }
             }
         }
         // Each starts from the best of its neighbours that were spared; the rest is Dijkstra among the affected.
+        self.heap.clear();
         for &region in &self.affected {
             tree[region.index()] = Distance::INFINITE;
         }
         for &region in &self.affected {
             let spared = topology.leaving(region).iter().filter(|(far, link)| {
-                self.marks[far.index()] != (stamp, Mark::Affected)
+                self.marks[far.index()] != stamp
                     && self.weights[link.index()] != UNUSABLE
                     && tree[far.index()].is_finite()
             });

@@ -13,6 +13,7 @@
 mod balanced;
 mod disjoint;
 mod flow_hash;
+mod heap;
 mod incremental;
 mod k_shortest;
 mod load;

@@ -4,9 +4,7 @@
 //! every region which links lead nearer. What remains is ordered by (weight, hops); hops make it fall strictly
 //! along a route, so links without weight form no cycles. Integers only: equal inputs give equal bits.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use crate::heap::Heap;
 use crate::topology::{LinkId, RegionId, Topology, UNUSABLE};
 
 /// What remains to the destination: weight first, then hops. [`Distance::INFINITE`] where there is no way.
@@ -55,9 +53,78 @@ impl Distance {
 #[derive(Clone, Debug, Default)]
 pub struct Spf {
     distances: Vec<Distance>,
-    heap: BinaryHeap<Reverse<(Distance, RegionId)>>,
     order: Vec<RegionId>,
+    narrow: Search<u64>,
+    wide: Search<u128>,
 }
+
+/// The state of a search with keys of this width.
+#[derive(Clone, Debug, Default)]
+struct Search<K> {
+    /// Weight and hops by region.
+    best: Vec<K>,
+    heap: Heap<K>,
+}
+
+/// How weight, hops and region share a key.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    hop_bits: u32,
+    region_bits: u32,
+}
+
+/// An integer that holds a key.
+trait Key: Copy + Ord + Default {
+    const LAST: Self;
+    /// A weight and one hop, in the place of a distance.
+    fn step(weight: u64, layout: Layout) -> Self;
+    fn plus(self, other: Self) -> Self;
+    /// The key of a region at this distance.
+    fn at(self, region: u32, layout: Layout) -> Self;
+    fn distance(self, layout: Layout) -> Self;
+    fn region(self, layout: Layout) -> u32;
+    fn widen(self, layout: Layout) -> Distance;
+}
+
+/// Written out for both widths.
+macro_rules! key {
+    ($integer:ty) => {
+        impl Key for $integer {
+            const LAST: $integer = <$integer>::MAX;
+            #[inline]
+            fn step(weight: u64, layout: Layout) -> $integer {
+                (<$integer>::from(weight) << layout.hop_bits) + 1
+            }
+            #[inline]
+            fn plus(self, other: $integer) -> $integer {
+                self + other
+            }
+            #[inline]
+            fn at(self, region: u32, layout: Layout) -> $integer {
+                self << layout.region_bits | <$integer>::from(region)
+            }
+            #[inline]
+            fn distance(self, layout: Layout) -> $integer {
+                self >> layout.region_bits
+            }
+            #[inline]
+            fn region(self, layout: Layout) -> u32 {
+                (self & ((1 << layout.region_bits) - 1)) as u32
+            }
+            #[inline]
+            fn widen(self, layout: Layout) -> Distance {
+                if self == <$integer>::MAX {
+                    return Distance::INFINITE;
+                }
+                let hops = self & ((1 << layout.hop_bits) - 1);
+                Distance((self >> layout.hop_bits) as u128 * (1 << 32) + hops as u128)
+            }
+        }
+    };
+}
+
+key!(u64);
+key!(u128);
 
 impl Spf {
     /// Nothing computed yet.
@@ -101,33 +168,84 @@ impl Spf {
 
     fn search(&mut self, topology: &Topology, weights: &[u64], to: RegionId, from: Option<RegionId>) {
         assert_eq!(weights.len(), topology.link_count(), "one weight for each link");
-        self.distances.clear();
-        self.distances.resize(topology.region_count(), Distance::INFINITE);
-        self.heap.clear();
+        // A path has fewer hops than there are regions, so the number of regions needs as many bits as either.
+        let bits = usize::BITS - topology.region_count().leading_zeros();
+        let layout = Layout {
+            hop_bits: bits,
+            region_bits: bits,
+        };
+        // The heaviest link that can be used; what cannot is above all others, so its bits are masked off.
+        let heaviest = weights
+            .iter()
+            .map(|weight| if *weight == UNUSABLE { 0 } else { *weight });
+        let weight_bits = u64::BITS - heaviest.fold(0, |all, weight| all | weight).leading_zeros();
+        // The sum over a path needs as many bits more as the number of hops has.
         self.order.clear();
-        self.distances[to.index()] = Distance::ZERO;
-        self.heap.push(Reverse((Distance::ZERO, to)));
-        while let Some(Reverse((distance, region))) = self.heap.pop() {
-            if self.distances[region.index()] != distance {
+        if weight_bits + 3 * bits < u64::BITS {
+            self.narrow
+                .run(topology, weights, to, from, layout, &mut self.order);
+            self.narrow.widen(layout, &mut self.distances);
+        } else {
+            self.wide
+                .run(topology, weights, to, from, layout, &mut self.order);
+            self.wide.widen(layout, &mut self.distances);
+        }
+    }
+}
+
+impl<K: Key> Search<K> {
+    fn run(
+        &mut self,
+        topology: &Topology,
+        weights: &[u64],
+        to: RegionId,
+        from: Option<RegionId>,
+        layout: Layout,
+        order: &mut Vec<RegionId>,
+    ) {
+        let Search { best, heap } = self;
+        best.clear();
+        best.resize(topology.region_count(), K::LAST);
+        best[to.index()] = K::default();
+        heap.clear();
+        heap.push(K::default().at(to.0, layout));
+        while let Some(key) = heap.top() {
+            let (distance, region) = (key.distance(layout), RegionId(key.region(layout)));
+            if best[region.index()] != distance {
+                heap.pop();
                 continue;
             }
-            self.order.push(region);
+            order.push(region);
             if Some(region) == from {
                 break;
             }
+            let mut stays = true;
             for &(far, link) in topology.arriving(region) {
                 let weight = weights[link.index()];
                 if weight == UNUSABLE {
                     continue;
                 }
-                let through = distance.plus(weight);
-                let known = &mut self.distances[far.index()];
+                let through = distance.plus(K::step(weight, layout));
+                let known = &mut best[far.index()];
                 if through < *known {
                     *known = through;
-                    self.heap.push(Reverse((through, far)));
+                    let key = through.at(far.0, layout);
+                    if std::mem::take(&mut stays) {
+                        heap.replace(key);
+                    } else {
+                        heap.push(key);
+                    }
                 }
             }
+            if stays {
+                heap.pop();
+            }
         }
+    }
+
+    fn widen(&self, layout: Layout, distances: &mut Vec<Distance>) {
+        distances.clear();
+        distances.extend(self.best.iter().map(|best| best.widen(layout)));
     }
 }
 

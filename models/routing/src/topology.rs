@@ -214,6 +214,8 @@ pub struct Topology {
     latency: Vec<u64>,
     cost: Vec<u64>,
     hops: Vec<u64>,
+    /// Residual bit/s by link; 0 where the link or one of its ends is down.
+    residual: Vec<u64>,
     version: u64,
 }
 
@@ -340,6 +342,12 @@ impl Topology {
         }
     }
 
+    /// The rate in bit/s that each link has left; 0 where it cannot be used.
+    #[inline]
+    pub fn residuals(&self) -> &[u64] {
+        &self.residual
+    }
+
     /// Sets the state of a link. Whether that changed anything.
     ///
     /// # Errors
@@ -392,6 +400,11 @@ impl Topology {
         self.latency[at] = weight(state.latency.as_ns());
         self.cost[at] = weight(state.cost);
         self.hops[at] = weight(1);
+        self.residual[at] = if usable {
+            state.residual().as_bits_per_s()
+        } else {
+            0
+        };
     }
 }
 
@@ -537,6 +550,7 @@ impl Builder {
             latency: vec![0; links.len()],
             cost: vec![0; links.len()],
             hops: vec![0; links.len()],
+            residual: vec![0; links.len()],
             links,
             version: 0,
         };

@@ -38,10 +38,8 @@ fn search(topology: &Topology, from: RegionId, to: RegionId, work: &mut Work) ->
             return Some(BitRate::from_bits_per_s(width));
         }
         for &(far, link) in topology.leaving(region) {
-            if !topology.usable(link) {
-                continue;
-            }
-            let through = width.min(topology.state(link).residual().as_bits_per_s());
+            // What cannot be used has nothing left.
+            let through = width.min(topology.residuals()[link.index()]);
             if through > best[far.index()] {
                 best[far.index()] = through;
                 heap.push((through, far));
@@ -60,10 +58,9 @@ pub(crate) fn route(
 ) -> Option<Vec<LinkId>> {
     let width = search(topology, from, to, work)?;
     let latency = topology.weights(Metric::Latency);
-    let wide = topology.links().map(|link| {
-        let thin = topology.state(link).residual() < width;
-        if thin { UNUSABLE } else { latency[link.index()] }
-    });
+    let width = width.as_bits_per_s();
+    let wide = topology.residuals().iter().zip(latency);
+    let wide = wide.map(|(residual, latency)| if *residual < width { UNUSABLE } else { *latency });
     // From a region to itself the width has no bound and no link is needed.
     work.weights.clear();
     work.weights.extend(wide);
