@@ -1,8 +1,7 @@
 //! The queue of Dijkstra's algorithm: a heap of integers with four children to a node.
 //!
 //! A key holds all that decides: weight, hops and region, the first highest. Nearly every region that leaves the queue lets
-//! another one in, which then takes the place at the top at once instead of being added behind a removal. Together
-//! that halves the time of the standard library's heap of pairs on the graphs at hand.
+//! another one in, which then takes the place at the top at once instead of being added behind a removal.
 
 /// The smallest key is at the top.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +18,11 @@ impl<K: Copy + Ord> Heap<K> {
     #[inline]
     pub(crate) fn top(&self) -> Option<K> {
         self.0.first().copied()
+    }
+
+    /// All keys, in no order that matters.
+    pub(crate) fn keys(&self) -> &[K] {
+        &self.0
     }
 
     #[inline]
@@ -56,17 +60,19 @@ impl<K: Copy + Ord> Heap<K> {
             if first >= keys.len() {
                 break;
             }
-            let mut least = first;
+            // Selections instead of branches: which child is the least cannot be foretold.
+            let mut least = (keys[first], first);
             for child in first + 1..(first + CHILDREN).min(keys.len()) {
-                if keys[child] < keys[least] {
-                    least = child;
-                }
+                let other = keys[child];
+                let less = other < least.0;
+                least.0 = if less { other } else { least.0 };
+                least.1 = if less { child } else { least.1 };
             }
-            if keys[least] >= key {
+            if least.0 >= key {
                 break;
             }
-            keys[place] = keys[least];
-            place = least;
+            keys[place] = least.0;
+            place = least.1;
         }
         keys[place] = key;
     }

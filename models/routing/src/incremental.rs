@@ -4,9 +4,9 @@
 //! and T. Reps, "On the computational complexity of dynamic graph problems", 1996). Distances are unique integers, so
 //! the result equals a computation from scratch bit by bit.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 
+use crate::heap::Heap;
 use crate::spf::{Distance, Spf, descend};
 use crate::topology::{LinkId, Metric, RegionId, Topology, UNUSABLE};
 
@@ -16,9 +16,9 @@ pub struct AllPairs {
     metric: Metric,
     version: u64,
     weights: Vec<u64>,
-    /// By destination.
-    trees: Vec<Vec<Distance>>,
-    heap: BinaryHeap<Reverse<(Distance, RegionId)>>,
+    /// By destination, then by region.
+    distances: Vec<Distance>,
+    heap: Heap<u128>,
     affected: Vec<RegionId>,
     /// The last update in which a region was affected.
     marks: Vec<u64>,
@@ -32,22 +32,46 @@ impl AllPairs {
             metric,
             version: topology.version(),
             weights: topology.weights(metric).to_vec(),
-            trees: Vec::with_capacity(topology.region_count()),
-            heap: BinaryHeap::new(),
+            distances: vec![Distance::INFINITE; topology.region_count() * topology.region_count()],
+            heap: Heap::default(),
             affected: Vec::new(),
             marks: vec![0; topology.region_count()],
             stamp: 0,
         };
+        let count = topology.region_count();
+        let by_neighbours = apart(topology);
         let mut spf = Spf::new();
-        for to in topology.regions() {
-            all.trees.push(spf.run(topology, &all.weights, to).to_vec());
+        for to in topology.regions().filter(|to| !by_neighbours[to.index()]) {
+            let tree = &mut all.distances[to.index() * count..][..count];
+            spf.run_into(topology, &all.weights, to, tree);
+        }
+        // A path to a region comes by one of its neighbours, so where what remains to all of these is known, no
+        // search is needed.
+        for to in topology.regions().filter(|to| by_neighbours[to.index()]) {
+            for &(far, link) in topology.arriving(to) {
+                let weight = all.weights[link.index()];
+                if weight == UNUSABLE {
+                    continue;
+                }
+                let [tree, beyond] = all
+                    .distances
+                    .get_disjoint_mut([
+                        to.index() * count..(to.index() + 1) * count,
+                        far.index() * count..(far.index() + 1) * count,
+                    ])
+                    .expect("two regions");
+                for (known, beyond) in tree.iter_mut().zip(beyond) {
+                    *known = beyond.saturating_plus(weight).min(*known);
+                }
+            }
+            all.distances[to.index() * count + to.index()] = Distance::ZERO;
         }
         all
     }
 
     /// What remains to `to`, by region.
     pub fn distances_to(&self, to: RegionId) -> &[Distance] {
-        &self.trees[to.index()]
+        &self.distances[to.index() * self.marks.len()..][..self.marks.len()]
     }
 
     /// The links of the best route, which is unique; `None` if there is none.
@@ -73,7 +97,7 @@ impl AllPairs {
             return;
         }
         assert_eq!(self.weights.len(), topology.link_count(), "another topology");
-        assert_eq!(self.trees.len(), topology.region_count(), "another topology");
+        assert_eq!(self.marks.len(), topology.region_count(), "another topology");
         for link in topology.links() {
             let new = topology.weights(self.metric)[link.index()];
             let old = std::mem::replace(&mut self.weights[link.index()], new);
@@ -92,7 +116,8 @@ impl AllPairs {
 
     /// A link got heavier or was lost.
     fn heavier(&mut self, topology: &Topology, to: RegionId, link: LinkId, old: u64) {
-        let tree = &mut self.trees[to.index()];
+        let count = self.marks.len();
+        let tree = &mut self.distances[to.index() * count..][..count];
         let (start, end) = (topology.link(link).from, topology.link(link).to);
         if !leads(tree, end, old, start) {
             return;
@@ -129,10 +154,11 @@ impl AllPairs {
                 .map(|(far, link)| tree[far.index()].plus(self.weights[link.index()]))
                 .min();
             if let Some(best) = best {
-                self.heap.push(Reverse((best, region)));
+                self.heap.push(best.key(region));
             }
         }
-        for &Reverse((distance, region)) in &self.heap {
+        for &key in self.heap.keys() {
+            let (distance, region) = Distance::of_key(key);
             tree[region.index()] = distance;
         }
         settle(topology, &self.weights, tree, &mut self.heap);
@@ -140,7 +166,8 @@ impl AllPairs {
 
     /// A link got lighter or came back.
     fn lighter(&mut self, topology: &Topology, to: RegionId, link: LinkId, new: u64) {
-        let tree = &mut self.trees[to.index()];
+        let count = self.marks.len();
+        let tree = &mut self.distances[to.index() * count..][..count];
         let (start, end) = (topology.link(link).from, topology.link(link).to);
         if !tree[end.index()].is_finite() {
             return;
@@ -149,10 +176,40 @@ impl AllPairs {
         if through < tree[start.index()] {
             tree[start.index()] = through;
             self.heap.clear();
-            self.heap.push(Reverse((through, start)));
+            self.heap.push(through.key(start));
             settle(topology, &self.weights, tree, &mut self.heap);
         }
     }
+}
+
+/// Regions no two of which are neighbours, as many as taking the one with the fewest neighbours left again and again
+/// finds.
+fn apart(topology: &Topology) -> Vec<bool> {
+    let near = |region| {
+        let links = topology.arriving(region).iter().chain(topology.leaving(region));
+        links.map(|(far, _)| *far)
+    };
+    let mut left: Vec<usize> = topology.regions().map(|region| near(region).count()).collect();
+    let mut waiting: BTreeSet<(usize, RegionId)> = topology
+        .regions()
+        .map(|region| (left[region.index()], region))
+        .collect();
+    let mut taken = vec![false; topology.region_count()];
+    while let Some((_, region)) = waiting.pop_first() {
+        taken[region.index()] = true;
+        for gone in near(region) {
+            if !waiting.remove(&(left[gone.index()], gone)) {
+                continue;
+            }
+            for far in near(gone) {
+                if waiting.remove(&(left[far.index()], far)) {
+                    left[far.index()] -= 1;
+                    waiting.insert((left[far.index()], far));
+                }
+            }
+        }
+    }
+    taken
 }
 
 /// Whether what remains at `here` is what remains at `far` plus a link of this weight.
@@ -162,16 +219,14 @@ fn leads(tree: &[Distance], far: RegionId, weight: u64, here: RegionId) -> bool 
 }
 
 /// Lets improvements spread.
-fn settle(
-    topology: &Topology,
-    weights: &[u64],
-    tree: &mut [Distance],
-    heap: &mut BinaryHeap<Reverse<(Distance, RegionId)>>,
-) {
-    while let Some(Reverse((distance, region))) = heap.pop() {
+fn settle(topology: &Topology, weights: &[u64], tree: &mut [Distance], heap: &mut Heap<u128>) {
+    while let Some(key) = heap.top() {
+        let (distance, region) = Distance::of_key(key);
         if tree[region.index()] != distance {
+            heap.pop();
             continue;
         }
+        let mut stays = true;
         for &(far, link) in topology.arriving(region) {
             let weight = weights[link.index()];
             if weight == UNUSABLE {
@@ -180,8 +235,16 @@ fn settle(
             let through = distance.plus(weight);
             if through < tree[far.index()] {
                 tree[far.index()] = through;
-                heap.push(Reverse((through, far)));
+                let key = through.key(far);
+                if std::mem::take(&mut stays) {
+                    heap.replace(key);
+                } else {
+                    heap.push(key);
+                }
             }
+        }
+        if stays {
+            heap.pop();
         }
     }
 }

@@ -116,7 +116,7 @@ impl Loads {
         let mut hops: Vec<(RegionId, LinkId)> = Vec::new();
         for (to, sources) in demands.destinations() {
             spf.run(topology, weights, to);
-            let distances = spf.distances();
+            let (distances, order) = spf.ordered();
             passing.fill(0.0);
             for (from, amount) in sources {
                 if distances[from.index()].is_finite() {
@@ -126,7 +126,7 @@ impl Loads {
                 }
             }
             // From the farthest in: what arrives at a region has arrived before the region is looked at.
-            for &here in spf.order().iter().rev() {
+            for &here in order.iter().rev() {
                 let amount = passing[here.index()];
                 if amount == 0.0 || here == to {
                     continue;

@@ -24,6 +24,12 @@ impl Distance {
         Distance(self.0 + (u128::from(weight) << 32) + 1)
     }
 
+    /// One link more, or nowhere if there was no way.
+    #[inline]
+    pub(crate) fn saturating_plus(self, weight: u64) -> Distance {
+        Distance(self.0.saturating_add((u128::from(weight) << 32) + 1))
+    }
+
     /// The sum of the weights.
     #[inline]
     pub fn weight(self) -> u64 {
@@ -40,6 +46,19 @@ impl Distance {
     #[inline]
     pub fn is_finite(self) -> bool {
         self != Distance::INFINITE
+    }
+
+    /// One integer of a distance and a region, in the order of both. Weights of paths have 62 bits, hops 32, of
+    /// which no path uses more than 20, and regions 20.
+    #[inline]
+    pub(crate) fn key(self, region: RegionId) -> u128 {
+        self.0 << 20 | u128::from(region.0)
+    }
+
+    /// What such an integer was made of.
+    #[inline]
+    pub(crate) fn of_key(key: u128) -> (Distance, RegionId) {
+        (Distance(key >> 20), RegionId((key & ((1 << 20) - 1)) as u32))
     }
 
     /// The bits, weight above hops, for sums over several paths.
@@ -141,6 +160,20 @@ impl Spf {
         &self.distances
     }
 
+    /// As [`Spf::run`], into a row of as many cells as there are regions.
+    pub(crate) fn run_into(
+        &mut self,
+        topology: &Topology,
+        weights: &[u64],
+        to: RegionId,
+        row: &mut [Distance],
+    ) {
+        match self.find(topology, weights, to, None) {
+            (layout, true) => self.narrow.widen(layout, row),
+            (layout, false) => self.wide.widen(layout, row),
+        }
+    }
+
     /// Computes what remains to `to` from `from`; regions farther away may be missing from the answer.
     ///
     /// # Panics
@@ -161,12 +194,36 @@ impl Spf {
         &self.distances
     }
 
-    /// The regions from which the last run found a way, in the order of (what remains, name).
-    pub fn order(&self) -> &[RegionId] {
-        &self.order
+    /// The distances of the last run, and the regions from which it found a way in the order of (what remains, name).
+    pub fn ordered(&mut self) -> (&[Distance], &[RegionId]) {
+        let distances = &self.distances;
+        let regions = (0..).map(RegionId).zip(distances);
+        let found = regions.filter(|(_, distance)| distance.is_finite());
+        self.order.clear();
+        self.order.extend(found.map(|(region, _)| region));
+        self.order
+            .sort_unstable_by_key(|region| (distances[region.index()], *region));
+        (&self.distances, &self.order)
     }
 
     fn search(&mut self, topology: &Topology, weights: &[u64], to: RegionId, from: Option<RegionId>) {
+        let (layout, narrow) = self.find(topology, weights, to, from);
+        self.distances.resize(topology.region_count(), Distance::INFINITE);
+        if narrow {
+            self.narrow.widen(layout, &mut self.distances);
+        } else {
+            self.wide.widen(layout, &mut self.distances);
+        }
+    }
+
+    /// Searches with keys as wide as they must be; how they are laid out, and whether they are the narrow ones.
+    fn find(
+        &mut self,
+        topology: &Topology,
+        weights: &[u64],
+        to: RegionId,
+        from: Option<RegionId>,
+    ) -> (Layout, bool) {
         assert_eq!(weights.len(), topology.link_count(), "one weight for each link");
         // A path has fewer hops than there are regions, so the number of regions needs as many bits as either.
         let bits = usize::BITS - topology.region_count().leading_zeros();
@@ -180,16 +237,13 @@ impl Spf {
             .map(|weight| if *weight == UNUSABLE { 0 } else { *weight });
         let weight_bits = u64::BITS - heaviest.fold(0, |all, weight| all | weight).leading_zeros();
         // The sum over a path needs as many bits more as the number of hops has.
-        self.order.clear();
-        if weight_bits + 3 * bits < u64::BITS {
-            self.narrow
-                .run(topology, weights, to, from, layout, &mut self.order);
-            self.narrow.widen(layout, &mut self.distances);
+        let narrow = weight_bits + 3 * bits < u64::BITS;
+        if narrow {
+            self.narrow.run(topology, weights, to, from, layout);
         } else {
-            self.wide
-                .run(topology, weights, to, from, layout, &mut self.order);
-            self.wide.widen(layout, &mut self.distances);
+            self.wide.run(topology, weights, to, from, layout);
         }
+        (layout, narrow)
     }
 }
 
@@ -201,7 +255,6 @@ impl<K: Key> Search<K> {
         to: RegionId,
         from: Option<RegionId>,
         layout: Layout,
-        order: &mut Vec<RegionId>,
     ) {
         let Search { best, heap } = self;
         best.clear();
@@ -215,26 +268,40 @@ impl<K: Key> Search<K> {
                 heap.pop();
                 continue;
             }
-            order.push(region);
-            if Some(region) == from {
+            // What is found from here on is farther away.
+            if from.is_some_and(|from| best[from.index()] <= distance) {
                 break;
             }
             let mut stays = true;
-            for &(far, link) in topology.arriving(region) {
-                let weight = weights[link.index()];
-                if weight == UNUSABLE {
-                    continue;
-                }
-                let through = distance.plus(K::step(weight, layout));
-                let known = &mut best[far.index()];
-                if through < *known {
-                    *known = through;
-                    let key = through.at(far.0, layout);
-                    if std::mem::take(&mut stays) {
-                        heap.replace(key);
-                    } else {
-                        heap.push(key);
+            for &first in topology.arriving(region) {
+                // Where a chain of links goes on without a fork there is no choice and no need of a queue.
+                let (mut behind, mut reached, mut next) = (region, distance, Some(first));
+                while let Some((far, link)) = next.take() {
+                    let weight = weights[link.index()];
+                    if weight == UNUSABLE {
+                        break;
                     }
+                    let through = reached.plus(K::step(weight, layout));
+                    let known = &mut best[far.index()];
+                    if through >= *known {
+                        break;
+                    }
+                    *known = through;
+                    match topology.arriving(far) {
+                        // Going back leads nowhere nearer.
+                        [(end, _)] if *end == behind => {}
+                        [(a, _), on] if *a == behind => next = Some(*on),
+                        [on, (b, _)] if *b == behind => next = Some(*on),
+                        _ => {
+                            let key = through.at(far.0, layout);
+                            if std::mem::take(&mut stays) {
+                                heap.replace(key);
+                            } else {
+                                heap.push(key);
+                            }
+                        }
+                    }
+                    (behind, reached) = (far, through);
                 }
             }
             if stays {
@@ -243,9 +310,10 @@ impl<K: Key> Search<K> {
         }
     }
 
-    fn widen(&self, layout: Layout, distances: &mut Vec<Distance>) {
-        distances.clear();
-        distances.extend(self.best.iter().map(|best| best.widen(layout)));
+    fn widen(&self, layout: Layout, distances: &mut [Distance]) {
+        for (distance, best) in distances.iter_mut().zip(&self.best) {
+            *distance = best.widen(layout);
+        }
     }
 }
 

@@ -184,12 +184,13 @@ impl<'a> Descent<'a> {
         for (from, rate) in sources {
             self.passing[from.index()] += rate;
         }
-        for &here in self.spf.order().iter().rev() {
+        let (distances, order) = self.spf.ordered();
+        for &here in order.iter().rev() {
             let rate = self.passing[here.index()];
             if rate == 0.0 || here == to {
                 continue;
             }
-            let link = next_hop(self.topology, &self.weights, self.spf.distances(), here);
+            let link = next_hop(self.topology, &self.weights, distances, here);
             let link = link.expect("a way on");
             self.passing[self.topology.link(link).to.index()] += rate;
             self.target[link.index()] = rate;

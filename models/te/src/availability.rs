@@ -129,12 +129,12 @@ fn over_equal_cost(topology: &Topology, demands: &Demands, capacities: &[f64], m
     let mut passing = vec![0.0; topology.region_count()];
     for (to, sources) in demands.destinations() {
         spf.run(topology, &weights, to);
-        let distances = spf.distances();
+        let (distances, order) = spf.ordered();
         for (&from, &demand) in sources {
             passing.fill(0.0);
             passing[from.index()] = demand;
             let mut loads = Vec::new();
-            for &here in spf.order().iter().rev() {
+            for &here in order.iter().rev() {
                 let rate = passing[here.index()];
                 if rate == 0.0 || here == to {
                     continue;
