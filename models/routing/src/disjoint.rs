@@ -53,7 +53,7 @@ pub fn disjoint_paths(
     let mut ranked: Vec<Rank> = flow
         .paths(topology)
         .into_iter()
-        .map(|links| Rank::new(topology, weights, links))
+        .map(|links| Rank::new(topology, weights, &links))
         .collect();
     ranked.sort();
     ranked.into_iter().map(|rank| rank.links).collect()
@@ -115,7 +115,7 @@ pub fn shared_risk_pair(
     disjoint: Disjoint,
     limit: usize,
 ) -> Option<Pair> {
-    let rank = |links| Rank::new(topology, weights, links);
+    let rank = |links: Vec<LinkId>| Rank::new(topology, weights, &links);
     let mut best: Option<(u128, Rank, Rank)> = None;
     let mut tried = paths(topology, weights, from, to);
     for _ in 0..limit {

@@ -62,8 +62,8 @@ impl<K: Copy + Ord> Heap<K> {
             }
             // Selections instead of branches: which child is the least cannot be foretold.
             let mut least = (keys[first], first);
-            for child in first + 1..(first + CHILDREN).min(keys.len()) {
-                let other = keys[child];
+            let children = &keys[first..(first + CHILDREN).min(keys.len())];
+            for (child, &other) in (first..).zip(children).skip(1) {
                 let less = other < least.0;
                 least.0 = if less { other } else { least.0 };
                 least.1 = if less { child } else { least.1 };

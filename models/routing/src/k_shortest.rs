@@ -107,7 +107,7 @@ impl Paths<'_> {
         }
         if let Some(rest) = rest {
             let links = [&path[..place], &rest].concat();
-            let rank = Rank::new(self.topology, &self.weights, links);
+            let rank = Rank::new(self.topology, &self.weights, &links);
             self.candidates.insert((rank, place));
         }
     }

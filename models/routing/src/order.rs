@@ -20,9 +20,9 @@ pub(crate) struct Rank {
 
 impl Rank {
     /// The rank of a path over usable links.
-    pub(crate) fn new(topology: &Topology, weights: &[u64], links: Vec<LinkId>) -> Rank {
+    pub(crate) fn new(topology: &Topology, weights: &[u64], links: &[LinkId]) -> Rank {
         let add = |sum: Distance, link: &LinkId| sum.plus(weights[link.index()]);
-        let (regions, links) = names(topology, &links);
+        let (regions, links) = names(topology, links);
         Rank {
             distance: links.iter().fold(Distance::ZERO, add),
             regions,

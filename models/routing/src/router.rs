@@ -31,8 +31,11 @@ struct Cache {
     version: u64,
     kept: usize,
     /// By objective; there are few. Rows by start, cells by end, made when first needed.
-    tables: Vec<(Objective, Vec<Vec<Option<Box<Answer>>>>)>,
+    tables: Vec<(Objective, Vec<Row>)>,
 }
+
+/// The answers from one region, by end; empty before the first is asked for.
+type Row = Vec<Option<Box<Answer>>>;
 
 type Answer = Result<Route, RouteError>;
 

@@ -267,8 +267,7 @@ fn whatever_happens_installed_routes_work_and_no_reachable_intent_is_without() {
         let mut driver = Driver::new(topology.clone(), Policy::default());
         let mut random = Streams::new(seed, 0).stream("table", "events");
         let regions: Vec<_> = topology.regions().collect();
-        let mut id = 0;
-        for &from in &regions {
+        for (id, &from) in (0..).zip(&regions) {
             let to = regions[(from.index() + 4) % regions.len()];
             let objective = if id % 2 == 0 {
                 Objective::Latency
@@ -279,7 +278,6 @@ fn whatever_happens_installed_routes_work_and_no_reachable_intent_is_without() {
                 at_ms(0),
                 Command::Intend(IntentId(id), Intent { from, to, objective }),
             );
-            id += 1;
         }
         let mut now = 0;
         for _ in 0..200 {
