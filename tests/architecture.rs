@@ -40,6 +40,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-memory",
         ],
     ),
+    ("longhaul-routing", &["longhaul-core"]),
+    ("longhaul-te", &["longhaul-core", "longhaul-routing"]),
+    (
+        "longhaul-import",
+        &["longhaul-core", "longhaul-net", "longhaul-routing"],
+    ),
     (
         "longhaul-migration",
         &[
