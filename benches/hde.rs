@@ -1,227 +1,243 @@
-//! Ratio and speed of HDE beside zstd alone, on generated patterns and on recorded guest memory.
+//! Ratio and speed of HDE beside zstd, zstd with a prefix, lz4 and XBZRLE, on generated patterns and recorded memory.
 //!
-//! `cargo bench -p longhaul-hde` prints a table. "Ratio" is bytes of pages over bytes of frames. zstd alone
-//! compresses the same pages in the same portions with a context of its own. Speeds are bytes of pages over
-//! the shortest of three passes, on one core; decoding goes into a store that holds all pages already.
+//! `cargo bench -p longhaul-hde --bench hde` prints tables, and in the end a cost model of this computer.
+//! `-- FILE...` adds images of a guest's memory, raw and of one size, in the order of time; `-- --quick` makes two passes
+//! instead of seven and leaves the cost model out.
+//!
+//! "Ratio" is bytes of pages over bytes of frames, all headers included; of an epoch of a pattern, bytes of the whole
+//! memory over those of its frames. Speeds are bytes of pages over the shortest processor time of the passes, on one
+//! core. HDE's include hashing, checksums and its index; its encoder has learned beforehand what the receiver holds. The
+//! others get the same pages in the same portions, with a context of their own, and check nothing.
+//!
+//! | contender | what it does |
+//! | --- | --- |
+//! | HDE *n* | this crate at level *n* |
+//! | zstd *n* | each portion on its own |
+//! | zstd *n* of XOR | XOR with the old pages, then zstd |
+//! | zstd *n* prefix | the old pages of the portion as a prefix, a window over both (`--patch-from`) |
+//! | lz4 | each portion on its own |
+//! | XBZRLE | QEMU's format, page by page |
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use bytes::Bytes;
 use longhaul_core::random::Streams;
-use longhaul_hde::{Decoder, Encoder, EncoderOptions, PAGE_SIZE, PageInput};
+use longhaul_hde::{PAGE_SIZE, PageInput, is_zero};
 use longhaul_memory::pattern::{Content, Pattern};
-use zstd::bulk::{Compressor, Decompressor};
 
+#[path = "hde/contenders.rs"]
+mod contenders;
+#[path = "hde/cost.rs"]
+mod cost;
 #[path = "../models/hde/tests/recorded/mod.rs"]
 mod recorded;
+#[path = "support/mod.rs"]
+mod support;
+#[path = "hde/xbzrle.rs"]
+mod xbzrle;
 
-const PASSES: usize = 3;
-const PAGES_PER_FRAME: usize = 1024;
-const PATTERN_PAGES: u64 = 16 << 8;
-const LEVELS: [i32; 2] = [1, 3];
+use contenders::{Contender, Outcome, Workload, measure};
+use support::Stopwatch;
+
+/// Pages of a frame, unless a table says otherwise.
+const PAGES_PER_FRAME: usize = 4096;
+
+const PATTERN_PAGES: u64 = 64 << 8;
 
 type Page = [u8; PAGE_SIZE];
 
-/// Pages to encode, with what the receiver holds beforehand.
-struct Workload<'a> {
-    name: String,
-    pages: Vec<PageInput<'a>>,
-}
-
-/// Bytes produced, and the shortest time of each direction.
-struct Outcome {
-    encoded: usize,
-    encode: Duration,
-    decode: Duration,
-}
-
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let files = arguments.iter().filter(|argument| !argument.starts_with("--"));
+    let passes = if quick { 2 } else { 7 };
+
+    zero_scan();
+    patterns(passes);
+    if let Some(images) = recorded::images(3) {
+        let images: Vec<(String, &[Page])> = (0..)
+            .zip(&images)
+            .map(|(moment, image)| (format!("recorded {moment}"), image.as_slice()))
+            .collect();
+        guest(&images, passes);
+    }
+    let files: Vec<(String, Vec<Page>)> = files.map(|file| (file.clone(), read(file))).collect();
+    let files: Vec<(String, &[Page])> = files
+        .iter()
+        .map(|(name, image)| (name.clone(), image.as_slice()))
+        .collect();
+    guest(&files, passes);
+    if !quick {
+        cost::print();
+    }
+}
+
+fn read(file: &str) -> Vec<Page> {
+    let bytes = std::fs::read(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    bytes.as_chunks().0.to_vec()
+}
+
+/// How fast zeros are found, beside reading the same memory for nothing but a sum.
+fn zero_scan() {
+    let memory = vec![[0u8; PAGE_SIZE]; 64 << 8];
+    // Touched, so that its pages are there.
+    let memory = std::hint::black_box(memory.clone());
+    let bytes = (memory.len() * PAGE_SIZE) as f64;
+    let best = |work: &dyn Fn() -> u64| {
+        let passes = (0..9).map(|_| {
+            let stopwatch = Stopwatch::start();
+            std::hint::black_box(work());
+            stopwatch.elapsed_ns()
+        });
+        bytes / passes.fold(f64::INFINITY, f64::min)
+    };
+    let scan = best(&|| memory.iter().filter(|page| is_zero(page)).count() as u64);
+    let sum = best(&|| {
+        let (words, _) = memory.as_flattened().as_chunks::<8>();
+        words
+            .iter()
+            .fold(0, |sum: u64, word| sum.wrapping_add(u64::from_ne_bytes(*word)))
+    });
+    println!("zero pages: found at {scan:.1} GB/s; the same memory is summed up at {sum:.1} GB/s\n");
+}
+
+fn heading(title: &str) {
     println!(
-        "{:<22} {:>5} {:>6} | {:>9} {:>9} {:>9} | {:>9} {:>9} {:>9}",
-        "", "", "", "HDE", "encode", "decode", "zstd", "encode", "decode"
+        "{title:<44} {:>6} | {:>16} {:>8} {:>8} {:>8}",
+        "MiB", "", "ratio", "encode", "decode"
     );
+}
+
+/// Measures and prints a row.
+fn row(workload: &Workload<'_>, contender: Contender, passes: usize) {
+    let bytes = (workload.pages.len() * PAGE_SIZE) as f64;
+    let Outcome {
+        encoded,
+        encode,
+        decode,
+    } = measure(workload, contender, passes);
     println!(
-        "{:<22} {:>5} {:>6} | {:>9} {:>9} {:>9} | {:>9} {:>9} {:>9}",
-        "pages", "MiB", "level", "ratio", "MB/s", "MB/s", "ratio", "MB/s", "MB/s"
+        "{:<44} {:>6.1} | {:>16} {:>8.2} {:>8.0} {:>8.0}",
+        workload.name,
+        bytes / f64::from(1 << 20),
+        contender.to_string(),
+        workload.counted_bytes as f64 / encoded as f64,
+        bytes / encode * 1e3,
+        bytes / decode * 1e3,
     );
+}
+
+fn inputs<'a>(new: &'a [Page], old: Option<&'a [Page]>) -> Vec<PageInput<'a>> {
+    let pages = (0..).zip(new).map(|(number, content)| PageInput {
+        number,
+        content,
+        baseline: old.map(|old| &old[number as usize]),
+    });
+    pages.filter(|page| page.baseline != Some(page.content)).collect()
+}
+
+fn patterns(passes: usize) {
+    heading("generated memory: whole, MB/s");
+    let mut epochs = Vec::new();
     for (name, pattern) in [
         ("real_world", Pattern::RealWorld),
         ("constant", Pattern::Constant),
         ("bursty", Pattern::Bursty),
         ("sinusoidal", Pattern::Sinusoidal),
     ] {
-        let pages = generated(pattern);
-        report(&Workload {
-            name: name.into(),
-            pages: inputs(0.., &pages, None),
-        });
-    }
-    let Some(images) = recorded::images(3) else { return };
-    report(&Workload {
-        name: "recorded, image 0".into(),
-        pages: inputs(0.., &images[0], None),
-    });
-    for moment in 1..images.len() {
-        let (old, new) = (&images[moment - 1], &images[moment]);
-        let pages = inputs(0.., new, Some(old));
-        report(&Workload {
-            name: format!("recorded, dirty at {moment}"),
-            pages: pages
-                .into_iter()
-                .filter(|page| page.baseline != Some(page.content))
-                .collect(),
-        });
-    }
-}
-
-fn generated(pattern: Pattern) -> Vec<Page> {
-    let content = Content::new(
-        pattern,
-        PATTERN_PAGES,
-        &mut Streams::new(1, 0).stream("vm", "memory content"),
-    );
-    let mut pages = vec![[0; PAGE_SIZE]; PATTERN_PAGES as usize];
-    for (number, page) in (0..).zip(&mut pages) {
-        content.read(number, page);
-    }
-    pages
-}
-
-fn inputs<'a>(
-    numbers: impl Iterator<Item = u64>,
-    pages: &'a [Page],
-    baselines: Option<&'a Vec<Page>>,
-) -> Vec<PageInput<'a>> {
-    numbers
-        .zip(pages)
-        .map(|(number, content)| PageInput {
-            number,
-            content,
-            baseline: baselines.map(|baselines| &baselines[number as usize]),
-        })
-        .collect()
-}
-
-fn report(workload: &Workload<'_>) {
-    let bytes = workload.pages.len() * PAGE_SIZE;
-    let rate = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
-    let ratio = |outcome: &Outcome| bytes as f64 / outcome.encoded as f64;
-    for level in LEVELS {
-        let (hde, zstd) = (hde(workload, level), zstd_alone(workload, level));
-        println!(
-            "{:<22} {:>5} {level:>6} | {:>9.2} {:>9.0} {:>9.0} | {:>9.2} {:>9.0} {:>9.0}",
-            workload.name,
-            bytes >> 20,
-            ratio(&hde),
-            rate(hde.encode),
-            rate(hde.decode),
-            ratio(&zstd),
-            rate(zstd.encode),
-            rate(zstd.decode),
+        let content = Content::new(
+            pattern,
+            PATTERN_PAGES,
+            &mut Streams::new(1, 0).stream("vm", "memory content"),
         );
+        let mut memory = vec![[0; PAGE_SIZE]; PATTERN_PAGES as usize];
+        for (number, page) in (0..).zip(&mut memory) {
+            content.read(number, page);
+        }
+        let whole = Workload::first(name, &memory, PAGES_PER_FRAME);
+        for contender in [
+            Contender::Hde(1),
+            Contender::Hde(3),
+            Contender::Zstd(3),
+            Contender::Lz4,
+        ] {
+            row(&whole, contender, passes.min(3));
+        }
+        epochs.push((name, rewritten(&memory), memory));
     }
-}
-
-fn hde(workload: &Workload<'_>, level: i32) -> Outcome {
-    let mut best: Option<Outcome> = None;
-    for _ in 0..PASSES {
-        let mut encoder = Encoder::new(EncoderOptions::hde(level));
-        let (frames, encode) = timed(|| {
-            let portions = workload.pages.chunks(PAGES_PER_FRAME);
-            (0..)
-                .zip(portions)
-                .map(|(round, pages)| encoder.encode(round, pages))
-                .collect::<Vec<_>>()
-        });
-        let mut store: BTreeMap<u64, Box<Page>> = workload
-            .pages
-            .iter()
-            .map(|page| (page.number, Box::new(*page.baseline.unwrap_or(&[0; PAGE_SIZE]))))
-            .collect();
-        let mut decoder = Decoder::new();
-        let ((), decode) = timed(|| {
-            for frame in &frames {
-                decoder
-                    .decode(frame, &mut store)
-                    .expect("a frame of this encoder");
-            }
-        });
-        assert!(
-            workload
-                .pages
-                .iter()
-                .all(|page| *store[&page.number] == *page.content)
-        );
-        let encoded = frames.iter().map(Bytes::len).sum();
-        best = Some(
-            Outcome {
-                encoded,
-                encode,
-                decode,
-            }
-            .or_faster(best),
-        );
-    }
-    best.expect("at least one pass")
-}
-
-fn zstd_alone(workload: &Workload<'_>, level: i32) -> Outcome {
-    let portions: Vec<Vec<u8>> = workload
-        .pages
-        .chunks(PAGES_PER_FRAME)
-        .map(|pages| pages.iter().flat_map(|page| *page.content).collect())
-        .collect();
-    let mut best: Option<Outcome> = None;
-    for _ in 0..PASSES {
-        let mut compressor = Compressor::new(level).expect("a zstd context");
-        let (frames, encode) = timed(|| {
-            let compressed = portions.iter().map(|portion| compressor.compress(portion));
-            compressed.collect::<Result<Vec<_>, _>>().expect("enough memory")
-        });
-        let mut decompressor = Decompressor::new().expect("a zstd context");
-        let mut out = Vec::with_capacity(PAGES_PER_FRAME * PAGE_SIZE);
-        let ((), decode) = timed(|| {
-            for frame in &frames {
-                out.clear();
-                decompressor
-                    .decompress_to_buffer(frame, &mut out)
-                    .expect("a frame of this compressor");
-            }
-        });
-        let encoded = frames.iter().map(Vec::len).sum();
-        best = Some(
-            Outcome {
-                encoded,
-                encode,
-                decode,
-            }
-            .or_faster(best),
-        );
-    }
-    best.expect("at least one pass")
-}
-
-impl Outcome {
-    fn or_faster(self, other: Option<Outcome>) -> Outcome {
-        match other {
-            None => self,
-            Some(other) => Outcome {
-                encoded: self.encoded,
-                encode: self.encode.min(other.encode),
-                decode: self.decode.min(other.decode),
-            },
+    println!();
+    heading("generated memory: 1 % of blocks rewritten, MB/s");
+    for (name, after, before) in &epochs {
+        let mut epoch = Workload::epoch(*name, after, before, PAGES_PER_FRAME);
+        epoch.counted_bytes = after.len() * PAGE_SIZE;
+        for contender in [Contender::Hde(3), Contender::Zstd(3), Contender::Xbzrle] {
+            row(&epoch, contender, passes);
         }
     }
+    println!();
 }
 
-#[expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "a bench measures wall time"
-)]
-fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let start = std::time::Instant::now();
-    let result = work();
-    (result, start.elapsed())
+/// Memory after an epoch in which the guest has filled one percent of its blocks with random bytes.
+fn rewritten(memory: &[Page]) -> Vec<Page> {
+    let mut stream = Streams::new(2, 0).stream("vm", "writes");
+    let mut after = memory.to_vec();
+    for _ in 0..memory.len() / 100 {
+        let page = &mut after[stream.below(memory.len() as u64) as usize];
+        stream.fill(page);
+    }
+    after
+}
+
+/// A guest at several moments: the first as a whole, then what has changed from moment to moment.
+fn guest(images: &[(String, &[Page])], passes: usize) {
+    let Some((name, first)) = images.first() else {
+        return;
+    };
+    heading("memory of a guest: whole, MB/s");
+    let whole = Workload::first(name, first, PAGES_PER_FRAME);
+    for contender in [
+        Contender::Hde(1),
+        Contender::Hde(2),
+        Contender::Hde(3),
+        Contender::Hde(6),
+        Contender::Zstd(1),
+        Contender::Zstd(3),
+        Contender::Lz4,
+    ] {
+        row(&whole, contender, passes.min(3));
+    }
+    println!();
+    heading("memory of a guest: pages changed since, MB/s");
+    for pair in images.windows(2) {
+        let [(_, before), (name, after)] = pair else {
+            unreachable!("two at a time")
+        };
+        let epoch = Workload::epoch(name, after, before, PAGES_PER_FRAME);
+        for contender in [
+            Contender::Hde(1),
+            Contender::Hde(3),
+            Contender::Hde(6),
+            Contender::Hde(9),
+            Contender::Zstd(3),
+            Contender::ZstdOfXor(3),
+            Contender::ZstdPrefix(3),
+            Contender::ZstdPrefix(9),
+            Contender::Lz4,
+            Contender::Xbzrle,
+        ] {
+            row(&epoch, contender, passes);
+        }
+    }
+    println!();
+    heading("memory of a guest: pages changed, by pages per frame");
+    let [.., (_, before), (_, after)] = images else {
+        return;
+    };
+    for pages_per_frame in [64, 256, 1024, 4096] {
+        let epoch = Workload::epoch(
+            format!("frames of {pages_per_frame}"),
+            after,
+            before,
+            pages_per_frame,
+        );
+        row(&epoch, Contender::Hde(3), passes);
+    }
+    println!();
 }

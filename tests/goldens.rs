@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use longhaul_core::record::{Progress, ReplicationRecord, RunRecord};
+use longhaul_core::record::{MigrationRecord, Progress, ReplicationRecord, RunRecord};
 
 use crate::common::{root, run, smoke_scenarios};
 
@@ -62,6 +62,9 @@ fn table(record: &RunRecord) -> String {
             m.transport.retransmits,
         )
         .expect("writing to a string");
+        for (what, values) in story(m) {
+            writeln!(text, "migration {} {what}{values}", m.name).expect("writing to a string");
+        }
     }
     for t in &record.transfers {
         writeln!(
@@ -116,6 +119,60 @@ fn table(record: &RunRecord) -> String {
         .expect("writing to a string");
     }
     text
+}
+
+/// What only some migrations have.
+fn story(m: &MigrationRecord) -> Vec<(&'static str, String)> {
+    let mut story = Vec::new();
+    if !["", "active", "completed"].contains(&m.status.as_str()) {
+        story.push(("status", format!(" {}", m.status)));
+    }
+    if m.began_ns != m.started_ns {
+        story.push((
+            "began_ns",
+            format!(" {:?} job_ns {:?}", m.began_ns, m.job_time_ns),
+        ));
+    }
+    if m.stalls + m.interruptions > 0 {
+        story.push((
+            "stalls",
+            format!(" {} interruptions {}", m.stalls, m.interruptions),
+        ));
+    }
+    if m.throttle.lost_ns > 0 {
+        let throttle = m.throttle;
+        let text = format!(
+            " {} lost_ns {}",
+            throttle.cpu_throttle_percentage, throttle.lost_ns
+        );
+        story.push(("throttle_percentage", text));
+    }
+    if let Some(postcopy) = &m.postcopy {
+        let (faults, requests) = (postcopy.faults, postcopy.requests);
+        let (blocktime, longest) = (postcopy.blocktime_ns, postcopy.longest_fault_ns);
+        let text = format!(" {faults} requests {requests} blocktime_ns {blocktime} longest_ns {longest}");
+        story.push(("faults", text));
+    }
+    if let Some(cache) = &m.xbzrle_cache {
+        let (found, missed, overflow) = (cache.pages, cache.cache_miss, cache.overflow);
+        story.push((
+            "cache_pages",
+            format!(
+                " {found} misses {missed} overflows {overflow} bytes {}",
+                cache.bytes
+            ),
+        ));
+    }
+    if m.bounds.encoding_ns > 0 {
+        let bounds = m.bounds;
+        let (network, processor, limit) = (bounds.network_ns, bounds.processor_ns, bounds.bandwidth_limit_ns);
+        let text = format!(
+            " {network} processor_ns {processor} limit_ns {limit} encoding_ns {}",
+            bounds.encoding_ns
+        );
+        story.push(("network_ns", text));
+    }
+    story
 }
 
 fn replication_lines(text: &mut String, r: &ReplicationRecord) {

@@ -111,6 +111,97 @@ const CHANGES: &[&str] = &[
     "transfers[t1].tcp.segmentation_offload=true",
 ];
 
+/// Migrations of every kind, each slow enough that everything said of it matters.
+const MOVING: &str = r#"Scenario(
+    version: 1, name: "moving", question: "q", expect: "e", seed: 3, horizon: "6 min", sample_interval: "1 s",
+    regions: [(name: "a"), (name: "b"), (name: "c")],
+    links: [(between: ("a", "b"), rtt: "10 ms", rate: "40 Mbit/s"), (between: ("a", "c"), rtt: "10 ms", rate: "40 Mbit/s")],
+    transport: (streams: 2),
+    vms: [
+        (name: "writer", region: "a", vcpus: 2, memory: Generated(pattern: Constant, size: "4 MiB",
+            dirty: (rate: "4000 pages/s", working_set: "60 %", locality: HotCold(hot: "20 %", accesses: "50 %")))),
+        (name: "reader", region: "a", vcpus: 2,
+            memory: Generated(pattern: RealWorld, size: "4 MiB", dirty: (rate: "300 pages/s")),
+            reads: (rate: "2000 pages/s", working_set: "80 %", locality: Zipf(exponent: 0.9))),
+        (name: "loop", region: "a", memory: Generated(pattern: Constant, size: "2 MiB",
+            dirty: (rate: "900 pages/s", working_set: "50 %", locality: Sequential, bytes_per_write: "16 B"))),
+        (name: "hot", region: "a", memory: Generated(pattern: Constant, size: "8 MiB", dirty: (rate: "30000 pages/s"))),
+    ],
+    migrations: [
+        (name: "slowed", vm: "writer", to: "b", cancel_after: "1 min", orchestration: (before: "100 ms", after: "50 ms"),
+            downtime_limit: "50 ms", throttle: AutoConverge(trigger: "40 %", initial: "30 %", increment: "15 %", max: "95 %"),
+            max_bandwidth: "32 Mbit/s", stall_after: "500 ms", device_state: "100 kB", resume_time: "20 ms", encoding: Zstd(level: 1),
+            cost: Processors(threads: 2, carry: "20 MB", frame: "2 us", scan: "500 MB", hash: "400 MB", entropy: "5 MB",
+                decode_frame: "3 us", decode_entropy: "30 MB", rebuild: "300 MB", decode_hash: "200 MB")),
+        (name: "follows", vm: "reader", to: "b", start: At("99 s"), mode: PostCopy,
+            max_postcopy_bandwidth: "10 Mbit/s", recover: (delay: "500 ms")),
+        (name: "deltas", vm: "loop", to: "c", mode: Hybrid(rounds: 3), downtime_limit: "2 ms", encoding: Xbzrle(cache: "1 MiB"),
+            cost: Processors(threads: 1, compare: "50 MB")),
+        (name: "limited", vm: "hot", to: "c", start: After(migration: "deltas"), downtime_limit: "100 ms",
+            throttle: DirtyLimit(trigger: "40 %", per_second: "2 MiB", period: "400 ms"), encoding: Raw, cancel_after: "20 s"),
+        (name: "back", vm: "loop", to: "a", start: After(migration: "deltas"), stop: DynamicRate(lowest: "3 Mbit/s", highest: "20 Mbit/s", step: "2 Mbit/s", remaining: "64 kB")),
+    ],
+    faults: [LinkDown(between: ("a", "b"), at: "100 s", for: "150 s")],
+)"#;
+
+const MOVING_CHANGES: &[&str] = &[
+    "vms[writer].vcpus=3",
+    "vms[writer].memory.dirty.locality=Uniform",
+    r#"vms[writer].memory.dirty.locality.hot="30 %""#,
+    r#"vms[writer].memory.dirty.locality.accesses="60 %""#,
+    "vms[reader].vcpus=1",
+    r#"vms[reader].reads.rate="2100 pages/s""#,
+    r#"vms[reader].reads.working_set="70 %""#,
+    "vms[reader].reads.locality.exponent=1.1",
+    "migrations[slowed].cancel_after=3 s",
+    r#"migrations[slowed].orchestration.before="110 ms""#,
+    r#"migrations[slowed].orchestration.after="60 ms""#,
+    "migrations[slowed].mode=Hybrid(rounds: 1)",
+    r#"migrations[slowed].mode=Hybrid(after: "500 ms")"#,
+    "migrations[slowed].throttle=None",
+    "migrations[slowed].throttle=DirtyLimit()",
+    r#"migrations[slowed].throttle.trigger="90 %""#,
+    r#"migrations[slowed].throttle.initial="40 %""#,
+    r#"migrations[slowed].throttle.increment="20 %""#,
+    r#"migrations[slowed].throttle.max="50 %""#,
+    "migrations[slowed].throttle.tailslow=true",
+    r#"migrations[slowed].max_bandwidth="20 Mbit/s""#,
+    r#"migrations[slowed].stall_after="400 ms""#,
+    r#"migrations[slowed].device_state="90 kB""#,
+    r#"migrations[slowed].resume_time="25 ms""#,
+    "migrations[slowed].encoding=Zstd(level: 7)",
+    "migrations[slowed].cost=Free",
+    "migrations[slowed].cost.threads=3",
+    r#"migrations[slowed].cost.carry="30 MB""#,
+    r#"migrations[slowed].cost.frame="9 us""#,
+    r#"migrations[slowed].cost.scan="300 MB""#,
+    r#"migrations[slowed].cost.hash="300 MB""#,
+    r#"migrations[slowed].cost.entropy="4 MB""#,
+    r#"migrations[slowed].cost.decode_frame="9 us""#,
+    r#"migrations[slowed].cost.decode_entropy="20 MB""#,
+    r#"migrations[slowed].cost.rebuild="200 MB""#,
+    r#"migrations[slowed].cost.decode_hash="100 MB""#,
+    "migrations[follows].mode=PreCopy",
+    "migrations[follows].preempt=false",
+    r#"migrations[follows].max_postcopy_bandwidth="12 Mbit/s""#,
+    "migrations[follows].recover=None",
+    r#"migrations[follows].recover.delay="700 ms""#,
+    "migrations[follows].recover.attempts=1",
+    "migrations[deltas].mode.rounds=2",
+    r#"migrations[deltas].encoding.cache="512 KiB""#,
+    r#"migrations[deltas].cost.compare="40 MB""#,
+    r#"migrations[limited].throttle.trigger="99 %""#,
+    r#"migrations[limited].throttle.per_second="20 MiB""#,
+    r#"migrations[limited].throttle.period="500 ms""#,
+    "migrations[back].stop=Xen()",
+    "migrations[back].stop=Xen(pages: 5)",
+    "migrations[back].stop=Xen(rounds: 2)",
+    r#"migrations[back].stop.lowest="4 Mbit/s""#,
+    r#"migrations[back].stop.highest="10 Mbit/s""#,
+    r#"migrations[back].stop.step="1 Mbit/s""#,
+    r#"migrations[back].stop.remaining="16 kB""#,
+];
+
 /// A link with a way round, and machines that stop.
 const FAULTY: &str = r#"Scenario(
     version: 1, name: "faulty", question: "q", expect: "e", seed: 3, horizon: "30 s", sample_interval: "100 ms",
@@ -221,6 +312,11 @@ fn every_field_of_a_replication_moves_the_digest() {
     // The longest pause matters only after several attempts, each of which takes 10 s.
     let longer = PROTECTED.replace(r#"for: "2 s""#, r#"for: "22 s""#);
     changes_count(&longer, &[r#"replications[r1].backoff.most="300 ms""#]);
+}
+
+#[test]
+fn every_field_of_a_migration_moves_the_digest() {
+    changes_count(MOVING, MOVING_CHANGES);
 }
 
 #[test]

@@ -110,7 +110,10 @@ pub fn receiver(data: &[u8]) {
                 ReceiverOutput::Delivered { message, content } => {
                     let next = &mut next[usize::from(message.priority == Priority::Control)];
                     assert_eq!(message.number, *next, "out of order");
-                    assert!(!holding || message.priority == Priority::Control, "bulk out of hold");
+                    assert!(
+                        !holding || message.priority == Priority::Control,
+                        "bulk out of hold"
+                    );
                     assert!(content.len() <= WINDOW.max(CONTROL_WINDOW_BYTES));
                     *next += 1;
                 }

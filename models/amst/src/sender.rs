@@ -50,6 +50,8 @@ pub struct Sender {
     told: Aim,
     pace: Pace,
     latency: Latency,
+    /// Bytes sent once more because they were late.
+    rescued_bytes: u64,
     /// The last time that a stream took something over or something was acknowledged, or that something came to be
     /// waited for.
     last_progress: Instant,
@@ -78,6 +80,7 @@ impl Sender {
             controller,
             pace: Pace::default(),
             latency: Latency::default(),
+            rescued_bytes: 0,
             last_progress: Instant::ZERO,
             reviewed: Instant::ZERO,
             replied: false,

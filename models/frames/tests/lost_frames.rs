@@ -76,7 +76,7 @@ proptest! {
             Some(tenths) => PayloadMode::Sampled { share: Probability::from_ratio(tenths, 10).unwrap() },
         };
         let mut picker = picker(&memory, payload);
-        let (mut store, mut decoder) = (Store::new(), Decoder::new());
+        let (mut store, mut decoder) = (Store::new(), Decoder::unordered());
         let mut log = DirtyBitmap::new(pages);
         let mut now = Instant::ZERO;
         for (made, lost, start_over) in rounds {

@@ -4,6 +4,7 @@ use crate::PAGE_SIZE;
 use crate::anchor::{self, Anchor};
 use crate::body::content_hash;
 use crate::cost::EncodeWork;
+use crate::dictionary::Dictionary;
 use crate::encode::{EncoderOptions, PageInput};
 use crate::entropy::SectionWriter;
 use crate::index::{ContentIndex, Place};
@@ -11,6 +12,9 @@ use crate::page::sort_of;
 use crate::plan::{Class, Context, LITERAL_SORTS, Origin, Piece, PlanWriter, segments};
 use crate::similar::{Hit, Search, Surroundings, anchors_of_changes};
 use crate::units::{UNITS, UnitSet, bytes};
+
+/// Data of more than so many times the length of the dictionary is a better one itself.
+const DICTIONARY_REACH: usize = 16;
 
 type Page = [u8; PAGE_SIZE];
 
@@ -229,25 +233,38 @@ impl Columns {
         (self.residual.len() + self.loose.len()) as u64
     }
 
-    /// The body of the frame.
-    pub(crate) fn finish(&mut self, pages: &[PageInput<'_>], work: &mut EncodeWork) -> &[u8] {
+    /// The body of the frame, and whether it needs the dictionary.
+    pub(crate) fn finish(
+        &mut self,
+        pages: &[PageInput<'_>],
+        dictionary: Option<&Dictionary>,
+        work: &mut EncodeWork,
+    ) -> (&[u8], bool) {
         self.body.clear();
         self.section.clear();
         self.plan.finish(&mut self.section);
         self.sections.write(&self.section, &[], &mut self.body);
         work.entropy = self.section.len() as u64;
 
-        // Behind its context, as zstd likes it best.
+        let literals = self.literals.iter().flatten();
+        let data_len = self.residual.len() + self.loose.len() + literals.clone().count() * PAGE_SIZE;
+        let dictionary = dictionary
+            .map(Dictionary::content)
+            .filter(|content| (1..=content.len() * DICTIONARY_REACH).contains(&data_len));
+        if let Some(content) = dictionary {
+            self.context.splice(..0, content.iter().copied());
+        }
+        // The data comes behind its context, as zstd likes it best.
         let context_len = self.context.len();
         self.context.append(&mut self.residual);
         self.context.append(&mut self.loose);
-        for position in self.literals.iter().flatten() {
+        for position in literals {
             self.context.extend_from_slice(pages[*position].content);
         }
         work.entropy += self.context.len() as u64;
         let (context, data) = self.context.split_at(context_len);
         self.sections.write(data, context, &mut self.body);
-        &self.body
+        (&self.body, dictionary.is_some())
     }
 }
 

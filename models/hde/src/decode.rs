@@ -9,6 +9,7 @@ use crate::PAGE_SIZE;
 use crate::body::{ClassCounts, ResultHash, ZERO_HASH, content_hash};
 use crate::contents::ImageId;
 use crate::cost::DecodeWork;
+use crate::dictionary::{Dictionary, DictionaryName};
 use crate::entropy::SectionReader;
 use crate::header::{BodyForm, FrameHeader, PageRun};
 use crate::plan::{self, Class, Context, LITERAL_SORTS, Origin, Piece, Plan, Recipe, segments};
@@ -75,6 +76,9 @@ pub enum DecodeError {
     /// encoder.
     #[error("the frame does not follow the one decoded last")]
     OutOfOrder,
+    /// The frame was encoded with a dictionary that the decoder does not have.
+    #[error("dictionary {} in version {} is needed and missing", .0.id, .0.version)]
+    UnknownDictionary(DictionaryName),
     /// The frame builds on a page that the receiver does not have.
     #[error("page {0} is needed and missing")]
     MissingPage(u64),
@@ -107,13 +111,17 @@ pub struct DecodedFrame {
     pub work: DecodeWork,
 }
 
-/// Decodes the frames of one encoder, in the order in which they were encoded.
+/// Decodes frames.
 ///
-/// A new decoder takes any frame as its first; from then on it refuses all but the next one, as
-/// [`DecodeError::OutOfOrder`]. Besides its place in the order it holds only buffers.
+/// A [new](Decoder::new) decoder is for the frames of one encoder in the order in which they were encoded: it takes any
+/// frame as its first, and from then on refuses all but the next one as [`DecodeError::OutOfOrder`]. One that is
+/// [unordered](Decoder::unordered) leaves the order to its caller. Besides its place in the order, a decoder holds only
+/// buffers.
 pub struct Decoder {
-    /// The link that the last frame has left.
+    is_ordered: bool,
+    /// The link that the last frame has left, if order matters.
     link: Option<u64>,
+    dictionaries: BTreeMap<DictionaryName, Dictionary>,
     plan: Vec<u8>,
     context: Vec<u8>,
     data: Vec<u8>,
@@ -127,15 +135,37 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// A decoder that has not decoded a frame yet.
+    /// A decoder of frames in order.
     pub fn new() -> Decoder {
         Decoder {
+            is_ordered: true,
             link: None,
+            dictionaries: BTreeMap::new(),
             plan: Vec::new(),
             context: Vec::new(),
             data: Vec::new(),
             pages: Vec::new(),
         }
+    }
+
+    /// A decoder of frames whose order somebody else sees to, by sequence numbers for example: frames that are lost and
+    /// encoded again, or of several encoders. A frame that takes from the receiver's pages is still refused where they
+    /// are not those that it was encoded for; one that takes nothing can bring back old content.
+    pub fn unordered() -> Decoder {
+        Decoder {
+            is_ordered: false,
+            ..Decoder::new()
+        }
+    }
+
+    /// From now on frames may need this dictionary.
+    pub fn add_dictionary(&mut self, dictionary: Dictionary) {
+        self.dictionaries.insert(dictionary.name(), dictionary);
+    }
+
+    /// Forgets a dictionary.
+    pub fn remove_dictionary(&mut self, name: DictionaryName) {
+        self.dictionaries.remove(&name);
     }
 
     /// Decodes one whole frame and installs its pages in `store`.
@@ -174,7 +204,7 @@ impl Decoder {
         for (number, page) in header.pages().zip(&self.pages) {
             store.install(number, page);
         }
-        self.link = Some(header.link());
+        self.link = self.is_ordered.then(|| header.link());
         Ok(DecodedFrame {
             sequence: header.sequence,
             runs: header.runs,
@@ -190,6 +220,12 @@ impl Decoder {
         body: &[u8],
         store: &S,
     ) -> Result<(ClassCounts, DecodeWork), DecodeError> {
+        self.context.clear();
+        if let Some(name) = header.dictionary {
+            let dictionary = self.dictionaries.get(&name);
+            let dictionary = dictionary.ok_or(DecodeError::UnknownDictionary(name))?;
+            self.context.extend_from_slice(dictionary.content());
+        }
         let numbers: Vec<u64> = header.pages().collect();
         let mut sections = SectionReader::new(body);
         let plan_section = sections.take(plan::max_len(numbers.len()))?;
@@ -279,9 +315,9 @@ impl<S: PageStore + ?Sized> Sources<'_, S> {
         }
     }
 
-    /// Puts together the context of the data, and counts what the data consists of.
+    /// Adds what the data refers to to its context, and counts what the data consists of.
     fn gather_context(&self, context: &mut Vec<u8>) -> Result<Lengths, DecodeError> {
-        context.clear();
+        let before = context.len();
         let mut lengths = Lengths::default();
         for (number, recipe) in self.numbers.iter().zip(&self.plan.recipes) {
             match recipe {
@@ -312,7 +348,7 @@ impl<S: PageStore + ?Sized> Sources<'_, S> {
                 _ => {}
             }
         }
-        lengths.residual = context.len();
+        lengths.residual = context.len() - before;
         Ok(lengths)
     }
 

@@ -8,6 +8,7 @@ use crate::body::{ClassCounts, ResultHash, ZERO_HASH, content_hash};
 use crate::columns::Columns;
 use crate::contents::{HeldPages, ImageId};
 use crate::cost::EncodeWork;
+use crate::dictionary::Dictionary;
 use crate::header::{BodyForm, FrameHeader};
 use crate::index::{ContentIndex, Place};
 use crate::page::is_zero;
@@ -106,6 +107,7 @@ pub struct Encoder {
     index: ContentIndex,
     /// Other images that the receiver holds; `None` are gone.
     images: Vec<Option<ImageId>>,
+    dictionary: Option<Dictionary>,
     /// What the last frame has left for the next one.
     link: u64,
     stats: EncoderStats,
@@ -123,6 +125,7 @@ impl Encoder {
             options,
             index: ContentIndex::new(options.index_pages, options.index_anchors),
             images: Vec::new(),
+            dictionary: None,
             link: 0,
             stats: EncoderStats::default(),
             last_work: EncodeWork::default(),
@@ -169,6 +172,12 @@ impl Encoder {
             self.images[number] = None;
             self.index.forget_image(number as u32 + 1);
         }
+    }
+
+    /// The receiver has this dictionary, or none: what small frames may refer to although no page holds it. Nothing of it
+    /// is used without compression.
+    pub fn set_dictionary(&mut self, dictionary: Option<Dictionary>) {
+        self.dictionary = dictionary.filter(|_| self.options.level.is_some());
     }
 
     /// Encodes `pages` into one frame. From now on the encoder takes for granted that the receiver holds them.
@@ -243,13 +252,15 @@ impl Encoder {
             result.add(page.number, hash);
         }
         self.stats.residual_bytes += self.columns.residual_bytes();
-        let body = self.columns.finish(pages, &mut self.last_work);
+        let dictionary = self.dictionary.as_ref();
+        let (body, uses_dictionary) = self.columns.finish(pages, dictionary, &mut self.last_work);
         let header = FrameHeader {
             sequence,
             runs,
             form: BodyForm::Pages,
             body_len: u32::try_from(body.len()).expect("a body within the page limit"),
             body_checksum: xxh3_64(body),
+            dictionary: dictionary.filter(|_| uses_dictionary).map(Dictionary::name),
             chain: self.link,
             result_hash: result.finish(),
         };

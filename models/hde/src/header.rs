@@ -6,7 +6,7 @@
 //! | ---: | ---: | --- |
 //! | 0 | 4 | magic `LHDE` |
 //! | 4 | 1 | format version, 2 |
-//! | 5 | 1 | form of the body: 0 pages, 1 synthetic |
+//! | 5 | 1 | form of the body: 0 pages, 1 synthetic, 2 pages that need a dictionary |
 //! | 6 | 2 | length of the header, checksum included |
 //! | 8 | 8 | sequence number, the caller's |
 //! | 16 | 8 | chain: what the frame before left as its link, 0 for an encoder's first frame |
@@ -15,7 +15,8 @@
 //! | 48 | 4 | length of the body |
 //! | 52 | 2 | number of pages |
 //! | 54 | 2 | number of page runs |
-//! | 56 | … | runs, ascending (varints): twice the gap since the end of the run before, plus one if the run has more than one page; then their number minus two |
+//! | 56 | 16 | only in form 2: id, version and fingerprint of the dictionary |
+//! | … | … | runs, ascending (varints): twice the gap since the end of the run before, plus one if the run has more than one page; then their number minus two |
 //! | end−4 | 4 | CRC-32C over everything before it |
 //!
 //! The first eight bytes are enough to cut the header from a stream. The body follows at once; its layout is
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::decode::DecodeError;
+use crate::dictionary::DictionaryName;
 use crate::{MAX_PAGES_PER_FRAME, PAGE_SIZE, plan, varint};
 
 const MAGIC: [u8; 4] = *b"LHDE";
@@ -87,6 +89,8 @@ pub struct FrameHeader {
     pub body_len: u32,
     /// XXH3-64 over the body; 0 for a synthetic body.
     pub body_checksum: u64,
+    /// The dictionary without which the body cannot be decoded.
+    pub dictionary: Option<DictionaryName>,
     /// The [link](Self::link) of the frame before; 0 for the first frame of an encoder and for a synthetic body.
     pub chain: u64,
     /// Hash of page numbers and resulting contents; 0 for a synthetic body.
@@ -105,6 +109,7 @@ pub fn encode_synthetic_header(runs: &[PageRun], sequence: u64, body_len: u64) -
         form: BodyForm::Synthetic,
         body_len: u32::try_from(body_len).unwrap_or(u32::MAX),
         body_checksum: 0,
+        dictionary: None,
         chain: 0,
         result_hash: 0,
     }
@@ -170,9 +175,10 @@ impl FrameHeader {
         let mut out = Vec::with_capacity(FIXED_LEN + CHECKSUM_LEN + 4 * self.runs.len());
         out.extend_from_slice(&MAGIC);
         out.push(VERSION);
-        out.push(match self.form {
-            BodyForm::Pages => 0,
-            BodyForm::Synthetic => 1,
+        out.push(match (self.form, self.dictionary) {
+            (BodyForm::Pages, None) => 0,
+            (BodyForm::Synthetic, _) => 1,
+            (BodyForm::Pages, Some(_)) => 2,
         });
         out.extend_from_slice(&[0; 2]);
         out.extend_from_slice(&self.sequence.to_le_bytes());
@@ -183,6 +189,11 @@ impl FrameHeader {
         // `check` bounds both counts by the pages of a frame.
         out.extend_from_slice(&(self.page_count() as u16).to_le_bytes());
         out.extend_from_slice(&(self.runs.len() as u16).to_le_bytes());
+        if let Some(dictionary) = self.dictionary {
+            out.extend_from_slice(&dictionary.id.to_le_bytes());
+            out.extend_from_slice(&dictionary.version.to_le_bytes());
+            out.extend_from_slice(&dictionary.fingerprint);
+        }
         let mut end = 0;
         for run in &self.runs {
             // Page numbers lie below 2^52.
@@ -216,9 +227,11 @@ impl FrameHeader {
         if crc32c::crc32c(covered).to_le_bytes() != checksum {
             return Err(DecodeError::HeaderChecksum);
         }
-        let form = match covered[5] {
-            0 => BodyForm::Pages,
-            1 => BodyForm::Synthetic,
+        let mut runs = &covered[FIXED_LEN..];
+        let (form, dictionary) = match covered[5] {
+            0 => (BodyForm::Pages, None),
+            1 => (BodyForm::Synthetic, None),
+            2 => (BodyForm::Pages, Some(parse_dictionary(&mut runs)?)),
             _ => return Err(DecodeError::Malformed("unknown body form")),
         };
         let page_count = u16::from_le_bytes(field(covered, 52));
@@ -232,8 +245,9 @@ impl FrameHeader {
             result_hash: u128::from_le_bytes(field(covered, 24)),
             body_checksum: u64::from_le_bytes(field(covered, 40)),
             body_len: u32::from_le_bytes(field(covered, 48)),
-            runs: parse_runs(&covered[FIXED_LEN..], run_count)?,
+            runs: parse_runs(runs, run_count)?,
             form,
+            dictionary,
         };
         header.check()?;
         if header.page_count() != usize::from(page_count) {
@@ -294,8 +308,23 @@ impl FrameHeader {
         if self.form == BodyForm::Synthetic && hashed {
             return Err(DecodeError::Malformed("hashes of a synthetic body"));
         }
+        if self.form == BodyForm::Synthetic && self.dictionary.is_some() {
+            return Err(DecodeError::Malformed("dictionary of a synthetic body"));
+        }
         Ok(())
     }
+}
+
+fn parse_dictionary(bytes: &mut &[u8]) -> Result<DictionaryName, DecodeError> {
+    let (name, rest) = bytes
+        .split_first_chunk::<16>()
+        .ok_or(DecodeError::Malformed("name of a dictionary"))?;
+    *bytes = rest;
+    Ok(DictionaryName {
+        id: u32::from_le_bytes(field(name, 0)),
+        version: u32::from_le_bytes(field(name, 4)),
+        fingerprint: field(name, 8),
+    })
 }
 
 fn parse_runs(mut bytes: &[u8], run_count: u16) -> Result<Vec<PageRun>, DecodeError> {

@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use longhaul_hde::dictionary::Dictionary;
 use longhaul_hde::{
     BodyForm, DecodeError, Decoder, Encoder, EncoderOptions, FrameHeader, ImageId, MAX_PAGES_PER_FRAME,
     PAGE_SIZE, PageRun, PageStore, encode_synthetic_header,
@@ -285,6 +286,56 @@ fn frames_out_of_order_are_refused_even_if_they_depend_on_nothing() {
 }
 
 #[test]
+fn an_unordered_decoder_leaves_the_order_to_its_caller() {
+    let (mut receiver, frames) = independent_frames();
+    let mut decoder = Decoder::unordered();
+    for order in [3, 0, 0, 4] {
+        decoder.decode(&frames[order], &mut receiver).unwrap();
+    }
+    assert_eq!(receiver.page(1), Some(&random(4)));
+}
+
+#[test]
+fn a_frame_whose_dictionary_is_not_the_decoders_is_refused() {
+    let content: Vec<u8> = text(3).into_iter().chain(text(7)).collect();
+    let dictionary = |version, content: &[u8]| Dictionary::new(9, version, content.to_vec()).unwrap();
+    let right = dictionary(1, &content);
+    let page = window([&text(3), &text(7)], 1500);
+    let mut pair = Pair::new(Encoder::new(EncoderOptions::hde(3)));
+    let pages = BTreeMap::from([(1, page)]);
+    let without = pair.encode(&pages, |_| false, false);
+    pair.encoder = Encoder::new(EncoderOptions::hde(3));
+    pair.encoder.set_dictionary(Some(right.clone()));
+    pair.sequence = 0;
+    let frame = pair.encode(&pages, |_| false, false);
+    assert!(
+        frame.len() < without.len(),
+        "{} of {}",
+        frame.len(),
+        without.len()
+    );
+
+    let (name, receiver) = (right.name(), pair.receiver.clone());
+    let refuse = |decoder: &mut Decoder| {
+        assert_eq!(
+            refused(decoder, &frame, &receiver),
+            DecodeError::UnknownDictionary(name)
+        );
+    };
+    refuse(&mut Decoder::new());
+    // Another version, or the same one with another content.
+    for wrong in [dictionary(2, &content), dictionary(1, &content[1..])] {
+        let mut decoder = Decoder::new();
+        decoder.add_dictionary(wrong);
+        refuse(&mut decoder);
+    }
+    pair.decoder.add_dictionary(right);
+    assert_eq!(pair.decode(&frame, &pages).counts.literal, 1);
+    pair.decoder.remove_dictionary(name);
+    assert_eq!(FrameHeader::parse(&frame).unwrap().0.dictionary, Some(name));
+}
+
+#[test]
 fn frames_of_another_encoder_are_refused() {
     let (mut receiver, frames) = independent_frames();
     let mut decoder = Decoder::new();
@@ -451,6 +502,7 @@ fn forged(pages: u32, body: &[u8]) -> Vec<u8> {
         form: BodyForm::Pages,
         body_len: body.len() as u32,
         body_checksum: xxh3_64(body),
+        dictionary: None,
         chain: 0,
         result_hash: 0,
     };
@@ -525,7 +577,7 @@ proptest! {
     ) {
         let len = (bytes.len() + 4) as u16;
         bytes[..5].copy_from_slice(b"LHDE\x02");
-        bytes[5] %= 3;
+        bytes[5] %= 4;
         bytes[6..8].copy_from_slice(&len.to_le_bytes());
         if small {
             // Low counts and lengths get further.

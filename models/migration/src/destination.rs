@@ -138,7 +138,8 @@ impl<M: GuestMemory> Destination<M> {
             }),
             bulk: options.cost.map(|cost| Pipeline::new(cost.threads)),
             urgent: options.cost.map(|_| Pipeline::new(1)),
-            decoder: Decoder::new(),
+            // Frames have sequence numbers, which are checked here.
+            decoder: Decoder::unordered(),
             sequences: Sequences::default(),
             store: Store::new(options.pages),
             device_bytes: 0,

@@ -1,5 +1,6 @@
 //! The machines of a scenario, made by the same functions for the simulator and for the replay.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ pub struct Maker<'a> {
     base_dir: &'a Path,
     pub(super) streams: Streams,
     inputs: Vec<InputRecord>,
+    /// The images that were read, by file: a guest that moves is described on both sides.
+    images: BTreeMap<String, Image>,
 }
 
 impl<'a> Maker<'a> {
@@ -59,6 +62,7 @@ impl<'a> Maker<'a> {
             base_dir,
             streams: Streams::new(scenario.seed, 0),
             inputs: Vec::new(),
+            images: BTreeMap::new(),
         }
     }
 
@@ -234,8 +238,11 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Reads a memory image and notes what was read.
+    /// A memory image; the first time it is read, and what was read noted.
     fn image(&mut self, file: &str) -> Result<Image, BuildError> {
+        if let Some(image) = self.images.get(file) {
+            return Ok(image.clone());
+        }
         self.image_bytes(file)?;
         let path = self.base_dir.join(file);
         let content: Arc<[u8]> = std::fs::read(&path)
@@ -246,10 +253,12 @@ impl<'a> Maker<'a> {
             bytes: content.len() as u64,
             blake3: blake3::hash(&content).to_hex().to_string(),
         });
-        Ok(Image {
+        let image = Image {
             name: path.display().to_string(),
             content,
-        })
+        };
+        self.images.insert(file.to_owned(), image.clone());
+        Ok(image)
     }
 
     /// Size of a memory image.

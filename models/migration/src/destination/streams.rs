@@ -9,7 +9,6 @@ use bytes::Bytes;
 use longhaul_amst::{Receiver, ReceiverOptions, ReceiverOutput};
 use longhaul_core::machine::{CloseReason, Output, StreamId};
 use longhaul_core::payload::Payload;
-use longhaul_hde::Decoder;
 use longhaul_memory::GuestMemory;
 
 use super::{Destination, State};
@@ -132,7 +131,6 @@ impl<M: GuestMemory> Destination<M> {
             .chain(&mut self.urgent)
             .for_each(Pipeline::clear);
         self.sequences.restart();
-        self.decoder = Decoder::new();
         self.end = None;
         self.device_bytes = 0;
     }

@@ -76,9 +76,13 @@ fn an_idle_guest_costs_its_memory_plus_headers_and_not_a_byte_more() {
     let (pages, chunk) = (setup.mib * 256, 64 << 10);
     let with_record_headers = |bytes: u64| bytes + bytes.div_ceil(chunk) * 44;
     let frames = (0..pages / 64).map(|frame| {
-        // A varint holds seven bits per byte: the first page, then the 64 pages of the run.
-        let runs = if frame * 64 < 128 { 1 + 1 } else { 2 + 1 };
-        with_record_headers(60 + runs + 4 + 64 * (1 + PAGE_SIZE as u64))
+        // A varint holds seven bits per byte: twice the first page and a bit, then the 64 pages of the run.
+        let runs = if frame * 64 * 2 < 128 { 1 + 1 } else { 2 + 1 };
+        // The fixed part, the pages, a checksum; a class per page behind the lengths of eight columns; two sections.
+        let header = 56 + runs + 4;
+        let plan = 8 + 64;
+        let data = 64 * PAGE_SIZE as u64;
+        with_record_headers(header + (1 + 1 + 1 + plan) + (1 + 3 + 3 + data))
     });
     let end = with_record_headers(4 + 8 + 8 + 32 + 8 + 4 + 8);
     let prefaces = 4 * 16;
