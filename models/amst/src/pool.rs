@@ -70,6 +70,8 @@ pub(crate) struct Pool {
     open: u32,
     /// Bytes given to streams that the transport has not taken over.
     untaken_bytes: u64,
+    /// Chunks that are out on streams, all copies counted.
+    out: usize,
     /// Whether another stream is opened in place of one that is lost.
     replaces: bool,
     /// Streams that were lost and are not replaced.
@@ -92,6 +94,7 @@ impl Pool {
             opening: 0,
             open: 0,
             untaken_bytes: 0,
+            out: 0,
             replaces,
             gone: 0,
             attempts: 0,
@@ -110,6 +113,11 @@ impl Pool {
 
     pub fn untaken_bytes(&self) -> u64 {
         self.untaken_bytes
+    }
+
+    /// Whether a chunk is out on any stream.
+    pub fn is_carrying(&self) -> bool {
+        self.out > 0
     }
 
     /// Streams that have not ended, by number.
@@ -301,6 +309,7 @@ impl Pool {
             it.idle_since = now;
         }
         it.carried.insert(name, now);
+        self.out += 1;
         self.untaken_bytes += wire_bytes;
         if std::mem::take(&mut it.ready) {
             self.forget_room(stream.0);
@@ -312,6 +321,7 @@ impl Pool {
     pub fn landed(&mut self, now: Instant, stream: StreamId, name: ChunkName) -> Option<Span> {
         let it = self.streams.get_mut(&stream.0)?;
         let sent_at = it.carried.remove(&name)?;
+        self.out -= 1;
         let taken = now.saturating_since(sent_at);
         it.latency = Some(taken);
         it.idle_since = now;
@@ -325,6 +335,7 @@ impl Pool {
     pub fn end(&mut self, now: Instant, stream: StreamId) -> Option<Lost> {
         let it = self.streams.remove(&stream.0)?;
         self.untaken_bytes -= it.untaken;
+        self.out -= it.carried.len();
         if it.ready {
             self.forget_room(stream.0);
         }

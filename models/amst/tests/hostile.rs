@@ -407,7 +407,10 @@ fn a_stream_that_stalls_gives_its_chunks_to_the_others_and_its_place_to_another(
     for second in 1..100 {
         sender.advance(seconds(second));
         sender.push(synthetic(10), Priority::Bulk).unwrap();
-        for output in drain(&mut sender) {
+        while let Some(output) = sender.poll() {
+            if let SenderOutput::Send { stream: B, payload } = &output {
+                sender.on_sent(B, payload.len());
+            }
             match output {
                 SenderOutput::Send {
                     stream: B,

@@ -105,7 +105,7 @@ pub(super) struct Adaptive {
     contending: u32,
     /// A number with which it was.
     full_with: Option<u32>,
-    /// The number before fewer were kept to, and what it had brought.
+    /// The number before there were fewer, and what it had brought.
     fuller: Option<Sample>,
     knows_the_path: bool,
     state: State,
@@ -176,16 +176,14 @@ impl Adaptive {
     /// Where the path stays full, fewer contend for it, until so few are left that others are not kept waiting, or as
     /// few as may contend.
     fn give_way(&mut self, now: Instant, streams: u32, monitor: &Monitor) -> Option<u32> {
-        let ticks = match self.state {
-            State::Beginning => return None,
-            State::Trying { ticks, .. } | State::Holding { ticks, .. } => ticks,
-        };
         let allowed = self.contending.max(needed(monitor));
         let sure = FULL.least as usize;
-        if streams <= allowed || (ticks as usize) < sure || monitor.queue_stands(sure) != Some(true) {
+        if streams <= allowed || self.ticks() < sure || monitor.queue_stands(sure) != Some(true) {
             return None;
         }
         self.full_with = Some(streams);
+        let goodput = monitor.goodput_over(FULL.compared) as f64;
+        self.fuller = self.fuller.or(Some(Sample { streams, goodput }));
         let fewer = self.fewer(streams, monitor).max(allowed);
         Some(self.keep(now, fewer, monitor))
     }
@@ -194,13 +192,23 @@ impl Adaptive {
     /// more, it shows.
     fn take_back(&mut self, now: Instant, streams: u32, monitor: &Monitor) -> Option<u32> {
         let fuller = self.fuller.filter(|fuller| fuller.streams > streams)?;
-        let full = monitor.queue_stands(FULL.compared) != Some(false);
-        let enough = monitor.goodput_over(FULL.compared) as f64 >= KEPT * fuller.goodput;
-        if full || enough || monitor.idle_share(FULL.compared) > IDLE {
+        let sure = FULL.compared;
+        let full = self.ticks() < sure || monitor.queue_stands(sure) != Some(false);
+        let enough = monitor.goodput_over(sure) as f64 >= KEPT * fuller.goodput;
+        if full || enough || monitor.idle_share(sure) > IDLE {
             return None;
         }
-        self.fuller = None;
-        Some(self.keep(now, fuller.streams, monitor))
+        // Half of the way: there the path was full.
+        let more = streams.midpoint(fuller.streams).max(streams + 1);
+        Some(self.keep(now, more, monitor))
+    }
+
+    /// Looks since the number was changed or kept.
+    fn ticks(&self) -> usize {
+        match self.state {
+            State::Beginning => 0,
+            State::Trying { ticks, .. } | State::Holding { ticks, .. } => ticks as usize,
+        }
     }
 
     fn begin(&mut self, streams: u32, monitor: &Monitor) -> u32 {

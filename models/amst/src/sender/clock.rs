@@ -69,7 +69,7 @@ impl Sender {
     /// When to look for stalled streams next: a few times in the patience with them, while something is out.
     fn next_review(&self) -> Option<Instant> {
         let runs = matches!(self.phase, Phase::Running | Phase::Finished);
-        let looks = runs && !self.flight.is_empty() && self.options.patience > Span::ZERO;
+        let looks = runs && self.pool.is_carrying() && self.options.patience > Span::ZERO;
         looks.then(|| self.reviewed.saturating_add(self.options.patience / REVIEWS))
     }
 
@@ -143,6 +143,8 @@ impl Sender {
     pub(super) fn note_waiting(&mut self) {
         if self.flight.is_empty() {
             self.last_progress = self.now;
+        }
+        if !self.pool.is_carrying() {
             self.reviewed = self.now;
         }
     }
