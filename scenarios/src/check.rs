@@ -4,6 +4,7 @@
 //! none of another. What is merely doubtful is [`lint`]'s business.
 
 mod faults;
+mod federations;
 mod lint;
 mod replications;
 mod routes;
@@ -37,15 +38,17 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     work::migrations(decoded, &mut report);
     work::transfers(decoded, &mut report);
     replications::replications(decoded, &mut report);
+    federations::federations(decoded, &mut report);
     faults::faults(decoded, &mut report);
     work::assertions(decoded, &mut report);
     let empty = [
         decoded.migrations.is_empty(),
         decoded.transfers.is_empty(),
         decoded.replications.is_empty(),
+        decoded.federations.is_empty(),
     ];
-    if empty == [true; 3] {
-        let message = "nothing happens: there is neither a migration nor a transfer nor a replication";
+    if empty == [true; 4] {
+        let message = "nothing happens: there is neither a migration nor a transfer, nor a replication nor a federation";
         report.error("", message);
     }
 }
@@ -101,7 +104,9 @@ fn times(decoded: &Decoded, report: &mut Report) {
         decoded.transfers.good.len(),
         decoded.replications.good.len(),
     ];
-    let sampled: usize = lists.iter().sum();
+    let clusters = decoded.federations.good.iter();
+    let clusters: usize = clusters.map(|(_, federation)| federation.members.len()).sum();
+    let sampled = lists.iter().sum::<usize>() + clusters;
     let samples = (horizon.as_ns() / interval.as_ns()).saturating_mul(sampled as u64);
     if samples > MOST_SAMPLES {
         let message = format!("{samples} samples of all links and of all that moves; at most {MOST_SAMPLES}");

@@ -9,7 +9,7 @@
 //! | `sample_interval` | `"1 s"` |
 //! | `payload` | `Real` |
 //! | `fidelity` | `Packet` |
-//! | `vms`, `migrations`, `transfers`, `replications`, `faults`, `assertions` | `[]` |
+//! | `vms`, `migrations`, `transfers`, `replications`, `federations`, `faults`, `assertions` | `[]` |
 //! | `faults[].for` | the rest of the run |
 //! | `reroute_after` | `"200 ms"`: a link-state protocol tuned for it (see `DEFAULT_REROUTE_AFTER`) |
 //! | `regions[].location` | unknown; the link is then not compared with light |
@@ -80,6 +80,17 @@
 //! | `replications[].restore_rate` | none: VMs can be started at once |
 //! | `replications[].resume_time` | `"30 s"` |
 //! | `transfers[].transport` | plain connections; if given, what `transport` says, field by field |
+//! | `federations[].topology` | `Mesh` |
+//! | `federations[].at` | `"0 s"` |
+//! | `federations[].state`, `federations[].commands` | none: clients do no such thing |
+//! | `federations[].state.shared` | `true` |
+//! | `federations[].state.changed` | `"100 %"` |
+//! | `federations[].state.hot_keys`, `.hot_updates`, `.removals` | `"0 %"` |
+//! | `federations[].state.priority` | `Normal` |
+//! | `federations[].commands.names`, `.reads` | 100, `"0 %"` |
+//! | `federations[].config` | `Default` |
+//! | `federations[].settings` | what `config` says, field by field (see [`longhaul_federation::Options`]) |
+//! | `federations[].tcp` | what `transport.tcp` says, field by field |
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |
 //! | `replay` | what a replay takes where nothing is said: see [`crate::replay::settings`] |
@@ -93,6 +104,7 @@ mod assertion;
 mod context;
 mod distance;
 mod fault;
+mod federation;
 mod files;
 mod guest;
 mod laws;
@@ -113,8 +125,8 @@ use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, Fault, Fidelity, Link, Migration, PayloadMode, Region, Replay, Replication, SCHEMA_VERSION,
-    Scenario, Transfer, Transport, Vm,
+    Assertion, Fault, Federation, Fidelity, Link, Migration, PayloadMode, Region, Replay, Replication,
+    SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -185,6 +197,8 @@ pub struct Decoded {
     pub transfers: Items<Transfer>,
     /// See [`Scenario::replications`].
     pub replications: Items<Replication>,
+    /// See [`Scenario::federations`].
+    pub federations: Items<Federation>,
     /// See [`Scenario::faults`]; both faults of a symmetric entry have its index.
     pub faults: Items<Fault>,
     /// See [`Scenario::reroute_after`].
@@ -218,6 +232,7 @@ impl Decoded {
             migrations: all(self.migrations)?,
             transfers: all(self.transfers)?,
             replications: all(self.replications)?,
+            federations: all(self.federations)?,
             faults: all(self.faults)?,
             reroute_after: self.reroute_after?,
             assertions: all(self.assertions)?,
@@ -226,7 +241,7 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "version",
     "name",
     "question",
@@ -243,6 +258,7 @@ const FIELDS: [&str; 20] = [
     "migrations",
     "transfers",
     "replications",
+    "federations",
     "faults",
     "reroute_after",
     "assertions",
@@ -298,6 +314,9 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         transfers: items(cx, &fields, "transfers", |cx, at| work::transfer(cx, at, base)),
         replications: items(cx, &fields, "replications", |cx, at| {
             replication::replication(cx, at, base)
+        }),
+        federations: items(cx, &fields, "federations", |cx, at| {
+            federation::federation(cx, at, base.tcp)
         }),
         assertions: items(cx, &fields, "assertions", assertion::assertion),
         replay: fields.optional(cx, "replay", None, |cx, at| replay::replay(cx, at).map(Some)),

@@ -3,10 +3,10 @@
 //!
 //! Every router knows of a change of a link [`reroute_after`](Scenario::reroute_after) later, all at the same moment,
 //! and from then on the network follows the [next hops](longhaul_net::routing::Graph::next_hops) over the links that
-//! are up as far as the routers know. Machines are stopped, continued and killed by signals to their processes. A
-//! simulation and a replay on a real kernel follow the same lists.
+//! are up as far as the routers know. Machines are stopped, continued and killed by signals to their processes, and some
+//! are started again. A simulation and a replay on a real kernel follow the same lists.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use longhaul_core::time::Span;
 use longhaul_net::routing::{LinkId, RegionId};
@@ -72,6 +72,8 @@ pub fn routing_epochs(scenario: &Scenario) -> Vec<RoutingEpoch> {
 /// What happens to the processes of a region.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Signal {
+    /// Those that can come back are started again.
+    Restart,
     /// They go on: SIGCONT.
     Continue,
     /// They stand still: SIGSTOP.
@@ -91,7 +93,16 @@ pub struct ProcessChange {
     pub signal: Signal,
 }
 
-/// Every signal, in the order of time, then of the regions. What has been killed gets no more.
+/// What the processes of a region do.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Processes {
+    #[default]
+    Run,
+    Stand,
+    Ended,
+}
+
+/// Every signal, in the order of time, then of the regions. What has been killed gets no more until it is started again.
 ///
 /// # Panics
 /// If a fault names a region that does not exist: the check refuses it.
@@ -105,36 +116,44 @@ pub fn process_changes(scenario: &Scenario) -> Vec<ProcessChange> {
         let (region, at, signal, end) = match fault {
             Fault::LinkDown(_) | Fault::Reset(_) => continue,
             Fault::Pause(pause) => (&pause.region, pause.at, Signal::Stop, pause.end()),
-            Fault::Kill(kill) => (&kill.region, kill.at, Signal::Kill, None),
+            Fault::Kill(kill) => (&kill.region, kill.at, Signal::Kill, kill.end()),
         };
         let region = region_of(region);
         let change = |at, signal| ProcessChange { at, region, signal };
+        let back = match signal {
+            Signal::Kill => Signal::Restart,
+            _ => Signal::Continue,
+        };
         changes.push(change(at, signal));
-        changes.extend(end.map(|end| change(end, Signal::Continue)));
+        changes.extend(end.map(|end| change(end, back)));
     }
     changes.sort();
-    let mut killed = BTreeSet::new();
+    let mut regions: BTreeMap<RegionId, Processes> = BTreeMap::new();
     changes.retain(|change| {
-        let alive = !killed.contains(&change.region);
-        if change.signal == Signal::Kill {
-            killed.insert(change.region);
-        }
-        alive
+        let processes = regions.entry(change.region).or_default();
+        let next = match (*processes, change.signal) {
+            (Processes::Run, Signal::Stop) => Processes::Stand,
+            (Processes::Stand, Signal::Continue) | (Processes::Ended, Signal::Restart) => Processes::Run,
+            (Processes::Run | Processes::Stand, Signal::Kill) => Processes::Ended,
+            // A pause that a kill has cut short, for one.
+            _ => return false,
+        };
+        *processes = next;
+        true
     });
     changes
 }
 
 /// When a machine begins that is to begin at this time in this region: once its processes run. Signals of the same
-/// moment come first. `None` if they are killed before, or never go on.
+/// moment come first. `None` if they are killed before, or never go on, or are not started again.
 pub fn begins(scenario: &Scenario, region: RegionId, at: Span) -> Option<Span> {
     let mut runs = Some(at);
     for change in process_changes(scenario) {
         // What happens later matters only to those that stand still.
         if change.region == region && (change.at <= at || runs.is_none()) {
             runs = match change.signal {
-                Signal::Continue => Some(at.max(change.at)),
-                Signal::Stop => None,
-                Signal::Kill => return None,
+                Signal::Continue | Signal::Restart => Some(at.max(change.at)),
+                Signal::Stop | Signal::Kill => None,
             };
         }
     }

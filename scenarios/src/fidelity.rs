@@ -2,11 +2,11 @@
 
 use longhaul_core::record::Fidelity as Chosen;
 use longhaul_core::time::Span;
-use longhaul_core::units::BitRate;
+use longhaul_core::units::{BitRate, Probability};
 use longhaul_flow::limits;
 
 use crate::run::cast::source_region;
-use crate::schema::{Amount, Carrier, Fault, Fidelity, Memory, Scenario, Vm};
+use crate::schema::{Amount, Carrier, Fault, Federation, Fidelity, Memory, Scenario, Vm};
 
 /// Packets times hops up to which `Auto` prefers single packets: some ten seconds of one core.
 const MOST_PACKET_HOPS: u128 = 30_000_000;
@@ -57,6 +57,7 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     );
     let replications = scenario.replications.iter();
     let tcp = tcp.chain(replications.map(|replication| replication.transport.tcp));
+    let tcp = tcp.chain(scenario.federations.iter().map(|federation| federation.tcp));
     if tcp.into_iter().any(|tcp| tcp.ecn) {
         found.push("explicit congestion notification".to_owned());
     }
@@ -127,7 +128,25 @@ fn packet_hops(scenario: &Scenario, path: impl Fn(&str, &str) -> (usize, BitRate
         let bytes: u128 = vms.filter_map(memory_bytes).sum();
         sum += bytes / SEGMENT * hops as u128;
     }
+    for federation in &scenario.federations {
+        for (one, other) in federation.neighbours() {
+            let (hops, _) = path(&federation.members[one], &federation.members[other]);
+            sum += 2 * packets_between(federation) * hops as u128;
+        }
+    }
     sum
+}
+
+/// Packets from one cluster to a neighbour: what its clients change, and a packet for every command and every heartbeat.
+fn packets_between(federation: &Federation) -> u128 {
+    let times = |every: Span| u128::from(federation.duration.as_ns() / every.as_ns().max(1));
+    let state = federation.state.map_or(0, |load| {
+        let changed = u128::from(load.value.as_bytes()) * u128::from(load.changed.as_parts());
+        times(load.every) * (changed / u128::from(Probability::PARTS) / SEGMENT + 1)
+    });
+    let commands = federation.commands.map_or(0, |load| times(load.every));
+    let log = federation.settings.consensus.as_ref();
+    state + commands + log.map_or(0, |log| times(log.heartbeat))
 }
 
 /// The size of a generated memory; that of images is in their files.

@@ -11,6 +11,8 @@ pub enum Subject {
     Transfer,
     /// Every replication.
     Replication,
+    /// Every federation.
+    Federation,
     /// Every directed link.
     Link,
 }
@@ -31,7 +33,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 40] = [
+pub const METRICS: [(&str, Metric); 62] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -67,6 +69,31 @@ pub const METRICS: [(&str, Metric); 40] = [
     ("ReplicationDataLoss", Metric::ReplicationDataLoss),
     ("ReplicationOverlap", Metric::ReplicationOverlap),
     ("ReplicationSuccess", Metric::ReplicationSuccess),
+    (
+        "FederationCommitLatencyMedian",
+        Metric::FederationCommitLatencyMedian,
+    ),
+    ("FederationCommitLatencyP95", Metric::FederationCommitLatencyP95),
+    ("FederationCommitLatencyP99", Metric::FederationCommitLatencyP99),
+    ("FederationCommitLatencyMax", Metric::FederationCommitLatencyMax),
+    ("FederationReadLatencyP99", Metric::FederationReadLatencyP99),
+    ("FederationPropagationMedian", Metric::FederationPropagationMedian),
+    ("FederationPropagationP99", Metric::FederationPropagationP99),
+    ("FederationPropagationMax", Metric::FederationPropagationMax),
+    ("FederationConvergenceTime", Metric::FederationConvergenceTime),
+    ("FederationReconcileTime", Metric::FederationReconcileTime),
+    ("FederationLeaderless", Metric::FederationLeaderless),
+    ("FederationElections", Metric::FederationElections),
+    ("FederationCommitted", Metric::FederationCommitted),
+    ("FederationFailedCommands", Metric::FederationFailedCommands),
+    ("FederationSavings", Metric::FederationSavings),
+    ("FederationCompressionRatio", Metric::FederationCompressionRatio),
+    ("FederationSent", Metric::FederationSent),
+    ("FederationSyncFailures", Metric::FederationSyncFailures),
+    ("FederationConflicts", Metric::FederationConflicts),
+    ("FederationDropped", Metric::FederationDropped),
+    ("FederationErrors", Metric::FederationErrors),
+    ("FederationSuccess", Metric::FederationSuccess),
     ("LinkUtilisation", Metric::LinkUtilisation),
     ("LinkLoss", Metric::LinkLoss),
     ("LinkQueueDrops", Metric::LinkQueueDrops),
@@ -124,6 +151,28 @@ impl Metric {
             | Metric::ReplicationDataLoss
             | Metric::ReplicationOverlap
             | Metric::ReplicationSuccess => Subject::Replication,
+            Metric::FederationCommitLatencyMedian
+            | Metric::FederationCommitLatencyP95
+            | Metric::FederationCommitLatencyP99
+            | Metric::FederationCommitLatencyMax
+            | Metric::FederationReadLatencyP99
+            | Metric::FederationPropagationMedian
+            | Metric::FederationPropagationP99
+            | Metric::FederationPropagationMax
+            | Metric::FederationConvergenceTime
+            | Metric::FederationReconcileTime
+            | Metric::FederationLeaderless
+            | Metric::FederationElections
+            | Metric::FederationCommitted
+            | Metric::FederationFailedCommands
+            | Metric::FederationSavings
+            | Metric::FederationCompressionRatio
+            | Metric::FederationSent
+            | Metric::FederationSyncFailures
+            | Metric::FederationConflicts
+            | Metric::FederationDropped
+            | Metric::FederationErrors
+            | Metric::FederationSuccess => Subject::Federation,
             Metric::LinkUtilisation
             | Metric::LinkLoss
             | Metric::LinkQueueDrops
@@ -151,10 +200,22 @@ impl Metric {
             | Metric::ReplicationRto
             | Metric::ReplicationDataLoss
             | Metric::ReplicationOverlap
+            | Metric::FederationCommitLatencyMedian
+            | Metric::FederationCommitLatencyP95
+            | Metric::FederationCommitLatencyP99
+            | Metric::FederationCommitLatencyMax
+            | Metric::FederationReadLatencyP99
+            | Metric::FederationPropagationMedian
+            | Metric::FederationPropagationP99
+            | Metric::FederationPropagationMax
+            | Metric::FederationConvergenceTime
+            | Metric::FederationReconcileTime
+            | Metric::FederationLeaderless
             | Metric::LinkQueueDelay => Unit::Time,
-            Metric::MigrationTransferred | Metric::ReplicationTransferred | Metric::LinkDelivered => {
-                Unit::Size
-            }
+            Metric::MigrationTransferred
+            | Metric::ReplicationTransferred
+            | Metric::FederationSent
+            | Metric::LinkDelivered => Unit::Size,
             Metric::TransferGoodput | Metric::ReplicationSeedRate => Unit::Rate,
             Metric::ReplicationRpoWithin
             | Metric::MigrationThrottle
@@ -162,6 +223,7 @@ impl Metric {
             | Metric::MigrationNetworkBound
             | Metric::LinkUtilisation
             | Metric::LinkLoss
+            | Metric::FederationSavings
             | Metric::LinkQueueDrops => Unit::Share,
             Metric::MigrationCompressionRatio
             | Metric::MigrationDirtySyncCount
@@ -173,6 +235,15 @@ impl Metric {
             | Metric::ReplicationEpochs
             | Metric::ReplicationCompressionRatio
             | Metric::ReplicationResyncs
+            | Metric::FederationElections
+            | Metric::FederationCommitted
+            | Metric::FederationFailedCommands
+            | Metric::FederationCompressionRatio
+            | Metric::FederationSyncFailures
+            | Metric::FederationConflicts
+            | Metric::FederationDropped
+            | Metric::FederationErrors
+            | Metric::FederationSuccess
             | Metric::ReplicationSuccess => Unit::Number,
         }
     }

@@ -6,6 +6,7 @@
 
 mod assertion;
 mod fault;
+mod federation;
 mod guest;
 mod migration;
 mod network;
@@ -19,6 +20,7 @@ use longhaul_core::units::Probability;
 
 pub use assertion::*;
 pub use fault::*;
+pub use federation::*;
 pub use guest::*;
 pub use migration::*;
 pub use network::*;
@@ -61,6 +63,8 @@ pub struct Scenario {
     pub transfers: Vec<Transfer>,
     /// Continuous replications.
     pub replications: Vec<Replication>,
+    /// Federations of clusters.
+    pub federations: Vec<Federation>,
     /// What fails, and when.
     pub faults: Vec<Fault>,
     /// How long after a link fails or comes back the routers use other routes.

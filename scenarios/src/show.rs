@@ -1,6 +1,7 @@
 //! The canonical text of a scenario: every default written out, every link directed, every queue in bytes or
 //! packets. It reads back as an equal scenario, and its hash is the scenario's identity.
 
+mod federation;
 mod guest;
 mod link;
 mod migration;
@@ -46,6 +47,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         migrations,
         transfers,
         replications,
+        federations,
         faults,
         reroute_after,
         assertions,
@@ -70,6 +72,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "migrations", migrations, migration::migration)?;
     write_list(out, "transfers", transfers, transfer)?;
     write_list(out, "replications", replications, replication::replication)?;
+    write_list(out, "federations", federations, federation::federation)?;
     write_list(out, "faults", faults, fault)?;
     // Where no link fails it has no effect, and a field without effect is an error to be told.
     if faults.iter().any(|fault| matches!(fault, Fault::LinkDown(_))) {
@@ -122,7 +125,13 @@ fn fault(fault: &Fault) -> String {
                 lasting(*duration)
             )
         }
-        Fault::Kill(Kill { region, at }) => format!("Kill(region: {}, at: \"{at}\")", quoted(region)),
+        Fault::Kill(Kill { region, at, duration }) => {
+            format!(
+                "Kill(region: {}, at: \"{at}\"{})",
+                quoted(region),
+                lasting(*duration)
+            )
+        }
         Fault::Reset(Reset { workload, at, every }) => {
             let every = every.map_or(String::new(), |every| format!(", every: \"{every}\""));
             format!("Reset(workload: {}, at: \"{at}\"{every})", quoted(workload))

@@ -130,6 +130,8 @@ impl Consensus {
     pub fn statistics(&self) -> ConsensusStatistics {
         ConsensusStatistics {
             retries: self.client.retries(),
+            unanswered: self.unanswered() as u64,
+            registry: self.replica.as_ref().map(Replica::digest),
             ..self.statistics.clone()
         }
     }

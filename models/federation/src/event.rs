@@ -14,6 +14,8 @@ use crate::wire::FrameError;
 pub enum Command {
     /// Begin: connect, and let the clients of the workload begin.
     Start,
+    /// End: close all streams and do nothing more.
+    Stop,
     /// A client sets a value.
     Put {
         /// Of which key.

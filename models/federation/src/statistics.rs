@@ -81,6 +81,8 @@ pub struct Statistics {
     pub round_trip: Histogram,
     /// Keys, removed ones included.
     pub keys: u64,
+    /// Changes that wait for peers.
+    pub waiting: u64,
     /// The hash of the state.
     pub state_hash: String,
     /// The log, if the cluster takes part in it.
@@ -98,6 +100,10 @@ pub struct ConsensusStatistics {
     pub reads: u64,
     /// Commands and reads that failed.
     pub failed: u64,
+    /// Commands and reads that wait for an answer.
+    pub unanswered: u64,
+    /// A number that equal registries have in common; none if the cluster does not vote.
+    pub registry: Option<u64>,
     /// How often a client asked again.
     pub retries: u64,
     /// Elections that this cluster began.
@@ -153,7 +159,8 @@ impl Statistics {
         Some(1_000_000 - i64::try_from(share).unwrap_or(i64::MAX / 2))
     }
 
-    /// Takes in the counters of another cluster, for a sum over all. Keys and hash stay.
+    /// Takes in the counters of another cluster or of an earlier life, for a sum over all. What says how things stand,
+    /// such as keys and hash, stays.
     pub fn add(&mut self, other: &Statistics) {
         for (own, other) in [
             (&mut self.control, other.control),

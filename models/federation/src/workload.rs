@@ -105,7 +105,8 @@ pub struct Workload {
     updates: Stream,
     commands: Stream,
     content: Stream,
-    end: Instant,
+    /// When they are done; none before they have begun.
+    end: Option<Instant>,
     next_update: Option<Instant>,
     next_command: Option<Instant>,
 }
@@ -119,26 +120,33 @@ impl Workload {
             updates: streams.stream(cluster, "updates"),
             commands: streams.stream(cluster, "commands"),
             content: streams.stream(cluster, "content"),
-            end: Instant::ZERO,
+            end: None,
             next_update: None,
             next_command: None,
         }
     }
 
-    /// They begin.
+    /// They begin; or they come back, after a time in which they were silent.
     pub fn start(&mut self, now: Instant) {
-        self.end = now.saturating_add(self.options.duration);
+        let begins = self.end.is_none();
+        let end = *self.end.get_or_insert(now.saturating_add(self.options.duration));
         let updates = self.options.updates.as_ref().map(|updates| updates.every);
         let commands = self.options.commands.as_ref().map(|commands| commands.every);
-        self.next_update = updates.map(|every| after(now, every, &mut self.updates));
-        self.next_command = commands.map(|every| after(now, every, &mut self.commands));
+        for (next, every, random) in [
+            (&mut self.next_update, updates, &mut self.updates),
+            (&mut self.next_command, commands, &mut self.commands),
+        ] {
+            if begins || next.is_some_and(|at| at < now && now < end) {
+                *next = every.map(|every| after(now, every, random));
+            }
+        }
     }
 
     /// When the next of them does something, or all are done.
     pub fn wake_at(&self) -> Option<Instant> {
         let next = [self.next_update, self.next_command];
         let next = next.into_iter().flatten().min()?;
-        Some(next.min(self.end))
+        Some(self.end.map_or(next, |end| next.min(end)))
     }
 
     /// Whether they are done, or have not begun.
@@ -148,7 +156,7 @@ impl Workload {
 
     /// What one of them does now, if it is time.
     pub fn next(&mut self, now: Instant) -> Option<Act> {
-        if now >= self.end {
+        if self.end.is_some_and(|end| now >= end) {
             self.next_update = None;
             self.next_command = None;
         }
@@ -316,6 +324,20 @@ mod tests {
         let near = |found: u32, expected: u32| found.abs_diff(expected) < expected / 10;
         assert!(near(updates, 10_000) && near(hot, 9_000), "{updates} {hot}");
         assert!(near(reads, 10_000) && near(puts, 10_000) && removals < 30);
+    }
+
+    #[test]
+    fn who_comes_back_goes_on_from_there_and_is_done_when_it_would_have_been() {
+        let mut workload = Workload::new(options(), "a", &Streams::new(1, 0));
+        workload.start(Instant::ZERO);
+        let first = workload.wake_at().expect("something to do");
+        workload.start(Instant::ZERO + Span::from_s(500));
+        let next = workload.wake_at().expect("something to do");
+        assert!(first < Instant::ZERO + Span::from_s(5));
+        assert!(next > Instant::ZERO + Span::from_s(500) && next < Instant::ZERO + Span::from_s(505));
+        workload.start(Instant::ZERO + Span::from_s(2_000));
+        assert_eq!(workload.next(Instant::ZERO + Span::from_s(2_000)), None);
+        assert!(workload.is_done());
     }
 
     #[test]

@@ -61,26 +61,33 @@ pub fn faults(decoded: &Decoded, report: &mut Report) {
 /// By link or region: when it fails or stops, until when, in which entry, and how that is called.
 type Stretches = BTreeMap<String, Vec<(Span, Option<Span>, usize, (&'static str, &'static str))>>;
 
-/// What has been killed can neither stop nor be killed again.
+/// What has been killed can neither stop nor be killed again before it is started again.
 fn after_the_end(decoded: &Decoded, report: &mut Report) {
-    let mut ends: BTreeMap<&str, (Span, usize)> = BTreeMap::new();
-    for (index, fault) in &decoded.faults.good {
-        if let Fault::Kill(kill) = fault {
-            let end = ends.entry(&kill.region).or_insert((kill.at, *index));
-            *end = (*end).min((kill.at, *index));
-        }
-    }
-    for (index, fault) in &decoded.faults.good {
+    let faults = &decoded.faults.good;
+    let kills = || {
+        faults
+            .iter()
+            .filter_map(|(index, fault)| Some((*index, fault.kill()?)))
+    };
+    for (index, fault) in faults {
         let (region, at) = match fault {
             Fault::LinkDown(_) | Fault::Reset(_) => continue,
             Fault::Pause(pause) => (&pause.region, pause.at),
             Fault::Kill(kill) => (&kill.region, kill.at),
         };
-        let Some(&(end, first)) = ends.get(region.as_str()) else {
-            continue;
+        // Of two kills at one moment the second is one too many.
+        let comes_before = |place: usize, kill: &Kill| match fault {
+            Fault::Kill(_) => (kill.at, place) < (at, *index),
+            _ => kill.at <= at,
         };
-        if first != *index && at >= end {
-            let message = format!("nothing happens in {region} at {at}: its machines are killed at {end}");
+        let down = kills().filter(|(place, kill)| {
+            kill.region == *region && comes_before(*place, kill) && kill.end().is_none_or(|end| at < end)
+        });
+        if let Some((first, kill)) = down.min_by_key(|(place, kill)| (kill.at, *place)) {
+            let message = format!(
+                "nothing happens in {region} at {at}: its machines are killed at {}",
+                kill.at
+            );
             let error = report.at(&format!("faults[{index}].at"), message);
             let first = locate(report.root, &format!("faults[{first}]"));
             report.sink.push(error.related(first, "here"));
@@ -133,7 +140,7 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
         let (at, end, who) = match fault {
             Fault::LinkDown(down) => (down.at, down.end(), "the link is not back"),
             Fault::Pause(pause) => (pause.at, pause.end(), "the machines do not go on"),
-            Fault::Kill(kill) => (kill.at, None, ""),
+            Fault::Kill(kill) => (kill.at, kill.end(), "the clusters are not started again"),
             Fault::Reset(reset) => (reset.at, None, ""),
         };
         if at >= horizon {
@@ -153,6 +160,13 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
             Fault::Pause(Pause { region, .. }) | Fault::Kill(Kill { region, .. }) => {
                 if !has_machines(scenario, region) {
                     find(index, ".region", format!("no machine runs in `{region}`"));
+                } else if fault.kill().is_some_and(|kill| kill.duration.is_some())
+                    && !has_clusters(scenario, region)
+                {
+                    let message = format!(
+                        "no cluster of a federation is in `{region}`, and nothing else is started again"
+                    );
+                    find(index, ".for", message);
                 }
             }
         }
@@ -160,7 +174,16 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
     found
 }
 
-/// Whether a migration, a transfer or a replication starts or ends in a region.
+/// Whether a federation has a cluster in a region.
+fn has_clusters(scenario: &Scenario, region: &str) -> bool {
+    let mut members = scenario
+        .federations
+        .iter()
+        .flat_map(|federation| &federation.members);
+    members.any(|member| member == region)
+}
+
+/// Whether a migration, a transfer or a replication starts or ends in a region, or a cluster is there.
 fn has_machines(scenario: &Scenario, region: &str) -> bool {
     let mut transfers = scenario.transfers.iter();
     let mut replications = scenario.replications.iter();
@@ -175,4 +198,5 @@ fn has_machines(scenario: &Scenario, region: &str) -> bool {
         || scenario.migrations.iter().any(|migration| migration.to == region)
         || replications.any(|replication| replication.to == region)
         || vms.any(leaves)
+        || has_clusters(scenario, region)
 }

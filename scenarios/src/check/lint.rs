@@ -1,5 +1,6 @@
 //! Doubts: what can run but probably does not show what its author wants to see.
 
+mod federations;
 mod guests;
 mod migrations;
 mod replications;
@@ -46,6 +47,7 @@ pub fn lint(
     lint.migrations();
     lint.transfers();
     lint.replications();
+    lint.federations();
     lint.faults(fault_entries);
     lint.links();
     lint.regions();
@@ -277,6 +279,7 @@ impl Lint<'_> {
                 (Scope::All, Subject::Migration) => self.scenario.migrations.len(),
                 (Scope::All, Subject::Transfer) => self.scenario.transfers.len(),
                 (Scope::All, Subject::Replication) => self.scenario.replications.len(),
+                (Scope::All, Subject::Federation) => self.scenario.federations.len(),
                 (Scope::All, Subject::Link) => self.scenario.links.len(),
             };
             let needed = assertion.statistic.least_samples();
@@ -306,7 +309,10 @@ impl Lint<'_> {
         let replications = scenario.replications.iter().map(|r| r.transport.tcp).enumerate();
         let replications =
             replications.map(|(i, tcp)| ("replications", i, &["transport", "tcp", "hystart"][..], tcp));
-        for (list, index, fields, tcp) in migrations.chain(transfers).chain(replications) {
+        let federations = scenario.federations.iter().map(|f| f.tcp).enumerate();
+        let federations = federations.map(|(i, tcp)| ("federations", i, &["tcp", "hystart"][..], tcp));
+        let all = migrations.chain(transfers).chain(replications).chain(federations);
+        for (list, index, fields, tcp) in all {
             if tcp.controller == Controller::Reno && self.written(list, index, fields) {
                 self.warn(
                     &format!("{list}[{index}].{}", fields.join(".")),

@@ -64,6 +64,13 @@ pub fn reachable(decoded: &Decoded, report: &mut Report) {
             both_ways(&graph, &vm.region, &replication.to, &path, report);
         }
     }
+    for (index, federation) in &decoded.federations.good {
+        for (one, other) in federation.neighbours() {
+            let path = format!("federations[{index}].members[{other}]");
+            let members = &federation.members;
+            both_ways(&graph, &members[one], &members[other], &path, report);
+        }
+    }
     for (index, transfer) in &decoded.transfers.good {
         both_ways(
             &graph,

@@ -161,6 +161,14 @@ fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, rep
                 .map(|(_, replication)| replication.name.clone());
             ("replication", names.collect(), decoded.replications.complete)
         }
+        Subject::Federation => {
+            let names = decoded
+                .federations
+                .good
+                .iter()
+                .map(|(_, federation)| federation.name.clone());
+            ("federation", names.collect(), decoded.federations.complete)
+        }
         Subject::Link => {
             let names = decoded.links.good.iter().map(|(_, link)| link.name());
             ("link", names.collect(), decoded.links.complete)

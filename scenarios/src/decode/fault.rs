@@ -54,12 +54,14 @@ fn pause(cx: &mut Context, at: &At, name: &str) -> Option<Vec<Fault>> {
 }
 
 fn kill(cx: &mut Context, at: &At, name: &str) -> Option<Vec<Fault>> {
-    let fields = Fields::of(cx, at, "an end", Some(name), &["region", "at"])?;
+    let fields = Fields::of(cx, at, "an end", Some(name), &["region", "at", "for"])?;
     let region = fields.required(cx, "region", region_name);
     let start = fields.required(cx, "at", moment);
+    let duration = fields.optional(cx, "for", None, |cx, at| positive_span(cx, at).map(Some));
     Some(vec![Fault::Kill(Kill {
         region: region?,
         at: start?,
+        duration: duration?,
     })])
 }
 

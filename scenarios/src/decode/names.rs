@@ -23,6 +23,8 @@ pub struct Names {
     pub transfers: BTreeMap<String, Place>,
     /// Replications.
     pub replications: BTreeMap<String, Place>,
+    /// Federations.
+    pub federations: BTreeMap<String, Place>,
     /// Migrations and transfers.
     pub workloads: BTreeMap<String, Place>,
 }
@@ -36,6 +38,7 @@ impl Names {
             migrations: declared(root, "migrations", "migration", &BTreeMap::new(), sink),
             transfers: BTreeMap::new(),
             replications: BTreeMap::new(),
+            federations: BTreeMap::new(),
             workloads: BTreeMap::new(),
         };
         names.transfers = declared(
@@ -49,6 +52,10 @@ impl Names {
         names.workloads.extend(names.transfers.clone());
         let what = "replication, transfer or migration";
         names.replications = declared(root, "replications", what, &names.workloads, sink);
+        let mut taken = names.workloads.clone();
+        taken.extend(names.replications.clone());
+        let what = "federation, replication, transfer or migration";
+        names.federations = declared(root, "federations", what, &taken, sink);
         names
     }
 }

@@ -2,6 +2,7 @@
 
 use longhaul_amst::object::{ArrivalEvent, ObjectEvent};
 use longhaul_bulk::{ReceiverEvent, SenderEvent};
+use longhaul_federation as federation;
 use longhaul_migration::{DestinationEvent, SourceEvent};
 use longhaul_replication as replication;
 use serde::Deserialize;
@@ -26,6 +27,7 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
         Role::Replica => replication::ReplicaEvent::deserialize(event)
             .ok()
             .map(Event::Replica),
+        Role::Cluster(_) => federation::Event::deserialize(event).ok().map(Event::Cluster),
         Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),
         Role::ObjectReceiver => ArrivalEvent::deserialize(event).ok().map(Event::ObjectReceiver),
     }

@@ -19,7 +19,8 @@ pub const SIMULATIONS: u32 = 30;
 /// How the replay of a scenario is judged, with every default filled in. The margins without a declaration:
 /// completion time of transfers 5 %, of a scenario with random laws 12 %; bytes on the wire of each link that carries data 3 %; total time
 /// of migrations 10 %, their rounds ± 1, and as many of them successful; of replications 10 % of the time of their
-/// first epochs and of the greatest age of the newest one, and as many of them successful.
+/// first epochs and of the greatest age of the newest one, and as many of them successful; of federations 10 % of the
+/// median latency of commits and of updates and of the bytes on the streams, and as many of them successful.
 pub fn settings(scenario: &Scenario) -> Replay {
     let mut settings = scenario.replay.clone().unwrap_or(Replay {
         replications: REPLICATIONS,
@@ -47,11 +48,23 @@ fn default_margins(scenario: &Scenario) -> Vec<Margin> {
         (Metric::ReplicationSeedTime, percent(10)),
         (Metric::ReplicationRpoMax, percent(10)),
         (Metric::ReplicationSuccess, number(0)),
+        (Metric::FederationCommitLatencyMedian, percent(10)),
+        (Metric::FederationPropagationMedian, percent(10)),
+        (Metric::FederationSent, percent(10)),
+        (Metric::FederationSuccess, number(0)),
     ];
+    let federations = &scenario.federations;
     let has_subject = |metric: Metric| match metric.subject() {
+        Subject::Federation if metric == Metric::FederationCommitLatencyMedian => {
+            federations.iter().any(|federation| federation.commands.is_some())
+        }
+        Subject::Federation if metric == Metric::FederationPropagationMedian => {
+            federations.iter().any(|federation| federation.state.is_some())
+        }
         Subject::Migration => !scenario.migrations.is_empty(),
         Subject::Transfer => !scenario.transfers.is_empty(),
         Subject::Replication => !scenario.replications.is_empty(),
+        Subject::Federation => !federations.is_empty(),
         Subject::Link => true,
     };
     let carriers = carriers(scenario).into_iter().map(|name| Margin {

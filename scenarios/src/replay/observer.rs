@@ -40,23 +40,25 @@ impl Progress {
 
     /// A workload has ended: those that wait for it start, unless it failed.
     fn start_dependents(&mut self, at: Instant, ended: Workload) -> Vec<Request> {
-        let due = self.workloads.dependents(ended).into_iter();
-        due.map(|(workload, pause)| {
+        let mut requests = Vec::new();
+        for (workload, pause) in self.workloads.dependents(ended) {
             let at = at.saturating_add(pause);
             self.workloads.stage_mut(workload).start(at);
-            let peer = self.cast.starter(workload);
-            Request::Start { at, peer }
-        })
-        .collect()
+            let starters = self.cast.starters(workload).into_iter();
+            requests.extend(starters.map(|peer| Request::Start { at, peer }));
+        }
+        requests
     }
 }
 
 impl Observer for Progress {
     fn starts(&self) -> Vec<(Instant, PeerId)> {
-        let starts = self.workloads.starts().iter();
+        let mut starts = Vec::new();
+        for &(at, workload) in self.workloads.starts() {
+            let starters = self.cast.starters(workload).into_iter();
+            starts.extend(starters.map(|peer| (Instant::ZERO + at, peer)));
+        }
         starts
-            .map(|&(at, workload)| (Instant::ZERO + at, self.cast.starter(workload)))
-            .collect()
     }
 
     fn observe(&mut self, at: Instant, peer: PeerId, event: &Value) -> Vec<Request> {
@@ -76,7 +78,7 @@ impl Observer for Progress {
             let (_, peer) = self.cast.transfer(index);
             requests.push(Request::Summary { peer });
         }
-        if self.workloads.observe(at, part.workload, &event) {
+        if self.workloads.observe(at, &part, &event) {
             requests.extend(self.start_dependents(at, part.workload));
         }
         requests

@@ -80,6 +80,12 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
             refused.push(NotReplayable::new(format!("faults[{index}]"), reason));
         }
     }
+    for (index, fault) in scenario.faults.iter().enumerate() {
+        if fault.kill().is_some_and(|kill| kill.duration.is_some()) {
+            let reason = "a replay starts no process again: without `for` it can be replayed".to_owned();
+            refused.push(NotReplayable::new(format!("faults[{index}].for"), reason));
+        }
+    }
     for (index, migration) in scenario.migrations.iter().enumerate() {
         if scenario.brought_by(index).is_some() {
             let path = format!("migrations[{}].vm", migration.name);
@@ -446,6 +452,7 @@ fn signal(scenario: &Scenario, change: &ProcessChange) -> Step {
         Signal::Continue => plan::Signal::Cont,
         Signal::Stop => plan::Signal::Stop,
         Signal::Kill => plan::Signal::Kill,
+        Signal::Restart => unreachable!("refused"),
     };
     Step {
         at: change.at,
@@ -463,6 +470,7 @@ pub(super) fn words(scenario: &Scenario, change: &ProcessChange) -> String {
         Signal::Continue => "continued",
         Signal::Stop => "stopped",
         Signal::Kill => "killed",
+        Signal::Restart => "started again",
     };
     format!("{} {what}", scenario.regions[change.region.0 as usize].name)
 }

@@ -4,7 +4,8 @@
 use longhaul_amst::SenderStats;
 use longhaul_core::machine::PeerId;
 use longhaul_core::record::{
-    Ended, LinkPackets, LinkRecord, MigrationRecord, Progress, ReplicationRecord, TransferRecord,
+    Ended, FederationRecord, LinkPackets, LinkRecord, MigrationRecord, Progress, ReplicationRecord,
+    TransferRecord,
 };
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
@@ -21,6 +22,7 @@ use super::plan::words;
 use crate::faults::{self, Signal, process_changes};
 use crate::run::assertions::Evidence;
 use crate::run::cast::{Cast, Role, Workload};
+use crate::run::federations::{Counted, federation_record};
 use crate::run::replications::replication_record;
 use crate::run::summary::{migration_record, transfer_record};
 use crate::run::workload::Workloads;
@@ -49,6 +51,8 @@ pub struct Replayed {
     /// In the order of the scenario.
     pub replications: Vec<ReplicationRecord>,
     /// In the order of the scenario.
+    pub federations: Vec<FederationRecord>,
+    /// In the order of the scenario.
     pub links: Vec<LinkRecord>,
 }
 
@@ -60,6 +64,7 @@ impl Replayed {
             migrations: &self.migrations,
             transfers: &self.transfers,
             replications: &self.replications,
+            federations: &self.federations,
             links: &self.links,
         }
     }
@@ -134,6 +139,9 @@ pub fn records(scenario: &Scenario, replication: &Replication) -> Result<Replaye
         replications: (0..world.workloads.replications.len())
             .map(|i| world.replication(i, replication))
             .collect(),
+        federations: (0..world.workloads.federations.len())
+            .map(|i| world.federation(i, replication))
+            .collect(),
         links,
     })
 }
@@ -194,10 +202,12 @@ impl<'a> World<'a> {
 
     /// A workload is told to start at this time; its machine does so when it can, or never.
     fn start(&mut self, workload: Workload, at: Span) {
-        let starter = self.cast.part(self.cast.starter(workload));
-        let region = starter.expect("a machine of the cast").region;
-        let begins = faults::begins(self.scenario, region, at);
-        if let Some(begins) = begins.filter(|begins| *begins < self.scenario.horizon) {
+        let begins = |peer| {
+            let region = self.cast.part(peer).expect("a machine of the cast").region;
+            faults::begins(self.scenario, region, at)
+        };
+        let first = self.cast.starters(workload).into_iter().filter_map(begins).min();
+        if let Some(begins) = first.filter(|begins| *begins < self.scenario.horizon) {
             self.workloads.stage_mut(workload).start(Instant::ZERO + begins);
         }
     }
@@ -212,6 +222,7 @@ impl<'a> World<'a> {
                 let name = &self.scenario.regions[region.0 as usize].name;
                 self.workloads.kill(now, &self.cast, region, name);
             }
+            Signal::Restart => unreachable!("the plan refuses what is started again"),
         }
     }
 
@@ -227,7 +238,7 @@ impl<'a> World<'a> {
             return Some(());
         }
         let event = events::read(part.role, &reported.event)?;
-        if self.workloads.observe(now, part.workload, &event) {
+        if self.workloads.observe(now, &part, &event) {
             // As in the simulator: a pause after it has completed.
             for (workload, pause) in self.workloads.dependents(part.workload) {
                 self.start(
@@ -266,6 +277,30 @@ impl<'a> World<'a> {
             &self.workloads.replications[index],
             statistics.as_ref(),
             (tcp.segments, tcp.retransmits),
+            Instant::from_ns(end_ns(self.scenario, replication)),
+        )
+    }
+
+    fn federation(&self, index: usize, replication: &Replication) -> FederationRecord {
+        let mut counted = Counted {
+            clusters: Vec::new(),
+            segments: 0,
+            retransmits: 0,
+            linearizable: None,
+        };
+        for peer in self.cast.machines(Workload::Federation(index)) {
+            let summary = replication.summaries.get(&peer.0);
+            let statistics = summary.and_then(|json| longhaul_federation::Statistics::deserialize(json).ok());
+            counted.clusters.push(statistics);
+            let tcp = tcp_of(replication, peer);
+            counted.segments += tcp.segments;
+            counted.retransmits += tcp.retransmits;
+        }
+        federation_record(
+            self.scenario,
+            index,
+            &self.workloads.federations[index],
+            &counted,
             Instant::from_ns(end_ns(self.scenario, replication)),
         )
     }
@@ -331,8 +366,10 @@ pub fn unfinished(replayed: &Replayed) -> bool {
     let migrations = replayed.migrations.iter().map(|m| &m.progress);
     let transfers = replayed.transfers.iter().map(|t| &t.progress);
     let replications = replayed.replications.iter().map(|r| &r.progress);
+    let federations = replayed.federations.iter().map(|f| &f.progress);
     migrations
         .chain(transfers)
         .chain(replications)
+        .chain(federations)
         .any(|progress| *progress != Progress::Completed)
 }

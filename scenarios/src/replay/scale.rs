@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use crate::diagnose::Diagnostics;
 use crate::schema::{
-    Amount, Arrivals, Bound, Failover, Fault, Jitter, Link, Memory, Migration, Mode, Policy, Queue, Rate,
-    Replication, Scenario, Spread, Start, StopRule, Switch, Throttle, Value, Within,
+    Amount, Arrivals, Bound, Failover, Fault, Federation, Jitter, Link, Memory, Migration, Mode, Policy,
+    Queue, Rate, Replication, Scenario, Spread, Start, StopRule, Switch, Throttle, Value, Within,
 };
 use crate::source::Source;
 use crate::{Loaded, load, show};
@@ -97,6 +97,9 @@ impl Scale {
         for replication in &mut scenario.replications {
             self.replication(replication);
         }
+        for federation in &mut scenario.federations {
+            self.federation(federation);
+        }
         for transfer in &mut scenario.transfers {
             self.time(&mut transfer.at);
             if let Amount::Duration(duration) = &mut transfer.amount {
@@ -107,7 +110,7 @@ impl Scale {
             let (at, duration) = match fault {
                 Fault::LinkDown(down) => (&mut down.at, &mut down.duration),
                 Fault::Pause(pause) => (&mut pause.at, &mut pause.duration),
-                Fault::Kill(kill) => (&mut kill.at, &mut None),
+                Fault::Kill(kill) => (&mut kill.at, &mut kill.duration),
                 Fault::Reset(reset) => (&mut reset.at, &mut reset.every),
             };
             self.time(at);
@@ -164,6 +167,44 @@ impl Scale {
             .iter_mut()
             .chain(restore_rate)
             .for_each(|rate| self.rate(rate));
+    }
+
+    fn federation(&self, federation: &mut Federation) {
+        let Federation {
+            at,
+            duration,
+            state,
+            commands,
+            settings,
+            ..
+        } = federation;
+        let connection = &mut settings.connection;
+        let mut times = vec![
+            at,
+            duration,
+            &mut settings.sync.interval,
+            &mut settings.encoding.baseline_interval,
+            &mut connection.connect_timeout,
+            &mut connection.retry_interval,
+            &mut connection.keepalive,
+            &mut connection.answer_timeout,
+            &mut settings.recovery_timeout,
+            &mut settings.metrics_interval,
+            &mut settings.objectives.latency,
+            &mut settings.durable_after,
+        ];
+        times.extend(state.as_mut().map(|load| &mut load.every));
+        times.extend(commands.as_mut().map(|load| &mut load.every));
+        if let Some(log) = &mut settings.consensus {
+            times.extend([
+                &mut log.timeout,
+                &mut log.batch_interval,
+                &mut log.election_timeout,
+                &mut log.heartbeat,
+                &mut log.disk_sync,
+            ]);
+        }
+        times.into_iter().for_each(|span| self.time(span));
     }
 
     fn migration(&self, migration: &mut Migration) {

@@ -52,7 +52,20 @@ pub fn talks(scenario: &Scenario) -> Vec<Talk<'_>> {
         to: &transfer.to,
         tcp: transfer.carrier.tcp(),
     });
-    migrations.chain(replications).chain(transfers).collect()
+    let federations = scenario.federations.iter().flat_map(|federation| {
+        let pairs = federation.neighbours().into_iter();
+        pairs.map(|(one, other)| Talk {
+            path: format!("federations[{}].tcp", federation.name),
+            from: &federation.members[one],
+            to: &federation.members[other],
+            tcp: federation.tcp,
+        })
+    });
+    migrations
+        .chain(replications)
+        .chain(federations)
+        .chain(transfers)
+        .collect()
 }
 
 /// What the kernel must be set to.

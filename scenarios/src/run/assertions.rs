@@ -5,12 +5,13 @@
 //! yet is inconclusive.
 
 use longhaul_core::record::{
-    AssertionRecord, LinkRecord, MigrationRecord, PostcopyRecord, Progress, ReplicationRecord, RunRecord,
-    TransferRecord, Verdict,
+    AssertionRecord, FederationRecord, LinkRecord, MigrationRecord, PostcopyRecord, Progress,
+    ReplicationRecord, RunRecord, TransferRecord, Verdict,
 };
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 
+use super::federations::of_federation;
 use super::replications::of_replication;
 use crate::metric::Subject;
 use crate::schema::{Assertion, Bound, Level, Metric, Scope, Statistic, Value};
@@ -26,6 +27,8 @@ pub struct Evidence<'r> {
     pub transfers: &'r [TransferRecord],
     /// Replications.
     pub replications: &'r [ReplicationRecord],
+    /// Federations.
+    pub federations: &'r [FederationRecord],
     /// Links.
     pub links: &'r [LinkRecord],
 }
@@ -37,6 +40,7 @@ impl<'r> From<&'r RunRecord> for Evidence<'r> {
             migrations: &run.migrations,
             transfers: &run.transfers,
             replications: &run.replications,
+            federations: &run.federations,
             links: &run.links,
         }
     }
@@ -51,6 +55,19 @@ pub enum Sample {
     AtLeast(u64),
     /// Nothing was measured.
     Missing,
+}
+
+impl Sample {
+    /// The longer of two of a kind; what was not measured does not count.
+    pub fn longer(self, other: Sample) -> Sample {
+        match (self, other) {
+            (Sample::Exact(one), Sample::Exact(other)) => Sample::Exact(one.max(other)),
+            (Sample::AtLeast(one) | Sample::Exact(one), Sample::AtLeast(other))
+            | (Sample::AtLeast(one), Sample::Exact(other)) => Sample::AtLeast(one.max(other)),
+            (Sample::Missing, other) => other,
+            (one, Sample::Missing) => one,
+        }
+    }
 }
 
 /// Judges all assertions of a scenario on the records of its run.
@@ -73,7 +90,8 @@ pub fn overall(run: &RunRecord) -> Verdict {
         .iter()
         .map(|m| &m.progress)
         .chain(run.transfers.iter().map(|t| &t.progress))
-        .chain(run.replications.iter().map(|r| &r.progress));
+        .chain(run.replications.iter().map(|r| &r.progress))
+        .chain(run.federations.iter().map(|f| &f.progress));
     let asserts_nothing = !run.assertions.iter().any(|a| a.critical);
     if critical(Verdict::Fail) {
         Verdict::Fail
@@ -89,7 +107,7 @@ pub fn overall(run: &RunRecord) -> Verdict {
     }
 }
 
-/// The sample of every migration, transfer, replication or link of a scope, by name, in the order of the records.
+/// The sample of every migration, transfer, replication, federation or link of a scope, by name, in the order of the records.
 pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r str, Sample)> {
     let in_scope = |name: &str| match scope {
         Scope::All => true,
@@ -107,6 +125,10 @@ pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r
         Subject::Replication => {
             let of = |r: &'r ReplicationRecord| (r.name.as_str(), of_replication(metric, r, run.end_ns));
             run.replications.iter().map(of).collect()
+        }
+        Subject::Federation => {
+            let of = |f: &'r FederationRecord| (f.name.as_str(), of_federation(metric, f, run.end_ns));
+            run.federations.iter().map(of).collect()
         }
         Subject::Link => {
             let of = |l: &'r LinkRecord| (l.name.as_str(), of_link(metric, l));

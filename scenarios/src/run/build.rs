@@ -17,6 +17,7 @@ use thiserror::Error;
 use super::cast::{Cast, Part, Workload, region_id};
 use super::endpoint::Endpoint;
 use super::faults::Faults;
+use super::federations;
 use super::links::{self, Files};
 use super::machines::{Maker, SOCKET_WRITE, World};
 use super::sample::Sampler;
@@ -60,6 +61,14 @@ pub enum BuildError {
     Replication {
         /// The replication.
         replication: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A federation is impossible.
+    #[error("{federation}: {reason}")]
+    Federation {
+        /// The federation.
+        federation: String,
         /// What is wrong.
         reason: String,
     },
@@ -134,14 +143,17 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     // Before the starts: what fails at a moment has failed for what starts then.
     let faults = Faults::new(scenario, engine);
     for &(at, workload) in workloads.starts() {
-        Scene::schedule_start(engine, Instant::ZERO + at, cast.starter(workload));
+        for starter in cast.starters(workload) {
+            Scene::schedule_start(engine, Instant::ZERO + at, starter);
+        }
     }
     engine.schedule(Instant::ZERO, Class::Observe, SCENE, SCENE, SAMPLE);
     let sampler = Sampler::new(
         scenario.sample_interval,
         scenario.links.iter().map(Link::name).collect(),
     );
-    let mut scene = Scene::new(network, cast, endpoints, workloads, faults, sampler);
+    let checkers = scenario.federations.iter().map(federations::checker).collect();
+    let mut scene = Scene::new(network, cast, endpoints, workloads, faults, sampler, checkers);
     scene.inputs = inputs;
     scene.fidelity_reason = choice.reason;
     Ok(scene)

@@ -15,6 +15,8 @@ pub enum Workload {
     Transfer(usize),
     /// A continuous replication.
     Replication(usize),
+    /// A federation of clusters.
+    Federation(usize),
 }
 
 /// What a machine does in its workload.
@@ -36,6 +38,8 @@ pub enum Role {
     ObjectSender,
     /// Its receiver.
     ObjectReceiver,
+    /// A cluster of a federation, by its place in the list of members.
+    Cluster(u32),
 }
 
 impl Role {
@@ -59,21 +63,28 @@ pub struct Part {
 }
 
 /// All machines of a scenario; the index is the [`PeerId`]. Workloads stand in the order of the scenario, kind by kind,
-/// and the machines of each in the order of their roles; the first one of a workload is told to start.
+/// and the machines of each in the order of their roles. The first one of a workload is told to start; of a federation
+/// every one is.
 #[derive(Clone, Debug)]
 pub struct Cast {
     parts: Vec<Part>,
+    /// Who talks with whom.
+    pairs: Vec<(PeerId, PeerId)>,
 }
 
 impl Cast {
     /// The machines of a scenario that passed its check.
     pub fn of(scenario: &Scenario) -> Cast {
-        let mut cast = Cast { parts: Vec::new() };
+        let mut cast = Cast {
+            parts: Vec::new(),
+            pairs: Vec::new(),
+        };
         for (index, spec) in scenario.migrations.iter().enumerate() {
             let workload = Workload::Migration(index);
             let (from, tcp) = (scenario.origin(index), spec.transport.tcp);
             cast.add(scenario, workload, Role::MigrationSource, from, tcp);
             cast.add(scenario, workload, Role::MigrationDestination, &spec.to, tcp);
+            cast.pair_last_two();
         }
         for (index, spec) in scenario.transfers.iter().enumerate() {
             let workload = Workload::Transfer(index);
@@ -84,14 +95,33 @@ impl Cast {
             let tcp = spec.carrier.tcp();
             cast.add(scenario, workload, sender, &spec.from, tcp);
             cast.add(scenario, workload, receiver, &spec.to, tcp);
+            cast.pair_last_two();
         }
         for (index, spec) in scenario.replications.iter().enumerate() {
             let workload = Workload::Replication(index);
             let (from, tcp) = (source_region(scenario, spec), spec.transport.tcp);
             cast.add(scenario, workload, Role::ReplicationSource, from, tcp);
             cast.add(scenario, workload, Role::Replica, &spec.to, tcp);
+            cast.pair_last_two();
+        }
+        for (index, spec) in scenario.federations.iter().enumerate() {
+            let first = cast.parts.len();
+            for (place, region) in (0..).zip(&spec.members) {
+                let workload = Workload::Federation(index);
+                cast.add(scenario, workload, Role::Cluster(place), region, spec.tcp);
+            }
+            let peer = |place: usize| PeerId((first + place) as u32);
+            let pairs = spec.neighbours().into_iter();
+            cast.pairs
+                .extend(pairs.map(|(one, other)| (peer(one), peer(other))));
         }
         cast
+    }
+
+    /// The machines added last talk with each other.
+    fn pair_last_two(&mut self) {
+        let count = self.parts.len() as u32;
+        self.pairs.push((PeerId(count - 2), PeerId(count - 1)));
     }
 
     fn add(&mut self, scenario: &Scenario, workload: Workload, role: Role, region: &str, tcp: Tcp) {
@@ -129,26 +159,42 @@ impl Cast {
     /// # Panics
     /// If there is no such transfer.
     pub fn transfer(&self, index: usize) -> (PeerId, PeerId) {
-        let sender = self.starter(Workload::Transfer(index));
+        let sender = self.first(Workload::Transfer(index));
         (sender, PeerId(sender.0 + 1))
     }
 
-    /// The machine that is told to start a workload.
+    /// The first machine of a workload.
     ///
     /// # Panics
     /// If there is no such workload.
-    pub fn starter(&self, workload: Workload) -> PeerId {
+    pub fn first(&self, workload: Workload) -> PeerId {
         let first = self.parts().find(|(_, part)| part.workload == workload);
         first.expect("every workload has machines").0
     }
 
-    /// Between which regions machines talk: every machine of a workload with every later one.
+    /// The machines that are told to start a workload.
+    ///
+    /// # Panics
+    /// If there is no such workload.
+    pub fn starters(&self, workload: Workload) -> Vec<PeerId> {
+        match workload {
+            Workload::Federation(_) => self.machines(workload).collect(),
+            _ => vec![self.first(workload)],
+        }
+    }
+
+    /// The machines of a workload.
+    pub fn machines(&self, workload: Workload) -> impl Iterator<Item = PeerId> + '_ {
+        let own = self.parts().filter(move |(_, part)| part.workload == workload);
+        own.map(|(peer, _)| peer)
+    }
+
+    /// Between which regions machines talk.
     pub fn paths(&self) -> impl Iterator<Item = (RegionId, RegionId)> + '_ {
-        self.parts.iter().enumerate().flat_map(|(index, part)| {
-            let later = self.parts[index + 1..].iter();
-            let others = later.take_while(|other| other.workload == part.workload);
-            others.map(|other| (part.region, other.region))
-        })
+        let region = |peer: PeerId| self.parts[peer.0 as usize].region;
+        self.pairs
+            .iter()
+            .map(move |&(one, other)| (region(one), region(other)))
     }
 }
 

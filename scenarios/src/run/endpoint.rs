@@ -11,6 +11,7 @@ use longhaul_core::machine::{Input, Machine, Output, StreamId};
 use longhaul_core::random::Stream;
 use longhaul_core::schedule::{EntityId, TimerId};
 use longhaul_core::time::Instant;
+use longhaul_federation as federation;
 use longhaul_migration as migration;
 use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_replication as replication;
@@ -18,6 +19,7 @@ use longhaul_tcp as tcp;
 use serde::{Deserialize, Serialize};
 
 use super::cast::Part;
+use super::federations::ClusterProcess;
 use super::guest::Guest;
 
 /// One endpoint of the scenario.
@@ -54,7 +56,10 @@ pub enum Life {
         wake: bool,
     },
     /// It has ended.
-    Ended,
+    Ended {
+        /// Its start was due since.
+        start: bool,
+    },
 }
 
 /// Every kind of machine that a scenario can hold.
@@ -75,6 +80,8 @@ pub enum Protocol {
     ObjectSender(Box<object::ObjectSender>),
     /// Its receiver.
     ObjectReceiver(Box<object::ObjectReceiver>),
+    /// A cluster of a federation.
+    Cluster(Box<ClusterProcess>),
 }
 
 /// What a machine reports.
@@ -97,6 +104,8 @@ pub enum Event {
     ObjectSender(object::ObjectEvent),
     /// From its receiver.
     ObjectReceiver(object::ArrivalEvent),
+    /// From a cluster of a federation.
+    Cluster(federation::Event),
 }
 
 /// What a scenario tells a machine to do.
@@ -107,6 +116,8 @@ pub enum Order {
         /// For the source of a migration: the guest, if another migration has brought it here.
         guest: Option<migration::GuestState>,
     },
+    /// For a cluster of a federation, which would go on for ever: end.
+    Stop,
 }
 
 impl Endpoint {
@@ -149,7 +160,10 @@ impl Machine for Protocol {
     fn handle(&mut self, now: Instant, input: Input<Order>) {
         match self {
             Protocol::MigrationSource(m) => {
-                let start = |Order::Start { guest }| migration::Command::Start { guest };
+                let start = |order| match order {
+                    Order::Start { guest } => migration::Command::Start { guest },
+                    Order::Stop => unreachable!("a migration ends by itself"),
+                };
                 m.handle(now, with_command(input, start));
             }
             Protocol::MigrationDestination(m) => m.handle(now, with_command(input, |_| ())),
@@ -167,6 +181,13 @@ impl Machine for Protocol {
             }
             Protocol::ObjectSender(m) => m.handle(now, with_command(input, |_| object::Command::Start)),
             Protocol::ObjectReceiver(m) => m.handle(now, with_command(input, |_| ())),
+            Protocol::Cluster(m) => {
+                let command = |order| match order {
+                    Order::Start { .. } => federation::Command::Start,
+                    Order::Stop => federation::Command::Stop,
+                };
+                m.handle(now, with_command(input, command));
+            }
         }
     }
 
@@ -180,6 +201,7 @@ impl Machine for Protocol {
             Protocol::Replica(m) => map_event(m.poll(), Event::Replica),
             Protocol::ObjectSender(m) => map_event(m.poll(), Event::ObjectSender),
             Protocol::ObjectReceiver(m) => map_event(m.poll(), Event::ObjectReceiver),
+            Protocol::Cluster(m) => map_event(m.poll(), Event::Cluster),
         }
     }
 }

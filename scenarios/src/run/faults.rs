@@ -147,6 +147,7 @@ impl Faults {
                 self.still.remove(&region);
                 "Killed"
             }
+            Signal::Restart => "Restarted",
         };
         let name = self.regions[region.0 as usize].clone();
         Some((region, signal, (name, kind, String::new())))

@@ -41,7 +41,7 @@ pub enum World {
 
 /// Makes the machines of a scenario, one at a time.
 pub struct Maker<'a> {
-    world: World,
+    pub(super) world: World,
     pub(super) scenario: &'a Scenario,
     pub(super) cast: &'a Cast,
     /// Where image files are looked for.
@@ -87,6 +87,7 @@ impl<'a> Maker<'a> {
             (Role::Replica, Workload::Replication(index)) => self.replica(index),
             (Role::ObjectSender, Workload::Transfer(index)) => self.object_sender(index),
             (Role::ObjectReceiver, Workload::Transfer(index)) => Ok(self.object_receiver(index)),
+            (Role::Cluster(place), Workload::Federation(index)) => self.cluster(index, place),
             (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),
         }
     }

@@ -11,9 +11,10 @@
 //! | `guest` | the memory of a VM, generated or recorded |
 //! | `transit` | the network, at packet or at flow fidelity |
 //! | `scene` | the simulated world: events in, network and machines hand over to each other |
-//! | `workload` | how far each migration, transfer and replication has got, for the replay too |
-//! | `processes` | machines that stand still, go on, or end |
+//! | `workload` | how far each migration, transfer, replication and federation has got, for the replay too |
+//! | `processes` | machines that stand still, go on, end, or are started again |
 //! | `replications` | the machines of continuous replications, and their records |
+//! | `federations` | the machines of federations, and their records |
 //! | `sample` | the time series |
 //! | `summary` | from the world at the end to the records |
 //! | `assertions` | from the records to verdicts |
@@ -23,6 +24,7 @@ mod build;
 pub(crate) mod cast;
 pub(crate) mod endpoint;
 mod faults;
+pub(crate) mod federations;
 mod guest;
 pub(crate) mod links;
 pub(crate) mod machines;

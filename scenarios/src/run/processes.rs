@@ -1,11 +1,12 @@
-//! Machines that stand still, go on, or end, all those of a region together.
+//! Machines that stand still, go on, end, or are started again, all those of a region together.
 
 use longhaul_core::machine::{Input, PeerId};
 use longhaul_core::schedule::Schedule;
 use longhaul_engine::Engine;
 use longhaul_net::routing::RegionId;
 
-use super::endpoint::Life;
+use super::cast::Workload;
+use super::endpoint::{Life, Order, Protocol};
 use super::scene::{Scene, disarm};
 
 impl Scene {
@@ -13,15 +14,15 @@ impl Scene {
     pub(super) fn pause(&mut self, engine: &Engine, region: RegionId) {
         self.workloads.halt(engine.now(), &self.cast, region, true);
         self.network.pause(region);
-        for endpoint in self
-            .endpoints
-            .iter_mut()
-            .filter(|endpoint| endpoint.part.region == region)
-        {
-            endpoint.life = Life::Still {
-                start: false,
-                wake: false,
-            };
+        for peer in self.machines_in(region) {
+            let life = &mut self.endpoints[peer.0 as usize].life;
+            // What has ended and was not started again does not stand still.
+            if *life == Life::Runs {
+                *life = Life::Still {
+                    start: false,
+                    wake: false,
+                };
+            }
         }
     }
 
@@ -30,31 +31,112 @@ impl Scene {
         self.workloads.halt(engine.now(), &self.cast, region, false);
         for peer in self.machines_in(region) {
             let life = &mut self.endpoints[peer.0 as usize].life;
-            let Life::Still { start, wake } = std::mem::replace(life, Life::Runs) else {
+            let Life::Still { start, wake } = *life else {
                 continue;
             };
+            *life = Life::Runs;
             if start {
                 self.start(engine, peer);
             }
             if wake {
                 self.deliver(engine, peer, Input::Wake);
             }
+            if self.wound_up {
+                self.stop_cluster(engine, peer);
+            }
         }
         self.network.resume(engine, region);
     }
 
-    /// They end, and what they worked for has failed.
+    /// They end, and what they worked for has failed; a cluster of a federation may come back.
     pub(super) fn kill(&mut self, engine: &mut Engine, region: RegionId) {
         for peer in self.machines_in(region) {
             let endpoint = &mut self.endpoints[peer.0 as usize];
-            endpoint.life = Life::Ended;
+            if matches!(endpoint.life, Life::Ended { .. }) {
+                continue;
+            }
+            let start = matches!(endpoint.life, Life::Still { start: true, .. });
+            endpoint.life = Life::Ended { start };
             disarm(engine, endpoint);
+            if let (Protocol::Cluster(process), Workload::Federation(index)) =
+                (&mut endpoint.machine, endpoint.part.workload)
+            {
+                process.kill(engine.now());
+                self.checkers[index].on_crash(process.id());
+                self.check_disks(index);
+            }
         }
         let name = self.network.region_name(region);
         for workload in self.workloads.kill(engine.now(), &self.cast, region, name) {
             self.end(engine, workload);
         }
         self.network.kill(engine, region);
+    }
+
+    /// Those that can come back are started again, with what was durable. The others stay away.
+    pub(super) fn restart(&mut self, engine: &mut Engine, region: RegionId) {
+        self.network.restart(region);
+        if self.wound_up {
+            return;
+        }
+        for peer in self.machines_in(region) {
+            let endpoint = &mut self.endpoints[peer.0 as usize];
+            if let (Protocol::Cluster(process), Life::Ended { start }) =
+                (&mut endpoint.machine, endpoint.life)
+            {
+                process.restart(engine.now());
+                endpoint.life = Life::Runs;
+                if start {
+                    self.start(engine, peer);
+                } else {
+                    self.deliver(engine, peer, Input::Wake);
+                }
+            }
+        }
+    }
+
+    /// Tells a cluster of a federation that all is over; nobody else has to be told.
+    pub(super) fn stop_cluster(&mut self, engine: &mut Engine, peer: PeerId) {
+        let endpoint = &self.endpoints[peer.0 as usize];
+        if matches!(endpoint.machine, Protocol::Cluster(_)) && endpoint.life == Life::Runs {
+            self.deliver(engine, peer, Input::Command(Order::Stop));
+        }
+    }
+
+    /// Holds a machine that has just done something against what must hold of its federation.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub(super) fn check_cluster(&mut self, peer: PeerId) {
+        let endpoint = &self.endpoints[peer.0 as usize];
+        if let (Protocol::Cluster(process), Workload::Federation(index)) =
+            (&endpoint.machine, endpoint.part.workload)
+            && let Some(cluster) = process.cluster()
+            && let Err(violation) = self.checkers[index].observe(cluster)
+        {
+            panic!("{}: {violation}", self.workloads.name(endpoint.part.workload));
+        }
+    }
+
+    /// Whether what a federation has committed is on the disks of a quorum, those of clusters that are down included.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub(super) fn check_disks(&self, index: usize) {
+        let workload = Workload::Federation(index);
+        let processes = self.cast.machines(workload).filter_map(|peer| {
+            let machine = &self.endpoints[peer.0 as usize].machine;
+            if let Protocol::Cluster(process) = machine {
+                Some(process)
+            } else {
+                None
+            }
+        });
+        let checker = &self.checkers[index];
+        let voters = processes.filter(|process| checker.voters().contains(&process.id()));
+        if let Err(violation) = checker.observe_disks(voters.filter_map(|process| process.disk())) {
+            panic!("{}: {violation}", self.workloads.name(workload));
+        }
     }
 
     fn machines_in(&self, region: RegionId) -> Vec<PeerId> {

@@ -1,5 +1,7 @@
 //! The time series: quantities sampled at a fixed interval of virtual time.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use longhaul_core::record::SampleRecord;
 use longhaul_core::time::{Instant, Span};
 use longhaul_net::routing::LinkId;
@@ -58,6 +60,7 @@ impl Sampler {
                 push(name, metric, value);
             }
         }
+        let mut states: BTreeMap<usize, BTreeSet<u128>> = BTreeMap::new();
         for endpoint in endpoints {
             let workload = endpoint.part.workload;
             if !workloads.stage(workload).under_way() {
@@ -99,8 +102,24 @@ impl Sampler {
                         push(name, "recovery_point_ns", age.as_ns());
                     }
                 }
+                Protocol::Cluster(process) => {
+                    let (Workload::Federation(index), Some(cluster)) = (workload, process.cluster()) else {
+                        continue;
+                    };
+                    states.entry(index).or_default().insert(cluster.state().hash().0);
+                    let name = format!("{name}/{}", network.region_name(endpoint.part.region));
+                    push(&name, "waiting_changes", cluster.waiting());
+                    push(&name, "connected_peers", cluster.connections() as u64);
+                    if let Some(replica) = cluster.replica() {
+                        push(&name, "committed_entries", replica.node().commit().0);
+                    }
+                }
                 Protocol::BulkSender(_) | Protocol::Replica(_) => {}
             }
+        }
+        for (index, hashes) in states {
+            let name = workloads.name(Workload::Federation(index));
+            push(name, "distinct_states", hashes.len() as u64);
         }
     }
 }

@@ -12,7 +12,9 @@ use longhaul_core::time::Instant;
 use longhaul_engine::{Engine, Event as EngineEvent, World};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 
-use super::cast::{Cast, Role, Workload};
+use longhaul_federation::check::Checker;
+
+use super::cast::{Cast, Part, Role, Workload};
 use super::endpoint::{Endpoint, Event, Life, Order};
 use super::faults::Faults;
 use super::sample::Sampler;
@@ -58,6 +60,12 @@ pub struct Scene {
     pub inputs: Vec<InputRecord>,
     next_sample: Option<TimerId>,
     attachments: Vec<Attachment>,
+    /// What must hold of each federation, in the order of the scenario.
+    pub(super) checkers: Vec<Checker>,
+    /// All work is done.
+    pub(super) wound_up: bool,
+    /// Clusters have been told so.
+    clusters_stopped: bool,
     /// Adds a word to the digest at this event: the canary of the determinism check.
     pub perturb_at: Option<u64>,
 }
@@ -71,6 +79,7 @@ impl Scene {
         workloads: Workloads,
         faults: Faults,
         sampler: Sampler,
+        checkers: Vec<Checker>,
     ) -> Scene {
         Scene {
             network,
@@ -84,6 +93,9 @@ impl Scene {
             inputs: Vec::new(),
             next_sample: None,
             attachments: Vec::new(),
+            checkers,
+            wound_up: false,
+            clusters_stopped: false,
             perturb_at: None,
         }
     }
@@ -103,6 +115,7 @@ impl Scene {
         self.network.catch_up(now);
         self.sampler
             .sample(now, &mut self.network, &self.endpoints, &self.workloads);
+        (0..self.checkers.len()).for_each(|index| self.check_disks(index));
         self.next_sample = (self.workloads.outstanding() > 0).then(|| {
             let next = now.saturating_add(self.sampler.interval());
             engine.schedule_timer(next, Class::Observe, SCENE, SCENE, SAMPLE)
@@ -147,6 +160,7 @@ impl Scene {
                 }
             }
         }
+        self.check_cluster(peer);
         for stream in inspected {
             let endpoint = &self.endpoints[peer.0 as usize];
             if let Some(&(connection, side)) = endpoint.streams.get(&stream)
@@ -200,6 +214,11 @@ impl Scene {
             let attachment = &mut self.attachments[connection.0 as usize];
             let stream = self.endpoints[attachment.acceptor.0.0 as usize].accept(connection);
             attachment.acceptor.1 = Some(stream);
+            let (acceptor, _) = attachment.acceptor;
+            if matches!(self.endpoints[acceptor.0 as usize].life, Life::Ended { .. }) {
+                // Processes run in the region again, but not this one: nobody listens.
+                return self.network.abort(engine, connection, side);
+            }
         }
         let Some((peer, stream)) = self.attached(connection, side) else {
             // A handshake that failed before it was over: the accepting machine has never heard of it.
@@ -241,7 +260,8 @@ impl Scene {
         let now = engine.now();
         let (kind, detail) = kind_and_detail(event);
         engine.mix(digest_of(&detail));
-        let workload = self.endpoints[peer.0 as usize].part.workload;
+        let part = self.endpoints[peer.0 as usize].part;
+        let workload = part.workload;
         if let Workload::Transfer(index) = workload
             && self.workloads.transfers[index].compares_streams(event)
         {
@@ -249,7 +269,7 @@ impl Scene {
             let receiver = &self.endpoints[receiver.0 as usize];
             self.workloads.transfers[index].shares = Some(self.network.received(receiver, now));
         }
-        let ended = self.workloads.observe(now, workload, event);
+        let ended = self.workloads.observe(now, &part, event);
         if let Workload::Migration(index) = workload {
             let run = &self.workloads.migrations[index];
             assert!(
@@ -258,9 +278,18 @@ impl Scene {
                 run.name
             );
         }
-        self.note(engine, self.workloads.name(workload).to_owned(), kind, detail);
+        self.note(engine, self.entity(&part), kind, detail);
         if ended {
             self.end(engine, workload);
+        }
+    }
+
+    /// Whose events a machine's are: those of its workload, or of the cluster.
+    fn entity(&self, part: &Part) -> String {
+        let name = self.workloads.name(part.workload);
+        match part.role {
+            Role::Cluster(_) => format!("{name}/{}", self.network.region_name(part.region)),
+            _ => name.to_owned(),
         }
     }
 
@@ -286,12 +315,15 @@ impl Scene {
         }
         for (waiting, pause) in self.workloads.dependents(workload) {
             let at = engine.now().saturating_add(pause);
-            Scene::schedule_start(engine, at, self.cast.starter(waiting));
+            for starter in self.cast.starters(waiting) {
+                Scene::schedule_start(engine, at, starter);
+            }
         }
     }
 
     /// All work is done: nothing waits for what is still to be sampled, or to fail.
     fn wind_up(&mut self, engine: &mut Engine) {
+        self.wound_up = true;
         self.faults.cancel(engine);
         if let Some(timer) = self.next_sample.take() {
             // The last sample shows the end.
@@ -310,6 +342,7 @@ impl Scene {
                 Signal::Stop => self.pause(engine, region),
                 Signal::Continue => self.resume(engine, region),
                 Signal::Kill => self.kill(engine, region),
+                Signal::Restart => self.restart(engine, region),
             }
             // Before the next signal: what a machine has to do now, it does first.
             self.drain(engine);
@@ -357,11 +390,10 @@ impl Scene {
         let now = engine.now();
         match &mut self.endpoints[peer.0 as usize].life {
             Life::Runs => {}
-            Life::Still { start, .. } => {
+            Life::Still { start, .. } | Life::Ended { start } => {
                 *start = true;
                 return;
             }
-            Life::Ended => return,
         }
         let workload = self.endpoints[peer.0 as usize].part.workload;
         self.workloads.stage_mut(workload).start(now);
@@ -394,6 +426,13 @@ impl World for Scene {
             self.network.handle(engine, event.target, event.token);
         }
         self.drain(engine);
+        // Not while a machine reports the end: it has more to say first.
+        if self.wound_up && !std::mem::replace(&mut self.clusters_stopped, true) {
+            for peer in self.cast.parts().map(|(peer, _)| peer).collect::<Vec<_>>() {
+                self.stop_cluster(engine, peer);
+            }
+            self.drain(engine);
+        }
     }
 
     fn check(&self) {

@@ -3,22 +3,25 @@
 use longhaul_amst::SenderStats;
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{
-    AmstRecord, BoundsRecord, EncodingRecord, Ended, LinkRecord, MigrationRecord, PayloadRecord,
-    PostcopyRecord, RECORD_FORMAT, RamRecord, ReplicationRecord, RunRecord, ThrottleRecord, TransferRecord,
-    TransportRecord, Verdict, XbzrleCacheRecord,
+    AmstRecord, BoundsRecord, EncodingRecord, Ended, FederationRecord, LinkRecord, MigrationRecord,
+    PayloadRecord, PostcopyRecord, RECORD_FORMAT, RamRecord, ReplicationRecord, RunRecord, ThrottleRecord,
+    TransferRecord, TransportRecord, Verdict, XbzrleCacheRecord,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 use longhaul_engine::Engine;
+use longhaul_federation::check::check_history;
 use longhaul_memory::PAGE_SIZE;
 use longhaul_migration::Statistics;
 use longhaul_net::routing::LinkId;
+use longhaul_raft::history::Verdict as Order;
 
 use super::RunOptions;
 use super::assertions;
 use super::cast::{Role, Workload};
 use super::endpoint::{Endpoint, Protocol};
+use super::federations::{Counted, federation_record};
 use super::replications::replication_record;
 use super::scene::Scene;
 use super::workload::{MigrationRun, TransferRun};
@@ -82,6 +85,9 @@ pub fn summarise(
             .map(|i| transfer(loaded, scene, i, now))
             .collect(),
         replications,
+        federations: (0..scene.workloads.federations.len())
+            .map(|i| federation(loaded, scene, i, now))
+            .collect(),
         links: (0..scenario.links.len())
             .map(|i| link(loaded, scene, i, now))
             .collect(),
@@ -216,6 +222,51 @@ fn replication(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> Re
         segments(scene, endpoint),
         now,
     )
+}
+
+/// Attempts to find an order of all calls to one name of a registry.
+const ORDER_ATTEMPTS: u64 = 1_000_000;
+
+/// # Panics
+/// If what clients were answered cannot have happened in one order.
+fn federation(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> FederationRecord {
+    let workload = Workload::Federation(index);
+    let endpoints = scene
+        .cast
+        .machines(workload)
+        .map(|peer| &scene.endpoints[peer.0 as usize]);
+    let (mut counted, mut calls) = (
+        Counted {
+            clusters: Vec::new(),
+            segments: 0,
+            retransmits: 0,
+            linearizable: None,
+        },
+        Vec::new(),
+    );
+    for endpoint in endpoints {
+        let Protocol::Cluster(process) = &endpoint.machine else {
+            unreachable!("a federation has clusters")
+        };
+        counted.clusters.push(Some(process.statistics()));
+        calls.extend(process.calls());
+        let (sent, again) = segments(scene, endpoint);
+        counted.segments += sent;
+        counted.retransmits += again;
+    }
+    let run = &scene.workloads.federations[index];
+    if loaded.scenario.federations[index].settings.consensus.is_some() {
+        let (verdict, name) = check_history(calls.into_iter(), ORDER_ATTEMPTS);
+        counted.linearizable = match verdict {
+            Order::Linearizable => Some(true),
+            Order::Undecided => None,
+            Order::NotLinearizable { explained } => panic!(
+                "{}: what clients were answered of {name:?} cannot have happened in any order; {explained} calls can",
+                run.name
+            ),
+        };
+    }
+    federation_record(&loaded.scenario, index, run, &counted, now)
 }
 
 fn ram_record(statistics: &Statistics) -> RamRecord {

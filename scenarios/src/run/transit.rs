@@ -184,6 +184,11 @@ impl Transit {
         self.packets().kill(engine, region);
     }
 
+    /// Processes run there again.
+    pub fn restart(&mut self, region: RegionId) {
+        self.packets().restart(region);
+    }
+
     /// Packets lost where there was no route.
     pub fn unrouted(&self) -> u64 {
         match self {

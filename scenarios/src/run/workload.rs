@@ -1,6 +1,7 @@
 //! How far the workloads of a scenario have got. The simulator, the coordinator of a replay and the records of one
 //! all follow them by this code, so that a completion time means the same in both worlds.
 
+mod federation;
 mod migration;
 mod replication;
 mod stage;
@@ -11,12 +12,13 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_migration::GuestState;
 use longhaul_net::routing::RegionId;
 
+pub use federation::{FederationRun, Parting};
 pub use migration::MigrationRun;
 pub use replication::{Outage, ReplicationRun};
 pub use stage::Stage;
 pub use transfer::TransferRun;
 
-use super::cast::{Cast, Role, Workload};
+use super::cast::{Cast, Part, Role, Workload};
 use super::endpoint::Event;
 use crate::schema::{Scenario, Start};
 
@@ -28,6 +30,8 @@ pub struct Workloads {
     pub transfers: Vec<TransferRun>,
     /// In the order of the scenario.
     pub replications: Vec<ReplicationRun>,
+    /// In the order of the scenario.
+    pub federations: Vec<FederationRun>,
     /// What starts at a time of the run.
     starts: Vec<(Span, Workload)>,
     /// What starts how long after another one has completed: the other one, itself, the pause.
@@ -60,6 +64,9 @@ impl Workloads {
         for (index, spec) in scenario.replications.iter().enumerate() {
             starts.push((spec.at, Workload::Replication(index)));
         }
+        for (index, spec) in scenario.federations.iter().enumerate() {
+            starts.push((spec.at, Workload::Federation(index)));
+        }
         let migrations = scenario.migrations.iter();
         let transfers = scenario.transfers.iter();
         Workloads {
@@ -68,6 +75,7 @@ impl Workloads {
                 .map(|spec| TransferRun::new(&spec.name, spec.carrier))
                 .collect(),
             replications: scenario.replications.iter().map(ReplicationRun::new).collect(),
+            federations: scenario.federations.iter().map(FederationRun::new).collect(),
             starts,
             waiting,
             brought_by: (0..scenario.migrations.len())
@@ -104,6 +112,7 @@ impl Workloads {
             Workload::Migration(index) => &self.migrations[index].name,
             Workload::Transfer(index) => &self.transfers[index].name,
             Workload::Replication(index) => &self.replications[index].name,
+            Workload::Federation(index) => &self.federations[index].name,
         }
     }
 
@@ -113,6 +122,7 @@ impl Workloads {
             Workload::Migration(index) => &self.migrations[index].stage,
             Workload::Transfer(index) => &self.transfers[index].stage,
             Workload::Replication(index) => &self.replications[index].stage,
+            Workload::Federation(index) => &self.federations[index].stage,
         }
     }
 
@@ -122,25 +132,36 @@ impl Workloads {
             Workload::Migration(index) => &mut self.migrations[index].stage,
             Workload::Transfer(index) => &mut self.transfers[index].stage,
             Workload::Replication(index) => &mut self.replications[index].stage,
+            Workload::Federation(index) => &mut self.federations[index].stage,
         }
     }
 
-    /// Takes in what a machine of a workload reports; true if that ended it.
-    pub fn observe(&mut self, now: Instant, workload: Workload, event: &Event) -> bool {
-        match workload {
+    /// Takes in what a machine reports; true if that ended its workload.
+    pub fn observe(&mut self, now: Instant, part: &Part, event: &Event) -> bool {
+        match part.workload {
+            Workload::Federation(index) => match (part.role, event) {
+                (Role::Cluster(place), Event::Cluster(event)) => {
+                    self.federations[index].observe(now, place as usize, event)
+                }
+                _ => false,
+            },
             Workload::Migration(index) => self.migrations[index].observe(now, event),
             Workload::Transfer(index) => self.transfers[index].observe(now, event),
             Workload::Replication(index) => self.replications[index].observe(now, event),
         }
     }
 
-    /// The machines of a region have ended, and what has one there has failed, except replications from there: that is
-    /// what they are for. Returns the workloads that this ended.
+    /// The machines of a region have ended, and what has one there has failed, except replications from there and
+    /// federations: that is what they are for. Returns the workloads that this ended.
     pub fn kill(&mut self, now: Instant, cast: &Cast, region: RegionId, region_name: &str) -> Vec<Workload> {
         let mut ended = Vec::new();
         for (_, part) in cast.parts().filter(|(_, part)| part.region == region) {
             if let (Role::ReplicationSource, Workload::Replication(index)) = (part.role, part.workload) {
                 self.replications[index].source_killed(now);
+                continue;
+            }
+            if let (Role::Cluster(place), Workload::Federation(index)) = (part.role, part.workload) {
+                self.federations[index].killed(now, place as usize);
                 continue;
             }
             let stage = self.stage_mut(part.workload);
@@ -170,9 +191,11 @@ impl Workloads {
         let migrations = self.migrations.iter().map(|run| &run.stage);
         let transfers = self.transfers.iter().map(|run| &run.stage);
         let replications = self.replications.iter().map(|run| &run.stage);
+        let federations = self.federations.iter().map(|run| &run.stage);
         migrations
             .chain(transfers)
             .chain(replications)
+            .chain(federations)
             .filter(|stage| stage.is_outstanding())
             .count()
     }

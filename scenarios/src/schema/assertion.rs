@@ -18,7 +18,8 @@ pub struct Assertion {
     pub level: Level,
 }
 
-/// What can be asserted. One sample per migration, transfer, replication or link of the scope.
+/// What can be asserted. One sample per migration, transfer, replication, federation or link of the
+/// scope.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Metric {
     /// Migration: from its start to the guest running at the destination.
@@ -95,6 +96,50 @@ pub enum Metric {
     ReplicationOverlap,
     /// Replication: 1 if no epoch was rejected and, if the source was lost, all VMs went on in the other region, else 0.
     ReplicationSuccess,
+    /// Federation: half of the commands of clients were answered within this time.
+    FederationCommitLatencyMedian,
+    /// Federation: 95 % of them were.
+    FederationCommitLatencyP95,
+    /// Federation: 99 % of them were.
+    FederationCommitLatencyP99,
+    /// Federation: all that were answered at all were.
+    FederationCommitLatencyMax,
+    /// Federation: 99 % of the reads of the log that were answered were within this time.
+    FederationReadLatencyP99,
+    /// Federation: half of the updates were applied at other clusters within this time, each counted wherever it arrived.
+    FederationPropagationMedian,
+    /// Federation: 99 % of them were.
+    FederationPropagationP99,
+    /// Federation: all of them were.
+    FederationPropagationMax,
+    /// Federation: from the end of the work of clients until all clusters were equal.
+    FederationConvergenceTime,
+    /// Federation: longest time from when two clusters were connected again until they agreed.
+    FederationReconcileTime,
+    /// Federation: how long the log was without a leader after it had one.
+    FederationLeaderless,
+    /// Federation: elections that clusters began.
+    FederationElections,
+    /// Federation: commands of clients that were answered.
+    FederationCommitted,
+    /// Federation: commands and reads that failed.
+    FederationFailedCommands,
+    /// Federation: what encoding and transport save: one less the bytes of state and its acknowledgements on the streams over those of keys and values that were sent; 0 if it is less than nothing.
+    FederationSavings,
+    /// Federation: bytes of keys and values over those of the frames that carry them.
+    FederationCompressionRatio,
+    /// Federation: bytes handed to streams, of all classes and clusters.
+    FederationSent,
+    /// Federation: synchronisations that a lost connection ended, or that found none.
+    FederationSyncFailures,
+    /// Federation: changes that met writes that knew nothing of them.
+    FederationConflicts,
+    /// Federation: changes that an outbox had no room for.
+    FederationDropped,
+    /// Federation: frames refused or damaged, handshakes refused, updates without room.
+    FederationErrors,
+    /// Federation: 1 if all clusters that were there at the end were equal, with nothing left to do; else 0.
+    FederationSuccess,
     /// Link: bits sent over rate × time, from the first to the last frame.
     LinkUtilisation,
     /// Link: frames lost by the loss law over frames offered.
@@ -129,7 +174,7 @@ pub enum Statistic {
 /// Whose samples an assertion looks at.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Scope {
-    /// Every migration, transfer or link, as the metric says.
+    /// Everything of the kind that the metric is of.
     All,
     /// The one with this name; `from->to` for a link.
     Only(String),

@@ -9,10 +9,20 @@ pub enum Fault {
     LinkDown(LinkDown),
     /// All machines of a region stand still, as after SIGSTOP.
     Pause(Pause),
-    /// All machines of a region end, as after SIGKILL.
+    /// All machines of a region end, as after SIGKILL; clusters of federations may be started again.
     Kill(Kill),
     /// Connections of a workload are reset.
     Reset(Reset),
+}
+
+impl Fault {
+    /// The kill, if it is one.
+    pub fn kill(&self) -> Option<&Kill> {
+        match self {
+            Fault::Kill(kill) => Some(kill),
+            Fault::LinkDown(_) | Fault::Pause(_) | Fault::Reset(_) => None,
+        }
+    }
 }
 
 /// One TCP connection of a migration or transfer after another is reset at its sender, as by `ss --kill`; which one is
@@ -52,6 +62,15 @@ pub struct Kill {
     pub region: String,
     /// When.
     pub at: Span,
+    /// After what time the clusters of federations there are started again, with what was durable; none for never.
+    pub duration: Option<Span>,
+}
+
+impl Kill {
+    /// When they are started again, if ever.
+    pub fn end(&self) -> Option<Span> {
+        self.duration.map(|duration| self.at.saturating_add(duration))
+    }
 }
 
 /// A directed link that is down for a time: what is in it is lost, and so is what is sent over it.

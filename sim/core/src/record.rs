@@ -2,6 +2,7 @@
 //! simulating. Times are integer nanoseconds, sizes bytes, counts integers; nothing here depends on the
 //! machine or the time of day, so equal runs leave equal bytes.
 
+mod federation;
 mod link;
 mod migration;
 mod replication;
@@ -9,6 +10,7 @@ mod transfer;
 
 use serde::{Deserialize, Serialize};
 
+pub use federation::*;
 pub use link::*;
 pub use migration::*;
 pub use replication::*;
@@ -61,6 +63,8 @@ pub struct RunRecord {
     /// In the order of the scenario.
     pub replications: Vec<ReplicationRecord>,
     /// In the order of the scenario.
+    pub federations: Vec<FederationRecord>,
+    /// In the order of the scenario.
     pub links: Vec<LinkRecord>,
     /// Frames lost in regions that had no route to where they were going; on no link.
     pub unrouted_packets: u64,
@@ -95,7 +99,7 @@ pub enum Fidelity {
 /// Why a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Ended {
-    /// All migrations and transfers are done, and all replications failed over.
+    /// All migrations and transfers are done, all replications failed over, and all federations in step.
     Done,
     /// The scenario's horizon came first.
     Horizon,
@@ -188,7 +192,7 @@ pub struct AssertionRecord {
 pub struct EventRecord {
     /// When.
     pub at_ns: u64,
-    /// Migration, transfer, replication or link; `routing` for all routers.
+    /// Migration, transfer, replication, `federation/region` of a cluster, or link; `routing` for all routers.
     pub entity: String,
     /// What happened, in one word.
     pub kind: String,
@@ -203,7 +207,7 @@ pub struct EventRecord {
 pub struct SampleRecord {
     /// When.
     pub at_ns: u64,
-    /// Migration, transfer, replication or link.
+    /// Migration, transfer, replication, federation, `federation/region` of a cluster, or link.
     pub entity: String,
     /// What, with its unit at the end of the name.
     pub metric: String,

@@ -52,6 +52,7 @@ pub struct Survivor {
     disk: Disk,
     incarnation: u64,
     clock: Clock,
+    clients: Option<Workload>,
     taken_back: u64,
     started: bool,
 }
@@ -63,6 +64,7 @@ pub struct Cluster {
     incarnation: u64,
     now: Instant,
     started: bool,
+    stopped: bool,
     state: State,
     clock: Clock,
     /// Own writes of this life.
@@ -166,7 +168,14 @@ impl Cluster {
         let share = options.sync.interval / setup.regions.members().len() as u64;
         let first_sync = options.sync.interval + share * place.unwrap_or(0) as u64;
         let name = member.name.clone();
-        let workload = setup.workload.clone().filter(|_| survivor.is_none());
+        let workload = match &survivor {
+            // Clients are no part of the machine.
+            Some(survivor) => survivor.clients.clone(),
+            None => setup
+                .workload
+                .clone()
+                .map(|workload| Workload::new(workload, &name, &setup.streams)),
+        };
         let taken_back = survivor.as_ref().map(|survivor| survivor.taken_back);
         let started = survivor.as_ref().is_some_and(|survivor| survivor.started);
         let (state, clock) = match survivor {
@@ -177,12 +186,13 @@ impl Cluster {
             ),
         };
         let mut cluster = Cluster {
-            workload: workload.map(|workload| Workload::new(workload, &name, &setup.streams)),
+            workload,
             workload_done: false,
             name,
             incarnation,
             now,
             started: false,
+            stopped: false,
             state,
             clock,
             writes: 0,
@@ -204,7 +214,6 @@ impl Cluster {
             setup,
         };
         if let Some(taken_back) = taken_back {
-            cluster.workload_done = true;
             cluster.event(Event::Restarted {
                 incarnation,
                 taken_back,
@@ -225,6 +234,7 @@ impl Cluster {
             state: self.state,
             incarnation: self.incarnation,
             clock: self.clock,
+            clients: self.workload,
             started: self.started,
         }
     }
@@ -284,6 +294,7 @@ impl Cluster {
             statistics.baseline_refreshes += peer.sender.stats().full_by_cadence;
         }
         statistics.keys = self.state.len() as u64;
+        statistics.waiting = self.waiting();
         statistics.state_hash = hash_text(&self.state);
         statistics.consensus_log = self.consensus.as_ref().map(Consensus::statistics);
         statistics
@@ -305,6 +316,13 @@ impl Cluster {
         }
         if let Some(workload) = &mut self.workload {
             workload.start(now);
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stopped = true;
+        for stream in std::mem::take(&mut self.streams).into_keys() {
+            self.outputs.push_back(Output::Close { stream });
         }
     }
 
@@ -493,7 +511,7 @@ impl Cluster {
 
     /// The first thing that time brings.
     fn next_wake(&self) -> Option<(Instant, &'static str)> {
-        if !self.started {
+        if !self.started || self.stopped {
             return None;
         }
         let clients = self.workload.as_ref().and_then(Workload::wake_at);
@@ -517,8 +535,15 @@ impl Machine for Cluster {
     fn handle(&mut self, now: Instant, input: Input<Command>) {
         assert!(now >= self.now, "time ran backwards");
         self.now = now;
+        if self.stopped {
+            if let Input::Accepted { stream } = input {
+                self.outputs.push_back(Output::Close { stream });
+            }
+            return;
+        }
         match input {
             Input::Command(Command::Start) => self.start(),
+            Input::Command(Command::Stop) => return self.stop(),
             Input::Command(Command::Put { key, value, priority }) => {
                 self.write(&key, Some(value.into()), priority);
             }

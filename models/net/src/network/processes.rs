@@ -1,4 +1,4 @@
-//! Processes that stand still or end, while the kernels under them go on.
+//! Processes that stand still, end or are started again, while the kernels under them go on.
 
 use longhaul_core::schedule::Schedule;
 
@@ -77,6 +77,20 @@ impl Network {
                 self.release_if_over(schedule, flow);
             }
         }
+    }
+
+    /// Processes run there again. They know nothing of the connections of those before them.
+    ///
+    /// # Panics
+    /// If the region is not of this network, or its processes have not ended.
+    pub fn restart(&mut self, region: RegionId) {
+        let processes = &mut self.processes[region.0 as usize];
+        assert_eq!(
+            *processes,
+            Processes::Ended,
+            "only what has ended can be started again"
+        );
+        *processes = Processes::Run;
     }
 
     /// The sides of open connections that are in a region, in the order of opening.

@@ -80,13 +80,7 @@ fn catch_up(replication: &ReplicationRecord, end_ns: u64) -> Sample {
             Some(ns) => Sample::Exact(ns),
             None => Sample::AtLeast(end_ns - reconnected),
         };
-        longest = match (longest, this) {
-            (Sample::Exact(before), Sample::Exact(now)) => Sample::Exact(before.max(now)),
-            (Sample::AtLeast(before) | Sample::Exact(before), Sample::AtLeast(now))
-            | (Sample::AtLeast(before), Sample::Exact(now)) => Sample::AtLeast(before.max(now)),
-            (Sample::Missing, this) => this,
-            (longest, Sample::Missing) => longest,
-        };
+        longest = longest.longer(this);
     }
     longest
 }

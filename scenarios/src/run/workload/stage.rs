@@ -16,9 +16,9 @@ impl Stage {
         progress: Progress::NotStarted,
     };
 
-    /// Notes the start.
+    /// Notes the start, of the first machine if there are several.
     pub fn start(&mut self, now: Instant) {
-        self.started = Some(now);
+        self.started.get_or_insert(now);
         // One of its machines may have been killed before.
         if self.progress == Progress::NotStarted {
             self.progress = Progress::Unfinished;
