@@ -13,6 +13,7 @@ pub mod baselines;
 pub mod bytes;
 pub mod consensus;
 pub mod federation;
+pub mod guests;
 pub mod objects;
 pub mod pages;
 pub mod transport;
@@ -83,5 +84,20 @@ pub const TARGETS: &[Target] = &[
         name: "federation_cluster",
         run: federation::cluster,
         seeds: federation::cluster_seeds,
+    },
+    Target {
+        name: "migration_destination",
+        run: guests::destination,
+        seeds: guests::destination_seeds,
+    },
+    Target {
+        name: "replication_message",
+        run: guests::replication_message,
+        seeds: guests::replication_message_seeds,
+    },
+    Target {
+        name: "replication_replica",
+        run: guests::replica,
+        seeds: guests::replica_seeds,
     },
 ];

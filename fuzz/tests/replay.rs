@@ -115,4 +115,7 @@ replays! {
     raft_member: 1500, 200_000;
     federation_frame: 3000, 500_000;
     federation_cluster: 600, 50_000;
+    migration_destination: 600, 100_000;
+    replication_message: 3000, 500_000;
+    replication_replica: 600, 100_000;
 }
