@@ -196,7 +196,7 @@ fn a_migration_with_a_story_tells_it_under_its_row() {
         "time m1: 5 s from the start to the end of the job, 500 ms before the migration itself",
         "guest m1: slowed down by 2 s per processor, 40 % at the end",
         "guest m1: waited 1,234 times for pages, 90 ms at the longest; all processors at once for 300 ms",
-        "copy m1: held up by the network 75.0 %, processors 25.0 %",
+        "copy m1: held up by the network 75 %, processors 25 %",
         "cache m1: 70 pages found, 3 of them no shorter encoded, 10 not found",
         "state m2: postcopy-paused, interrupted twice, stalled once",
     ] {

