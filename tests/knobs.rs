@@ -288,7 +288,7 @@ const PROTECTED_CHANGES: &[&str] = &[
     // What is a catching up depends on it.
     r#"replications[r1].rpo_target="600 ms""#,
     r#"replications[r2].rpo_target="150 ms""#,
-    r#"replications[r2].policy.least="120 ms""#,
+    r#"replications[r2].policy.least="280 ms""#,
     r#"replications[r2].policy.most="200 ms""#,
     r#"replications[r1].snapshot_pause="2 ms""#,
     "replications[r1].encoding=Raw",

@@ -14,7 +14,7 @@ use longhaul_replay::coordinator::loopback::Loopback;
 use longhaul_replay::coordinator::{Ground, GroundError, Job, ReplayError, TimelineStep, Work, replay};
 use longhaul_replay::driver::monotonic_ns;
 use longhaul_replay::node::{NodeJob, Task};
-use longhaul_replay::outcome::{MachineEvent, Outcome, Replication};
+use longhaul_replay::outcome::{LinkCounters, MachineEvent, Outcome, Replication};
 use longhaul_replay::plan::Signal;
 use longhaul_scenarios::replay::endpoints::{Received, ScenarioWork, build_region};
 use longhaul_scenarios::replay::records::records;
@@ -205,8 +205,16 @@ fn epochs_cross_sockets_and_the_replica_takes_over_when_the_source_is_killed() {
         tapes: true,
         ..Here::new(&loaded, 36)
     };
-    let replication = here.only();
+    let mut replication = here.only();
     assert_eq!(replication.ended, Ended::Done);
+    // Sockets of one kernel cross no links whose counters could be read.
+    let links = loaded.scenario.links.iter();
+    replication.links = links
+        .map(|link| LinkCounters {
+            name: link.name(),
+            ..LinkCounters::default()
+        })
+        .collect();
     let replayed = records(&loaded.scenario, &replication).expect("records");
     let record = &replayed.replications[0];
     assert_eq!(record.progress, Progress::Completed);

@@ -180,7 +180,7 @@ impl Workloads {
                 if still {
                     run.source_still(now);
                 } else {
-                    run.source_goes_on();
+                    run.source_goes_on(now);
                 }
             }
         }

@@ -95,7 +95,7 @@ fn recorded() -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     /// A replica that is told something else than what was sent has the memory of an epoch all the same, or none.
     #[test]

@@ -1,5 +1,6 @@
 //! Both machines against each other, over a link that can fail.
 
+mod answers;
 mod any_fault;
 mod damaged;
 mod failover;

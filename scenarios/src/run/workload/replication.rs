@@ -35,6 +35,8 @@ pub struct ReplicationRun {
     pub outages: Vec<Outage>,
     /// Why its VMs do not run at the source.
     source: SourceLife,
+    /// From when to when its processes stood still last.
+    still: Option<(Instant, Instant)>,
     /// How long they have stood still before because the lease had run out.
     stood: Span,
     /// When the replica counted the source as lost, if it does.
@@ -118,6 +120,7 @@ impl ReplicationRun {
             seeded: None,
             outages: Vec::new(),
             source: SourceLife::Runs,
+            still: None,
             stood: Span::ZERO,
             detected: None,
             failover: None,
@@ -189,9 +192,10 @@ impl ReplicationRun {
     }
 
     /// They go on.
-    pub fn source_goes_on(&mut self) {
-        if let SourceLife::Still(_) = self.source {
+    pub fn source_goes_on(&mut self, now: Instant) {
+        if let SourceLife::Still(since) = self.source {
             self.source = SourceLife::Runs;
+            self.still = Some((since, now));
         }
     }
 
@@ -222,9 +226,9 @@ impl ReplicationRun {
             SourceEvent::Resync { .. } => self.resyncs += 1,
             SourceEvent::CaughtUp { set, .. } => self.caught_up(now, *set as usize),
             SourceEvent::GuestsStopped { at } => {
-                // Those that had stood still before did not stop later.
-                let stopped = self.stopped().map_or(*at, |before| before.min(*at));
-                self.source = SourceLife::Stopped(stopped);
+                // A lease that ran out while the processes stood still found the VMs standing still, too.
+                let still = self.still.filter(|(from, to)| (*from..=*to).contains(at));
+                self.source = SourceLife::Stopped(still.map_or(*at, |(from, _)| from));
             }
             SourceEvent::GuestsResumed { after } => {
                 self.stood += *after;
