@@ -4,6 +4,7 @@
 //! its state, never as 0. Names come from the scenario, so their control characters are made visible.
 
 mod doctor;
+mod federations;
 mod notes;
 mod replay;
 mod replications;
@@ -98,6 +99,12 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
         &replications::replications(&record.replications),
         &replications::replication_notes(record),
     );
+    page.table(
+        "Federations",
+        &federations::federations(&record.federations),
+        &federations::federation_notes(record),
+    );
+    page.table("Clusters", &federations::clusters(&record.federations), &[]);
     page.table("Links", &tables::links(&record.links), &notes::link_notes(record));
     page.table(
         "Assertions",
@@ -294,16 +301,21 @@ fn verdict_reasons(record: &RunRecord) -> String {
         .iter()
         .map(|m| &m.progress)
         .chain(record.transfers.iter().map(|t| &t.progress))
-        .chain(record.replications.iter().map(|r| &r.progress));
+        .chain(record.replications.iter().map(|r| &r.progress))
+        .chain(record.federations.iter().map(|f| &f.progress));
     let unfinished = progress
         .filter(|progress| **progress != Progress::Completed)
         .count();
     if unfinished > 0 {
-        let all = record.migrations.len() + record.transfers.len() + record.replications.len();
-        let what = if record.replications.is_empty() {
-            "migrations and transfers"
-        } else {
-            "migrations, transfers and replications"
+        let all = record.migrations.len()
+            + record.transfers.len()
+            + record.replications.len()
+            + record.federations.len();
+        let what = match (record.replications.is_empty(), record.federations.is_empty()) {
+            (true, true) => "migrations and transfers",
+            (false, true) => "migrations, transfers and replications",
+            (true, false) => "migrations, transfers and federations",
+            (false, false) => "migrations, transfers, replications and federations",
         };
         reasons.push(format!("{unfinished} of {all} {what} did not complete"));
     }

@@ -119,6 +119,84 @@ pub(crate) fn replication(name: &str) -> ReplicationRecord {
     }
 }
 
+/// A federation that was parted and is in step again.
+pub(crate) fn federation(name: &str) -> FederationRecord {
+    let latency = |median_ns| LatencyRecord {
+        count: 266,
+        mean_ns: 2 * median_ns,
+        median_ns,
+        p95_ns: 3 * median_ns,
+        p99_ns: 4 * median_ns,
+        max_ns: 5 * median_ns,
+    };
+    let cluster = |region: &str, terms_led| ClusterRecord {
+        region: region.to_owned(),
+        lives: 1,
+        down_ns: 0,
+        keys: 30,
+        state_hash: "0f".repeat(16),
+        updates: 84,
+        applied: 80,
+        waiting: 0,
+        longest_outbox: 15,
+        committed: 133,
+        terms_led,
+        sent: 1_127_122,
+        received: 690_877,
+    };
+    FederationRecord {
+        name: name.to_owned(),
+        topology: "mesh".to_owned(),
+        progress: Progress::Completed,
+        started_ns: Some(0),
+        total_time_ns: Some(51_500_000_000),
+        clients_done_ns: Some(50_000_000_000),
+        convergence_ns: Some(1_500_000_000),
+        clusters: vec![cluster("frankfurt", 2), cluster("new-york", 1)],
+        state: StateRecord {
+            updates: 168,
+            conflicts: 4,
+            propagation: Some(latency(1_500_000_000)),
+            value_bytes: 6_669_303,
+            frame_bytes: 2_055_769,
+            ..StateRecord::default()
+        },
+        log: Some(LogRecord {
+            voters: 2,
+            proposals: 302,
+            committed: 266,
+            failed: 36,
+            commit_latency: Some(latency(91_000_000)),
+            elections: 4,
+            terms: 3,
+            first_leader_ns: Some(1_640_000_000),
+            leaderless_ns: 5_000_000_000,
+            longest_leaderless_ns: 3_500_000_000,
+            linearizable: Some(true),
+            ..LogRecord::default()
+        }),
+        traffic: TrafficRecord {
+            data: 2_437_672,
+            acknowledgements: 38_029,
+            consensus: 405_651,
+            ..TrafficRecord::default()
+        },
+        partings: vec![PartingRecord {
+            between: ("frankfurt".to_owned(), "new-york".to_owned()),
+            silent_since_ns: 13_000_000_000,
+            noticed_ns: 20_000_000_000,
+            reconnected_ns: Some(35_700_000_000),
+            reconciled_ns: Some(660_000_000),
+            waiting: 45,
+            differing_keys: 1,
+        }],
+        partings_in_all: 1,
+        legacy_estimate_percent: 90,
+        segments: 13_000,
+        retransmits: 401,
+    }
+}
+
 pub(crate) fn assertion(verdict: Verdict) -> AssertionRecord {
     AssertionRecord {
         metric: "MigrationTotalTime".to_owned(),
@@ -183,6 +261,7 @@ pub(crate) fn run() -> RunRecord {
             amst: None,
         }],
         replications: Vec::new(),
+        federations: Vec::new(),
         links: vec![LinkRecord {
             name: "frankfurt->new-york".to_owned(),
             rate_bits_per_s: Some(1_000_000_000),

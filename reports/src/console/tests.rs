@@ -316,3 +316,75 @@ fn a_replication_tells_of_its_outages_and_its_fail_over() {
         assert!(text.contains(note), "{note}\n{text}");
     }
 }
+
+#[test]
+fn a_federation_tells_of_its_partings_its_log_and_its_bytes() {
+    let mut record = fixture::run();
+    let mut lost = fixture::federation("lost");
+    lost.progress = Progress::Unfinished;
+    lost.convergence_ns = None;
+    lost.log = None;
+    lost.state.value_bytes = 1_000_000;
+    lost.partings[0].reconnected_ns = None;
+    record.federations = vec![fixture::federation("core"), lost];
+    let wide = Style {
+        width: 260,
+        colour: false,
+    };
+    let text = report(&record, None, wide);
+    assert_eq!(
+        row(&text, "core "),
+        [
+            "completed",
+            "core",
+            "mesh",
+            "168",
+            "1.5 s",
+            "6 s",
+            "62.88 %",
+            "266",
+            "91 ms",
+            "364 ms",
+            "4",
+            "5 s",
+            "1.5 s"
+        ]
+    );
+    // More travels than there is to say.
+    assert_eq!(
+        row(&text, "lost ")[6..],
+        ["−147.57 %", MISSING, MISSING, MISSING, MISSING, MISSING, MISSING]
+    );
+    assert_eq!(
+        row(&text, "core/new-york"),
+        [
+            "core/new-york",
+            "30",
+            "84",
+            "80",
+            "15",
+            "133",
+            "1",
+            "1.13 MB",
+            "691 kB",
+            "0 ns"
+        ]
+    );
+    for note in [
+        "parting core: frankfurt and new-york, noticed at 20 s, connected again after 15.7 s with 45 changes waiting, in \
+         step 660 ms later; 1 keys differed all the same",
+        "log core: 2 voters, 3 terms with a leader, the first after 1.64 s; at most 3.5 s at a time without; 36 commands \
+         and reads failed; all answers fit into one order",
+        "bytes core: state 2.44 MB, acknowledgements 38 kB, log 406 kB; of 6.67 MB of keys and values sent 62.88 % saved, \
+         90.00 % by the legacy estimate",
+        "state core: 4 conflicts, the last writer won",
+        "parting lost: frankfurt and new-york, noticed at 20 s, never connected again",
+        "unfinished lost: clusters were not in step at the end",
+    ] {
+        assert!(text.contains(note), "{note}\n{text}");
+    }
+    assert!(
+        text.contains("4 of 7 migrations, transfers and federations did not complete"),
+        "{text}"
+    );
+}
