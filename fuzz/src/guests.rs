@@ -22,11 +22,50 @@ const SESSION: u64 = 7;
 const PAGES: u64 = 3;
 const WINDOW: u64 = 1 << 20;
 
+/// A stream that was never there: what is said of it must not matter.
+const NOBODY: StreamId = StreamId(StreamId::FIRST_ACCEPTED - 1);
+
 /// Most things that happen to a machine.
 const MAX_STEPS: usize = 64;
 
-fn stream(number: usize) -> StreamId {
-    StreamId(StreamId::FIRST_ACCEPTED + number as u32)
+/// Streams of a driver: none has the number of another, whatever became of that.
+#[derive(Default)]
+struct Accepted {
+    open: [Option<StreamId>; 4],
+    count: u32,
+}
+
+impl Accepted {
+    /// Accepts a stream; the one that had the place, if it is open, is told of as the second.
+    fn accept(&mut self, place: usize) -> (StreamId, Option<StreamId>) {
+        let stream = StreamId(StreamId::FIRST_ACCEPTED + self.count);
+        self.count += 1;
+        (stream, self.open[place].replace(stream))
+    }
+}
+
+/// An input that says that a stream is over.
+fn closed<C>(decisions: &mut Decisions<'_>, stream: StreamId) -> Input<C> {
+    let reason = [CloseReason::Failed, CloseReason::Finished][decisions.below(2)];
+    Input::Closed { stream, reason }
+}
+
+/// Inputs that begin a stream with these bytes, after the end of the one that had its place.
+fn begin<C>(
+    decisions: &mut Decisions<'_>,
+    streams: &mut Accepted,
+    place: usize,
+    bytes: Bytes,
+) -> Vec<Input<C>> {
+    let (stream, before) = streams.accept(place);
+    let mut inputs: Vec<Input<C>> = before
+        .map(|before| closed(decisions, before))
+        .into_iter()
+        .collect();
+    inputs.push(Input::Accepted { stream });
+    let payload = bytes.into();
+    inputs.push(Input::Received { stream, payload });
+    inputs
 }
 
 /// Messages, each as one record of the transport.
@@ -132,26 +171,31 @@ pub fn destination(data: &[u8]) {
     };
     let mut destination = Destination::<GeneratedMemory>::new(options, None);
     let mut carrier = Carrier::default();
+    let mut streams = Accepted::default();
     let mut now = Instant::ZERO;
     let (mut resumed, mut given_up) = (false, false);
     for _ in 0..MAX_STEPS {
         if decisions.is_over() {
             break;
         }
-        let stream = stream(decisions.below(4));
+        let place = decisions.below(4);
+        let stream = streams.open[place].unwrap_or(NOBODY);
         let received = |payload| Input::Received { stream, payload };
         let inputs: Vec<Input<()>> = match decisions.below(12) {
             0 | 1 => {
                 let attempt = decisions.below(3) as u8;
                 let role = [0, 0, 0, 0, 1, 2][decisions.below(6)];
                 let session = SESSION + u64::from(decisions.below(8) == 0);
+                if decisions.below(4) == 0 {
+                    carrier = Carrier::default();
+                }
                 let preface = [&b"LHMS\x01"[..], &[role, 0, attempt], &session.to_be_bytes()].concat();
-                vec![Input::Accepted { stream }, received(Bytes::from(preface).into())]
+                begin(&mut decisions, &mut streams, place, preface.into())
             }
             2 => vec![received(Bytes::copy_from_slice(decisions.take(30)).into())],
             3 => {
-                let reason = [CloseReason::Failed, CloseReason::Finished][decisions.below(2)];
-                vec![Input::Closed { stream, reason }]
+                streams.open[place] = None;
+                vec![closed(&mut decisions, stream)]
             }
             4 => {
                 now += Span::from_ms(decisions.byte().into());
@@ -196,7 +240,7 @@ pub fn destination(data: &[u8]) {
 pub fn destination_seeds() -> Vec<Vec<u8>> {
     (0..8u8)
         .map(|seed| {
-            let mut bytes = vec![seed % 3, seed % 2, 0, 0, 0, 0, 1];
+            let mut bytes = vec![seed % 3, seed % 2, 0, 0, 0, 0, 1, 1];
             for sequence in 0..3 {
                 // A frame: its stream, the choice, number, first page, count, real, content, sound; bulk.
                 bytes.extend([0, 5, sequence, sequence, 0, 1, seed, 1, 1]);
@@ -314,21 +358,26 @@ pub fn replica(data: &[u8]) {
     };
     let mut replica = Replica::new(options).expect("sound options");
     let mut carrier = Carrier::default();
+    let mut streams = Accepted::default();
     let mut now = Instant::ZERO;
     let mut newest = 0;
     for _ in 0..MAX_STEPS {
         if decisions.is_over() {
             break;
         }
-        let stream = stream(decisions.below(4));
+        let place = decisions.below(4);
+        let stream = streams.open[place].unwrap_or(NOBODY);
         let received = |payload| Input::Received { stream, payload };
         let real = |bytes: &[u8]| received(Bytes::copy_from_slice(bytes).into());
         let inputs = match decisions.below(14) {
             0 | 1 => {
                 let role = [Role::Control, Role::Data][decisions.below(2)];
                 let session = SESSION + decisions.below(3) as u64;
-                let preamble = Preamble { role, session }.to_bytes();
-                vec![Input::Accepted { stream }, real(&preamble)]
+                let preamble = Preamble { role, session }.to_bytes().to_vec();
+                if decisions.below(4) == 0 {
+                    carrier = Carrier::default();
+                }
+                begin(&mut decisions, &mut streams, place, preamble.into())
             }
             2..=4 => {
                 let kind = [0, 0, 2, 2, 1, 3, 4, 5, 6, 7][decisions.below(10)];
@@ -336,8 +385,8 @@ pub fn replica(data: &[u8]) {
             }
             5 => vec![real(decisions.take(30))],
             6 => {
-                let reason = [CloseReason::Failed, CloseReason::Finished][decisions.below(2)];
-                vec![Input::Closed { stream, reason }]
+                streams.open[place] = None;
+                vec![closed(&mut decisions, stream)]
             }
             7 => {
                 now += Span::from_ms(decisions.byte().into());
@@ -399,7 +448,7 @@ pub fn replica_seeds() -> Vec<Vec<u8>> {
     (0..8u8)
         .map(|seed| {
             // The control stream and its greeting, a data stream.
-            let mut bytes = vec![seed % 2, 0, 0, 0, 0, 0, 2, 0, 9, 0, 1, 1, 0, 1, 0];
+            let mut bytes = vec![seed % 2, 0, 0, 0, 0, 1, 0, 2, 0, 9, 0, 1, 1, 0, 1, 1];
             for sequence in 0..2 {
                 // A frame: its stream, the choice, number, first page, count, real, content, sound; set, attempt.
                 bytes.extend([1, 9, sequence, sequence, 1, 1, seed, 1, 0, 0]);

@@ -231,3 +231,20 @@ pub fn round_trip_seeds() -> Vec<Vec<u8>> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_are_frames_that_the_receiver_takes() {
+        for seed in &decode_seeds()[1..] {
+            let mut frame = seed[1..].to_vec();
+            reseal(&mut frame);
+            assert_eq!(frame, seed[1..]);
+            ObjectDecoder::new(LIMIT)
+                .decode(&frame, &mut held())
+                .expect("a sound frame");
+        }
+    }
+}

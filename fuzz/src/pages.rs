@@ -210,3 +210,21 @@ pub fn round_trip_seeds() -> Vec<Vec<u8>> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_are_frames_that_the_receiver_takes() {
+        for seed in &decode_seeds()[1..] {
+            let mut frame = seed[1..].to_vec();
+            // Repairing what is whole changes nothing.
+            reseal(&mut frame);
+            assert_eq!(frame, seed[1..]);
+            Decoder::new()
+                .decode(&frame, &mut store().clone())
+                .expect("a sound frame");
+        }
+    }
+}

@@ -234,6 +234,20 @@ fn a_part_that_repeats_at_once_is_copied_without_reaching_ahead_of_itself() {
 }
 
 #[test]
+fn content_that_repeats_itself_everywhere_arrives_bit_exact() {
+    for period in [1, 80, 600] {
+        let bytes: Vec<u8> = noise(1, period).into_iter().cycle().take(1 << 20).collect();
+        let mut changed = bytes.clone();
+        changed.chunks_mut(50).for_each(|piece| piece[0] ^= 1);
+        let (old, new) = (object(1, bytes), object(2, changed));
+        for (target, references) in [(&old, &[][..]), (&new, &[]), (&new, &[&old])] {
+            let (_, len) = round_trip(ObjectOptions::with_level(1), target, references);
+            assert!(len < 200_000, "period {period}: {len}");
+        }
+    }
+}
+
+#[test]
 fn other_objects_serve_as_references() {
     let (a, b) = (named("a", 7, noise(1, 100_000)), named("b", 8, noise(2, 100_000)));
     let bytes = [

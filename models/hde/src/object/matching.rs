@@ -46,7 +46,7 @@ impl<'a> Diagonal<'a> {
     fn matching(&self, target: &[u8], position: usize) -> usize {
         let there = position.checked_add_signed(self.shift);
         let there = there.and_then(|there| self.bytes.get(there..)).unwrap_or(&[]);
-        common_prefix(&target[position..], there).min(self.limit)
+        common_prefix(&target[position..], &there[..there.len().min(self.limit)])
     }
 
     /// Whether at least [`MIN_COPY`] bytes of the target at `position` are found here.
@@ -267,7 +267,8 @@ impl<'a> Scan<'a> {
         if self.expected.is_some_and(|expected| expected.is(&place)) {
             return None;
         }
-        let forward = common_prefix(&self.target[end..], &place.bytes[there..]);
+        let ahead = &place.bytes[there..];
+        let forward = common_prefix(&self.target[end..], &ahead[..ahead.len().min(place.limit)]);
         let backward = common_suffix(&self.target[self.settled_to..end], &place.bytes[..there]);
         let len = (forward + backward).min(place.limit);
         let position = end - backward;
