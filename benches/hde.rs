@@ -108,7 +108,11 @@ fn heading(title: &str) {
 /// Measures and prints a row.
 fn row(workload: &Workload<'_>, contender: Contender, passes: usize) {
     let bytes = (workload.pages.len() * PAGE_SIZE) as f64;
-    let Outcome { encoded, encode, decode } = measure(workload, contender, passes);
+    let Outcome {
+        encoded,
+        encode,
+        decode,
+    } = measure(workload, contender, passes);
     println!(
         "{:<44} {:>6.1} | {:>16} {:>8.2} {:>8.0} {:>8.0}",
         workload.name,
@@ -126,9 +130,7 @@ fn inputs<'a>(new: &'a [Page], old: Option<&'a [Page]>) -> Vec<PageInput<'a>> {
         content,
         baseline: old.map(|old| &old[number as usize]),
     });
-    pages
-        .filter(|page| page.baseline != Some(page.content))
-        .collect()
+    pages.filter(|page| page.baseline != Some(page.content)).collect()
 }
 
 fn patterns(passes: usize) {
@@ -150,7 +152,12 @@ fn patterns(passes: usize) {
             content.read(number, page);
         }
         let whole = Workload::first(name, &memory, PAGES_PER_FRAME);
-        for contender in [Contender::Hde(1), Contender::Hde(3), Contender::Zstd(3), Contender::Lz4] {
+        for contender in [
+            Contender::Hde(1),
+            Contender::Hde(3),
+            Contender::Zstd(3),
+            Contender::Lz4,
+        ] {
             row(&whole, contender, passes.min(3));
         }
         epochs.push((name, rewritten(&memory), memory));
@@ -180,7 +187,9 @@ fn rewritten(memory: &[Page]) -> Vec<Page> {
 
 /// A guest at several moments: the first as a whole, then what has changed from moment to moment.
 fn guest(images: &[(String, &[Page])], passes: usize) {
-    let Some((name, first)) = images.first() else { return };
+    let Some((name, first)) = images.first() else {
+        return;
+    };
     heading("memory of a guest: whole, MB/s");
     let whole = Workload::first(name, first, PAGES_PER_FRAME);
     for contender in [
@@ -218,9 +227,16 @@ fn guest(images: &[(String, &[Page])], passes: usize) {
     }
     println!();
     heading("memory of a guest: pages changed, by pages per frame");
-    let [.., (_, before), (_, after)] = images else { return };
+    let [.., (_, before), (_, after)] = images else {
+        return;
+    };
     for pages_per_frame in [64, 256, 1024, 4096] {
-        let epoch = Workload::epoch(format!("frames of {pages_per_frame}"), after, before, pages_per_frame);
+        let epoch = Workload::epoch(
+            format!("frames of {pages_per_frame}"),
+            after,
+            before,
+            pages_per_frame,
+        );
         row(&epoch, Contender::Hde(3), passes);
     }
     println!();

@@ -122,7 +122,11 @@ impl HeldPages for Mirror<'_> {
             .get(..self.sent.get())?
             .last()
             .is_some_and(|last| number <= last.number);
-        let image = if sent { Some(self.workload.image) } else { self.workload.held };
+        let image = if sent {
+            Some(self.workload.image)
+        } else {
+            self.workload.held
+        };
         image?.get(number as usize)
     }
 }
@@ -160,10 +164,9 @@ pub fn hde(workload: &Workload<'_>, options: EncoderOptions) -> Outcome {
         .collect();
     let encode = stopwatch.elapsed_ns();
 
-    let start = workload.held.map_or_else(
-        || vec![[0; PAGE_SIZE]; workload.image.len()],
-        <[Page]>::to_vec,
-    );
+    let start = workload
+        .held
+        .map_or_else(|| vec![[0; PAGE_SIZE]; workload.image.len()], <[Page]>::to_vec);
     let mut memory = Memory(std::hint::black_box(start));
     let mut decoder = Decoder::new();
     let stopwatch = Stopwatch::start();
@@ -283,7 +286,10 @@ fn zstd(
 fn with_prefix(level: i32, new: &[u8], old: &[u8]) -> Vec<u8> {
     let mut zstd = CCtx::create();
     let window = (new.len() + old.len()).next_power_of_two().ilog2();
-    for parameter in [CParameter::CompressionLevel(level), CParameter::WindowLog(window.clamp(17, 27))] {
+    for parameter in [
+        CParameter::CompressionLevel(level),
+        CParameter::WindowLog(window.clamp(17, 27)),
+    ] {
         zstd.set_parameter(parameter).expect("within bounds");
     }
     zstd.ref_prefix(old).expect("a fresh context");

@@ -51,14 +51,24 @@ pub fn print() {
     let compare_ns = per_byte(&compare, compare.work.compared) - hash_ns - scan_ns;
     let search_ns = per_byte(&search, search.work.searched) - hash_ns - scan_ns;
     println!("cost model, MB/s of each stage:");
-    println!("  encode: scan {:.0}, hash {:.0}, compare {:.0}, search {:.0}", 1e3 / scan_ns, 1e3 / hash_ns, 1e3 / compare_ns, 1e3 / search_ns);
+    println!(
+        "  encode: scan {:.0}, hash {:.0}, compare {:.0}, search {:.0}",
+        1e3 / scan_ns,
+        1e3 / hash_ns,
+        1e3 / compare_ns,
+        1e3 / search_ns
+    );
 
     // Decoding.
     let rebuild = decode(raw, &zero);
     let checked = decode(raw, &random);
     let rebuild_ns = rebuild.ns / rebuild.work.rebuilt as f64;
     let check_ns = checked.ns / checked.work.hashed as f64 - rebuild_ns;
-    println!("  decode: rebuild {:.0}, hash {:.0}", 1e3 / rebuild_ns, 1e3 / check_ns);
+    println!(
+        "  decode: rebuild {:.0}, hash {:.0}",
+        1e3 / rebuild_ns,
+        1e3 / check_ns
+    );
 
     for level in LEVELS {
         let options = EncoderOptions { level, ..raw };
@@ -91,8 +101,8 @@ fn pages(mut fill: impl FnMut(&mut Page)) -> Vec<Page> {
 /// Records of words and numbers, which shrink to about a third as those of programs do.
 fn fill_with_text(page: &mut Page, stream: &mut Stream) {
     const WORDS: [&str; 16] = [
-        "status", "reader", "lock", "released", "config", "default", "state", "binary", "user", "name", "email",
-        "street", "city", "visits", "note", "null",
+        "status", "reader", "lock", "released", "config", "default", "state", "binary", "user", "name",
+        "email", "street", "city", "visits", "note", "null",
     ];
     let mut text = String::with_capacity(PAGE_SIZE + 64);
     while text.len() < PAGE_SIZE {
@@ -180,7 +190,9 @@ fn empty_frames(options: EncoderOptions) -> (f64, f64) {
     }];
     let mut encoder = Encoder::new(options);
     let stopwatch = Stopwatch::start();
-    let frames: Vec<_> = (0..FRAMES).map(|sequence| encoder.encode(sequence, &pages)).collect();
+    let frames: Vec<_> = (0..FRAMES)
+        .map(|sequence| encoder.encode(sequence, &pages))
+        .collect();
     let encode = stopwatch.elapsed_ns();
     let mut memory = Memory(vec![[0; PAGE_SIZE]]);
     let mut decoder = Decoder::new();

@@ -308,7 +308,12 @@ fn a_frame_whose_dictionary_is_not_the_decoders_is_refused() {
     pair.encoder.set_dictionary(Some(right.clone()));
     pair.sequence = 0;
     let frame = pair.encode(&pages, |_| false, false);
-    assert!(frame.len() < without.len(), "{} of {}", frame.len(), without.len());
+    assert!(
+        frame.len() < without.len(),
+        "{} of {}",
+        frame.len(),
+        without.len()
+    );
 
     let (name, receiver) = (right.name(), pair.receiver.clone());
     let refuse = |decoder: &mut Decoder| {
