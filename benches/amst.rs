@@ -23,19 +23,19 @@ fn paths() -> Vec<(Path, u64)> {
     vec![
         (
             Path::new("cross-region us-eu", 7_000, 80).gilbert_elliott(1_000, 3),
-            4_000,
+            1_500,
         ),
         (
             Path::new("cross-region us-ap", 2_500, 200).gilbert_elliott(5_000, 5),
-            1_000,
+            800,
         ),
         (
             Path::new("high latency", 400, 300).gilbert_elliott(10_000, 5),
-            1_000,
+            800,
         ),
         (
             Path::new("packet loss", 7_000, 50).gilbert_elliott(50_000, 20),
-            1_500,
+            600,
         ),
         (Path::new("constrained", 20, 30).gilbert_elliott(1_000, 1), 150),
         (
@@ -43,7 +43,7 @@ fn paths() -> Vec<(Path, u64)> {
             1_000,
         ),
         (Path::new("clean metro", 200, 10), 300),
-        (Path::new("clean ocean", 500, 150), 1_200),
+        (Path::new("clean ocean", 500, 150), 1_000),
     ]
 }
 

@@ -21,6 +21,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-memory", &["longhaul-core"]),
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
+    ("longhaul-raft", &["longhaul-core"]),
+    (
+        "longhaul-federation",
+        &["longhaul-core", "longhaul-amst", "longhaul-hde", "longhaul-raft"],
+    ),
     (
         "longhaul-frames",
         &["longhaul-core", "longhaul-hde", "longhaul-memory"],
@@ -65,7 +70,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "longhaul-fuzz",
-        &["longhaul-core", "longhaul-amst", "longhaul-hde"],
+        &[
+            "longhaul-core",
+            "longhaul-amst",
+            "longhaul-federation",
+            "longhaul-hde",
+            "longhaul-raft",
+        ],
     ),
     ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),
     (

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use longhaul_core::record::{Progress, RunRecord};
+use longhaul_core::record::{MigrationRecord, Progress, ReplicationRecord, RunRecord};
 
 use crate::common::{root, run, smoke_scenarios};
 
@@ -62,6 +62,9 @@ fn table(record: &RunRecord) -> String {
             m.transport.retransmits,
         )
         .expect("writing to a string");
+        for (what, values) in story(m) {
+            writeln!(text, "migration {} {what}{values}", m.name).expect("writing to a string");
+        }
     }
     for t in &record.transfers {
         writeln!(
@@ -76,6 +79,9 @@ fn table(record: &RunRecord) -> String {
             t.retransmits,
         )
         .expect("writing to a string");
+    }
+    for r in &record.replications {
+        replication_lines(&mut text, r);
     }
     for l in &record.links {
         let Some(p) = l.packets else {
@@ -113,6 +119,118 @@ fn table(record: &RunRecord) -> String {
         .expect("writing to a string");
     }
     text
+}
+
+/// What only some migrations have.
+fn story(m: &MigrationRecord) -> Vec<(&'static str, String)> {
+    let mut story = Vec::new();
+    if !["", "active", "completed"].contains(&m.status.as_str()) {
+        story.push(("status", format!(" {}", m.status)));
+    }
+    if m.began_ns != m.started_ns {
+        story.push((
+            "began_ns",
+            format!(" {:?} job_ns {:?}", m.began_ns, m.job_time_ns),
+        ));
+    }
+    if m.stalls + m.interruptions > 0 {
+        story.push((
+            "stalls",
+            format!(" {} interruptions {}", m.stalls, m.interruptions),
+        ));
+    }
+    if m.throttle.lost_ns > 0 {
+        let throttle = m.throttle;
+        let text = format!(
+            " {} lost_ns {}",
+            throttle.cpu_throttle_percentage, throttle.lost_ns
+        );
+        story.push(("throttle_percentage", text));
+    }
+    if let Some(postcopy) = &m.postcopy {
+        let (faults, requests) = (postcopy.faults, postcopy.requests);
+        let (blocktime, longest) = (postcopy.blocktime_ns, postcopy.longest_fault_ns);
+        let text = format!(" {faults} requests {requests} blocktime_ns {blocktime} longest_ns {longest}");
+        story.push(("faults", text));
+    }
+    if let Some(cache) = &m.xbzrle_cache {
+        let (found, missed, overflow) = (cache.pages, cache.cache_miss, cache.overflow);
+        story.push((
+            "cache_pages",
+            format!(
+                " {found} misses {missed} overflows {overflow} bytes {}",
+                cache.bytes
+            ),
+        ));
+    }
+    if m.bounds.encoding_ns > 0 {
+        let bounds = m.bounds;
+        let (network, processor, limit) = (bounds.network_ns, bounds.processor_ns, bounds.bandwidth_limit_ns);
+        let text = format!(
+            " {network} processor_ns {processor} limit_ns {limit} encoding_ns {}",
+            bounds.encoding_ns
+        );
+        story.push(("network_ns", text));
+    }
+    story
+}
+
+fn replication_lines(text: &mut String, r: &ReplicationRecord) {
+    let or_dash = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+    let e = &r.epochs;
+    writeln!(
+        text,
+        "replication {} {} seed_ns {} started {} applied {} late {} interrupted {} resyncs {} longest_ns {} kept_pages {} \
+         transferred {} zero {} duplicate {} delta {} literal {} verified {}",
+        r.name,
+        short(&r.progress),
+        or_dash(r.seed_ns),
+        e.started,
+        e.applied,
+        e.late,
+        e.interrupted,
+        e.resyncs,
+        e.longest_ns,
+        r.kept_pages_max,
+        r.transferred,
+        r.encoding.zero_pages,
+        r.encoding.duplicate_pages,
+        r.encoding.delta_pages,
+        r.encoding.literal_pages,
+        e.verified_pages,
+    )
+    .expect("writing to a string");
+    for vm in &r.vms {
+        let rpo = vm.rpo.map_or("-".to_owned(), |rpo| {
+            format!(
+                "mean {} median {} p99 {} max {} within {} of {}",
+                rpo.mean_ns, rpo.median_ns, rpo.p99_ns, rpo.max_ns, rpo.within_target_ns, rpo.over_ns
+            )
+        });
+        let resumed = vm.resumed.map_or("-".to_owned(), |resumed| {
+            format!(
+                "epoch {} lost_ns {} rto_ns {}",
+                resumed.epoch, resumed.lost_ns, resumed.rto_ns
+            )
+        });
+        writeln!(
+            text,
+            "replication {} vm {} rpo {rpo} resumed {resumed}",
+            r.name, vm.vm
+        )
+        .expect("writing to a string");
+    }
+    for outage in &r.outages {
+        writeln!(
+            text,
+            "replication {} outage {} back {} caught_up {}",
+            r.name,
+            outage.noticed_ns,
+            or_dash(outage.reconnected_ns),
+            or_dash(outage.catch_up_ns)
+        )
+        .expect("writing to a string");
+    }
 }
 
 /// The variant, without a reason that may be reworded.

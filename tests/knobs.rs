@@ -36,6 +36,11 @@ const TIGHT: &str = r#"Scenario(
             tcp: (controller: Reno, send_buffer: "4 MiB", receive_buffer: "64 KiB")),
         (name: "t2", from: "b", to: "c", size: "2 MB", at: "0 s"),
         (name: "t3", from: "b", to: "c", duration: "300 ms"),
+        (name: "t4", from: "c", to: "b", size: "6 MB", transport: (
+            streams: Adaptive(initial: 2, most: 12, contending: 2), chunk: "32 KiB", window: "1 MiB",
+            tcp: (send_buffer: "128 KiB", receive_buffer: "128 KiB"))),
+        (name: "t5", from: "c", to: "b", size: "2 MB", at: "2 s",
+            transport: (streams: SpecRule("80 Mbit/s"), chunk: Adaptive, window: "4 MiB")),
     ],
     assertions: [(metric: MigrationTotalTime, statistic: Max, bound: AtMost("20 s"))],
 )"#;
@@ -91,9 +96,110 @@ const CHANGES: &[&str] = &[
     "transfers[t1].tcp.send_buffer=48 KiB",
     "transfers[t1].tcp.receive_buffer=72 KiB",
     "transfers[t3].duration=320 ms",
+    "transfers[t4].transport.streams=7",
+    "transfers[t4].transport.streams.initial=3",
+    "transfers[t4].transport.streams.most=3",
+    "transfers[t4].transport.streams.contending=7",
+    "transfers[t4].transport.chunk=30 KiB",
+    "transfers[t4].transport.window=300 KiB",
+    "transfers[t4].transport.tcp.controller=Reno",
+    r#"transfers[t5].transport.streams=SpecRule("60 Mbit/s")"#,
+    "transfers[t5].transport.streams=SeedOptimiser",
+    "transfers[t5].transport.chunk=64 KiB",
     "transfers[t1].tcp.initial_window=2",
     "transfers[t2].tcp.hystart=false",
     "transfers[t1].tcp.segmentation_offload=true",
+];
+
+/// Migrations of every kind, each slow enough that everything said of it matters.
+const MOVING: &str = r#"Scenario(
+    version: 1, name: "moving", question: "q", expect: "e", seed: 3, horizon: "6 min", sample_interval: "1 s",
+    regions: [(name: "a"), (name: "b"), (name: "c")],
+    links: [(between: ("a", "b"), rtt: "10 ms", rate: "40 Mbit/s"), (between: ("a", "c"), rtt: "10 ms", rate: "40 Mbit/s")],
+    transport: (streams: 2),
+    vms: [
+        (name: "writer", region: "a", vcpus: 2, memory: Generated(pattern: Constant, size: "4 MiB",
+            dirty: (rate: "4000 pages/s", working_set: "60 %", locality: HotCold(hot: "20 %", accesses: "50 %")))),
+        (name: "reader", region: "a", vcpus: 2,
+            memory: Generated(pattern: RealWorld, size: "4 MiB", dirty: (rate: "300 pages/s")),
+            reads: (rate: "2000 pages/s", working_set: "80 %", locality: Zipf(exponent: 0.9))),
+        (name: "loop", region: "a", memory: Generated(pattern: Constant, size: "2 MiB",
+            dirty: (rate: "900 pages/s", working_set: "50 %", locality: Sequential, bytes_per_write: "16 B"))),
+        (name: "hot", region: "a", memory: Generated(pattern: Constant, size: "8 MiB", dirty: (rate: "30000 pages/s"))),
+    ],
+    migrations: [
+        (name: "slowed", vm: "writer", to: "b", cancel_after: "1 min", orchestration: (before: "100 ms", after: "50 ms"),
+            downtime_limit: "50 ms", throttle: AutoConverge(trigger: "40 %", initial: "30 %", increment: "15 %", max: "95 %"),
+            max_bandwidth: "32 Mbit/s", stall_after: "500 ms", device_state: "100 kB", resume_time: "20 ms", encoding: Zstd(level: 1),
+            cost: Processors(threads: 2, carry: "20 MB", frame: "2 us", scan: "500 MB", hash: "400 MB", entropy: "5 MB",
+                decode_frame: "3 us", decode_entropy: "30 MB", rebuild: "300 MB", decode_hash: "200 MB")),
+        (name: "follows", vm: "reader", to: "b", start: At("99 s"), mode: PostCopy,
+            max_postcopy_bandwidth: "10 Mbit/s", recover: (delay: "500 ms")),
+        (name: "deltas", vm: "loop", to: "c", mode: Hybrid(rounds: 3), downtime_limit: "2 ms", encoding: Xbzrle(cache: "1 MiB"),
+            cost: Processors(threads: 1, compare: "50 MB")),
+        (name: "limited", vm: "hot", to: "c", start: After(migration: "deltas"), downtime_limit: "100 ms",
+            throttle: DirtyLimit(trigger: "40 %", per_second: "2 MiB", period: "400 ms"), encoding: Raw, cancel_after: "20 s"),
+        (name: "back", vm: "loop", to: "a", start: After(migration: "deltas"), stop: DynamicRate(lowest: "3 Mbit/s", highest: "20 Mbit/s", step: "2 Mbit/s", remaining: "64 kB")),
+    ],
+    faults: [LinkDown(between: ("a", "b"), at: "100 s", for: "150 s")],
+)"#;
+
+const MOVING_CHANGES: &[&str] = &[
+    "vms[writer].vcpus=3",
+    "vms[writer].memory.dirty.locality=Uniform",
+    r#"vms[writer].memory.dirty.locality.hot="30 %""#,
+    r#"vms[writer].memory.dirty.locality.accesses="60 %""#,
+    "vms[reader].vcpus=1",
+    r#"vms[reader].reads.rate="2100 pages/s""#,
+    r#"vms[reader].reads.working_set="70 %""#,
+    "vms[reader].reads.locality.exponent=1.1",
+    "migrations[slowed].cancel_after=3 s",
+    r#"migrations[slowed].orchestration.before="110 ms""#,
+    r#"migrations[slowed].orchestration.after="60 ms""#,
+    "migrations[slowed].mode=Hybrid(rounds: 1)",
+    r#"migrations[slowed].mode=Hybrid(after: "500 ms")"#,
+    "migrations[slowed].throttle=None",
+    "migrations[slowed].throttle=DirtyLimit()",
+    r#"migrations[slowed].throttle.trigger="90 %""#,
+    r#"migrations[slowed].throttle.initial="40 %""#,
+    r#"migrations[slowed].throttle.increment="20 %""#,
+    r#"migrations[slowed].throttle.max="50 %""#,
+    "migrations[slowed].throttle.tailslow=true",
+    r#"migrations[slowed].max_bandwidth="20 Mbit/s""#,
+    r#"migrations[slowed].stall_after="400 ms""#,
+    r#"migrations[slowed].device_state="90 kB""#,
+    r#"migrations[slowed].resume_time="25 ms""#,
+    "migrations[slowed].encoding=Zstd(level: 7)",
+    "migrations[slowed].cost=Free",
+    "migrations[slowed].cost.threads=3",
+    r#"migrations[slowed].cost.carry="30 MB""#,
+    r#"migrations[slowed].cost.frame="9 us""#,
+    r#"migrations[slowed].cost.scan="300 MB""#,
+    r#"migrations[slowed].cost.hash="300 MB""#,
+    r#"migrations[slowed].cost.entropy="4 MB""#,
+    r#"migrations[slowed].cost.decode_frame="9 us""#,
+    r#"migrations[slowed].cost.decode_entropy="20 MB""#,
+    r#"migrations[slowed].cost.rebuild="200 MB""#,
+    r#"migrations[slowed].cost.decode_hash="100 MB""#,
+    "migrations[follows].mode=PreCopy",
+    "migrations[follows].preempt=false",
+    r#"migrations[follows].max_postcopy_bandwidth="12 Mbit/s""#,
+    "migrations[follows].recover=None",
+    r#"migrations[follows].recover.delay="700 ms""#,
+    "migrations[follows].recover.attempts=1",
+    "migrations[deltas].mode.rounds=2",
+    r#"migrations[deltas].encoding.cache="512 KiB""#,
+    r#"migrations[deltas].cost.compare="40 MB""#,
+    r#"migrations[limited].throttle.trigger="99 %""#,
+    r#"migrations[limited].throttle.per_second="20 MiB""#,
+    r#"migrations[limited].throttle.period="500 ms""#,
+    "migrations[back].stop=Xen()",
+    "migrations[back].stop=Xen(pages: 5)",
+    "migrations[back].stop=Xen(rounds: 2)",
+    r#"migrations[back].stop.lowest="4 Mbit/s""#,
+    r#"migrations[back].stop.highest="10 Mbit/s""#,
+    r#"migrations[back].stop.step="1 Mbit/s""#,
+    r#"migrations[back].stop.remaining="16 kB""#,
 ];
 
 /// A link with a way round, and machines that stop.
@@ -105,12 +211,16 @@ const FAULTY: &str = r#"Scenario(
         (between: ("a", "c"), rtt: "20 ms", rate: "8 Mbit/s"),
         (between: ("c", "b"), rtt: "20 ms", rate: "8 Mbit/s"),
     ],
-    transfers: [(name: "t1", from: "a", to: "b", size: "4 MB"), (name: "t2", from: "c", to: "a", size: "4 MB")],
+    transfers: [
+        (name: "t1", from: "a", to: "b", size: "4 MB"), (name: "t2", from: "c", to: "a", size: "4 MB"),
+        (name: "t3", from: "a", to: "c", size: "9 MB", transport: (streams: 3, patience: "500 ms")),
+    ],
     faults: [
         LinkDown(from: "a", to: "b", at: "1 s", for: "500 ms"),
         LinkDown(between: ("a", "c"), at: "2 s", for: "300 ms"),
         Pause(region: "b", at: "500 ms", for: "200 ms"),
         Kill(region: "c", at: "3 s"),
+        Reset(workload: "t3", at: "300 ms", every: "700 ms"),
     ],
     reroute_after: "100 ms",
 )"#;
@@ -128,12 +238,85 @@ const FAULTY_CHANGES: &[&str] = &[
     r#"faults[2].for="210 ms""#,
     "faults[3].region=b",
     r#"faults[3].at="3100 ms""#,
+    "faults[4].workload=t1",
+    r#"faults[4].at="310 ms""#,
+    r#"faults[4].every="600 ms""#,
+    r#"transfers[t3].transport.patience="600 ms""#,
     r#"reroute_after="110 ms""#,
 ];
 
 #[test]
 fn every_field_that_describes_the_world_moves_the_digest() {
     changes_count(TIGHT, CHANGES);
+}
+
+/// A replication with an outage and a fail-over.
+const PROTECTED: &str = r#"Scenario(
+    version: 1, name: "protected", question: "q", expect: "e", seed: 3, horizon: "30 s", sample_interval: "100 ms",
+    payload: Sampled(share: "30 %"),
+    regions: [(name: "a"), (name: "b"), (name: "c")],
+    links: [
+        (between: ("a", "b"), rtt: "20 ms", rate: "20 Mbit/s"),
+        (between: ("a", "c"), rtt: "20 ms", rate: "20 Mbit/s"),
+    ],
+    vms: [
+        (name: "v1", region: "a", memory: Generated(pattern: RealWorld, size: "2 MiB", dirty: (rate: "200 pages/s"))),
+        (name: "v2", region: "a", memory: Generated(pattern: RealWorld, size: "1 MiB", dirty: (rate: "100 pages/s"))),
+        (name: "v3", region: "a", memory: Generated(pattern: RealWorld, size: "1 MiB", dirty: (rate: "200 pages/s"))),
+    ],
+    transport: (streams: 2, chunk: "16 KiB", window: "512 KiB"),
+    replications: [
+        (name: "r1", vms: ["v1", "v2"], to: "b", at: "10 ms", consistency: Each, policy: Interval("500 ms"),
+            rpo_target: "900 ms", snapshot_pause: "1 ms", encoding: Hde(level: 1), encode_threads: 1,
+            max_bandwidth: "10 Mbit/s", heartbeat: (interval: "100 ms", multiplier: 5),
+            backoff: (first: "200 ms", most: "400 ms"), failover: Manual(at: "8 s"), restore_rate: "100 Mbit/s",
+            resume_time: "500 ms"),
+        (name: "r2", vms: ["v3"], to: "c", policy: Adaptive(least: "100 ms", most: "300 ms"), rpo_target: "250 ms"),
+    ],
+    faults: [LinkDown(between: ("a", "b"), at: "3 s", for: "2 s")],
+)"#;
+
+const PROTECTED_CHANGES: &[&str] = &[
+    r#"replications[r1].vms=["v1"]"#,
+    r#"replications[r1].vms=["v2", "v1"]"#,
+    "replications[r1].to=c",
+    r#"replications[r1].at="12 ms""#,
+    "replications[r1].consistency=Group",
+    "replications[r1].consistency=Ranked",
+    r#"replications[r1].policy=Interval("600 ms")"#,
+    r#"replications[r1].policy=Continuous(least: "500 ms")"#,
+    // What is a catching up depends on it.
+    r#"replications[r1].rpo_target="600 ms""#,
+    r#"replications[r2].rpo_target="150 ms""#,
+    r#"replications[r2].policy.least="120 ms""#,
+    r#"replications[r2].policy.most="200 ms""#,
+    r#"replications[r1].snapshot_pause="2 ms""#,
+    "replications[r1].encoding=Raw",
+    "replications[r1].encoding.level=5",
+    "replications[r1].encode_threads=2",
+    "replications[r1].transport=(streams: 3)",
+    r#"replications[r1].max_bandwidth="9 Mbit/s""#,
+    r#"replications[r1].heartbeat.interval="110 ms""#,
+    "replications[r1].heartbeat.multiplier=6",
+    r#"replications[r1].backoff.first="250 ms""#,
+    r#"replications[r1].failover.at="8100 ms""#,
+    r#"replications[r1].failover=Manual(after: "100 ms")"#,
+    "replications[r1].failover=Automatic",
+    r#"replications[r1].restore_rate="110 Mbit/s""#,
+    r#"replications[r1].resume_time="510 ms""#,
+];
+
+#[test]
+fn every_field_of_a_replication_moves_the_digest() {
+    changes_count(PROTECTED, PROTECTED_CHANGES);
+    // The longest pause matters only after several attempts, each of which takes 10 s.
+    let longer = PROTECTED.replace(r#"for: "2 s""#, r#"for: "22 s""#);
+    changes_count(&longer, &[r#"replications[r1].backoff.most="300 ms""#]);
+}
+
+#[test]
+fn every_field_of_a_migration_moves_the_digest() {
+    changes_count(MOVING, MOVING_CHANGES);
 }
 
 #[test]

@@ -13,6 +13,7 @@
 //! | `recorded` | a real guest's memory, moved while it changes |
 //! | `reference` | published results and closed forms, as scenarios |
 //! | `replay` | `longhaul replay` as a user meets it, what needs a kernel where there is one for `vm` |
+//! | `replications` | continuous replication through outages and losses, against closed forms |
 //! | `cli` | the program as a user meets it |
 //! | `vm` | the virtual machine of a replay, where QEMU and a kernel are installed; `longhaul doctor` |
 //! | `validate` | `longhaul validate` as a user meets it |
@@ -31,5 +32,6 @@ mod nodes;
 mod recorded;
 mod reference;
 mod replay;
+mod replications;
 mod validate;
 mod vm;

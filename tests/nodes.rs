@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use longhaul_core::record::Ended;
+use longhaul_core::record::{Ended, Progress};
 use longhaul_core::tape;
 use longhaul_core::time::Span;
 use longhaul_replay::coordinator::loopback::Loopback;
@@ -17,6 +17,7 @@ use longhaul_replay::node::{NodeJob, Task};
 use longhaul_replay::outcome::{MachineEvent, Outcome, Replication};
 use longhaul_replay::plan::Signal;
 use longhaul_scenarios::replay::endpoints::{Received, ScenarioWork, build_region};
+use longhaul_scenarios::replay::records::records;
 use longhaul_scenarios::source::Source;
 use longhaul_scenarios::{Loaded, load};
 use serde_json::Value;
@@ -177,6 +178,57 @@ fn migrations_arrive_page_by_page_and_one_waits_for_the_other() {
     let second = when(&replication, 2, "SetupDone").unwrap();
     assert!(second >= first + Span::from_ms(150).as_ns(), "{first} {second}");
     assert!(when(&replication, 0, "SetupDone").unwrap() >= 100_000_000);
+}
+
+const REPLICATION: &str = r#"
+    vms: [
+        (name: "one", region: "north", memory: Generated(pattern: RealWorld, size: "2 MiB",
+            dirty: (rate: "200 pages/s", working_set: "10 %"))),
+        (name: "two", region: "north", memory: Generated(pattern: RealWorld, size: "1 MiB")),
+    ],
+    replications: [(
+        name: "dr", vms: ["one", "two"], to: "south", consistency: Group, policy: Interval("200 ms"),
+        transport: (streams: 3, chunk: "64 KiB"), heartbeat: (interval: "100 ms", multiplier: 8),
+        backoff: (first: "100 ms", most: "400 ms"), failover: Automatic, resume_time: "300 ms",
+    )],
+    faults: [Kill(region: "north", at: "2 s")],"#;
+
+#[test]
+fn epochs_cross_sockets_and_the_replica_takes_over_when_the_source_is_killed() {
+    let loaded = loaded(REPLICATION);
+    let killed = TimelineStep {
+        what: "north killed".to_owned(),
+        ..signal(2_000, 0, Signal::Kill)
+    };
+    let here = Here {
+        timeline: vec![killed],
+        tapes: true,
+        ..Here::new(&loaded, 36)
+    };
+    let replication = here.only();
+    assert_eq!(replication.ended, Ended::Done);
+    let replayed = records(&loaded.scenario, &replication).expect("records");
+    let record = &replayed.replications[0];
+    assert_eq!(record.progress, Progress::Completed);
+    assert!(
+        record.epochs.applied >= 4 && record.epochs.rejected == 0,
+        "{record:?}"
+    );
+    // All 768 pages were compared, in every epoch and once more before the guests ran.
+    let promoted = record.vms.iter().map(|vm| vm.resumed.expect("it went on"));
+    for vm in promoted {
+        assert_eq!(vm.verified_pages, 768);
+        assert!(vm.lost_ns < Span::from_s(1).as_ns(), "{vm:?}");
+        // Eight heartbeats and the boot, and not much more.
+        let rto = vm.rto_ns;
+        let least = Span::from_ms(800 + 300 - 120).as_ns();
+        assert!((least..least + Span::from_s(2).as_ns()).contains(&rto), "{rto}");
+    }
+    // The tapes of those that could still hand them over.
+    let machines = ScenarioWork::new(&loaded).machines(0);
+    let (peer, mut machine) = build_region(&machines, 1).expect("the same machine").remove(0);
+    let fed = tape::feed(&mut machine, &replication.tapes[&peer.0]);
+    assert!(fed.as_ref().is_ok_and(|inputs| *inputs > 20), "{fed:?}");
 }
 
 #[test]

@@ -11,6 +11,8 @@
 
 pub mod baselines;
 pub mod bytes;
+pub mod consensus;
+pub mod federation;
 pub mod objects;
 pub mod pages;
 pub mod transport;
@@ -61,5 +63,25 @@ pub const TARGETS: &[Target] = &[
         name: "transport_sender",
         run: transport::sender,
         seeds: transport::sender_seeds,
+    },
+    Target {
+        name: "raft_message",
+        run: consensus::message,
+        seeds: consensus::message_seeds,
+    },
+    Target {
+        name: "raft_member",
+        run: consensus::member,
+        seeds: consensus::member_seeds,
+    },
+    Target {
+        name: "federation_frame",
+        run: federation::frame,
+        seeds: federation::frame_seeds,
+    },
+    Target {
+        name: "federation_cluster",
+        run: federation::cluster,
+        seeds: federation::cluster_seeds,
     },
 ];

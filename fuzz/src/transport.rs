@@ -78,10 +78,15 @@ pub fn receiver(data: &[u8]) {
     let mut untaken: BTreeMap<StreamId, u64> = BTreeMap::new();
     let mut next = [0, 0];
     let mut replied = false;
+    let mut holding = false;
     while !decisions.is_over() {
         let stream = StreamId(decisions.below(4) as u32);
-        match decisions.below(12) {
+        match decisions.below(13) {
             0 => receiver.on_accepted(stream),
+            12 => {
+                holding = decisions.below(2) == 0;
+                receiver.hold(holding);
+            }
             1 => {
                 untaken.remove(&stream);
                 receiver.on_closed(stream, CloseReason::Failed);
@@ -105,6 +110,10 @@ pub fn receiver(data: &[u8]) {
                 ReceiverOutput::Delivered { message, content } => {
                     let next = &mut next[usize::from(message.priority == Priority::Control)];
                     assert_eq!(message.number, *next, "out of order");
+                    assert!(
+                        !holding || message.priority == Priority::Control,
+                        "bulk out of hold"
+                    );
                     assert!(content.len() <= WINDOW.max(CONTROL_WINDOW_BYTES));
                     *next += 1;
                 }
@@ -205,6 +214,7 @@ pub fn sender(data: &[u8]) {
                 }
                 SenderOutput::Open { .. }
                 | SenderOutput::Close { .. }
+                | SenderOutput::Abort { .. }
                 | SenderOutput::Inspect { .. }
                 | SenderOutput::Adapted { .. }
                 | SenderOutput::Drained

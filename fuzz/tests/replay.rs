@@ -111,4 +111,8 @@ replays! {
     baseline_propagation: 600, 100_000;
     transport_receiver: 3000, 500_000;
     transport_sender: 3000, 500_000;
+    raft_message: 3000, 500_000;
+    raft_member: 1500, 200_000;
+    federation_frame: 3000, 500_000;
+    federation_cluster: 600, 50_000;
 }

@@ -4,6 +4,7 @@
 //! its state, never as 0. Names come from the scenario, so their control characters are made visible.
 
 mod doctor;
+mod notes;
 mod replay;
 mod replications;
 mod tables;
@@ -85,27 +86,23 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
     page.table(
         "Migrations",
         &tables::migrations(&record.migrations),
-        &tables::migration_notes(record),
+        &notes::migration_notes(record),
     );
     page.table(
         "Transfers",
         &tables::transfers(&record.transfers),
-        &tables::transfer_notes(record),
+        &notes::transfer_notes(record),
     );
     page.table(
         "Replications",
         &replications::replications(&record.replications),
         &replications::replication_notes(record),
     );
-    page.table(
-        "Links",
-        &tables::links(&record.links),
-        &tables::link_notes(record),
-    );
+    page.table("Links", &tables::links(&record.links), &notes::link_notes(record));
     page.table(
         "Assertions",
         &tables::assertions(&record.assertions),
-        &tables::assertion_notes(record),
+        &notes::assertion_notes(record),
     );
     page.warnings(&record.warnings);
     page.blank();
@@ -127,7 +124,7 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
 pub fn verdict(record: &RunRecord, style: Style) -> String {
     let mut page = Page::new(style);
     page.verdict(record);
-    for note in tables::assertion_notes(record) {
+    for note in notes::assertion_notes(record) {
         page.note(&note);
     }
     page.text

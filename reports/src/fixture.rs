@@ -15,11 +15,17 @@ pub(crate) fn migration(name: &str, progress: Progress) -> MigrationRecord {
         from: "frankfurt".to_owned(),
         to: "new-york".to_owned(),
         progress,
+        status: if done { "completed" } else { "active" }.to_owned(),
         started_ns: Some(0),
+        began_ns: Some(0),
+        job_time_ns: done.then_some(4_123_456_789),
         total_time_ns: done.then_some(4_123_456_789),
         downtime_ns: done.then_some(212_000_000),
         setup_time_ns: Some(80_000_000),
         expected_downtime_ns: None,
+        expected_total_time_ns: None,
+        stalls: 0,
+        interruptions: 0,
         verified_pages: 655,
         ram: RamRecord {
             total: 1 << 30,
@@ -27,6 +33,10 @@ pub(crate) fn migration(name: &str, progress: Progress) -> MigrationRecord {
             dirty_sync_count: 5,
             ..RamRecord::default()
         },
+        throttle: ThrottleRecord::default(),
+        postcopy: None,
+        xbzrle_cache: None,
+        bounds: BoundsRecord::default(),
         encoding: EncodingRecord {
             raw_bytes: 1_073_741_824,
             ..EncodingRecord::default()
@@ -170,6 +180,7 @@ pub(crate) fn run() -> RunRecord {
             streams: 1,
             segments: 70_000,
             retransmits: 0,
+            amst: None,
         }],
         replications: Vec::new(),
         links: vec![LinkRecord {

@@ -25,8 +25,12 @@
 //! | `transport.tcp.autotuning` | `true` |
 //! | `transport.tcp.ecn` | `false` |
 //! | `transport.streams` | 16 |
+//! | `transport.streams.initial` | 16 |
+//! | `transport.streams.most` | 256 |
+//! | `transport.streams.contending` | 4 |
 //! | `transport.chunk` | `"256 KiB"` |
 //! | `transport.window` | `"256 MiB"` |
+//! | `transport.patience` | `"60 s"` |
 //! | `transport.tcp.controller` | `Cubic` |
 //! | `transport.tcp.send_buffer` | `"4 MiB"` |
 //! | `transport.tcp.notsent_lowat` | `"128 KiB"` |
@@ -34,12 +38,29 @@
 //! | `transport.tcp.initial_window` | 10 |
 //! | `transport.tcp.hystart` | `true` |
 //! | `transport.tcp.segmentation_offload` | `false` |
+//! | `vms[].vcpus` | 1 |
+//! | `vms[].reads` | a guest that does not read: `(rate: "0 pages/s")` |
+//! | `vms[].reads.working_set`, `vms[].memory.dirty.working_set` | `"100 %"` |
+//! | `vms[].reads.locality`, `vms[].memory.dirty.locality` | `Uniform` |
 //! | `vms[].memory.dirty` | a guest that does not write: `(rate: "0 pages/s")` |
-//! | `vms[].memory.dirty.working_set` | `"100 %"` |
 //! | `vms[].memory.dirty.bytes_per_write` | `"64 B"` |
 //! | `migrations[].start` | `At("0 s")` |
 //! | `migrations[].start.pause` | `"0 s"` |
-//! | `migrations[].downtime_limit` | `"300 ms"`, QEMU's |
+//! | `migrations[].cancel_after` | never |
+//! | `migrations[].orchestration.before`, `.after` | `"0 s"` |
+//! | `migrations[].mode` | `PreCopy` |
+//! | `migrations[].downtime_limit` | `"300 ms"`, QEMU's; or `stop` |
+//! | `migrations[].stop`: Xen's `pages`, `rounds`, `factor` | 50, 29, 3 |
+//! | `migrations[].stop`: `step`, `remaining` of a dynamic rate | `"50 Mbit/s"`, `"256 kB"` |
+//! | `migrations[].throttle` | `None`; its options are QEMU's |
+//! | `migrations[].max_bandwidth`, `migrations[].max_postcopy_bandwidth` | no limit |
+//! | `migrations[].preempt` | `true` |
+//! | `migrations[].recover` | `None`; `delay` `"1 s"`, `attempts` 60 |
+//! | `migrations[].stall_after` | `"10 s"` |
+//! | `migrations[].device_state` | `"256 KiB"` |
+//! | `migrations[].resume_time` | `"0 s"` |
+//! | `migrations[].cost` | `Free`; speeds of stages as [measured](longhaul_hde::CostModel::measured), nothing to carry |
+//! | `migrations[].encoding.cache` | `"64 MiB"`, QEMU's |
 //! | `migrations[].encoding` | `Hde(level: 1)` |
 //! | `migrations[].transport` | what `transport` says, field by field |
 //! | `transfers[].at` | `"0 s"` |
@@ -58,6 +79,7 @@
 //! | `replications[].failover` | `Manual()`: nobody decides |
 //! | `replications[].restore_rate` | none: VMs can be started at once |
 //! | `replications[].resume_time` | `"30 s"` |
+//! | `transfers[].transport` | plain connections; if given, what `transport` says, field by field |
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |
 //! | `replay` | what a replay takes where nothing is said: see [`crate::replay::settings`] |
@@ -72,7 +94,9 @@ mod context;
 mod distance;
 mod fault;
 mod files;
+mod guest;
 mod laws;
+mod migration;
 mod names;
 mod network;
 mod queue;
@@ -96,11 +120,11 @@ use crate::syntax::Node;
 
 use context::{At, Context, Fields, Variant, list, no_content, variant};
 pub use files::Files;
+pub use guest::PAGE;
 pub use names::Names;
 pub use queue::most_bytes;
 pub use replication::least_interval;
 pub use value::print_millionths;
-pub use work::PAGE;
 
 /// Longest run: ten years.
 const LONGEST_HORIZON: Span = Span::from_s(10 * 365 * 24 * 3_600);
@@ -267,11 +291,11 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         reroute_after: fields.optional(cx, "reroute_after", DEFAULT_REROUTE_AFTER, |cx, at| {
             value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)
         }),
-        vms: items(cx, &fields, "vms", work::vm),
-        migrations: items(cx, &fields, "migrations", |cx, at| work::migration(cx, at, base)),
-        transfers: items(cx, &fields, "transfers", |cx, at| {
-            work::transfer(cx, at, base.tcp)
+        vms: items(cx, &fields, "vms", guest::vm),
+        migrations: items(cx, &fields, "migrations", |cx, at| {
+            migration::migration(cx, at, base)
         }),
+        transfers: items(cx, &fields, "transfers", |cx, at| work::transfer(cx, at, base)),
         replications: items(cx, &fields, "replications", |cx, at| {
             replication::replication(cx, at, base)
         }),

@@ -103,7 +103,7 @@ pub fn process_changes(scenario: &Scenario) -> Vec<ProcessChange> {
     };
     for fault in &scenario.faults {
         let (region, at, signal, end) = match fault {
-            Fault::LinkDown(_) => continue,
+            Fault::LinkDown(_) | Fault::Reset(_) => continue,
             Fault::Pause(pause) => (&pause.region, pause.at, Signal::Stop, pause.end()),
             Fault::Kill(kill) => (&kill.region, kill.at, Signal::Kill, None),
         };

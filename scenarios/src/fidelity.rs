@@ -6,7 +6,7 @@ use longhaul_core::units::BitRate;
 use longhaul_flow::limits;
 
 use crate::run::cast::source_region;
-use crate::schema::{Amount, Fault, Fidelity, Memory, Scenario, Vm};
+use crate::schema::{Amount, Carrier, Fault, Fidelity, Memory, Scenario, Vm};
 
 /// Packets times hops up to which `Auto` prefers single packets: some ten seconds of one core.
 const MOST_PACKET_HOPS: u128 = 30_000_000;
@@ -40,16 +40,15 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
             Fault::LinkDown(down) => format!("a failure of {}", down.link()),
             Fault::Pause(pause) => format!("a pause of the machines in {}", pause.region),
             Fault::Kill(kill) => format!("an end of the machines in {}", kill.region),
+            Fault::Reset(reset) => format!("resets of connections of {}", reset.workload),
         });
     }
-    if scenario
-        .transfers
-        .iter()
-        .any(|transfer| transfer.call_time > Span::ZERO)
-    {
+    if scenario.transfers.iter().any(
+        |transfer| matches!(transfer.carrier, Carrier::Plain { call_time, .. } if call_time > Span::ZERO),
+    ) {
         found.push("the time that a transfer's calls take".to_owned());
     }
-    let tcp = scenario.transfers.iter().map(|transfer| transfer.tcp);
+    let tcp = scenario.transfers.iter().map(|transfer| transfer.carrier.tcp());
     let tcp = tcp.chain(
         scenario
             .migrations
@@ -110,12 +109,12 @@ fn packet_hops(scenario: &Scenario, path: impl Fn(&str, &str) -> (usize, BitRate
         };
         sum += u128::from(bytes) / SEGMENT * hops as u128;
     }
-    for migration in &scenario.migrations {
+    for (index, migration) in scenario.migrations.iter().enumerate() {
         let vm = scenario.vms.iter().find(|vm| vm.name == migration.vm);
-        let Some((vm, bytes)) = vm.and_then(|vm| Some((vm, memory_bytes(vm)?))) else {
+        let Some(bytes) = vm.and_then(memory_bytes) else {
             continue;
         };
-        let (hops, _) = path(&vm.region, &migration.to);
+        let (hops, _) = path(scenario.origin(index), &migration.to);
         sum += COPIES * bytes / SEGMENT * hops as u128;
     }
     for replication in &scenario.replications {

@@ -31,13 +31,23 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 30] = [
+pub const METRICS: [(&str, Metric); 40] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
     ("MigrationCompressionRatio", Metric::MigrationCompressionRatio),
     ("MigrationDirtySyncCount", Metric::MigrationDirtySyncCount),
     ("MigrationSuccess", Metric::MigrationSuccess),
+    ("MigrationJobTime", Metric::MigrationJobTime),
+    ("MigrationThrottledTime", Metric::MigrationThrottledTime),
+    ("MigrationThrottle", Metric::MigrationThrottle),
+    ("MigrationBlocktime", Metric::MigrationBlocktime),
+    ("MigrationLongestFault", Metric::MigrationLongestFault),
+    ("MigrationPostcopyRequests", Metric::MigrationPostcopyRequests),
+    ("MigrationInterruptions", Metric::MigrationInterruptions),
+    ("MigrationStalls", Metric::MigrationStalls),
+    ("MigrationProcessorBound", Metric::MigrationProcessorBound),
+    ("MigrationNetworkBound", Metric::MigrationNetworkBound),
     ("TransferCompletionTime", Metric::TransferCompletionTime),
     ("TransferGoodput", Metric::TransferGoodput),
     ("TransferFairness", Metric::TransferFairness),
@@ -84,7 +94,17 @@ impl Metric {
             | Metric::MigrationTransferred
             | Metric::MigrationCompressionRatio
             | Metric::MigrationDirtySyncCount
-            | Metric::MigrationSuccess => Subject::Migration,
+            | Metric::MigrationSuccess
+            | Metric::MigrationJobTime
+            | Metric::MigrationThrottledTime
+            | Metric::MigrationThrottle
+            | Metric::MigrationBlocktime
+            | Metric::MigrationLongestFault
+            | Metric::MigrationPostcopyRequests
+            | Metric::MigrationInterruptions
+            | Metric::MigrationStalls
+            | Metric::MigrationProcessorBound
+            | Metric::MigrationNetworkBound => Subject::Migration,
             Metric::TransferCompletionTime | Metric::TransferGoodput | Metric::TransferFairness => {
                 Subject::Transfer
             }
@@ -117,6 +137,10 @@ impl Metric {
         match self {
             Metric::MigrationTotalTime
             | Metric::MigrationDowntime
+            | Metric::MigrationJobTime
+            | Metric::MigrationThrottledTime
+            | Metric::MigrationBlocktime
+            | Metric::MigrationLongestFault
             | Metric::TransferCompletionTime
             | Metric::ReplicationSeedTime
             | Metric::ReplicationRpoMedian
@@ -133,12 +157,18 @@ impl Metric {
             }
             Metric::TransferGoodput | Metric::ReplicationSeedRate => Unit::Rate,
             Metric::ReplicationRpoWithin
+            | Metric::MigrationThrottle
+            | Metric::MigrationProcessorBound
+            | Metric::MigrationNetworkBound
             | Metric::LinkUtilisation
             | Metric::LinkLoss
             | Metric::LinkQueueDrops => Unit::Share,
             Metric::MigrationCompressionRatio
             | Metric::MigrationDirtySyncCount
             | Metric::MigrationSuccess
+            | Metric::MigrationPostcopyRequests
+            | Metric::MigrationInterruptions
+            | Metric::MigrationStalls
             | Metric::TransferFairness
             | Metric::ReplicationEpochs
             | Metric::ReplicationCompressionRatio

@@ -1,7 +1,9 @@
 //! The canonical text of a scenario: every default written out, every link directed, every queue in bytes or
 //! packets. It reads back as an equal scenario, and its hash is the scenario's identity.
 
+mod guest;
 mod link;
+mod migration;
 mod replication;
 
 use std::fmt::{self, Write as _};
@@ -11,9 +13,9 @@ use longhaul_core::time::Span;
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Controller, Encoding, Fault, Kill, Level, LinkDown, Margin, Memory, Migration,
-    Pattern, Pause, PayloadMode, Region, Replay, SCHEMA_VERSION, Scenario, Scope, Start, Tcp, Transfer,
-    Transport, Value, Vm, Within,
+    Amount, Assertion, Bound, Carrier, Chunk, Controller, Fault, Kill, Level, LinkDown, Margin, Pause,
+    PayloadMode, Region, Replay, Reset, SCHEMA_VERSION, Scenario, Scope, Streams, Tcp, Transfer, Transport,
+    Value, Within,
 };
 
 /// The canonical text of a scenario.
@@ -64,8 +66,8 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     writeln!(out, "    fidelity: {fidelity:?},")?;
     write_list(out, "regions", regions, region)?;
     write_list(out, "links", links, link::link)?;
-    write_list(out, "vms", vms, vm)?;
-    write_list(out, "migrations", migrations, migration)?;
+    write_list(out, "vms", vms, guest::vm)?;
+    write_list(out, "migrations", migrations, migration::migration)?;
     write_list(out, "transfers", transfers, transfer)?;
     write_list(out, "replications", replications, replication::replication)?;
     write_list(out, "faults", faults, fault)?;
@@ -121,68 +123,10 @@ fn fault(fault: &Fault) -> String {
             )
         }
         Fault::Kill(Kill { region, at }) => format!("Kill(region: {}, at: \"{at}\")", quoted(region)),
-    }
-}
-
-fn vm(vm: &Vm) -> String {
-    let Vm { name, region, memory } = vm;
-    let memory = match memory {
-        Memory::Generated { pattern, size, dirty } => {
-            let pattern = match pattern {
-                Pattern::RealWorld => "RealWorld",
-                Pattern::Constant => "Constant",
-                Pattern::Bursty => "Bursty",
-                Pattern::Sinusoidal => "Sinusoidal",
-            };
-            format!(
-                "Generated(pattern: {pattern}, size: \"{size}\", dirty: (rate: \"{} pages/s\", working_set: \"{}\", \
-                 bytes_per_write: \"{}\"))",
-                dirty.pages_per_s, dirty.working_set, dirty.bytes_per_write
-            )
+        Fault::Reset(Reset { workload, at, every }) => {
+            let every = every.map_or(String::new(), |every| format!(", every: \"{every}\""));
+            format!("Reset(workload: {}, at: \"{at}\"{every})", quoted(workload))
         }
-        Memory::Images { files, interval } => {
-            let files: Vec<String> = files.iter().map(|file| quoted(file)).collect();
-            format!("Images(files: [{}], interval: \"{interval}\")", files.join(", "))
-        }
-    };
-    format!(
-        "(name: {}, region: {}, memory: {memory})",
-        quoted(name),
-        quoted(region)
-    )
-}
-
-fn migration(migration: &Migration) -> String {
-    let Migration {
-        name,
-        vm,
-        to,
-        start,
-        downtime_limit,
-        encoding: pages,
-        transport,
-    } = migration;
-    let start = match start {
-        Start::At(at) => format!("At(\"{at}\")"),
-        Start::After { migration, pause } => {
-            format!("After(migration: {}, pause: \"{pause}\")", quoted(migration))
-        }
-    };
-    format!(
-        "(name: {}, vm: {}, to: {}, start: {start}, downtime_limit: \"{downtime_limit}\", encoding: {}, \
-         transport: {})",
-        quoted(name),
-        quoted(vm),
-        quoted(to),
-        encoding(*pages),
-        transport_settings(*transport)
-    )
-}
-
-fn encoding(encoding: Encoding) -> String {
-    match encoding {
-        Encoding::Raw => "Raw".to_owned(),
-        Encoding::Hde { level } => format!("Hde(level: {level})"),
     }
 }
 
@@ -191,10 +135,25 @@ fn transport_settings(transport: Transport) -> String {
         streams,
         chunk,
         window,
+        patience,
         tcp,
     } = transport;
+    let streams = match streams {
+        Streams::Fixed(streams) => streams.to_string(),
+        Streams::Adaptive {
+            initial,
+            most,
+            contending,
+        } => format!("Adaptive(initial: {initial}, most: {most}, contending: {contending})"),
+        Streams::SpecRule(rate) => format!("SpecRule(\"{rate}\")"),
+        Streams::SeedOptimiser => "SeedOptimiser".to_owned(),
+    };
+    let chunk = match chunk {
+        Chunk::Fixed(size) => format!("\"{size}\""),
+        Chunk::Adaptive => "Adaptive".to_owned(),
+    };
     format!(
-        "(streams: {streams}, chunk: \"{chunk}\", window: \"{window}\", tcp: {})",
+        "(streams: {streams}, chunk: {chunk}, window: \"{window}\", patience: \"{patience}\", tcp: {})",
         tcp_settings(tcp)
     )
 }
@@ -232,20 +191,28 @@ fn transfer(transfer: &Transfer) -> String {
         to,
         amount,
         at,
-        streams,
-        call_time,
-        tcp,
+        carrier,
     } = transfer;
     let amount = match amount {
         Amount::Size(size) => format!("size: \"{size}\""),
         Amount::Duration(duration) => format!("duration: \"{duration}\""),
     };
+    let carrier = match carrier {
+        Carrier::Plain {
+            streams,
+            call_time,
+            tcp,
+        } => {
+            let tcp = tcp_settings(*tcp);
+            format!("streams: {streams}, call_time: \"{call_time}\", tcp: {tcp}")
+        }
+        Carrier::Amst(transport) => format!("transport: {}", transport_settings(*transport)),
+    };
     format!(
-        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", streams: {streams}, call_time: \"{call_time}\", tcp: {})",
+        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", {carrier})",
         quoted(name),
         quoted(from),
         quoted(to),
-        tcp_settings(*tcp)
     )
 }
 

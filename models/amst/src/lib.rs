@@ -8,7 +8,9 @@
 //! the options' patience is the transport failed; so it is when a peer stays silent for that long.
 //!
 //! How many streams there are, and how large a chunk is, says [`Streams`]: a fixed number, or what the measured
-//! round trip, loss and goodput ask for.
+//! round trip, loss and goodput ask for. A chunk that is late is sent once more on a stream that has nothing to do, or,
+//! when it is very late, on any: of many streams there is always one that loss has slowed down, and what it carries
+//! keeps all others waiting. The receiver drops what it has already.
 //!
 //! Both sides are driven like a [`Machine`](longhaul_core::machine::Machine) and meant to be embedded in one. The
 //! sender has a clock of its own: give it the time first ([`Sender::advance`]), then what has happened (`on_…`), then
@@ -20,7 +22,8 @@
 //! older has been delivered, so the receiver never holds more for reassembly, plus one unfinished chunk per
 //! stream. A message must therefore fit into the window. A slow stream that carries part of the oldest message
 //! stalls the others once the window is full: that is the price of ordered delivery in bounded memory. Control
-//! messages have a window of their own, [`CONTROL_WINDOW_BYTES`], so that bulk cannot keep them back.
+//! messages have a window of their own, [`CONTROL_WINDOW_BYTES`], so that bulk cannot keep them back. A receiving
+//! application that cannot keep up holds bulk back ([`Receiver::hold`]), and the window closes.
 //!
 //! # On the wire
 //! Both directions carry records: a [header](record::Header) of [`record::HEADER_BYTES`] and a body.
@@ -113,6 +116,8 @@ pub enum StreamEnd {
     Closed(CloseReason),
     /// The peer sent a record that breaks the protocol.
     Malformed(RecordError),
-    /// The peer has more streams than it may.
+    /// It had made no progress for as long as the options' patience.
+    Stalled,
+    /// The peer has more streams than it may, and this one was silent for longest.
     TooMany,
 }

@@ -173,6 +173,7 @@ impl ObjectSender {
                 self.outputs.push_back(Output::Send { stream, payload });
             }
             SenderOutput::Close { stream } => self.outputs.push_back(Output::Close { stream }),
+            SenderOutput::Abort { stream } => self.outputs.push_back(Output::Abort { stream }),
             SenderOutput::Inspect { stream } => self.outputs.push_back(Output::Inspect { stream }),
             SenderOutput::Adapted { streams, chunk_bytes } => {
                 self.event(ObjectEvent::Adapted { streams, chunk_bytes });

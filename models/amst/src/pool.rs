@@ -36,6 +36,8 @@ pub(crate) struct Stream {
     pub untaken: u64,
     /// Total bytes put on this stream.
     pub wire_bytes: u64,
+    /// Since when it has something to do and has done nothing.
+    idle_since: Instant,
     /// Whether it stands in the queue of streams with room.
     ready: bool,
     /// How long the chunk that was acknowledged last had taken.
@@ -159,6 +161,7 @@ impl Pool {
             asked_at: now,
             untaken: 0,
             wire_bytes: 0,
+            idle_since: now,
             ready: false,
             latency: None,
             unproved: self.attempts > 0,
@@ -226,7 +229,7 @@ impl Pool {
     ///
     /// # Panics
     /// If it took more than it was given.
-    pub fn taken(&mut self, stream: StreamId, bytes: u64, chunk_bytes: u32) -> bool {
+    pub fn taken(&mut self, now: Instant, stream: StreamId, bytes: u64, chunk_bytes: u32) -> bool {
         let Some(it) = self.streams.get_mut(&stream.0) else {
             return false;
         };
@@ -236,6 +239,7 @@ impl Pool {
             it.untaken
         );
         it.untaken -= bytes;
+        it.idle_since = now;
         self.untaken_bytes -= bytes;
         self.note_room(stream.0, chunk_bytes);
         true
@@ -266,6 +270,15 @@ impl Pool {
         soonest.map(|(&number, _)| StreamId(number))
     }
 
+    /// A stream that carries chunks and has done nothing since then or before.
+    pub fn stalled(&self, since: Instant) -> Option<StreamId> {
+        let stalled = |it: &Stream| !it.carried.is_empty() && it.idle_since <= since;
+        let mut streams = self.streams.iter();
+        streams
+            .find(|(_, it)| stalled(it))
+            .map(|(&number, _)| StreamId(number))
+    }
+
     /// Whether a chunk is out on a stream.
     pub fn carries(&self, stream: StreamId, name: ChunkName) -> bool {
         let it = self.streams.get(&stream.0);
@@ -284,6 +297,9 @@ impl Pool {
         let it = self.streams.get_mut(&stream.0).expect("a stream that has room");
         it.untaken += wire_bytes;
         it.wire_bytes += wire_bytes;
+        if it.carried.is_empty() {
+            it.idle_since = now;
+        }
         it.carried.insert(name, now);
         self.untaken_bytes += wire_bytes;
         if std::mem::take(&mut it.ready) {
@@ -298,6 +314,7 @@ impl Pool {
         let sent_at = it.carried.remove(&name)?;
         let taken = now.saturating_since(sent_at);
         it.latency = Some(taken);
+        it.idle_since = now;
         if std::mem::take(&mut it.unproved) {
             self.attempts = 0;
         }

@@ -1,6 +1,6 @@
 //! The receiving side: acknowledgement, reassembly and delivery in order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use longhaul_core::machine::{CloseReason, StreamId};
@@ -73,6 +73,8 @@ pub struct ReceiverStats {
 #[derive(Debug)]
 struct Stream {
     reader: RecordReader,
+    /// Number of the event on any stream when it was heard of last.
+    heard: u64,
     /// Acknowledgements to send at the next poll.
     acknowledgements: Vec<ChunkName>,
     /// Bytes that the transport has not taken over.
@@ -88,6 +90,11 @@ pub struct Receiver {
     acknowledging: VecDeque<StreamId>,
     /// In the order of [`Priority::ALL`].
     lanes: [Reassembly; 2],
+    /// Whether bulk is kept back, and the acknowledgements of what has arrived meanwhile.
+    holding: bool,
+    withheld: BTreeSet<(StreamId, ChunkName)>,
+    /// Pieces and streams so far.
+    events: u64,
     reply: Option<Bytes>,
     /// The stream that carries the reply.
     replied_on: Option<StreamId>,
@@ -108,6 +115,9 @@ impl Receiver {
                     Priority::Bulk => options.window_bytes,
                 })
             }),
+            holding: false,
+            withheld: BTreeSet::new(),
+            events: 0,
             reply: None,
             replied_on: None,
             outputs: VecDeque::new(),
@@ -118,15 +128,16 @@ impl Receiver {
     /// The peer has opened a stream.
     pub fn on_accepted(&mut self, stream: StreamId) {
         if self.streams.len() >= MOST_STREAMS {
-            self.outputs.push_back(ReceiverOutput::Close { stream });
-            self.outputs.push_back(ReceiverOutput::StreamEnded {
-                stream,
-                why: StreamEnd::TooMany,
-            });
-            return;
+            // One whose reset was lost says nothing any more, and would stay for ever.
+            let silent = self.streams.iter().min_by_key(|(_, it)| it.heard);
+            let silent = *silent.expect("there are many").0;
+            self.give_up(silent, StreamEnd::TooMany);
         }
+        self.events += 1;
+        let heard = self.events;
         self.streams.entry(stream).or_insert_with(|| Stream {
             reader: RecordReader::new(Direction::ToReceiver),
+            heard,
             acknowledgements: Vec::new(),
             untaken: 0,
         });
@@ -135,7 +146,10 @@ impl Receiver {
 
     /// Bytes arrived from the sender. Bytes of a stream that has ended are dropped.
     pub fn on_received(&mut self, stream: StreamId, mut piece: Payload) {
+        self.events += 1;
+        let heard = self.events;
         while let Some(it) = self.streams.get_mut(&stream) {
+            it.heard = heard;
             let chunk = match it.reader.read(&mut piece) {
                 Ok(None) => break,
                 Ok(Some(chunk)) => chunk,
@@ -180,6 +194,20 @@ impl Receiver {
                 self.replied_on = None;
             }
             self.end_stream(stream, StreamEnd::Closed(reason));
+        }
+    }
+
+    /// Keeps bulk back, or hands it out again: while it is kept back none is delivered or acknowledged, so the sender stops
+    /// once the window is full. Control passes. Beyond the sender's patience it takes this side for silent.
+    pub fn hold(&mut self, holding: bool) {
+        if std::mem::replace(&mut self.holding, holding) == holding || holding {
+            return;
+        }
+        self.deliver(Priority::Bulk);
+        for (stream, name) in std::mem::take(&mut self.withheld) {
+            if self.streams.contains_key(&stream) {
+                self.acknowledge(stream, name);
+            }
         }
     }
 
@@ -231,6 +259,15 @@ impl Receiver {
             return Ok(());
         }
         self.stats.held_bytes_max = self.stats.held_bytes_max.max(self.held_bytes());
+        self.deliver(priority);
+        Ok(())
+    }
+
+    /// Hands out the messages that are next and complete.
+    fn deliver(&mut self, priority: Priority) {
+        if self.holding && priority == Priority::Bulk {
+            return;
+        }
         while let Some((number, content)) = self.lanes[priority as usize].deliver() {
             self.stats.messages += 1;
             self.stats.message_bytes += content.len();
@@ -238,10 +275,16 @@ impl Receiver {
             self.outputs
                 .push_back(ReceiverOutput::Delivered { message, content });
         }
-        Ok(())
     }
 
     fn acknowledge(&mut self, stream: StreamId, name: ChunkName) {
+        if self.holding && MessageId::from_wire(name.message).priority == Priority::Bulk {
+            self.withheld.insert((stream, name));
+            if self.withheld.len() as u64 * record::CHUNK_NAME_LEN as u64 > self.most_unread() {
+                self.refuse(stream, RecordError::Backlog);
+            }
+            return;
+        }
         let it = self.streams.get_mut(&stream).expect("it brought the chunk");
         if it.acknowledgements.is_empty() {
             self.acknowledging.push_back(stream);
@@ -254,11 +297,7 @@ impl Receiver {
 
     /// Sends all acknowledgements that have come together, one record per stream.
     fn flush_acknowledgements(&mut self) {
-        // An honest sender has at most a window in flight, in chunks that take more room than two thirds of an
-        // acknowledgement record. More than two windows unread is a peer that wants this side's memory.
-        let reply_limit = u64::from(HEADER_BYTES) + u64::from(MAX_REPLY_BYTES);
-        let windows = self.options.window_bytes.saturating_add(CONTROL_WINDOW_BYTES);
-        let limit = windows.saturating_mul(2).saturating_add(reply_limit);
+        let limit = self.most_unread();
         while let Some(stream) = self.acknowledging.pop_front() {
             let Some(it) = self.streams.get_mut(&stream) else {
                 continue;
@@ -270,6 +309,15 @@ impl Receiver {
             }
             self.send(stream, record);
         }
+    }
+
+    /// Most bytes of acknowledgements and the reply that wait for the peer. An honest sender has at most a window in
+    /// flight, in chunks that take more room than two thirds of an acknowledgement record. More than two windows unread
+    /// is a peer that wants this side's memory.
+    fn most_unread(&self) -> u64 {
+        let reply = u64::from(HEADER_BYTES) + u64::from(MAX_REPLY_BYTES);
+        let windows = self.options.window_bytes.saturating_add(CONTROL_WINDOW_BYTES);
+        windows.saturating_mul(2).saturating_add(reply)
     }
 
     fn send_reply(&mut self) {
@@ -292,11 +340,15 @@ impl Receiver {
     }
 
     fn refuse(&mut self, stream: StreamId, error: RecordError) {
+        self.give_up(stream, StreamEnd::Malformed(error));
+    }
+
+    fn give_up(&mut self, stream: StreamId, why: StreamEnd) {
         self.outputs.push_back(ReceiverOutput::Close { stream });
         if self.replied_on == Some(stream) {
             self.replied_on = None;
         }
-        self.end_stream(stream, StreamEnd::Malformed(error));
+        self.end_stream(stream, why);
     }
 
     fn end_stream(&mut self, stream: StreamId, why: StreamEnd) {

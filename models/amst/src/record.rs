@@ -33,7 +33,7 @@ const VERSION: u8 = 2;
 const HEADER_LEN: usize = HEADER_BYTES as usize;
 
 /// Length of a [`ChunkName`] on the wire.
-const CHUNK_NAME_LEN: usize = 20;
+pub(crate) const CHUNK_NAME_LEN: usize = 20;
 
 /// The most acknowledgements in one record.
 pub(crate) const MAX_NAMES_PER_RECORD: usize = 1024;

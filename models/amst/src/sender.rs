@@ -1,5 +1,6 @@
 //! The sending side: pull-based striping over streams.
 
+mod clock;
 mod dispatch;
 mod report;
 
@@ -9,10 +10,10 @@ use longhaul_core::machine::{CloseReason, PathInfo, StreamId};
 use longhaul_core::payload::{Payload, PayloadBuffer};
 use longhaul_core::time::{Instant, Span};
 
-use crate::controller::{Aim, Controller, Totals};
+use crate::controller::{Aim, Controller};
 use crate::flight::Flight;
 use crate::latency::Latency;
-use crate::outbox::{Obstacle, Outbox};
+use crate::outbox::Outbox;
 use crate::pace::Pace;
 use crate::pool::Pool;
 use crate::reader::Record;
@@ -49,9 +50,13 @@ pub struct Sender {
     told: Aim,
     pace: Pace,
     latency: Latency,
+    /// Bytes sent once more because they were late.
+    rescued_bytes: u64,
     /// The last time that a stream took something over or something was acknowledged, or that something came to be
     /// waited for.
     last_progress: Instant,
+    /// When stalled streams were looked for last.
+    reviewed: Instant,
     replied: bool,
     outputs: VecDeque<SenderOutput>,
     stats: SenderStats,
@@ -75,7 +80,9 @@ impl Sender {
             controller,
             pace: Pace::default(),
             latency: Latency::default(),
+            rescued_bytes: 0,
             last_progress: Instant::ZERO,
+            reviewed: Instant::ZERO,
             replied: false,
             outputs: VecDeque::new(),
             stats: SenderStats::default(),
@@ -83,43 +90,11 @@ impl Sender {
         })
     }
 
-    /// It is `now`. Call it before everything else that happens at that time, a wake included.
-    ///
-    /// # Panics
-    /// If time goes back.
-    pub fn advance(&mut self, now: Instant) {
-        assert!(now >= self.now, "time ran backwards");
-        self.note_idle(now.saturating_since(self.now));
-        self.now = now;
-        if let Some((deadline, failure)) = self.deadline()
-            && deadline <= now
-        {
-            self.fail(failure);
-        }
-        if self.next_tick().is_some_and(|at| at <= now) {
-            self.tick();
-        }
-    }
-
-    /// When it wants to be given the time next, and for what; `None` if only something that happens can move it.
-    pub fn next_wake(&self) -> Option<(Instant, &'static str)> {
-        let deadline = self.deadline().map(|(at, failure)| match failure {
-            Failure::NoStream => (at, "patience without a stream"),
-            Failure::Silent => (at, "patience with a silent peer"),
-        });
-        let wakes = [
-            deadline,
-            self.pool.pause().map(|at| (at, "a stream is opened again")),
-            self.next_tick().map(|at| (at, "a look at the streams")),
-            self.next_release().map(|at| (at, "a chunk by the pace")),
-            self.next_rescue().map(|(_, _, at)| (at, "a chunk that is late")),
-        ];
-        wakes.into_iter().flatten().min_by_key(|(at, _)| *at)
-    }
-
     /// Asks for streams. Call it once, first.
     pub fn start(&mut self) {
-        self.pool.want(self.now, self.controller.aim().streams);
+        let streams = self.controller.aim().streams;
+        self.stats.streams = streams;
+        self.pool.want(self.now, streams);
     }
 
     /// Whether it would use another message of bulk now. Answers no while it has a chunk in reserve for every open
@@ -168,6 +143,7 @@ impl Sender {
     pub fn on_opened(&mut self, stream: StreamId) {
         if let Some(handshake) = self.pool.opened(self.now, stream) {
             self.note_waiting();
+            self.stats.most_streams = self.stats.most_streams.max(self.pool.open_count());
             self.controller.on_opened(self.now, stream, handshake);
             self.follow();
         }
@@ -178,7 +154,8 @@ impl Sender {
     /// # Panics
     /// If it took more than it was given.
     pub fn on_sent(&mut self, stream: StreamId, bytes: u64) {
-        if self.pool.taken(stream, bytes, self.controller.aim().chunk_bytes) {
+        let chunk_bytes = self.controller.aim().chunk_bytes;
+        if self.pool.taken(self.now, stream, bytes, chunk_bytes) {
             self.stats.taken_bytes += bytes;
             self.last_progress = self.now;
         }
@@ -246,82 +223,6 @@ impl Sender {
     /// Bytes put so far on each stream that has not ended, record headers included.
     pub fn stream_wire_bytes(&self) -> impl Iterator<Item = (StreamId, u64)> + '_ {
         self.pool.iter().map(|(stream, it)| (stream, it.wire_bytes))
-    }
-
-    /// When it will have failed unless something happens, and how.
-    fn deadline(&self) -> Option<(Instant, Failure)> {
-        if matches!(self.phase, Phase::Closed | Phase::Failed) {
-            return None;
-        }
-        let patience = self.options.patience;
-        if let Some(since) = self.pool.alone_since() {
-            // Without patience an attempt under way is still an attempt.
-            let given_up = patience > Span::ZERO || self.pool.opening_count() == 0;
-            return given_up.then_some((since.saturating_add(patience), Failure::NoStream));
-        }
-        let waits = !self.flight.is_empty() || (self.phase == Phase::Drained && !self.replied);
-        let waits = waits && patience > Span::ZERO;
-        waits.then_some((self.last_progress.saturating_add(patience), Failure::Silent))
-    }
-
-    /// Looks at the streams: the controller decides once the transport below has told what it knows of them.
-    fn tick(&mut self) {
-        let inspected = self.pool.carrying();
-        let totals = Totals {
-            taken_bytes: self.stats.taken_bytes,
-            starved: self.stats.starved,
-            blocked: self.stats.blocked,
-            open: self.pool.open_count(),
-        };
-        self.controller.tick(self.now, totals, inspected.len());
-        let inspect = |stream| SenderOutput::Inspect { stream };
-        self.outputs.extend(inspected.into_iter().map(inspect));
-        self.follow();
-    }
-
-    /// When to look next: never again once all is handed over.
-    fn next_tick(&self) -> Option<Instant> {
-        let goes_on = match self.phase {
-            Phase::Running => true,
-            Phase::Finished => self.outbox.obstacle() != Some(Obstacle::Empty),
-            Phase::Drained | Phase::Closed | Phase::Failed => false,
-        };
-        self.controller.next_tick().filter(|_| goes_on)
-    }
-
-    /// Goes after what the controller aims at.
-    fn follow(&mut self) {
-        let aim = self.controller.aim();
-        if aim == self.told || !matches!(self.phase, Phase::Running | Phase::Finished) {
-            return;
-        }
-        self.told = aim;
-        self.pool.want(self.now, aim.streams);
-        self.pace.set(self.now, aim.pace);
-        self.outputs.push_back(SenderOutput::Adapted {
-            streams: aim.streams,
-            chunk_bytes: aim.chunk_bytes,
-        });
-    }
-
-    /// So much time has passed; notes whether the streams waited meanwhile.
-    fn note_idle(&mut self, span: Span) {
-        if span == Span::ZERO || self.pool.first_ready().is_none() {
-            return;
-        }
-        let total = match self.outbox.obstacle() {
-            Some(Obstacle::Empty) => &mut self.stats.starved,
-            Some(Obstacle::Window) => &mut self.stats.blocked,
-            None => return,
-        };
-        *total = total.saturating_add(span);
-    }
-
-    /// From now on the peer is waited for, if it was not before.
-    fn note_waiting(&mut self) {
-        if self.flight.is_empty() {
-            self.last_progress = self.now;
-        }
     }
 
     /// Opens the streams that are missing and closes those that are not wanted.
@@ -396,8 +297,8 @@ impl Sender {
             return;
         }
         self.stats.lost_streams += 1;
-        if matches!(why, StreamEnd::Malformed(_)) {
-            self.outputs.push_back(SenderOutput::Close { stream });
+        if !matches!(why, StreamEnd::Closed(_)) {
+            self.outputs.push_back(SenderOutput::Abort { stream });
         }
         self.outputs.push_back(SenderOutput::StreamLost {
             stream,
@@ -418,7 +319,10 @@ impl Sender {
             why: failure,
             unacknowledged_bytes,
         });
-        self.close_streams();
+        // What they have not delivered nobody waits for.
+        while let Some(stream) = self.pool.close_next() {
+            self.outputs.push_back(SenderOutput::Abort { stream });
+        }
         self.outbox.clear();
         self.flight.clear();
     }

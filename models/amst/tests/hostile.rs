@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use longhaul_amst::record::{Header, Kind};
 use longhaul_amst::{
-    CONTROL_WINDOW_BYTES, MessageId, Priority, Receiver, ReceiverOptions, ReceiverOutput, RecordError,
-    Sender, SenderOptions, SenderOutput, StreamEnd,
+    CONTROL_WINDOW_BYTES, Failure, MessageId, Priority, Receiver, ReceiverOptions, ReceiverOutput,
+    RecordError, Sender, SenderOptions, SenderOutput, StreamEnd,
 };
 use longhaul_core::machine::{CloseReason, StreamId};
 use longhaul_core::payload::{Payload, PayloadBuffer};
+use longhaul_core::time::{Instant, Span};
 use proptest::prelude::*;
 
 const WINDOW: u64 = 10_000;
@@ -23,14 +24,31 @@ fn bulk(number: u64) -> u64 {
     .to_wire()
 }
 
+/// A message of control on the wire.
+fn control(number: u64) -> u64 {
+    MessageId {
+        priority: Priority::Control,
+        number,
+    }
+    .to_wire()
+}
+
 fn chunk(message: u64, message_length: u64, offset: u64, body: &[u8]) -> Vec<u8> {
+    chunk_of(bulk(message), message_length, offset, body)
+}
+
+fn control_chunk(message: u64, message_length: u64, offset: u64, body: &[u8]) -> Vec<u8> {
+    chunk_of(control(message), message_length, offset, body)
+}
+
+fn chunk_of(message: u64, message_length: u64, offset: u64, body: &[u8]) -> Vec<u8> {
     let length = body.len() as u32;
     let checksum = crc32c::crc32c(body);
     let header = Header {
         kind: Kind::Chunk,
         length,
         real: length,
-        message: bulk(message),
+        message,
         message_length,
         offset,
         checksum,
@@ -39,8 +57,16 @@ fn chunk(message: u64, message_length: u64, offset: u64, body: &[u8]) -> Vec<u8>
 }
 
 fn acknowledgement(message: u64, offset: u64, length: u32) -> Payload {
+    acknowledgement_of(bulk(message), offset, length)
+}
+
+fn control_acknowledgement(message: u64, offset: u64, length: u32) -> Payload {
+    acknowledgement_of(control(message), offset, length)
+}
+
+fn acknowledgement_of(message: u64, offset: u64, length: u32) -> Payload {
     let body = [
-        &bulk(message).to_be_bytes()[..],
+        &message.to_be_bytes()[..],
         &offset.to_be_bytes(),
         &length.to_be_bytes(),
     ]
@@ -251,7 +277,7 @@ fn chunks_of_a_stream_with_a_malformed_answer_go_to_the_others() {
     assert_eq!(
         told[..2],
         [
-            SenderOutput::Close { stream: A },
+            SenderOutput::Abort { stream: A },
             SenderOutput::StreamLost {
                 stream: A,
                 why,
@@ -268,6 +294,220 @@ fn chunks_of_a_stream_with_a_malformed_answer_go_to_the_others() {
             SenderOutput::Send { stream: B, .. }
         ]
     ));
+}
+
+fn seconds(seconds: u64) -> Instant {
+    Instant::ZERO + Span::from_s(seconds)
+}
+
+fn synthetic(bytes: u64) -> PayloadBuffer {
+    let mut content = PayloadBuffer::default();
+    content.push(Payload::Synthetic(bytes));
+    content
+}
+
+/// What the sender answers until it has nothing to say, with what it hands to its streams taken over at once.
+fn drain(sender: &mut Sender) -> Vec<SenderOutput> {
+    let mut outputs = Vec::new();
+    while let Some(output) = sender.poll() {
+        if let SenderOutput::Send { stream, payload } = &output {
+            sender.on_sent(*stream, payload.len());
+        }
+        outputs.push(output);
+    }
+    outputs
+}
+
+#[test]
+fn a_peer_that_acknowledges_nothing_ends_the_transport_after_its_patience() {
+    let mut sender = Sender::new(SenderOptions::fixed(2, 100, WINDOW)).unwrap();
+    open(&mut sender, 2);
+    // Nobody is waited for as long as nothing is out.
+    sender.advance(seconds(500));
+    assert_eq!(sender.next_wake(), None);
+    sender.push(synthetic(150), Priority::Bulk).unwrap();
+    assert_eq!(drain(&mut sender).len(), 4);
+    let (mut wakes, mut told) = (0, Vec::new());
+    while let Some((at, _)) = sender.next_wake() {
+        assert!(at > seconds(500) && wakes < 10, "{at:?} after {wakes} wakes");
+        sender.advance(at);
+        told.extend(drain(&mut sender).into_iter().map(|output| (at, output)));
+        wakes += 1;
+    }
+    let failed = SenderOutput::Failed {
+        why: Failure::Silent,
+        unacknowledged_bytes: 150,
+    };
+    let end = seconds(560);
+    let aborts = [A, B].map(|stream| (end, SenderOutput::Abort { stream }));
+    assert_eq!(told, [&[(end, failed)][..], &aborts].concat());
+}
+
+#[test]
+fn a_peer_that_is_not_there_ends_the_transport_after_its_patience_and_pauses_that_grow() {
+    let mut sender = Sender::new(SenderOptions::fixed(1, 100, WINDOW)).unwrap();
+    sender.start();
+    let (mut attempts, mut failed) = (Vec::new(), None);
+    let mut now = Instant::ZERO;
+    loop {
+        while let Some(output) = sender.poll() {
+            match output {
+                SenderOutput::Open { stream } => {
+                    attempts.push(now);
+                    sender.on_closed(stream, CloseReason::Failed);
+                }
+                SenderOutput::Failed { why, .. } => failed = Some((now, why)),
+                _ => {}
+            }
+        }
+        let Some((at, _)) = sender.next_wake() else { break };
+        now = at;
+        sender.advance(now);
+    }
+    assert_eq!(failed, Some((seconds(60), Failure::NoStream)));
+    let pauses = attempts
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).as_ns() / 1_000_000);
+    let pauses: Vec<u64> = pauses.collect();
+    assert_eq!(pauses[..8], [0, 100, 200, 400, 800, 1_600, 3_200, 5_000]);
+    assert!(pauses[8..].iter().all(|&pause| pause == 5_000));
+}
+
+#[test]
+fn a_peer_that_never_replies_ends_the_transport_after_its_patience() {
+    let mut sender = Sender::new(SenderOptions::fixed(1, 100, WINDOW)).unwrap();
+    open(&mut sender, 1);
+    sender.push(synthetic(10), Priority::Control).unwrap();
+    sender.finish();
+    drain(&mut sender);
+    sender.on_received(A, control_acknowledgement(0, 0, 10));
+    assert_eq!(drain(&mut sender).last(), Some(&SenderOutput::Drained));
+    assert_eq!(sender.next_wake().map(|(at, _)| at), Some(seconds(60)));
+    sender.advance(seconds(60));
+    assert!(matches!(
+        drain(&mut sender)[..],
+        [
+            SenderOutput::Failed {
+                why: Failure::Silent,
+                unacknowledged_bytes: 0
+            },
+            SenderOutput::Abort { stream: A }
+        ]
+    ));
+}
+
+#[test]
+fn a_stream_that_stalls_gives_its_chunks_to_the_others_and_its_place_to_another() {
+    let mut sender = Sender::new(SenderOptions::fixed(2, 100, WINDOW)).unwrap();
+    open(&mut sender, 2);
+    sender.push(synthetic(100), Priority::Bulk).unwrap();
+    drain(&mut sender);
+    // Stream A takes the first chunk and is not heard of again; stream B works.
+    let mut lost = None;
+    for second in 1..100 {
+        sender.advance(seconds(second));
+        sender.push(synthetic(10), Priority::Bulk).unwrap();
+        for output in drain(&mut sender) {
+            match output {
+                SenderOutput::Send {
+                    stream: B,
+                    payload: Payload::Real(header),
+                } if header.len() == 44 => {
+                    let header = Header::parse(header[..].try_into().unwrap()).unwrap();
+                    let number = MessageId::from_wire(header.message).number;
+                    sender.on_received(B, acknowledgement(number, header.offset, header.length));
+                }
+                SenderOutput::StreamLost { stream, why, .. } => lost = Some((second, stream, why)),
+                SenderOutput::Open { stream } => assert_eq!(stream, StreamId(2)),
+                _ => {}
+            }
+        }
+    }
+    // Looked for four times in a patience.
+    let (second, stream, why) = lost.expect("given up");
+    assert_eq!((stream, why), (A, StreamEnd::Stalled));
+    assert!((60..=75).contains(&second), "after {second} s");
+    assert_eq!(sender.stats().acknowledged_bytes, sender.stats().message_bytes);
+}
+
+#[test]
+fn bulk_on_hold_fills_the_window_and_control_passes() {
+    let mut receiver = receiver();
+    receiver.hold(true);
+    for message in 0..3 {
+        receiver.on_received(A, Bytes::from(chunk(message, 2, 0, b"ab")).into());
+    }
+    receiver.on_received(A, Bytes::from(control_chunk(0, 1, 0, b"c")).into());
+    let kept = outputs(&mut receiver);
+    assert!(matches!(
+        &kept[..],
+        [
+            ReceiverOutput::Delivered { message, .. },
+            ReceiverOutput::Send { payload, .. }
+        ] if message.priority == Priority::Control && payload.len() == 64
+    ));
+    assert_eq!(receiver.held_bytes(), 3 * 46);
+    // What is on hold counts in the window.
+    for message in 3..WINDOW / 46 {
+        assert_eq!(refusal(&mut receiver, chunk(message, 2, 0, b"ab")), None);
+    }
+    receiver.hold(false);
+    let released = outputs(&mut receiver);
+    let delivered = released
+        .iter()
+        .filter(|output| matches!(output, ReceiverOutput::Delivered { .. }));
+    assert_eq!(delivered.count() as u64, WINDOW / 46);
+    let acknowledged: u64 = released
+        .iter()
+        .map(|output| match output {
+            ReceiverOutput::Send { payload, .. } => payload.len(),
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(acknowledged, 44 + 20 * (WINDOW / 46));
+    assert_eq!(receiver.held_bytes(), 0);
+}
+
+#[test]
+fn what_a_peer_repeats_while_bulk_is_on_hold_is_remembered_once() {
+    let mut receiver = receiver();
+    receiver.hold(true);
+    let one = Bytes::from(chunk(0, 2, 0, b"a"));
+    for stream in 0..500 {
+        receiver.on_accepted(StreamId(stream));
+    }
+    // Each stream may bring it once.
+    for stream in 0..500 {
+        for _ in 0..3 {
+            receiver.on_received(StreamId(stream), one.clone().into());
+        }
+    }
+    assert!(outputs(&mut receiver).is_empty());
+    receiver.hold(false);
+    let sent = outputs(&mut receiver);
+    assert_eq!(sent.len(), 500);
+}
+
+#[test]
+fn the_stream_that_was_silent_for_longest_makes_room_for_another() {
+    let mut receiver = receiver();
+    for stream in 1..512 {
+        receiver.on_accepted(StreamId(stream));
+    }
+    assert_eq!(receiver.open_streams(), 512);
+    receiver.on_received(A, Bytes::from_static(b"L").into());
+    receiver.on_accepted(StreamId(600));
+    assert!(matches!(
+        outputs(&mut receiver)[..],
+        [
+            ReceiverOutput::Close { stream: B },
+            ReceiverOutput::StreamEnded {
+                stream: B,
+                why: StreamEnd::TooMany
+            }
+        ]
+    ));
+    assert_eq!(receiver.open_streams(), 512);
 }
 
 #[test]

@@ -7,10 +7,11 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{ByteSize, Probability};
 use longhaul_frames::{Frame, PayloadMode, Picker, Sampling};
 use longhaul_hde::{Decoder, EncoderOptions, FrameHeader, PAGE_SIZE};
-use longhaul_memory::GuestMemory;
 use longhaul_memory::bitmap::DirtyBitmap;
 use longhaul_memory::generated::{DirtyOptions, GeneratedMemory, GeneratedOptions};
+use longhaul_memory::locality::Locality;
 use longhaul_memory::pattern::Pattern;
+use longhaul_memory::{GuestMemory, ReadOptions};
 use proptest::prelude::*;
 
 type Store = BTreeMap<u64, Box<[u8; PAGE_SIZE]>>;
@@ -19,9 +20,12 @@ fn guest(pages: u64, writes_per_s: u64) -> GeneratedMemory {
     let options = GeneratedOptions {
         pattern: Pattern::RealWorld,
         size: ByteSize::from_bytes(pages * PAGE_SIZE as u64),
+        vcpus: 1,
+        reads: ReadOptions::NONE,
         dirty: DirtyOptions {
             pages_per_s: writes_per_s,
             working_set: Probability::from_ratio(1, 2).unwrap(),
+            locality: Locality::Uniform,
             bytes_per_write: ByteSize::from_bytes(100),
         },
     };

@@ -30,7 +30,9 @@
 //! | [`decode`] | [`Decoder`], the [`PageStore`] that it works on, and every reason to refuse a frame |
 //! | [`header`] | [`FrameHeader`]: the frame format, and synthetic frames that have a header only |
 //! | [`cost`] | [`CostModel`]: the processor time of encoding and decoding |
-//! | [`object`], [`baseline`], [`dictionary`] | byte objects, their versions on both sides, and what they have in common |
+//! | [`object`] | the codec for byte objects of any size: cluster state, configuration |
+//! | [`baseline`] | versions that both sites hold, and how they come to hold them |
+//! | [`dictionary`] | trained dictionaries, shared like baselines |
 //!
 //! ```
 //! use std::collections::BTreeMap;

@@ -48,6 +48,7 @@ mod frame;
 mod index;
 mod matching;
 mod ops;
+mod options;
 mod sketch;
 pub(crate) mod wire;
 
@@ -59,8 +60,9 @@ use serde::{Deserialize, Serialize};
 
 pub use blocks::{BLOCK_SIZE, SEED_EFFICIENT_CHANGE, seed_block_delta};
 pub use decode::{DecodedObject, ObjectDecoder, ObjectError, References};
-pub use encode::{EncodedObject, Matching, ObjectEncoder, ObjectOptions, ObjectStats};
+pub use encode::{EncodedObject, ObjectEncoder};
 pub use frame::{FrameKind, MAX_REFERENCES, ObjectHeader};
+pub use options::{Matching, ObjectOptions, ObjectStats};
 
 use index::SampleIndex;
 pub(crate) use sketch::Sketch;

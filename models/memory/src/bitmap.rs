@@ -84,6 +84,27 @@ impl DirtyBitmap {
         None
     }
 
+    /// The first page from `from` on that is not set; the number of pages if there is none.
+    pub fn next_clear(&self, from: u64) -> u64 {
+        let first = (from / 64) as usize;
+        for (i, word) in self.words.iter().enumerate().skip(first) {
+            let wanted = if i == first {
+                u64::MAX << (from % 64)
+            } else {
+                u64::MAX
+            };
+            if !word & wanted != 0 {
+                return (i as u64 * 64 + u64::from((!word & wanted).trailing_zeros())).min(self.pages);
+            }
+        }
+        self.pages
+    }
+
+    /// Whether a page is set; a page that the guest does not have is not.
+    pub fn contains(&self, page: u64) -> bool {
+        page < self.pages && self.test(page)
+    }
+
     /// Takes out the first set page from `from` on. Going on from the page after it visits all in order.
     pub fn take_next(&mut self, from: u64) -> Option<u64> {
         let page = self.next(from)?;
@@ -180,7 +201,11 @@ mod tests {
                 match what {
                     0 => prop_assert_eq!(bitmap.set(page), set.insert(page)),
                     1 => prop_assert_eq!(bitmap.clear(page), set.remove(&page)),
-                    2 => prop_assert_eq!(bitmap.test(page), set.contains(&page)),
+                    2 => {
+                        prop_assert_eq!(bitmap.test(page), set.contains(&page));
+                        let clear = (page..).find(|page| !set.contains(page)).unwrap_or(pages);
+                        prop_assert_eq!(bitmap.next_clear(page), clear.min(pages));
+                    }
                     _ => {
                         let next = set.range(page..).next().copied();
                         prop_assert_eq!(bitmap.take_next(page), next);
@@ -211,6 +236,7 @@ mod tests {
                 cursor = page + 1;
             }
             assert_eq!((cursor, bitmap.count()), (pages, 0));
+            assert!(!bitmap.contains(pages));
             assert_eq!(bitmap.next(u64::MAX), None);
         }
     }

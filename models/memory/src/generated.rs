@@ -1,33 +1,31 @@
-//! A guest whose memory is generated and that writes it at random.
+//! A guest whose memory is generated and that touches it at random.
 //!
-//! **Writes** form a Poisson process. Each picks a page of the working set uniformly and overwrites a few bytes of
-//! it. Inter-arrival times are drawn one by one, so a guest that is asked every millisecond writes the same as
-//! one that is asked once.
+//! **Writes** form a Poisson process for each virtual processor. Each picks a page of the
+//! [working set](crate::locality) and overwrites a few bytes of it. Inter-arrival times are drawn one by one, so a
+//! guest that is asked every millisecond writes the same as one that is asked once.
 //!
-//! **The working set** is the first part of a keyed pseudo-random permutation of all pages. Every part of the
-//! memory is represented in proportion, and no regular sample of the pages (every hundredth, say) can fall in
-//! step with it.
+//! **Reads** are another such process. They leave no trace; a guest that runs while pages are missing must wait for what
+//! it reads, though.
 //!
 //! **Content.** A page at version *v* is its [base content](crate::pattern) with the writes *v*−15 to *v* applied
 //! in order, each at a place and with bytes that follow from page and write number. This is the definition and
 //! not an approximation: earlier writes are undone as they fall out of the sixteen, which bounds what a read
-//! costs and keeps every version readable.
+//! costs and keeps every version readable. It does not depend on which processor made which write.
 
-use longhaul_core::random::{Stream, Streams};
+use longhaul_core::random::Streams;
 use longhaul_core::time::Instant;
 use longhaul_core::units::{ByteSize, Probability};
 
+use crate::access::{Access, Process, ReadOptions};
 use crate::bitmap::DirtyBitmap;
-use crate::clock::GuestClock;
+use crate::locality::{Locality, WorkingSet};
 use crate::noise::Noise;
 use crate::pattern::{Content, Pattern, Region};
-use crate::{GuestMemory, PAGE_SIZE, Stratum};
+use crate::vcpus::{Reader, Vcpus};
+use crate::{AccessError, CpuState, Fault, GuestMemory, PAGE_SIZE, RestoreError, Stratum, check_access};
 
 /// Largest guest: 2^28 pages, 1 TiB.
 pub const MAX_PAGES: u64 = 1 << 28;
-
-/// Most page writes per second: 40 GB/s of whole pages.
-pub const MAX_PAGES_PER_S: u64 = 10_000_000;
 
 /// How many of the latest writes a page shows.
 const WRITES_SHOWN: u32 = 16;
@@ -39,17 +37,23 @@ pub struct GeneratedOptions {
     pub pattern: Pattern,
     /// Size: whole pages, at least one and at most [`MAX_PAGES`].
     pub size: ByteSize,
+    /// Virtual processors, 1 to [`MAX_VCPUS`](crate::MAX_VCPUS); they share reads and writes evenly.
+    pub vcpus: u32,
     /// How the guest writes.
     pub dirty: DirtyOptions,
+    /// How it reads.
+    pub reads: ReadOptions,
 }
 
 /// How a guest writes its memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DirtyOptions {
-    /// Mean page writes per second, at most [`MAX_PAGES_PER_S`].
+    /// Mean page writes per second of all processors, at most [`MAX_PAGES_PER_S`](crate::MAX_PAGES_PER_S).
     pub pages_per_s: u64,
     /// Share of the pages that is ever written; unless zero, at least one page is.
     pub working_set: Probability,
+    /// Which of them.
+    pub locality: Locality,
     /// Bytes that one write overwrites, 1 to [`PAGE_SIZE`].
     pub bytes_per_write: ByteSize,
 }
@@ -63,9 +67,9 @@ pub enum GeneratedError {
     /// More than [`MAX_PAGES`].
     #[error("memory of {0} pages; at most {MAX_PAGES} (1 TiB) are possible")]
     TooManyPages(u64),
-    /// More than [`MAX_PAGES_PER_S`].
-    #[error("{0} page writes per second; at most {MAX_PAGES_PER_S} are possible")]
-    TooManyWrites(u64),
+    /// Processors, rates or localities.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// Outside 1 to [`PAGE_SIZE`].
     #[error("{0} bytes per write; 1 to {PAGE_SIZE} are possible")]
     WriteSize(u64),
@@ -80,8 +84,7 @@ pub struct GeneratedMemory {
     /// Key of the places and bytes of writes.
     write_key: u64,
     working_set: WorkingSet,
-    writes: Writes,
-    clock: GuestClock,
+    vcpus: Vcpus<Process>,
 }
 
 impl GeneratedMemory {
@@ -104,36 +107,51 @@ impl GeneratedMemory {
         if pages > MAX_PAGES {
             return Err(GeneratedError::TooManyPages(pages));
         }
-        if dirty.pages_per_s > MAX_PAGES_PER_S {
-            return Err(GeneratedError::TooManyWrites(dirty.pages_per_s));
-        }
+        check_access(options.vcpus, dirty.pages_per_s, dirty.locality)?;
+        check_access(options.vcpus, options.reads.pages_per_s, options.reads.locality)?;
         let bytes_per_write = dirty.bytes_per_write.as_bytes();
         if !(1..=PAGE_SIZE as u64).contains(&bytes_per_write) {
             return Err(GeneratedError::WriteSize(bytes_per_write));
         }
         let content = Content::new(options.pattern, pages, &mut streams.stream(vm, "memory content"));
-        let mut stream = streams.stream(vm, "memory writes");
-        let write_key = stream.u64();
-        let working_set = WorkingSet::new(pages, dirty.working_set, &mut stream);
-        let rate = if working_set.size == 0 {
-            0
-        } else {
-            dirty.pages_per_s
-        };
+        let mut first = streams.stream(vm, "memory writes");
+        let write_key = first.u64();
+        let working_set = WorkingSet::new(pages, dirty.working_set, &mut first);
+        let others = (1..options.vcpus).map(|turn| {
+            let purpose = format!("memory writes of processor {turn}");
+            streams.stream(vm, &purpose)
+        });
+        let writes = std::iter::once(first)
+            .chain(others)
+            .zip(0..)
+            .map(|(stream, turn)| {
+                let turns = (turn, options.vcpus);
+                Process::new(
+                    dirty.pages_per_s,
+                    working_set,
+                    dirty.locality,
+                    turns,
+                    true,
+                    0,
+                    stream,
+                )
+            });
         Ok(GeneratedMemory {
             content,
             versions: vec![0; pages as usize],
             bytes_per_write: bytes_per_write as usize,
             write_key,
             working_set,
-            writes: Writes::new(rate, stream),
-            clock: GuestClock::default(),
+            vcpus: Vcpus::new(
+                writes.collect(),
+                Reader::new(options.reads, &working_set, streams, vm),
+            ),
         })
     }
 
     /// Number of pages that are ever written.
     pub fn working_set_pages(&self) -> u64 {
-        self.working_set.size
+        self.working_set.size()
     }
 }
 
@@ -142,23 +160,52 @@ impl GuestMemory for GeneratedMemory {
         self.content.pages()
     }
 
+    fn vcpus(&self) -> u32 {
+        self.vcpus.len()
+    }
+
     fn advance(&mut self, now: Instant, dirty: &mut DirtyBitmap) {
-        let until = self.clock.advance(now);
-        while let Some(choice) = self.writes.take(until, self.working_set.size) {
-            let page = self.working_set.page(choice);
-            let version = &mut self.versions[page as usize];
-            *version = version.saturating_add(1);
-            dirty.set(page);
-        }
+        let versions = &mut self.versions;
+        self.vcpus.advance(now, |access| write(versions, access, dirty));
     }
 
     fn pause(&mut self, now: Instant, dirty: &mut DirtyBitmap) {
         self.advance(now, dirty);
-        self.clock.pause(now);
+        self.vcpus.pause(now);
     }
 
     fn resume(&mut self, now: Instant) {
-        self.clock.resume(now);
+        self.vcpus.resume(now);
+    }
+
+    fn set_speed(&mut self, now: Instant, speed: Probability, dirty: &mut DirtyBitmap) {
+        self.advance(now, dirty);
+        self.vcpus.set_speed(now, speed);
+    }
+
+    fn cpu_state(&mut self, now: Instant) -> CpuState {
+        self.vcpus.state(now)
+    }
+
+    fn restore(&mut self, now: Instant, state: &CpuState) -> Result<(), RestoreError> {
+        let versions = &mut self.versions;
+        let mut dirty = DirtyBitmap::new(versions.len() as u64);
+        self.vcpus
+            .restore(now, state, |access| write(versions, access, &mut dirty))
+    }
+
+    fn run(&mut self, now: Instant, missing: &DirtyBitmap, dirty: &mut DirtyBitmap, faults: &mut Vec<Fault>) {
+        let versions = &mut self.versions;
+        let touch = |access| write(versions, access, dirty);
+        self.vcpus.run(now, missing, touch, faults);
+    }
+
+    fn next_fault(&mut self, missing: &DirtyBitmap) -> Option<Instant> {
+        self.vcpus.look_ahead(missing)
+    }
+
+    fn page_arrived(&mut self, now: Instant, page: u64) -> u32 {
+        self.vcpus.arrived(now, page)
     }
 
     fn version(&self, page: u64) -> u32 {
@@ -193,99 +240,15 @@ impl GuestMemory for GeneratedMemory {
     }
 
     fn next_change(&self) -> Option<Instant> {
-        let next = self.writes.next_ns;
-        if next == u64::MAX {
-            None
-        } else {
-            self.clock.when(next)
-        }
+        self.vcpus.next_access()
     }
 }
 
-/// The Poisson process of writes, in the guest's time.
-#[derive(Clone, Debug)]
-struct Writes {
-    stream: Stream,
-    mean_ns: f64,
-    /// The next write; `u64::MAX` for never.
-    next_ns: u64,
-    /// What rounding `next_ns` down has left, in [0, 1): carried over, so that the rate does not drift.
-    remainder_ns: f64,
-}
-
-impl Writes {
-    fn new(per_s: u64, stream: Stream) -> Writes {
-        let mut writes = Writes {
-            stream,
-            mean_ns: 1e9 / per_s as f64,
-            next_ns: if per_s == 0 { u64::MAX } else { 0 },
-            remainder_ns: 0.0,
-        };
-        writes.schedule();
-        writes
-    }
-
-    /// Takes the next write if it happens until `until_ns`; returns which of `choices` it hits.
-    fn take(&mut self, until_ns: u64, choices: u64) -> Option<u64> {
-        if self.next_ns > until_ns || self.next_ns == u64::MAX {
-            return None;
-        }
-        let choice = self.stream.below(choices);
-        self.schedule();
-        Some(choice)
-    }
-
-    fn schedule(&mut self) {
-        if self.next_ns == u64::MAX {
-            return;
-        }
-        let gap = self.remainder_ns + self.stream.exponential(self.mean_ns);
-        // An exponential of 52 bits is at most 37 means: seconds at the rates allowed.
-        let whole = gap as u64;
-        self.remainder_ns = gap - whole as f64;
-        self.next_ns = self.next_ns.saturating_add(whole);
-    }
-}
-
-/// The first `size` elements of a keyed permutation of all pages.
-#[derive(Clone, Debug)]
-struct WorkingSet {
-    pages: u64,
-    size: u64,
-    mask: u64,
-    shift: u32,
-    keys: [(u64, u64); 3],
-}
-
-impl WorkingSet {
-    fn new(pages: u64, share: Probability, stream: &mut Stream) -> WorkingSet {
-        let exact = u128::from(pages) * u128::from(share.as_parts()) / u128::from(Probability::PARTS);
-        let at_least = u64::from(share != Probability::ZERO);
-        let mask = pages.next_power_of_two() - 1;
-        WorkingSet {
-            pages,
-            size: (exact as u64).max(at_least),
-            mask,
-            shift: (mask.count_ones() / 2).max(1),
-            keys: std::array::from_fn(|_| (stream.u64() | 1, stream.u64())),
-        }
-    }
-
-    /// Element `i` of the permutation.
-    ///
-    /// Multiplying by an odd number, adding and folding the upper half into the lower are all reversible modulo a
-    /// power of two; what lands beyond the pages goes round again until it does not (cycle walking), which
-    /// takes less than two rounds on average.
-    fn page(&self, mut i: u64) -> u64 {
-        loop {
-            for (factor, offset) in self.keys {
-                i = i.wrapping_mul(factor).wrapping_add(offset) & self.mask;
-                i ^= i >> self.shift;
-            }
-            if i < self.pages {
-                return i;
-            }
-        }
+fn write(versions: &mut [u32], access: Access, dirty: &mut DirtyBitmap) {
+    if access.write {
+        let version = &mut versions[access.page as usize];
+        *version = version.saturating_add(1);
+        dirty.set(access.page);
     }
 }
 
@@ -294,28 +257,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_working_set_has_its_size_and_no_page_twice() {
-        for pages in [1, 2, 3, 7, 64, 1000, 4097] {
-            let mut stream = Streams::new(pages, 0).stream("vm", "test");
-            let set = WorkingSet::new(pages, Probability::ONE, &mut stream);
-            let mut hit = DirtyBitmap::new(pages);
-            assert!((0..set.size).all(|i| hit.set(set.page(i))));
-            assert_eq!(hit.count(), pages);
-        }
-        let mut stream = Streams::new(0, 0).stream("vm", "test");
-        let third = Probability::from_ratio(1, 3).unwrap();
-        assert_eq!(WorkingSet::new(1000, third, &mut stream).size, 333);
-        assert_eq!(WorkingSet::new(2, third, &mut stream).size, 1);
-        assert_eq!(WorkingSet::new(2, Probability::ZERO, &mut stream).size, 0);
-    }
-    #[test]
     fn a_version_stays_at_its_largest_value() {
         let options = GeneratedOptions {
             pattern: Pattern::Constant,
             size: ByteSize::from_bytes(PAGE_SIZE as u64),
+            vcpus: 1,
+            reads: ReadOptions::NONE,
             dirty: DirtyOptions {
                 pages_per_s: 1000,
                 working_set: Probability::ONE,
+                locality: Locality::Uniform,
                 bytes_per_write: ByteSize::from_bytes(8),
             },
         };

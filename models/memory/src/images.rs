@@ -1,15 +1,23 @@
 //! A guest that goes through recorded images of its memory.
 //!
 //! Image *k* becomes current when the guest has run for *k* intervals; the pages in which it differs from image
-//! *k*−1 are written at that moment. After the last image the guest is idle.
+//! *k*−1 are written at that moment, in page order, by the first virtual processor. After the last image the guest
+//! writes nothing more. Reads, if it has any, are generated.
+//!
+//! All images have one size: a guest whose memory grows or shrinks while it is recorded (hot-plug) is refused, since
+//! QEMU refuses to migrate while memory is being plugged, too.
 
 use std::sync::Arc;
 
+use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};
+use longhaul_core::units::Probability;
 
+use crate::access::{Access, Accesses, ReadOptions};
 use crate::bitmap::DirtyBitmap;
-use crate::clock::GuestClock;
-use crate::{GuestMemory, PAGE_SIZE, Stratum};
+use crate::locality::WorkingSet;
+use crate::vcpus::{Reader, Vcpus};
+use crate::{AccessError, CpuState, Fault, GuestMemory, PAGE_SIZE, RestoreError, Stratum, check_access};
 
 /// One recorded image. Guests and runs can share the bytes.
 #[derive(Clone, Debug)]
@@ -41,7 +49,9 @@ pub enum ImageError {
         bytes: u64,
     },
     /// An image of another size than the first.
-    #[error("{name}: {bytes} bytes, but {first} has {expected}")]
+    #[error(
+        "{name}: {bytes} bytes, but {first} has {expected}; memory that grows or shrinks (hot-plug) is not modelled"
+    )]
     SizeDiffers {
         /// The image.
         name: String,
@@ -55,53 +65,51 @@ pub enum ImageError {
     /// Several images at the same moment.
     #[error("the interval between two images must be above zero")]
     NoInterval,
+    /// Processors, rates or localities.
+    #[error(transparent)]
+    Access(#[from] AccessError),
 }
 
 /// The memory of a guest, recorded. A page's version is the number of the image with which it last changed.
 #[derive(Clone, Debug)]
 pub struct ImageSeries {
-    images: Vec<Arc<[u8]>>,
+    images: Arc<[Arc<[u8]>]>,
     interval: Span,
-    current: usize,
     versions: Vec<u32>,
-    clock: GuestClock,
+    vcpus: Vcpus<Changes>,
 }
 
 impl ImageSeries {
-    /// A guest that holds the first image at the start of the run and changes to the next one every `interval`.
+    /// The guest named `vm`, which holds the first image at the start of the run and changes to the next one every
+    /// `interval`.
     ///
     /// # Errors
-    /// If there is no image, an image is empty, not whole pages or of another size than the first, or the
-    /// interval is zero.
-    pub fn new(images: &[Image], interval: Span) -> Result<ImageSeries, ImageError> {
-        let first = images.first().ok_or(ImageError::NoImages)?;
-        for Image { name, content } in images {
-            let name = name.clone();
-            let bytes = content.len() as u64;
-            if content.is_empty() {
-                return Err(ImageError::Empty { name });
-            }
-            if !content.len().is_multiple_of(PAGE_SIZE) {
-                return Err(ImageError::NotWholePages { name, bytes });
-            }
-            if content.len() != first.content.len() {
-                return Err(ImageError::SizeDiffers {
-                    name,
-                    bytes,
-                    first: first.name.clone(),
-                    expected: first.content.len() as u64,
-                });
-            }
-        }
+    /// If there is no image, an image is empty, not whole pages or of another size than the first, the
+    /// interval is zero, or an option lies outside its range.
+    pub fn new(
+        images: &[Image],
+        interval: Span,
+        vcpus: u32,
+        reads: ReadOptions,
+        streams: &Streams,
+        vm: &str,
+    ) -> Result<ImageSeries, ImageError> {
+        let pages = check_images(images)?;
         if interval == Span::ZERO {
             return Err(ImageError::NoInterval);
         }
+        check_access(vcpus, reads.pages_per_s, reads.locality)?;
+        let images: Arc<[Arc<[u8]>]> = images.iter().map(|image| image.content.clone()).collect();
+        let order = WorkingSet::new(pages, Probability::ONE, &mut streams.stream(vm, "memory reads"));
+        let writes = (0..vcpus).map(|turn| {
+            let of_this = if turn == 0 { images.clone() } else { Arc::new([]) };
+            Changes::new(of_this, interval)
+        });
         Ok(ImageSeries {
-            images: images.iter().map(|image| image.content.clone()).collect(),
             interval,
-            current: 0,
-            versions: vec![0; first.content.len() / PAGE_SIZE],
-            clock: GuestClock::default(),
+            versions: vec![0; pages as usize],
+            vcpus: Vcpus::new(writes.collect(), Reader::new(reads, &order, streams, vm)),
+            images,
         })
     }
 
@@ -110,33 +118,145 @@ impl ImageSeries {
     }
 }
 
+/// How many pages every image has.
+fn check_images(images: &[Image]) -> Result<u64, ImageError> {
+    let first = images.first().ok_or(ImageError::NoImages)?;
+    for Image { name, content } in images {
+        let name = name.clone();
+        let bytes = content.len() as u64;
+        if content.is_empty() {
+            return Err(ImageError::Empty { name });
+        }
+        if !content.len().is_multiple_of(PAGE_SIZE) {
+            return Err(ImageError::NotWholePages { name, bytes });
+        }
+        if content.len() != first.content.len() {
+            return Err(ImageError::SizeDiffers {
+                name,
+                bytes,
+                first: first.name.clone(),
+                expected: first.content.len() as u64,
+            });
+        }
+    }
+    Ok((first.content.len() / PAGE_SIZE) as u64)
+}
+
+/// The pages that change from one image to the next.
+#[derive(Clone, Debug)]
+struct Changes {
+    images: Arc<[Arc<[u8]>]>,
+    interval: Span,
+    /// The image to which these pages lead, the next one last.
+    image: usize,
+    pages: Vec<u64>,
+}
+
+impl Changes {
+    fn new(images: Arc<[Arc<[u8]>]>, interval: Span) -> Changes {
+        let mut changes = Changes {
+            images,
+            interval,
+            image: 0,
+            pages: Vec::new(),
+        };
+        changes.fill();
+        changes
+    }
+
+    /// Finds the next image that changes anything, once no page is left.
+    fn fill(&mut self) {
+        while self.pages.is_empty() && self.image + 1 < self.images.len() {
+            self.image += 1;
+            let (old, _) = self.images[self.image - 1].as_chunks::<PAGE_SIZE>();
+            let (new, _) = self.images[self.image].as_chunks::<PAGE_SIZE>();
+            let changed = (0..new.len()).rev().filter(|page| old[*page] != new[*page]);
+            self.pages.extend(changed.map(|page| page as u64));
+        }
+    }
+}
+
+impl Accesses for Changes {
+    fn peek(&mut self) -> Option<Access> {
+        Some(Access {
+            guest_ns: self.next_ns()?,
+            page: *self.pages.last()?,
+            write: true,
+        })
+    }
+
+    fn advance(&mut self) {
+        self.pages.pop();
+        self.fill();
+    }
+
+    fn next_ns(&self) -> Option<u64> {
+        let at = self.interval.saturating_mul(self.image as u64);
+        (!self.pages.is_empty()).then_some(at.as_ns())
+    }
+}
+
+/// Notes that a page has changed with the image that is due at the time of the access.
+fn change(versions: &mut [u32], interval: Span, access: Access, dirty: &mut DirtyBitmap) {
+    if access.write {
+        let image = access.guest_ns / interval.as_ns();
+        versions[access.page as usize] = u32::try_from(image).expect("images by the billion");
+        dirty.set(access.page);
+    }
+}
+
 impl GuestMemory for ImageSeries {
     fn pages(&self) -> u64 {
         self.versions.len() as u64
     }
 
+    fn vcpus(&self) -> u32 {
+        self.vcpus.len()
+    }
+
     fn advance(&mut self, now: Instant, dirty: &mut DirtyBitmap) {
-        let reached = self.clock.advance(now) / self.interval.as_ns();
-        while self.current + 1 < self.images.len() && (self.current as u64) < reached {
-            self.current += 1;
-            let (old, _) = self.images[self.current - 1].as_chunks::<PAGE_SIZE>();
-            let (new, _) = self.images[self.current].as_chunks::<PAGE_SIZE>();
-            for (page, version) in self.versions.iter_mut().enumerate() {
-                if old[page] != new[page] {
-                    *version = u32::try_from(self.current).expect("images by the billion");
-                    dirty.set(page as u64);
-                }
-            }
-        }
+        let (versions, interval) = (&mut self.versions, self.interval);
+        self.vcpus
+            .advance(now, |access| change(versions, interval, access, dirty));
     }
 
     fn pause(&mut self, now: Instant, dirty: &mut DirtyBitmap) {
         self.advance(now, dirty);
-        self.clock.pause(now);
+        self.vcpus.pause(now);
     }
 
     fn resume(&mut self, now: Instant) {
-        self.clock.resume(now);
+        self.vcpus.resume(now);
+    }
+
+    fn set_speed(&mut self, now: Instant, speed: Probability, dirty: &mut DirtyBitmap) {
+        self.advance(now, dirty);
+        self.vcpus.set_speed(now, speed);
+    }
+
+    fn cpu_state(&mut self, now: Instant) -> CpuState {
+        self.vcpus.state(now)
+    }
+
+    fn restore(&mut self, now: Instant, state: &CpuState) -> Result<(), RestoreError> {
+        let (versions, interval) = (&mut self.versions, self.interval);
+        let mut dirty = DirtyBitmap::new(versions.len() as u64);
+        let touch = |access| change(versions, interval, access, &mut dirty);
+        self.vcpus.restore(now, state, touch)
+    }
+
+    fn run(&mut self, now: Instant, missing: &DirtyBitmap, dirty: &mut DirtyBitmap, faults: &mut Vec<Fault>) {
+        let (versions, interval) = (&mut self.versions, self.interval);
+        let touch = |access| change(versions, interval, access, dirty);
+        self.vcpus.run(now, missing, touch, faults);
+    }
+
+    fn next_fault(&mut self, missing: &DirtyBitmap) -> Option<Instant> {
+        self.vcpus.look_ahead(missing)
+    }
+
+    fn page_arrived(&mut self, now: Instant, page: u64) -> u32 {
+        self.vcpus.arrived(now, page)
     }
 
     fn version(&self, page: u64) -> u32 {
@@ -159,10 +279,6 @@ impl GuestMemory for ImageSeries {
     }
 
     fn next_change(&self) -> Option<Instant> {
-        let next = self.current + 1;
-        if next == self.images.len() {
-            return None;
-        }
-        self.clock.when(self.interval.saturating_mul(next as u64).as_ns())
+        self.vcpus.next_access()
     }
 }

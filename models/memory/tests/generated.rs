@@ -5,10 +5,11 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{ByteSize, Probability};
 use longhaul_memory::bitmap::DirtyBitmap;
 use longhaul_memory::generated::{
-    DirtyOptions, GeneratedError, GeneratedMemory, GeneratedOptions, MAX_PAGES, MAX_PAGES_PER_S,
+    DirtyOptions, GeneratedError, GeneratedMemory, GeneratedOptions, MAX_PAGES,
 };
+use longhaul_memory::locality::Locality;
 use longhaul_memory::pattern::{Content, Pattern};
-use longhaul_memory::{GuestMemory, PAGE_SIZE};
+use longhaul_memory::{AccessError, GuestMemory, MAX_PAGES_PER_S, MAX_VCPUS, PAGE_SIZE, ReadOptions};
 use proptest::prelude::*;
 
 const BYTES_PER_WRITE: u64 = 100;
@@ -17,9 +18,12 @@ fn options(pattern: Pattern, pages: u64, pages_per_s: u64, working_set_percent: 
     GeneratedOptions {
         pattern,
         size: ByteSize::from_bytes(pages * PAGE_SIZE as u64),
+        vcpus: 1,
+        reads: ReadOptions::NONE,
         dirty: DirtyOptions {
             pages_per_s,
             working_set: Probability::from_ratio(working_set_percent, 100).unwrap(),
+            locality: Locality::Uniform,
             bytes_per_write: ByteSize::from_bytes(BYTES_PER_WRITE),
         },
     }
@@ -58,6 +62,19 @@ fn the_write_rate_is_the_one_asked_for() {
             deviations.abs() < 3.0,
             "{rate}/s: off by {deviations} standard deviations"
         );
+    }
+}
+
+#[test]
+fn processors_share_the_rate_and_write_what_they_write_in_any_order() {
+    for locality in [Locality::Uniform, Locality::Sequential] {
+        let mut options = options(Pattern::Constant, 1_000, 20_000, 100);
+        options.vcpus = 7;
+        options.dirty.locality = locality;
+        let (mut memory, mut dirty) = guest(&options);
+        memory.advance(seconds(5), &mut dirty);
+        assert!(writes(&memory).abs_diff(100_000) < 1_000, "{}", writes(&memory));
+        assert_eq!(dirty.count(), 1_000);
     }
 }
 
@@ -133,6 +150,28 @@ proptest! {
         prop_assert_eq!(versions(&often), versions(&once));
         prop_assert_eq!(often_dirty, once_dirty);
         prop_assert_eq!(often.next_change(), once.next_change());
+    }
+
+    #[test]
+    fn a_throttled_guest_writes_the_same_later(
+        percent in 1u64..100, at_full_speed in 0u64..20_000_000, slow in 0u64..20_000_000, vcpus in 1u32..4,
+    ) {
+        let options = GeneratedOptions { vcpus, ..options(Pattern::Constant, 200, 5_000, 100) };
+        let speed = Probability::from_ratio(percent, 100).unwrap();
+        let (mut throttled, mut dirty) = guest(&options);
+        throttled.set_speed(at(at_full_speed), speed, &mut dirty);
+        throttled.advance(at(at_full_speed + slow), &mut dirty);
+        let (mut free, mut free_dirty) = guest(&options);
+        free.advance(at(at_full_speed + slow * percent / 100), &mut free_dirty);
+        prop_assert_eq!(versions(&throttled), versions(&free));
+        prop_assert_eq!(&dirty, &free_dirty);
+        if let Some(next) = throttled.next_change() {
+            let before = writes(&throttled);
+            throttled.advance(at(next.as_ns() - 1), &mut dirty);
+            prop_assert_eq!(writes(&throttled), before);
+            throttled.advance(next, &mut dirty);
+            prop_assert!(writes(&throttled) > before);
+        }
     }
 
     #[test]
@@ -268,10 +307,25 @@ fn options_out_of_range_are_refused() {
         refuse(&|o| o.size = bytes((MAX_PAGES + 1) * PAGE_SIZE as u64)),
         Err(GeneratedError::TooManyPages(MAX_PAGES + 1))
     );
+    let too_many = GeneratedError::Access(AccessError::TooMany(MAX_PAGES_PER_S + 1));
     assert_eq!(
         refuse(&|o| o.dirty.pages_per_s = MAX_PAGES_PER_S + 1),
-        Err(GeneratedError::TooManyWrites(MAX_PAGES_PER_S + 1))
+        Err(too_many)
     );
+    assert_eq!(
+        refuse(&|o| o.reads.pages_per_s = MAX_PAGES_PER_S + 1),
+        Err(too_many)
+    );
+    for vcpus in [0, MAX_VCPUS + 1] {
+        let processors = GeneratedError::Access(AccessError::Processors(vcpus));
+        assert_eq!(refuse(&|o| o.vcpus = vcpus), Err(processors));
+    }
+    for exponent_millionths in [0, 10_000_001] {
+        let exponent = GeneratedError::Access(AccessError::Exponent(exponent_millionths));
+        let locality = Locality::Zipf { exponent_millionths };
+        assert_eq!(refuse(&|o| o.dirty.locality = locality), Err(exponent));
+        assert_eq!(refuse(&|o| o.reads.locality = locality), Err(exponent));
+    }
     for size in [0, 4097] {
         assert_eq!(
             refuse(&|o| o.dirty.bytes_per_write = bytes(size)),

@@ -1,9 +1,10 @@
 //! The recorded guest: when pages change, what they hold, and which series are refused.
 
+use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};
 use longhaul_memory::bitmap::DirtyBitmap;
 use longhaul_memory::images::{Image, ImageError, ImageSeries};
-use longhaul_memory::{GuestMemory, PAGE_SIZE};
+use longhaul_memory::{AccessError, GuestMemory, PAGE_SIZE, ReadOptions};
 
 const INTERVAL: Span = Span::from_ms(100);
 
@@ -26,7 +27,18 @@ fn series() -> (ImageSeries, DirtyBitmap) {
         image("b", &[1, 2, 0]),
         image("c", &[1, 3, 4]),
     ];
-    (ImageSeries::new(&images, INTERVAL).unwrap(), DirtyBitmap::new(3))
+    (guest(&images, INTERVAL, 1).unwrap(), DirtyBitmap::new(3))
+}
+
+fn guest(images: &[Image], interval: Span, vcpus: u32) -> Result<ImageSeries, ImageError> {
+    ImageSeries::new(
+        images,
+        interval,
+        vcpus,
+        ReadOptions::NONE,
+        &Streams::new(1, 0),
+        "vm",
+    )
 }
 
 fn take_all(dirty: &mut DirtyBitmap) -> Vec<u64> {
@@ -96,7 +108,7 @@ fn a_paused_guest_keeps_its_image() {
 
 #[test]
 fn a_series_that_is_not_one_is_refused_by_the_name_of_its_image() {
-    let refuse = |images: &[Image]| ImageSeries::new(images, INTERVAL).unwrap_err();
+    let refuse = |images: &[Image]| guest(images, INTERVAL, 1).unwrap_err();
     let good = image("good", &[1, 2]);
     let bytes = |name: &str, len: usize| Image {
         name: name.into(),
@@ -116,10 +128,14 @@ fn a_series_that_is_not_one_is_refused_by_the_name_of_its_image() {
     );
     assert_eq!(
         refuse(&[good.clone(), image("small", &[1])]).to_string(),
-        "small: 4096 bytes, but good has 8192"
+        "small: 4096 bytes, but good has 8192; memory that grows or shrinks (hot-plug) is not modelled"
     );
     assert_eq!(
-        ImageSeries::new(&[good], Span::ZERO).unwrap_err(),
+        guest(std::slice::from_ref(&good), Span::ZERO, 1).unwrap_err(),
         ImageError::NoInterval
+    );
+    assert_eq!(
+        guest(&[good], INTERVAL, 0).unwrap_err(),
+        ImageError::Access(AccessError::Processors(0))
     );
 }

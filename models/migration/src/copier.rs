@@ -9,16 +9,16 @@
 
 use std::collections::VecDeque;
 
-use longhaul_core::payload::PayloadBuffer;
-use longhaul_hde::{EncoderOptions, EncoderStats, PAGE_SIZE};
+use longhaul_hde::PAGE_SIZE;
 use longhaul_memory::GuestMemory;
 use longhaul_memory::bitmap::DirtyBitmap;
 
-use crate::CopyStatistics;
-use crate::frames::{FrameMaker, Picked};
+use crate::cost::Cost;
+use crate::frames::{FrameMaker, Made, Picked};
 use crate::measure::Kind;
-use crate::message::{RealPages, RealPagesHasher};
 use crate::sampling::Sampling;
+use crate::wire::data::{RealPages, RealPagesHasher};
+use crate::{CopyStatistics, Encoding};
 
 /// Makes frames of dirty pages.
 pub(crate) struct Copier {
@@ -30,8 +30,12 @@ pub(crate) struct Copier {
     grouped_pages: u64,
     /// At the end of a pass: the next group to make a frame of.
     flushing: Option<usize>,
-    /// Frames made and not asked for yet, with the number of their pages.
-    frames: VecDeque<(u64, PayloadBuffer)>,
+    /// Frames made and not asked for yet.
+    frames: VecDeque<Made>,
+    /// How often the bitmap was synchronised.
+    age: u64,
+    /// The guest stands still.
+    last_stage: bool,
     sampling: Sampling,
     maker: FrameMaker,
 }
@@ -62,7 +66,7 @@ impl Group {
 
 impl Copier {
     /// A copier for a guest of `pages` pages, all of them clean.
-    pub fn new(pages: u64, sampling: Sampling, encoding: EncoderOptions) -> Copier {
+    pub fn new(pages: u64, sampling: Sampling, encoding: Encoding, cost: Option<Cost>) -> Copier {
         Copier {
             dirty: DirtyBitmap::new(pages),
             cursor: 0,
@@ -70,8 +74,10 @@ impl Copier {
             grouped_pages: 0,
             flushing: None,
             frames: VecDeque::new(),
+            age: 0,
+            last_stage: false,
             sampling,
-            maker: FrameMaker::new(pages, encoding),
+            maker: FrameMaker::new(pages, encoding, cost),
         }
     }
 
@@ -83,28 +89,40 @@ impl Copier {
 
     /// Adds the pages that the guest has written, and leaves `log` empty; returns how many were clean.
     pub fn synchronise(&mut self, log: &mut DirtyBitmap) -> u64 {
+        self.age += 1;
         self.dirty.absorb(log)
+    }
+
+    /// The guest stands still from now on.
+    pub fn begin_last_stage(&mut self) {
+        self.last_stage = true;
     }
 
     /// Pages that are dirty and in no frame that was handed out.
     pub fn remaining_pages(&self) -> u64 {
-        let in_frames: u64 = self.frames.iter().map(|(pages, _)| pages).sum();
+        let in_frames: u64 = self.frames.iter().map(|made| made.pages).sum();
         self.dirty.count() + self.grouped_pages + in_frames
+    }
+
+    /// Pages of all frames that were handed out.
+    pub fn pages_handed_out(&self) -> u64 {
+        let in_frames: u64 = self.frames.iter().map(|made| made.pages).sum();
+        self.statistics().pages() - in_frames
     }
 
     pub fn statistics(&self) -> &CopyStatistics {
         self.maker.statistics()
     }
 
-    pub fn encoder_stats(&self) -> &EncoderStats {
-        self.maker.encoder_stats()
+    pub fn maker(&self) -> &FrameMaker {
+        &self.maker
     }
 
     /// The next frame; `None` if no page is dirty.
-    pub fn next_frame(&mut self, memory: &impl GuestMemory) -> Option<PayloadBuffer> {
+    pub fn next_frame(&mut self, memory: &impl GuestMemory) -> Option<Made> {
         loop {
-            if let Some((_, frame)) = self.frames.pop_front() {
-                return Some(frame);
+            if let Some(made) = self.frames.pop_front() {
+                return Some(made);
             }
             if let Some(from) = self.flushing {
                 self.flush_from(from, memory);
@@ -112,14 +130,92 @@ impl Copier {
                 self.cursor = page + 1;
                 self.add(page, memory);
             } else if self.grouped_pages > 0 {
-                self.cursor = 0;
+                self.end_pass();
                 self.flushing = Some(0);
             } else if self.dirty.is_empty() {
                 return None;
             } else {
-                self.cursor = 0;
+                self.end_pass();
             }
         }
+    }
+
+    fn end_pass(&mut self) {
+        self.cursor = 0;
+        self.maker.end_first_pass();
+    }
+
+    /// The guest was stopped for post-copy: pages that are in no frame are dirty again, and every frame from now on has
+    /// their last content.
+    pub fn begin_postcopy(&mut self) {
+        for group in &mut self.groups {
+            for picked in group.drain(..) {
+                self.dirty.set(picked.page);
+            }
+        }
+        self.grouped_pages = 0;
+        self.flushing = None;
+        self.maker.begin_postcopy();
+    }
+
+    /// Pages that are dirty and in no group and no frame.
+    pub fn dirty(&self) -> &DirtyBitmap {
+        &self.dirty
+    }
+
+    /// A frame of one page that overtakes all others, if the page is in no frame since the guest was stopped.
+    pub fn urgent_frame(&mut self, page: u64, memory: &impl GuestMemory) -> Option<Made> {
+        let is_real = self.sampling.is_real(page);
+        self.take(page).then(|| self.maker.urgent(page, is_real, memory))
+    }
+
+    /// Makes the next frame one of this page alone and goes on from there, if the page is in no frame since the guest was
+    /// stopped.
+    pub fn go_to(&mut self, page: u64, memory: &impl GuestMemory) {
+        if self.take(page) {
+            self.cursor = page + 1;
+            let (kind, picked) = self.maker.pick(page, memory, self.age, self.last_stage);
+            if self.sampling.is_real(page) {
+                let frames = &mut self.frames;
+                self.maker
+                    .real(kind, &[picked], memory, |made| frames.push_back(made));
+            } else {
+                self.frames.push_back(self.maker.synthetic(kind, &[picked]));
+            }
+        }
+    }
+
+    /// Takes a page out of the dirty ones or out of its group; whether it was there.
+    fn take(&mut self, page: u64) -> bool {
+        if self.dirty.clear(page) {
+            return true;
+        }
+        for group in &mut self.groups {
+            if let Ok(position) = group.binary_search_by_key(&page, |picked| picked.page) {
+                group.remove(position);
+                self.grouped_pages -= 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The transport was lost with everything in it: all pages but these are to be sent, and nothing is known of what the
+    /// destination has of them.
+    pub fn restart(&mut self, received: &DirtyBitmap) {
+        self.groups.iter_mut().for_each(Vec::clear);
+        self.grouped_pages = 0;
+        self.flushing = None;
+        self.frames.clear();
+        self.cursor = 0;
+        for page in 0..self.dirty.pages() {
+            if received.test(page) {
+                self.dirty.clear(page);
+            } else {
+                self.dirty.set(page);
+            }
+        }
+        self.maker.forget_destination();
     }
 
     /// The real pages as they are in the guest's memory now.
@@ -134,17 +230,15 @@ impl Copier {
     }
 
     fn add(&mut self, page: u64, memory: &impl GuestMemory) {
-        let version = memory.version(page);
-        let kind = Kind {
-            stratum: memory.stratum(page, version),
-            again: self.maker.was_sent(page),
-        };
+        let (kind, picked) = self.maker.pick(page, memory, self.age, self.last_stage);
         let group = Group {
             kind,
             synthetic: !self.sampling.is_real(page),
         };
         let pages = &mut self.groups[group.index()];
-        pages.push(Picked { page, version });
+        // In order, except after a jump to a page that somebody waits for.
+        let place = pages.partition_point(|before| before.page < page);
+        pages.insert(place, picked);
         self.grouped_pages += 1;
         if pages.len() >= self.maker.pages_per_frame(kind) {
             self.flush(group, memory);
@@ -161,12 +255,17 @@ impl Copier {
 
     fn flush(&mut self, group: Group, memory: &impl GuestMemory) {
         if group.synthetic && !self.maker.measurements().knows(group.kind) {
-            // Better a small sample of the very kind than none, if one is waiting.
+            // Better a small sample of the very kind than none.
             let real = Group {
                 synthetic: false,
                 ..group
             };
-            self.make_frames(real, memory);
+            if self.groups[real.index()].is_empty() {
+                let pages = &self.groups[group.index()];
+                self.maker.try_out(group.kind, pages, memory);
+            } else {
+                self.make_frames(real, memory);
+            }
         }
         self.make_frames(group, memory);
     }
@@ -177,14 +276,12 @@ impl Copier {
         if group.synthetic {
             // More than a frame holds if their stratum has looked all zero until just now.
             for part in pages.chunks(self.maker.pages_per_frame(group.kind)) {
-                let frame = self.maker.synthetic(group.kind, part);
-                self.frames.push_back((part.len() as u64, frame));
+                self.frames.push_back(self.maker.synthetic(group.kind, part));
             }
         } else {
             let frames = &mut self.frames;
-            self.maker.real(group.kind, pages, memory, |count, frame| {
-                frames.push_back((count, frame));
-            });
+            self.maker
+                .real(group.kind, pages, memory, |made| frames.push_back(made));
         }
         pages.clear();
     }

@@ -1,4 +1,5 @@
-//! Pre-copy live migration with QEMU's semantics, over [HDE](longhaul_hde) and [AMST](longhaul_amst).
+//! Live migration with QEMU's semantics, over [HDE](longhaul_hde) and [AMST](longhaul_amst): pre-copy, post-copy, and
+//! one after the other.
 //!
 //! Two machines: a [`Source`], to which the guest belongs, and a [`Destination`]. They talk over byte streams
 //! and know no network.
@@ -18,11 +19,27 @@
 //!   synchronisation decides in either case.
 //! - What remains includes bytes that the streams have not taken over. QEMU's writes block, so at that point it
 //!   has none.
+//! - A guest that writes too fast can be slowed down by [`AutoConverge`] or [`DirtyLimit`].
+//! - In [post-copy](Mode::PostCopy) the guest runs at the destination before its memory has come. It waits for each page
+//!   that it touches too early, and the source sends that one first.
 //! - [`Statistics`] carry QEMU's names.
 //!
-//! The destination checks everything before it resumes the guest: every page must have arrived, and the hash of
-//! all pages that travelled as real bytes must be that of the guest's memory when it stood still. Its answer
-//! carries the time at which the guest runs again, so downtime ends there and not when the answer arrives.
+//! [Other rules](StopRule) are there to compare with what was published about other hypervisors.
+//!
+//! The destination checks everything before it says that the migration is complete: every page must have arrived, and
+//! the hash of all pages that travelled as real bytes must be that of the guest's memory when it stood still. Its answer
+//! carries the time at which the guest runs there, so downtime ends there and not when the answer arrives.
+//!
+//! # The guest runs on one side, always
+//! The guest changes sides with one message: the last one of pre-copy, or the package of post-copy. Until the source
+//! hands it to its transport, the guest is the source's: a lost transport or a cancellation leaves it running there.
+//! From then on it may run at the destination, and the source will not run it, whatever happens, until the destination has
+//! said that it does not run it; having said so, the destination never will. If the transport is lost in between, the
+//! migration is paused (QEMU's `postcopy-paused`), and [`Recover`] says when the destination is called again and
+//! asked. Then either post-copy goes on with the pages that the destination does not have, or the guest goes on at the
+//! source. The price is that a guest whose destination cannot be reached at that very moment stands still until it can:
+//! of two machines that cannot talk, none can know whether the other runs it. QEMU resumes it at the source and leaves it
+//! to management to make sure that it does not run twice.
 //!
 //! # Real and synthetic pages
 //! In [`PayloadMode::Sampled`] the unit of choice is an extent of [`EXTENT_PAGES`] pages. Pages of real extents are
@@ -30,32 +47,40 @@
 //! body that is only a length: the bytes of its pages times the ratio of encoded to raw bytes that real pages of
 //! the same stratum, also first or repeated copies, have had so far in this run. If there is none yet, it is the
 //! ratio of the first copies of that stratum, else of all copies of that kind, else of all pages. The first extent
-//! of every stratum is always real.
+//! of every stratum is always real. Processor time follows in the same way.
 //!
 //! # Not modelled
-//! Auto-converge, dirty limits, XBZRLE's cache, post-copy, device state, disks, and the time that encoding,
-//! decoding and hashing take. A guest that writes faster than the streams carry is copied until somebody ends
-//! the run, as in QEMU. When all streams are lost the guest goes on at the source, even if the loss fell between
-//! the resumption at the destination and its answer.
+//! Disks. Device state is a length, and the time that the destination takes to load it is a number. Huge pages, which
+//! make a guest wait for more than 4 KiB.
 
 mod copier;
-mod counters;
+mod cost;
 mod destination;
 mod event;
 mod frames;
 mod measure;
-mod message;
 mod options;
 mod sampling;
 mod source;
 mod statistics;
 mod store;
+mod wire;
+mod xbzrle;
 
+pub use cost::{Cost, MAX_THREADS};
 pub use destination::{Destination, DestinationStatistics};
-pub use event::{Command, DestinationEvent, DestinationFailure, SourceEvent, SourceFailure};
-pub use options::{DestinationOptions, OptionsError, PayloadMode, SourceOptions};
+pub use event::{Command, DestinationEvent, DestinationFailure, GuestState, SourceEvent, SourceFailure};
+pub use options::{
+    AutoConverge, DEVICE_STATE, DestinationOptions, DirtyLimit, Encoding, Mode, OptionsError, Orchestration,
+    PayloadMode, Recover, STALL_AFTER, SourceOptions, StopRule, Switch, Throttle,
+};
 pub use source::Source;
-pub use statistics::{CopyStatistics, RamStatistics, Statistics};
+pub use source::accounts::Bounds;
+pub use statistics::{CopyStatistics, RamStatistics, Statistics, Status};
+pub use xbzrle::cache::CacheStatistics;
+
+/// Most attempts to recover.
+pub const MAX_ATTEMPTS: u16 = 60;
 
 /// Pages of an extent: 256 KiB, the unit of sampling.
 pub const EXTENT_PAGES: u64 = 64;

@@ -44,7 +44,9 @@ impl Sampling {
 mod tests {
     use longhaul_core::random::Streams;
     use longhaul_core::units::{ByteSize, Probability};
+    use longhaul_memory::ReadOptions;
     use longhaul_memory::generated::{DirtyOptions, GeneratedMemory, GeneratedOptions};
+    use longhaul_memory::locality::Locality;
     use longhaul_memory::pattern::Pattern;
 
     use super::*;
@@ -77,9 +79,12 @@ mod tests {
         let options = GeneratedOptions {
             pattern: Pattern::RealWorld,
             size: ByteSize::from_mib(8),
+            vcpus: 1,
+            reads: ReadOptions::NONE,
             dirty: DirtyOptions {
                 pages_per_s: 0,
                 working_set: Probability::ZERO,
+                locality: Locality::Uniform,
                 bytes_per_write: ByteSize::from_bytes(1),
             },
         };

@@ -12,7 +12,7 @@ use longhaul_amst::{Receiver, ReceiverOptions, ReceiverOutput, ReceiverStats};
 use longhaul_core::machine::{CloseReason, Input, Machine, Output, StreamId};
 use longhaul_core::payload::{Payload, PayloadBuffer};
 use longhaul_core::time::Instant;
-use longhaul_hde::{Decoder, PAGE_SIZE};
+use longhaul_hde::PAGE_SIZE;
 use serde::{Deserialize, Serialize};
 
 use crate::control::{Control, ControlReader, Preamble, Role};
@@ -56,7 +56,6 @@ pub struct Replica {
     options: ReplicaOptions,
     now: Instant,
     sets: Vec<Set>,
-    decoder: Decoder,
     streams: Streams,
     session: Option<Session>,
     /// The highest number that a session has had.
@@ -89,8 +88,6 @@ impl Replica {
         Ok(Replica {
             now: Instant::ZERO,
             sets: sets.collect(),
-            // Of all sets; each of them counts its frames.
-            decoder: Decoder::unordered(),
             streams: Streams::default(),
             session: None,
             newest_session: 0,
@@ -370,7 +367,7 @@ impl Replica {
             }
             Ok(Message::Frame { set, attempt, frame }) => {
                 let there = &mut self.sets[set as usize];
-                if let Err(reason) = there.on_frame(attempt, frame, synthetic_bytes, &mut self.decoder) {
+                if let Err(reason) = there.on_frame(attempt, frame, synthetic_bytes) {
                     self.reject(set, reason);
                 }
                 Ok(())

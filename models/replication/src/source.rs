@@ -361,6 +361,11 @@ impl<M: GuestMemory> Source<M> {
                     self.outputs.push_back(Output::Close { stream });
                 }
             }
+            SenderOutput::Abort { stream } => {
+                if let Some(stream) = self.uplink.number_of(stream) {
+                    self.outputs.push_back(Output::Abort { stream });
+                }
+            }
             SenderOutput::Inspect { stream } => {
                 if let Some(stream) = self.uplink.number_of(stream) {
                     self.outputs.push_back(Output::Inspect { stream });

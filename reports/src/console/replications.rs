@@ -3,7 +3,8 @@
 use longhaul_core::record::{FailoverRecord, OutageRecord, Progress, ReplicationRecord, RunRecord};
 
 use super::Note;
-use super::tables::{failure_notes, once_started, or_missing, route, state};
+use super::notes::failure_notes;
+use super::tables::{once_started, or_missing, route, state};
 use crate::human::{self, MISSING, printable};
 use crate::table::Align::{Left, Right};
 use crate::table::Table;

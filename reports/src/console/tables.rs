@@ -1,11 +1,11 @@
-//! The tables of a report and the remarks under them.
+//! The tables of a report.
 
 use longhaul_core::record::{
-    AssertionRecord, LinkRecord, MigrationRecord, Progress, RunRecord, TransferRecord, Verdict,
+    AssertionRecord, LinkRecord, MigrationRecord, Progress, TransferRecord, Verdict,
 };
 use longhaul_core::units::Probability;
 
-use super::{Ink, Note};
+use super::Ink;
 use crate::human::{self, MISSING, printable};
 use crate::table::Align::{Left, Right};
 use crate::table::Table;
@@ -13,7 +13,7 @@ use crate::table::Table;
 const COMPLETED: &str = "completed";
 const UNFINISHED: &str = "unfinished";
 const NOT_STARTED: &str = "waiting";
-const FAILED: &str = "failed";
+pub(super) const FAILED: &str = "failed";
 pub(super) const GOOD: &str = "ok";
 pub(super) const LACKING: &str = "lacking";
 pub(super) const WARNING: &str = "warning:";
@@ -190,7 +190,7 @@ pub(super) fn assertions(assertions: &[AssertionRecord]) -> Table {
 }
 
 /// Statistic, metric and scope: `Max MigrationDowntime`, `Min LinkUtilisation of fra->nyc`.
-fn what(assertion: &AssertionRecord) -> String {
+pub(super) fn what(assertion: &AssertionRecord) -> String {
     let whole = format!("{} {}", assertion.statistic, assertion.metric);
     printable(&match assertion.scope.as_str() {
         "all" => whole,
@@ -209,79 +209,4 @@ fn value(assertion: &AssertionRecord) -> Option<String> {
         (_, Some(bytes)) if unit.ends_with('B') => human::bytes(bytes),
         _ => printable(text),
     })
-}
-
-pub(super) fn failure_notes<'a>(items: impl Iterator<Item = (&'a str, &'a Progress)>) -> Vec<Note> {
-    items
-        .filter_map(|(name, progress)| match progress {
-            Progress::Failed(reason) => Some(Note {
-                status: FAILED,
-                text: format!("{}: {}", printable(name), printable(reason)),
-            }),
-            _ => None,
-        })
-        .collect()
-}
-
-/// Why migrations failed.
-pub(super) fn migration_notes(record: &RunRecord) -> Vec<Note> {
-    failure_notes(record.migrations.iter().map(|m| (m.name.as_str(), &m.progress)))
-}
-
-/// Why transfers failed.
-pub(super) fn transfer_notes(record: &RunRecord) -> Vec<Note> {
-    failure_notes(record.transfers.iter().map(|t| (t.name.as_str(), &t.progress)))
-}
-
-/// What else happened on links, where it did.
-pub(super) fn link_notes(record: &RunRecord) -> Vec<Note> {
-    let note = |link: &LinkRecord| {
-        let packets = link.packets?;
-        let counts = [
-            (packets.early_dropped_packets, "dropped early by CoDel"),
-            (packets.down_lost_packets, "lost while the link was down"),
-            (packets.marked_packets, "marked instead of dropped"),
-            (packets.duplicated_packets, "duplicated"),
-            (packets.corrupted_packets, "damaged and discarded"),
-            (packets.background_packets, "of background traffic came"),
-            (
-                packets.background_dropped_packets,
-                "of background traffic dropped",
-            ),
-        ];
-        let told: Vec<String> = counts
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{} {what}", human::count(*count)))
-            .collect();
-        (!told.is_empty()).then(|| Note {
-            status: "frames",
-            text: format!(
-                "{}: {}",
-                printable(&link.name).replace("->", " → "),
-                told.join(", ")
-            ),
-        })
-    };
-    let unrouted = (record.unrouted_packets > 0).then(|| Note {
-        status: "frames",
-        text: format!("no route: {} lost", human::count(record.unrouted_packets)),
-    });
-    record.links.iter().filter_map(note).chain(unrouted).collect()
-}
-
-/// Why assertions do not hold.
-pub(super) fn assertion_notes(record: &RunRecord) -> Vec<Note> {
-    let failing = record.assertions.iter().filter(|a| a.verdict != Verdict::Pass);
-    failing
-        .map(|a| Note {
-            status: verdict_word(a.verdict),
-            text: format!(
-                "{}{}: {}",
-                what(a),
-                if a.critical { "" } else { " (advisory)" },
-                printable(&a.reason)
-            ),
-        })
-        .collect()
 }

@@ -1,5 +1,6 @@
 //! What a terminal shows, at 80 columns and narrower, with and without colour.
 
+use longhaul_core::record::{PostcopyRecord, XbzrleCacheRecord};
 use proptest::prelude::*;
 
 use super::*;
@@ -154,6 +155,56 @@ fn colour_adds_escapes_and_changes_nothing_else() {
     }
     assert!(painted.contains("\u{1b}[32mcompleted\u{1b}[0m"));
     assert_eq!(stripped, report(&record, None, Style::PIPED));
+}
+
+#[test]
+fn a_migration_with_a_story_tells_it_under_its_row() {
+    let mut record = fixture::run();
+    let eventless = plain(&record);
+    for word in ["guest m1", "copy m1", "cache m1", "time m1", "state m2"] {
+        assert!(!eventless.contains(word), "{word}");
+    }
+    let told = &mut record.migrations[0];
+    told.began_ns = Some(500_000_000);
+    told.job_time_ns = Some(5_000_000_000);
+    told.throttle.lost_ns = 2_000_000_000;
+    told.throttle.cpu_throttle_percentage = 40;
+    told.postcopy = Some(PostcopyRecord {
+        faults: 1_234,
+        blocktime_ns: 300_000_000,
+        longest_fault_ns: 90_000_000,
+        ..PostcopyRecord::default()
+    });
+    told.bounds.network_ns = 3_000_000_000;
+    told.bounds.processor_ns = 1_000_000_000;
+    told.xbzrle_cache = Some(XbzrleCacheRecord {
+        pages: 70,
+        overflow: 3,
+        cache_miss: 10,
+        ..XbzrleCacheRecord::default()
+    });
+    let paused = &mut record.migrations[1];
+    paused.status = "postcopy-paused".to_owned();
+    paused.interruptions = 2;
+    paused.stalls = 1;
+    let style = Style {
+        width: 200,
+        colour: false,
+    };
+    let text = report(&record, None, style);
+    for line in [
+        "time m1: 5 s from the start to the end of the job, 500 ms before the migration itself",
+        "guest m1: slowed down by 2 s per processor, 40 % at the end",
+        "guest m1: waited 1,234 times for pages, 90 ms at the longest; all processors at once for 300 ms",
+        "copy m1: held up by the network 75.0 %, processors 25.0 %",
+        "cache m1: 70 pages found, 3 of them no shorter encoded, 10 not found",
+        "state m2: postcopy-paused, interrupted twice, stalled once",
+    ] {
+        assert!(
+            text.lines().any(|found| found.trim() == line),
+            "{line}\nin\n{text}"
+        );
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ pub fn faults(decoded: &Decoded, report: &mut Report) {
                 let stretch = (pause.at, pause.end(), *index, ("stops", "still"));
                 stretches.entry(pause.region.clone()).or_default().push(stretch);
             }
-            Fault::Kill(_) => {}
+            Fault::Kill(_) | Fault::Reset(_) => {}
         }
     }
     for (name, stretches) in &mut stretches {
@@ -72,7 +72,7 @@ fn after_the_end(decoded: &Decoded, report: &mut Report) {
     }
     for (index, fault) in &decoded.faults.good {
         let (region, at) = match fault {
-            Fault::LinkDown(_) => continue,
+            Fault::LinkDown(_) | Fault::Reset(_) => continue,
             Fault::Pause(pause) => (&pause.region, pause.at),
             Fault::Kill(kill) => (&kill.region, kill.at),
         };
@@ -134,6 +134,7 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
             Fault::LinkDown(down) => (down.at, down.end(), "the link is not back"),
             Fault::Pause(pause) => (pause.at, pause.end(), "the machines do not go on"),
             Fault::Kill(kill) => (kill.at, None, ""),
+            Fault::Reset(reset) => (reset.at, None, ""),
         };
         if at >= horizon {
             find(index, ".at", format!("never happens: the run ends at {horizon}"));
@@ -148,6 +149,7 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
                     find(index, "", message);
                 }
             }
+            Fault::Reset(_) => {}
             Fault::Pause(Pause { region, .. }) | Fault::Kill(Kill { region, .. }) => {
                 if !has_machines(scenario, region) {
                     find(index, ".region", format!("no machine runs in `{region}`"));

@@ -1,23 +1,21 @@
 //! Doubts: what can run but probably does not show what its author wants to see.
 
+mod guests;
+mod migrations;
 mod replications;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize};
 use longhaul_net::routing::{Graph, RegionId};
 
-use crate::decode::PAGE;
 use crate::decode::most_bytes;
 use crate::diagnose::{Diagnostic, Sink, approximate};
 use crate::metric::Subject;
 use crate::path::locate;
 use crate::replay::records::unmeasured;
-use crate::schema::{
-    Amount, Controller, Encoding, Fault, Jitter, Link, Loss, Memory, Migration, Pattern, Queue, Scenario,
-    Scope, Start, Tcp,
-};
+use crate::schema::{Amount, Carrier, Controller, Fault, Jitter, Link, Loss, Queue, Scenario, Scope, Tcp};
 use crate::syntax::Node;
 
 use super::routes::{graph, route};
@@ -50,7 +48,8 @@ pub fn lint(
     lint.replications();
     lint.faults(fault_entries);
     lint.links();
-    lint.regions_and_vms();
+    lint.regions();
+    lint.guests();
     lint.assertions();
     lint.margins();
     lint.transport();
@@ -109,43 +108,26 @@ impl Lint<'_> {
         }
     }
 
-    fn migrations(&mut self) {
-        let mut earliest_end = BTreeMap::new();
-        for (index, migration) in self.scenario.migrations.iter().enumerate() {
-            let vm = self
-                .scenario
-                .vms
-                .iter()
-                .find(|vm| vm.name == migration.vm)
-                .expect("a checked reference");
-            let path = self.path(&vm.region, &migration.to);
-            let transport = migration.transport;
-            let flight = in_flight(transport.streams, transport.tcp).min(transport.window.as_bytes());
-            self.fills(&format!("migrations[{index}].transport"), flight, &path);
-            self.converges(index, migration, &vm.memory, &path);
-            earliest_end.insert(
-                migration.name.as_str(),
-                (least_time(migration, &vm.memory, &path), migration),
-            );
-        }
-        for (index, migration) in self.scenario.migrations.iter().enumerate() {
-            let start = earliest_start(migration, &earliest_end);
-            let (least, _) = earliest_end[migration.name.as_str()];
-            self.ends_in_time(&format!("migrations[{index}]"), start, least);
-        }
-    }
-
     fn transfers(&mut self) {
         for (index, transfer) in self.scenario.transfers.iter().enumerate() {
             let path = self.path(&transfer.from, &transfer.to);
-            let flight = in_flight(transfer.streams, transfer.tcp);
+            let carrier = transfer.carrier;
+            let window = carrier
+                .amst()
+                .map_or(u64::MAX, |transport| transport.window.as_bytes());
+            let flight = in_flight(carrier.most_streams(), carrier.tcp()).min(window);
             let (most, least) = match transfer.amount {
                 Amount::Size(size) => (size.as_bytes(), path.rate.time_for(size.as_bytes())),
                 Amount::Duration(duration) => (path.rate.bytes_in(duration), duration),
             };
             // A transfer that fits in what may be in flight is not held up by it.
             if flight < most {
-                self.fills(&format!("transfers[{index}].streams"), flight, &path);
+                let field = if carrier.amst().is_some() {
+                    "transport"
+                } else {
+                    "streams"
+                };
+                self.fills(&format!("transfers[{index}].{field}"), flight, &path);
             }
             self.ends_in_time(&format!("transfers[{index}]"), transfer.at, least);
         }
@@ -164,25 +146,6 @@ impl Lint<'_> {
                 path.rate
             );
             self.warn(at, message);
-        }
-    }
-
-    fn converges(&mut self, index: usize, migration: &Migration, memory: &Memory, path: &Path) {
-        let (Encoding::Raw, Memory::Generated { size, dirty, .. }) = (migration.encoding, memory) else {
-            return;
-        };
-        let pages = size.as_bytes() / PAGE;
-        let working_set = (u128::from(pages) * u128::from(dirty.working_set.as_parts())
-            / u128::from(longhaul_core::units::Probability::PARTS)) as u64;
-        let fits = path.rate.bytes_in(migration.downtime_limit) >= working_set.saturating_mul(PAGE);
-        // Writes to a page that is dirty already cost nothing, so this is a bound, reached by a large working set.
-        let dirtied = BitRate::from_bits_per_s(dirty.pages_per_s.saturating_mul(8 * PAGE));
-        if !fits && dirtied >= path.rate {
-            let message = format!(
-                "may never converge: the guest dirties up to {dirtied}, and the path carries {}",
-                path.rate
-            );
-            self.warn(&format!("migrations[{index}].encoding"), message);
         }
     }
 
@@ -277,7 +240,7 @@ impl Lint<'_> {
         }
     }
 
-    fn regions_and_vms(&mut self) {
+    fn regions(&mut self) {
         let scenario = self.scenario;
         for (index, region) in scenario.regions.iter().enumerate() {
             let mut ends = self.carrying.iter().flat_map(|&link| {
@@ -290,32 +253,6 @@ impl Lint<'_> {
                     &format!("regions[{index}]"),
                     format!("nothing happens in `{}`", region.name),
                 );
-            }
-        }
-        for (index, vm) in scenario.vms.iter().enumerate() {
-            let moves = scenario
-                .migrations
-                .iter()
-                .any(|migration| migration.vm == vm.name);
-            let mut replications = scenario.replications.iter();
-            if !moves && !replications.any(|replication| replication.vms.contains(&vm.name)) {
-                let message = format!("`{}` neither migrates nor is it replicated", vm.name);
-                self.warn(&format!("vms[{index}]"), message);
-            }
-            match &vm.memory {
-                Memory::Images { files, .. } if files.len() == 1 => {
-                    let message = "one image never changes, so `interval` has no effect".to_owned();
-                    self.warn(&format!("vms[{index}].memory.interval"), message);
-                }
-                Memory::Generated { dirty, .. } if dirty.pages_per_s == 0 => {
-                    for field in ["working_set", "bytes_per_write"] {
-                        if self.written("vms", index, &["memory", "dirty", field]) {
-                            let message = format!("the guest never writes, so `{field}` has no effect");
-                            self.warn(&format!("vms[{index}].memory.dirty.{field}"), message);
-                        }
-                    }
-                }
-                Memory::Images { .. } | Memory::Generated { .. } => {}
             }
         }
     }
@@ -354,10 +291,18 @@ impl Lint<'_> {
     fn controllers(&mut self) {
         let scenario = self.scenario;
         let migrations = scenario.migrations.iter().map(|m| m.transport.tcp).enumerate();
-        let transfers = scenario.transfers.iter().map(|t| t.tcp).enumerate();
+        let transfers = scenario.transfers.iter().map(|t| t.carrier).enumerate();
         let migrations =
             migrations.map(|(i, tcp)| ("migrations", i, &["transport", "tcp", "hystart"][..], tcp));
-        let transfers = transfers.map(|(i, tcp)| ("transfers", i, &["tcp", "hystart"][..], tcp));
+        let transfers = transfers.map(|(i, carrier)| match carrier {
+            Carrier::Plain { tcp, .. } => ("transfers", i, &["tcp", "hystart"][..], tcp),
+            Carrier::Amst(transport) => (
+                "transfers",
+                i,
+                &["transport", "tcp", "hystart"][..],
+                transport.tcp,
+            ),
+        });
         let replications = scenario.replications.iter().map(|r| r.transport.tcp).enumerate();
         let replications =
             replications.map(|(i, tcp)| ("replications", i, &["transport", "tcp", "hystart"][..], tcp));
@@ -371,23 +316,27 @@ impl Lint<'_> {
         }
     }
 
-    /// Settings for all migrations and replications that none of them takes.
+    /// Settings for all that goes by AMST, which nothing takes.
     fn transport(&mut self) {
-        let (migrations, replications) = (self.scenario.migrations.len(), self.scenario.replications.len());
-        for field in ["streams", "chunk", "window"] {
+        let scenario = self.scenario;
+        let transfers = scenario.transfers.iter().enumerate();
+        let by_amst: Vec<usize> = transfers
+            .filter(|(_, transfer)| transfer.carrier.amst().is_some())
+            .map(|(index, _)| index)
+            .collect();
+        for field in ["streams", "chunk", "window", "patience"] {
             let overridden = |list, index| self.written(list, index, &["transport", field]);
+            let migrations = (0..scenario.migrations.len()).all(|index| overridden("migrations", index));
+            let replications =
+                (0..scenario.replications.len()).all(|index| overridden("replications", index));
+            let transfers = by_amst.iter().all(|&index| overridden("transfers", index));
             let written = self
                 .root
                 .field("transport")
                 .and_then(|transport| transport.field(field));
-            if written.is_some()
-                && (0..migrations).all(|index| overridden("migrations", index))
-                && (0..replications).all(|index| overridden("replications", index))
-            {
-                self.warn(
-                    &format!("transport.{field}"),
-                    "no migration or replication takes this from here".to_owned(),
-                );
+            if written.is_some() && migrations && replications && transfers {
+                let whose = "no migration, replication or transfer takes this from here";
+                self.warn(&format!("transport.{field}"), whose.to_owned());
             }
         }
     }
@@ -396,44 +345,4 @@ impl Lint<'_> {
 /// Bytes that so many connections may have in flight.
 fn in_flight(streams: u32, tcp: Tcp) -> u64 {
     u64::from(streams) * tcp.send_buffer.min(tcp.receive_buffer).as_bytes()
-}
-
-/// The least time that the first pass of a migration takes: what no encoding can take away from its memory, at
-/// the rate of its path.
-fn least_time(migration: &Migration, memory: &Memory, path: &Path) -> Span {
-    path.rate
-        .time_for(least_bytes(migration.encoding, memory))
-        .saturating_add(path.round_trip)
-}
-
-/// What no encoding can take away from a memory. The shares are those of the patterns' entropy, or of their pages that
-/// are not zero.
-fn least_bytes(encoding: Encoding, memory: &Memory) -> u64 {
-    let Memory::Generated { pattern, size, .. } = memory else {
-        return 0;
-    };
-    let percent = match (encoding, pattern) {
-        (_, Pattern::Constant) | (Encoding::Raw, Pattern::Sinusoidal) => 100,
-        (Encoding::Raw, Pattern::RealWorld) => 69,
-        (Encoding::Hde { .. }, Pattern::RealWorld) => 24,
-        // Its runs are drawn at random: in a small memory there may be none.
-        (_, Pattern::Bursty) | (Encoding::Hde { .. }, Pattern::Sinusoidal) => 0,
-    };
-    size.as_bytes() / 100 * percent
-}
-
-/// The earliest start of a migration, if everything before it takes its least time.
-fn earliest_start(migration: &Migration, least: &BTreeMap<&str, (Span, &Migration)>) -> Span {
-    let mut start = Span::ZERO;
-    let mut here = migration;
-    loop {
-        match &here.start {
-            Start::At(at) => return start.saturating_add(*at),
-            Start::After { migration, pause } => {
-                let (time, before) = least[migration.as_str()];
-                start = start.saturating_add(*pause).saturating_add(time);
-                here = before;
-            }
-        }
-    }
 }

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use longhaul_core::time::Span;
-
 use crate::decode::Decoded;
 use crate::path::locate;
-use crate::schema::{Failover, Vm};
+use crate::schema::Vm;
 
 use super::Report;
 use super::work::starts_in_time;
@@ -57,17 +55,5 @@ pub fn replications(decoded: &Decoded, report: &mut Report) {
             &format!("replications[{index}].at"),
             report,
         );
-        if let Failover::Manual { at: Some(at), .. } = replication.failover {
-            ordered_in_time(decoded, at, index, report);
-        }
-    }
-}
-
-fn ordered_in_time(decoded: &Decoded, at: Span, index: &usize, report: &mut Report) {
-    if let Some(horizon) = decoded.horizon
-        && at >= horizon
-    {
-        let path = format!("replications[{index}].failover.at");
-        report.error(&path, format!("never happens: the run ends at {horizon}"));
     }
 }

@@ -3,7 +3,7 @@
 use longhaul_net::routing::{Edge, Graph, Route};
 
 use crate::decode::Decoded;
-use crate::schema::{Link, Region};
+use crate::schema::{Link, Region, whereabouts};
 
 use super::Report;
 
@@ -43,11 +43,12 @@ pub fn reachable(decoded: &Decoded, report: &mut Report) {
     let Some(graph) = graph(regions, decoded.links.good.iter().map(|(_, link)| link)) else {
         return;
     };
-    for (index, migration) in &decoded.migrations.good {
+    for (position, (index, migration)) in decoded.migrations.good.iter().enumerate() {
         if let Some((_, vm)) = decoded.vms.good.iter().find(|(_, vm)| vm.name == migration.vm) {
+            let before = &decoded.migrations.good[..position];
             both_ways(
                 &graph,
-                &vm.region,
+                whereabouts(vm, before.iter().map(|(_, migration)| migration)),
                 &migration.to,
                 &format!("migrations[{index}].to"),
                 report,

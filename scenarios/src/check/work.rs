@@ -6,30 +6,36 @@ use longhaul_core::time::Span;
 
 use crate::decode::Decoded;
 use crate::metric::Subject;
-use crate::schema::{Margin, Metric, Migration, Scope, Start};
+use crate::schema::{Margin, Metric, Migration, Scope, Start, whereabouts};
 use crate::suggest;
 
 use super::Report;
 
 /// Where VMs are, who waits for whom, and what starts too late.
 pub fn migrations(decoded: &Decoded, report: &mut Report) {
-    let mut movers: BTreeMap<&str, usize> = BTreeMap::new();
-    for (index, migration) in &decoded.migrations.good {
-        let vm = decoded.vms.good.iter().find(|(_, vm)| vm.name == migration.vm);
-        if let Some(first) = movers.insert(&migration.vm, *index) {
-            let path = format!("migrations[{index}].vm");
-            let error = report.at(
-                &path,
-                format!("`{}` migrates twice; a run moves a VM once", migration.vm),
-            );
-            let first = crate::path::locate(report.root, &format!("migrations[{first}].vm"));
-            report.sink.push(error.related(first, "here first"));
-        }
-        if let Some((_, vm)) = vm
-            && vm.region == migration.to
+    let migrations = &decoded.migrations.good;
+    for (position, (index, migration)) in migrations.iter().enumerate() {
+        let moves_it = |(_, other): &&(usize, Migration)| other.vm == migration.vm;
+        let before = &migrations[..position];
+        if let Some((last, brought_by)) = before.iter().rfind(moves_it)
+            && !waits_for(migrations, migration, &brought_by.name)
         {
-            let path = format!("migrations[{index}].to");
-            report.error(&path, format!("`{}` already runs in `{}`", vm.name, vm.region));
+            let error = report.at(
+                &format!("migrations[{index}].vm"),
+                format!(
+                    "`{}` migrates again, so this has to wait: `start: After(migration: \"{}\")`",
+                    migration.vm, brought_by.name
+                ),
+            );
+            let first = crate::path::locate(report.root, &format!("migrations[{last}].vm"));
+            report.sink.push(error.related(first, "here before"));
+        }
+        if let Some((_, vm)) = decoded.vms.good.iter().find(|(_, vm)| vm.name == migration.vm) {
+            let here = whereabouts(vm, before.iter().map(|(_, migration)| migration));
+            if here == migration.to {
+                let path = format!("migrations[{index}].to");
+                report.error(&path, format!("`{}` already runs in `{here}`", vm.name));
+            }
         }
         let (start, field) = match migration.start {
             Start::At(at) => (at, "start"),
@@ -37,7 +43,27 @@ pub fn migrations(decoded: &Decoded, report: &mut Report) {
         };
         starts_in_time(decoded, start, &format!("migrations[{index}].{field}"), report);
     }
-    cycles(&decoded.migrations.good, report);
+    cycles(migrations, report);
+}
+
+/// Whether a migration starts only after the one of that name, or another that does.
+fn waits_for(migrations: &[(usize, Migration)], waiting: &Migration, name: &str) -> bool {
+    let mut here = Some(waiting);
+    // In a circle there is no end.
+    for _ in migrations {
+        let Some(Start::After {
+            migration: before, ..
+        }) = here.map(|migration| &migration.start)
+        else {
+            return false;
+        };
+        if before == name {
+            return true;
+        }
+        let found = migrations.iter().find(|(_, migration)| migration.name == *before);
+        here = found.map(|(_, migration)| migration);
+    }
+    false
 }
 
 /// Reports each circle of migrations that wait for each other once, at its first member in the file.

@@ -2,11 +2,12 @@
 
 use longhaul_core::time::Span;
 
-use crate::schema::{Fault, Kill, LinkDown, Pause};
+use crate::schema::{Fault, Kill, LinkDown, Pause, Reset};
 use crate::syntax::Kind;
 
 use super::LONGEST_HORIZON;
 use super::context::{At, Context, Fields, Variant, variant};
+use super::names::reference;
 use super::network::region_name;
 use super::value;
 use super::work::positive_span;
@@ -26,12 +27,17 @@ pub fn fault(cx: &mut Context, at: &At) -> Option<Vec<Fault>> {
             name: "Kill",
             form: "Kill(region: \"a\", at: \"1 s\")",
         },
+        Variant {
+            name: "Reset",
+            form: "Reset(workload: \"m0\", at: \"1 s\", every: \"1 s\")",
+        },
     ];
     let name = variant(cx, at, "a fault", &variants)?;
     match name {
         "LinkDown" => link_down(cx, at, name),
         "Pause" => pause(cx, at, name),
-        _ => kill(cx, at, name),
+        "Kill" => kill(cx, at, name),
+        _ => reset(cx, at, name),
     }
 }
 
@@ -54,6 +60,31 @@ fn kill(cx: &mut Context, at: &At, name: &str) -> Option<Vec<Fault>> {
     Some(vec![Fault::Kill(Kill {
         region: region?,
         at: start?,
+    })])
+}
+
+/// Shortest time between two resets: it bounds how many a run has.
+const LEAST_EVERY: Span = Span::from_ms(1);
+
+fn reset(cx: &mut Context, at: &At, name: &str) -> Option<Vec<Fault>> {
+    let fields = Fields::of(
+        cx,
+        at,
+        "resets of connections",
+        Some(name),
+        &["workload", "at", "every"],
+    )?;
+    let workload = fields.required(cx, "workload", |cx, at| {
+        reference(cx, at, "migration or transfer", |names| &names.workloads)
+    });
+    let start = fields.required(cx, "at", moment);
+    let every = fields.optional(cx, "every", None, |cx, at| {
+        value::quantity_within(cx, at, &LEAST_EVERY, &LONGEST_HORIZON).map(Some)
+    });
+    Some(vec![Fault::Reset(Reset {
+        workload: workload?,
+        at: start?,
+        every: every?,
     })])
 }
 

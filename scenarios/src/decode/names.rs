@@ -23,6 +23,8 @@ pub struct Names {
     pub transfers: BTreeMap<String, Place>,
     /// Replications.
     pub replications: BTreeMap<String, Place>,
+    /// Migrations and transfers.
+    pub workloads: BTreeMap<String, Place>,
 }
 
 impl Names {
@@ -34,6 +36,7 @@ impl Names {
             migrations: declared(root, "migrations", "migration", &BTreeMap::new(), sink),
             transfers: BTreeMap::new(),
             replications: BTreeMap::new(),
+            workloads: BTreeMap::new(),
         };
         names.transfers = declared(
             root,
@@ -42,10 +45,10 @@ impl Names {
             &names.migrations,
             sink,
         );
-        let mut taken = names.migrations.clone();
-        taken.extend(names.transfers.clone());
+        names.workloads = names.migrations.clone();
+        names.workloads.extend(names.transfers.clone());
         let what = "replication, transfer or migration";
-        names.replications = declared(root, "replications", what, &taken, sink);
+        names.replications = declared(root, "replications", what, &names.workloads, sink);
         names
     }
 }

@@ -8,8 +8,9 @@ use crate::syntax::Kind;
 
 use super::LONGEST_HORIZON;
 use super::context::{At, Context, Fields, Variant, content, list, no_content, variant};
+use super::migration;
 use super::names::reference;
-use super::work::{encoding, positive_span};
+use super::work::positive_span;
 use super::{transport, value};
 
 /// Most VMs of a replication.
@@ -176,6 +177,8 @@ fn rpo_target(cx: &mut Context, fields: &Fields, policy: Option<Policy>) -> Opti
         Some(Policy::Interval(interval)) => {
             fields.optional(cx, "rpo_target", interval.saturating_mul(2), positive_span)
         }
+        // Whether it has a default is not known then.
+        None if fields.get("rpo_target").is_none() => None,
         _ => fields.required(cx, "rpo_target", positive_span),
     }?;
     let least = least_interval(policy?);
@@ -247,4 +250,12 @@ fn failover(cx: &mut Context, at: &At) -> Option<Failover> {
         at: order?,
         after: after?,
     })
+}
+
+/// How pages are encoded. XBZRLE caches what is sent again soon, which epochs never do.
+fn encoding(cx: &mut Context, at: &At) -> Option<Encoding> {
+    match migration::encoding(cx, at)? {
+        Encoding::Xbzrle { .. } => cx.refuse(at, "a replication has `Raw`, `Zstd` or `Hde`".to_owned()),
+        encoding => Some(encoding),
+    }
 }

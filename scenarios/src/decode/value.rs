@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use longhaul_core::text::QuantityError;
+use longhaul_memory::MAX_PAGES_PER_S;
 
 use crate::suggest;
 use crate::syntax::{Kind, Node};
@@ -191,12 +192,9 @@ pub fn print_millionths(value: i64) -> String {
     )
 }
 
-/// Highest rate of page writes.
-pub const MOST_PAGES_PER_S: u64 = 1_000_000_000;
-
-/// A rate of page writes: `"2000 pages/s"`, whole, at most [`MOST_PAGES_PER_S`].
+/// A rate of pages: `"2000 pages/s"`, whole, at most [`MAX_PAGES_PER_S`].
 pub fn pages_per_s(cx: &mut Context, at: &At) -> Option<u64> {
-    let refusal = "a rate of page writes is written \"2000 pages/s\", a whole number";
+    let refusal = "a rate of pages is written \"2000 pages/s\", a whole number";
     let Some(written) = text_of(at.node) else {
         return cx.refuse(at, refusal);
     };
@@ -205,8 +203,8 @@ pub fn pages_per_s(cx: &mut Context, at: &At) -> Option<u64> {
         return cx.refuse(at, refusal);
     };
     match number.parse() {
-        Ok(rate) if rate <= MOST_PAGES_PER_S => Some(rate),
-        _ => cx.refuse(at, format!("more than {MOST_PAGES_PER_S} pages/s")),
+        Ok(rate) if rate <= MAX_PAGES_PER_S => Some(rate),
+        _ => cx.refuse(at, format!("more than {MAX_PAGES_PER_S} pages/s")),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::observer::Progress;
 use crate::run::cast::Cast;
 use crate::run::endpoint::Order;
-use crate::run::machines::{Maker, SOCKET_WRITE};
+use crate::run::machines::{Maker, SOCKET_WRITE, World};
 use crate::schema::{Controller, Tcp};
 use crate::source::Source;
 use crate::{Loaded, load};
@@ -24,7 +24,7 @@ const FIRST_PORT: u16 = 10_000;
 
 impl Endpoint for Protocol {
     fn start_command(&self) -> Order {
-        Order::Start
+        Order::Start { guest: None }
     }
 
     fn input_is_synthetic(&self) -> bool {
@@ -33,6 +33,8 @@ impl Endpoint for Protocol {
             | Protocol::MigrationDestination(_)
             | Protocol::ReplicationSource(_)
             | Protocol::Replica(_) => false,
+            // Records have headers to be read.
+            Protocol::ObjectSender(_) | Protocol::ObjectReceiver(_) => false,
             Protocol::BulkSender(_) | Protocol::BulkReceiver(_) => true,
         }
     }
@@ -42,6 +44,11 @@ impl Endpoint for Protocol {
             Protocol::MigrationSource(source) => serde_json::to_value(source.statistics()),
             Protocol::MigrationDestination(destination) => serde_json::to_value(destination.statistics()),
             Protocol::BulkSender(_) => Ok(Value::Null),
+            Protocol::ObjectSender(sender) => serde_json::to_value(sender.statistics()),
+            Protocol::ObjectReceiver(receiver) => serde_json::to_value(Received {
+                received: receiver.received(),
+                by_stream: vec![receiver.received()],
+            }),
             Protocol::BulkReceiver(receiver) => serde_json::to_value(Received {
                 received: receiver.received(),
                 by_stream: receiver.received_by_stream().collect(),
@@ -58,7 +65,7 @@ impl Endpoint for Protocol {
 pub struct Received {
     /// Bytes on all streams.
     pub received: u64,
-    /// Bytes on each stream, in the order in which they were accepted.
+    /// Bytes on each stream, in the order in which they were accepted; of AMST what arrived in order, all together.
     #[serde(default)]
     pub by_stream: Vec<u64>,
 }
@@ -87,7 +94,7 @@ pub fn build_region(machines: &Value, region: usize) -> Result<Vec<(PeerId, Prot
     };
     let loaded = load(&source, &[], Some(blueprint.seed)).map_err(|error| error.to_string())?;
     let cast = Cast::of(&loaded.scenario);
-    let mut maker = Maker::new(&loaded.scenario, &cast, &loaded.base_dir);
+    let mut maker = Maker::new(World::Replayed, &loaded.scenario, &cast, &loaded.base_dir);
     let here = cast.parts().filter(|(_, part)| part.region.0 as usize == region);
     here.map(|(peer, part)| {
         let machine = maker

@@ -1,5 +1,6 @@
 //! How the events of machines read that a replay has written down.
 
+use longhaul_amst::object::{ArrivalEvent, ObjectEvent};
 use longhaul_bulk::{ReceiverEvent, SenderEvent};
 use longhaul_migration::{DestinationEvent, SourceEvent};
 use longhaul_replication as replication;
@@ -25,5 +26,7 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
         Role::Replica => replication::ReplicaEvent::deserialize(event)
             .ok()
             .map(Event::Replica),
+        Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),
+        Role::ObjectReceiver => ArrivalEvent::deserialize(event).ok().map(Event::ObjectReceiver),
     }
 }

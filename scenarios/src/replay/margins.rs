@@ -75,18 +75,16 @@ fn default_margins(scenario: &Scenario) -> Vec<Margin> {
 fn carriers(scenario: &Scenario) -> BTreeSet<String> {
     let graph = check::graph(scenario.regions.iter(), scenario.links.iter());
     let graph = graph.expect("the check found no contradiction");
-    let moves = scenario.migrations.iter().map(|migration| {
-        let vm = scenario.vms.iter().find(|vm| vm.name == migration.vm);
-        (&vm.expect("a VM of the scenario").region, &migration.to)
-    });
+    let moves = scenario.migrations.iter().enumerate();
+    let moves = moves.map(|(index, migration)| (scenario.origin(index), migration.to.as_str()));
     let copies = scenario.replications.iter().map(|replication| {
         let region = source_region(scenario, replication);
-        (region, &replication.to)
+        (region.as_str(), replication.to.as_str())
     });
     let transfers = scenario
         .transfers
         .iter()
-        .map(|transfer| (&transfer.from, &transfer.to));
+        .map(|transfer| (transfer.from.as_str(), transfer.to.as_str()));
     moves
         .chain(copies)
         .chain(transfers)

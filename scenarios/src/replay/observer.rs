@@ -8,7 +8,7 @@ use longhaul_replay::coordinator::{Observer, Request};
 use serde_json::Value;
 
 use super::events;
-use crate::run::cast::{Cast, Role, Workload};
+use crate::run::cast::{Cast, Workload};
 use crate::run::workload::Workloads;
 use crate::schema::Scenario;
 
@@ -73,7 +73,7 @@ impl Observer for Progress {
         {
             // Asked for once; the numbers are in the answer, which is an event of the receiver.
             run.shares = Some(Vec::new());
-            let peer = self.cast.peer(part.workload, Role::BulkReceiver);
+            let (_, peer) = self.cast.transfer(index);
             requests.push(Request::Summary { peer });
         }
         if self.workloads.observe(at, part.workload, &event) {

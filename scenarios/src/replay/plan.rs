@@ -15,7 +15,7 @@ use super::laws::{Disciplines, State, Tables, Tree};
 use super::settings::{Settings, Talk, settings, talks};
 use crate::faults::{ProcessChange, RoutingEpoch, Signal, link_changes, process_changes, routing_epochs};
 use crate::run::links::{self, Files};
-use crate::schema::{Controller, Link, PayloadMode, Rate, Scenario};
+use crate::schema::{Controller, Fault, Link, PayloadMode, Rate, Scenario};
 use crate::{Loaded, check};
 
 /// Most regions: each is a namespace with a process.
@@ -70,6 +70,20 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
         if replication.encode_threads.is_some() {
             let reason = "a replay encodes as fast as its computer does".to_owned();
             let path = format!("replications[{}].encode_threads", replication.name);
+            refused.push(NotReplayable::new(path, reason));
+        }
+    }
+    for (index, fault) in scenario.faults.iter().enumerate() {
+        if matches!(fault, Fault::Reset(_)) {
+            let reason =
+                "a replay resets no single connection: `Kill` ends all machines of a region".to_owned();
+            refused.push(NotReplayable::new(format!("faults[{index}]"), reason));
+        }
+    }
+    for (index, migration) in scenario.migrations.iter().enumerate() {
+        if scenario.brought_by(index).is_some() {
+            let path = format!("migrations[{}].vm", migration.name);
+            let reason = format!("`{}` migrates again: a replay moves a VM once", migration.vm);
             refused.push(NotReplayable::new(path, reason));
         }
     }

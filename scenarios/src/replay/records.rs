@@ -1,6 +1,7 @@
 //! From what a replication measured to the records that a simulated run has. Events go through the same code as in the
 //! simulator (`crate::run::workload`), so a completion time means the same in both worlds.
 
+use longhaul_amst::SenderStats;
 use longhaul_core::machine::PeerId;
 use longhaul_core::record::{
     Ended, LinkPackets, LinkRecord, MigrationRecord, Progress, ReplicationRecord, TransferRecord,
@@ -218,7 +219,7 @@ impl<'a> World<'a> {
     fn observe(&mut self, reported: &MachineEvent) -> Option<()> {
         let now = Instant::from_ns(reported.at_ns);
         let part = *self.cast.part(reported.peer)?;
-        if let (Role::BulkReceiver, Workload::Transfer(index)) = (part.role, part.workload)
+        if let (true, Workload::Transfer(index)) = (part.role.receives(), part.workload)
             && let Ok(OfReceiver::Summary(counted)) = OfReceiver::deserialize(&reported.event)
         {
             let shares = &mut self.workloads.transfers[index].shares;
@@ -270,16 +271,19 @@ impl<'a> World<'a> {
     }
 
     fn transfer(&self, index: usize, replication: &Replication) -> TransferRecord {
-        let workload = Workload::Transfer(index);
-        let receiver = self.cast.peer(workload, Role::BulkReceiver);
+        let (sender, receiver) = self.cast.transfer(index);
         let summary = replication.summaries.get(&receiver.0);
         let counted = summary.and_then(|json| Received::deserialize(json).ok());
-        let tcp = tcp_of(replication, self.cast.peer(workload, Role::BulkSender));
+        let amst = self.scenario.transfers[index].carrier.amst();
+        let sent = replication.summaries.get(&sender.0).filter(|_| amst.is_some());
+        let amst = sent.and_then(|json| SenderStats::deserialize(json).ok());
+        let tcp = tcp_of(replication, sender);
         transfer_record(
             self.scenario,
             index,
             &self.workloads.transfers[index],
             counted.unwrap_or_default().received,
+            amst.as_ref(),
             (tcp.segments, tcp.retransmits),
         )
     }

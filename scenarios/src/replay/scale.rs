@@ -1,5 +1,6 @@
 //! A scenario slowed down: all rates divided by a factor and all times multiplied by it, so that every window, queue and
-//! burst keeps its size in packets, and a slow machine can replay it. TCP's own timers do not scale.
+//! burst keeps its size in packets, and a slow machine can replay it. TCP's own timers do not scale, nor does the speed
+//! of processors: those of a replay are real.
 
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use thiserror::Error;
 
 use crate::diagnose::Diagnostics;
 use crate::schema::{
-    Amount, Arrivals, Bound, Failover, Fault, Jitter, Link, Memory, Policy, Queue, Rate, Replication,
-    Scenario, Spread, Start, Value, Within,
+    Amount, Arrivals, Bound, Failover, Fault, Jitter, Link, Memory, Migration, Mode, Policy, Queue, Rate,
+    Replication, Scenario, Spread, Start, StopRule, Switch, Throttle, Value, Within,
 };
 use crate::source::Source;
 use crate::{Loaded, load, show};
@@ -88,13 +89,10 @@ impl Scale {
                 }
                 Memory::Images { interval, .. } => self.time(interval),
             }
+            vm.reads.pages_per_s = vm.reads.pages_per_s.div_ceil(self.factor);
         }
         for migration in &mut scenario.migrations {
-            self.time(&mut migration.downtime_limit);
-            match &mut migration.start {
-                Start::At(at) => self.time(at),
-                Start::After { pause, .. } => self.time(pause),
-            }
+            self.migration(migration);
         }
         for replication in &mut scenario.replications {
             self.replication(replication);
@@ -110,6 +108,7 @@ impl Scale {
                 Fault::LinkDown(down) => (&mut down.at, &mut down.duration),
                 Fault::Pause(pause) => (&mut pause.at, &mut pause.duration),
                 Fault::Kill(kill) => (&mut kill.at, &mut None),
+                Fault::Reset(reset) => (&mut reset.at, &mut reset.every),
             };
             self.time(at);
             duration.iter_mut().for_each(|duration| self.time(duration));
@@ -165,6 +164,48 @@ impl Scale {
             .iter_mut()
             .chain(restore_rate)
             .for_each(|rate| self.rate(rate));
+    }
+
+    fn migration(&self, migration: &mut Migration) {
+        match &mut migration.start {
+            Start::At(at) => self.time(at),
+            Start::After { pause, .. } => self.time(pause),
+        }
+        migration.cancel_after.iter_mut().for_each(|span| self.time(span));
+        self.time(&mut migration.orchestration.before);
+        self.time(&mut migration.orchestration.after);
+        if let Mode::Hybrid {
+            switch: Switch::After(span),
+        } = &mut migration.mode
+        {
+            self.time(span);
+        }
+        match &mut migration.stop {
+            StopRule::Downtime { limit } => self.time(limit),
+            StopRule::Xen { .. } => {}
+            StopRule::DynamicRate {
+                lowest,
+                highest,
+                step,
+                ..
+            } => [lowest, highest, step]
+                .into_iter()
+                .for_each(|rate| self.rate(rate)),
+        }
+        if let Throttle::DirtyLimit(limit) = &mut migration.throttle {
+            limit.bytes_per_s = limit.bytes_per_s.div_ceil(self.factor);
+        }
+        let limits = [
+            &mut migration.max_bandwidth,
+            &mut migration.max_postcopy_bandwidth,
+        ];
+        limits.into_iter().flatten().for_each(|rate| self.rate(rate));
+        migration
+            .recover
+            .iter_mut()
+            .for_each(|recover| self.time(&mut recover.delay));
+        self.time(&mut migration.stall_after);
+        self.time(&mut migration.resume_time);
     }
 
     fn link(&self, link: &mut Link) -> Result<(), ScaleError> {

@@ -7,7 +7,7 @@ use longhaul_replay::plan::{KernelSetting, Setting};
 
 use super::plan::NotReplayable;
 use crate::run::cast::source_region;
-use crate::schema::{Controller, Scenario, Tcp};
+use crate::schema::{Carrier, Controller, Scenario, Tcp};
 
 /// Where receive windows start when they are tuned, as in Linux; the language's 64 KiB are half of it.
 const RECEIVE_MEMORY: u64 = 128 << 10;
@@ -30,14 +30,12 @@ pub struct Talk<'a> {
 
 /// Everything that talks, migrations first.
 pub fn talks(scenario: &Scenario) -> Vec<Talk<'_>> {
-    let migrations = scenario.migrations.iter().map(|migration| {
-        let vm = scenario.vms.iter().find(|vm| vm.name == migration.vm);
-        Talk {
-            path: format!("migrations[{}].transport.tcp", migration.name),
-            from: &vm.expect("a VM of the scenario").region,
-            to: &migration.to,
-            tcp: migration.transport.tcp,
-        }
+    let migrations = scenario.migrations.iter().enumerate();
+    let migrations = migrations.map(|(index, migration)| Talk {
+        path: format!("migrations[{}].transport.tcp", migration.name),
+        from: scenario.origin(index),
+        to: &migration.to,
+        tcp: migration.transport.tcp,
     });
     let replications = scenario.replications.iter().map(|replication| Talk {
         path: format!("replications[{}].transport.tcp", replication.name),
@@ -46,10 +44,13 @@ pub fn talks(scenario: &Scenario) -> Vec<Talk<'_>> {
         tcp: replication.transport.tcp,
     });
     let transfers = scenario.transfers.iter().map(|transfer| Talk {
-        path: format!("transfers[{}].tcp", transfer.name),
+        path: match transfer.carrier {
+            Carrier::Plain { .. } => format!("transfers[{}].tcp", transfer.name),
+            Carrier::Amst(_) => format!("transfers[{}].transport.tcp", transfer.name),
+        },
         from: &transfer.from,
         to: &transfer.to,
-        tcp: transfer.tcp,
+        tcp: transfer.carrier.tcp(),
     });
     migrations.chain(replications).chain(transfers).collect()
 }

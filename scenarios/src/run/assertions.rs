@@ -5,8 +5,8 @@
 //! yet is inconclusive.
 
 use longhaul_core::record::{
-    AssertionRecord, LinkRecord, MigrationRecord, Progress, ReplicationRecord, RunRecord, TransferRecord,
-    Verdict,
+    AssertionRecord, LinkRecord, MigrationRecord, PostcopyRecord, Progress, ReplicationRecord, RunRecord,
+    TransferRecord, Verdict,
 };
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
@@ -125,12 +125,44 @@ fn of_migration(metric: Metric, migration: &MigrationRecord, end_ns: u64) -> Sam
             Sample::AtLeast(value)
         }
     };
+    let bounds = &migration.bounds;
+    let postcopy = |value: fn(&PostcopyRecord) -> u64| {
+        let known = migration.postcopy.as_ref().map(value);
+        known.map_or(Sample::Missing, Sample::Exact)
+    };
     match metric {
-        Metric::MigrationTotalTime => match (migration.total_time_ns, migration.started_ns) {
+        Metric::MigrationTotalTime => match (migration.total_time_ns, migration.began_ns) {
+            (Some(total), _) => Sample::Exact(total),
+            (None, Some(began)) => Sample::AtLeast(end_ns - began),
+            (None, None) => Sample::Missing,
+        },
+        Metric::MigrationJobTime => match (migration.job_time_ns, migration.started_ns) {
             (Some(total), _) => Sample::Exact(total),
             (None, Some(started)) => Sample::AtLeast(end_ns - started),
             (None, None) => Sample::Missing,
         },
+        Metric::MigrationThrottledTime if migration.began_ns.is_some() => {
+            finished(migration.throttle.lost_ns)
+        }
+        Metric::MigrationThrottle if migration.began_ns.is_some() => {
+            let percent = migration.throttle.cpu_throttle_percentage;
+            finished(percent * (Probability::PARTS / 100))
+        }
+        Metric::MigrationBlocktime => postcopy(|postcopy| postcopy.blocktime_ns),
+        Metric::MigrationLongestFault => postcopy(|postcopy| postcopy.longest_fault_ns),
+        Metric::MigrationPostcopyRequests => {
+            postcopy(|postcopy| postcopy.requests.saturating_mul(MILLIONTHS))
+        }
+        Metric::MigrationInterruptions if migration.began_ns.is_some() => {
+            finished(migration.interruptions.saturating_mul(MILLIONTHS))
+        }
+        Metric::MigrationStalls if migration.began_ns.is_some() => {
+            finished(migration.stalls.saturating_mul(MILLIONTHS))
+        }
+        Metric::MigrationProcessorBound => {
+            quotient(bounds.processor_ns, bounds.copying_ns(), Probability::PARTS)
+        }
+        Metric::MigrationNetworkBound => quotient(bounds.network_ns, bounds.copying_ns(), Probability::PARTS),
         Metric::MigrationDowntime => migration.downtime_ns.map_or(Sample::Missing, Sample::Exact),
         Metric::MigrationTransferred if migration.started_ns.is_some() => finished(migration.ram.transferred),
         Metric::MigrationDirtySyncCount if migration.started_ns.is_some() => {

@@ -18,7 +18,7 @@ use super::cast::{Cast, Part, Workload, region_id};
 use super::endpoint::Endpoint;
 use super::faults::Faults;
 use super::links::{self, Files};
-use super::machines::{Maker, SOCKET_WRITE};
+use super::machines::{Maker, SOCKET_WRITE, World};
 use super::sample::Sampler;
 use super::scene::{SAMPLE, SCENE, Scene, digest_of};
 use super::transit::{Flows, Transit};
@@ -63,6 +63,14 @@ pub enum BuildError {
         /// What is wrong.
         reason: String,
     },
+    /// A transfer is impossible.
+    #[error("{transfer}: {reason}")]
+    Transfer {
+        /// The transfer.
+        transfer: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A migration is impossible.
     #[error("{migration}: {reason}")]
     Migration {
@@ -81,7 +89,7 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     let streams = Streams::new(scenario.seed, 0);
     let cast = Cast::of(scenario);
     let workloads = Workloads::of(scenario);
-    let mut maker = Maker::new(scenario, &cast, base_dir);
+    let mut maker = Maker::new(World::Simulated, scenario, &cast, base_dir);
     let mut endpoints = Vec::new();
     for (peer, part) in cast.parts() {
         let machine = maker.make(part, ahead_bytes(scenario, &graph, choice.fidelity, part))?;
@@ -158,7 +166,7 @@ fn ahead_bytes(scenario: &Scenario, graph: &Graph, fidelity: Fidelity, part: &Pa
         && let Amount::Duration(span) = spec.amount
     {
         let (_, slowest) = path(scenario, graph, &spec.from, &spec.to);
-        let share = slowest.bytes_in(span) / 1_000 / u64::from(spec.streams);
+        let share = slowest.bytes_in(span) / 1_000 / u64::from(spec.carrier.most_streams());
         return share.max(SOCKET_WRITE);
     }
     SOCKET_WRITE

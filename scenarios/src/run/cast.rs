@@ -4,7 +4,7 @@
 use longhaul_core::machine::PeerId;
 use longhaul_net::routing::RegionId;
 
-use crate::schema::{Migration, Replication, Scenario, Tcp, Vm};
+use crate::schema::{Carrier, Migration, Replication, Scenario, Tcp, Vm};
 
 /// What machines work for, by index in the scenario.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -32,6 +32,17 @@ pub enum Role {
     ReplicationSource,
     /// Where they are protected to.
     Replica,
+    /// The sender of a transfer by AMST.
+    ObjectSender,
+    /// Its receiver.
+    ObjectReceiver,
+}
+
+impl Role {
+    /// Whether it is the end of a transfer at which the bytes arrive.
+    pub fn receives(self) -> bool {
+        matches!(self, Role::BulkReceiver | Role::ObjectReceiver)
+    }
 }
 
 /// One machine.
@@ -60,14 +71,19 @@ impl Cast {
         let mut cast = Cast { parts: Vec::new() };
         for (index, spec) in scenario.migrations.iter().enumerate() {
             let workload = Workload::Migration(index);
-            let (from, tcp) = (&vm_of(scenario, spec).region, spec.transport.tcp);
+            let (from, tcp) = (scenario.origin(index), spec.transport.tcp);
             cast.add(scenario, workload, Role::MigrationSource, from, tcp);
             cast.add(scenario, workload, Role::MigrationDestination, &spec.to, tcp);
         }
         for (index, spec) in scenario.transfers.iter().enumerate() {
             let workload = Workload::Transfer(index);
-            cast.add(scenario, workload, Role::BulkSender, &spec.from, spec.tcp);
-            cast.add(scenario, workload, Role::BulkReceiver, &spec.to, spec.tcp);
+            let (sender, receiver) = match spec.carrier {
+                Carrier::Plain { .. } => (Role::BulkSender, Role::BulkReceiver),
+                Carrier::Amst(_) => (Role::ObjectSender, Role::ObjectReceiver),
+            };
+            let tcp = spec.carrier.tcp();
+            cast.add(scenario, workload, sender, &spec.from, tcp);
+            cast.add(scenario, workload, receiver, &spec.to, tcp);
         }
         for (index, spec) in scenario.replications.iter().enumerate() {
             let workload = Workload::Replication(index);
@@ -106,6 +122,15 @@ impl Cast {
         let mut parts = self.parts();
         let found = parts.find(|(_, part)| part.workload == workload && part.role == role);
         found.expect("every workload has all machines of its kind").0
+    }
+
+    /// The sender and the receiver of a transfer.
+    ///
+    /// # Panics
+    /// If there is no such transfer.
+    pub fn transfer(&self, index: usize) -> (PeerId, PeerId) {
+        let sender = self.starter(Workload::Transfer(index));
+        (sender, PeerId(sender.0 + 1))
     }
 
     /// The machine that is told to start a workload.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use longhaul_amst::object;
 use longhaul_bulk as bulk;
 use longhaul_core::machine::{Input, Machine, Output, StreamId};
 use longhaul_core::random::Stream;
@@ -61,7 +62,7 @@ pub enum Protocol {
     /// The source of a live migration.
     MigrationSource(Box<migration::Source<Guest>>),
     /// Its destination.
-    MigrationDestination(Box<migration::Destination>),
+    MigrationDestination(Box<migration::Destination<Guest>>),
     /// The sender of a bulk transfer.
     BulkSender(bulk::Sender),
     /// Its receiver.
@@ -70,6 +71,10 @@ pub enum Protocol {
     ReplicationSource(Box<replication::Source<Guest>>),
     /// Its replica.
     Replica(Box<replication::Replica>),
+    /// The sender of a transfer by AMST.
+    ObjectSender(Box<object::ObjectSender>),
+    /// Its receiver.
+    ObjectReceiver(Box<object::ObjectReceiver>),
 }
 
 /// What a machine reports.
@@ -88,13 +93,20 @@ pub enum Event {
     ReplicationSource(replication::SourceEvent),
     /// From its replica.
     Replica(replication::ReplicaEvent),
+    /// From the sender of a transfer by AMST.
+    ObjectSender(object::ObjectEvent),
+    /// From its receiver.
+    ObjectReceiver(object::ArrivalEvent),
 }
 
 /// What a scenario tells a machine to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Order {
     /// Begin.
-    Start,
+    Start {
+        /// For the source of a migration: the guest, if another migration has brought it here.
+        guest: Option<migration::GuestState>,
+    },
 }
 
 impl Endpoint {
@@ -136,17 +148,25 @@ impl Machine for Protocol {
 
     fn handle(&mut self, now: Instant, input: Input<Order>) {
         match self {
-            Protocol::MigrationSource(m) => m.handle(now, with_command(input, migration::Command::Start)),
-            Protocol::MigrationDestination(m) => m.handle(now, with_command(input, ())),
-            Protocol::BulkSender(m) => m.handle(now, with_command(input, bulk::Command::Start)),
-            Protocol::BulkReceiver(m) => m.handle(now, with_command(input, bulk::Command::Start)),
+            Protocol::MigrationSource(m) => {
+                let start = |Order::Start { guest }| migration::Command::Start { guest };
+                m.handle(now, with_command(input, start));
+            }
+            Protocol::MigrationDestination(m) => m.handle(now, with_command(input, |_| ())),
+            Protocol::BulkSender(m) => m.handle(now, with_command(input, |_| bulk::Command::Start)),
+            Protocol::BulkReceiver(m) => m.handle(now, with_command(input, |_| bulk::Command::Start)),
             Protocol::ReplicationSource(m) => {
-                m.handle(now, with_command(input, replication::SourceCommand::Start));
+                m.handle(now, with_command(input, |_| replication::SourceCommand::Start));
             }
             // Nobody tells it anything; when it is to take over stands in its options.
             Protocol::Replica(m) => {
-                m.handle(now, with_command(input, replication::ReplicaCommand::FailOver));
+                m.handle(
+                    now,
+                    with_command(input, |_| replication::ReplicaCommand::FailOver),
+                );
             }
+            Protocol::ObjectSender(m) => m.handle(now, with_command(input, |_| object::Command::Start)),
+            Protocol::ObjectReceiver(m) => m.handle(now, with_command(input, |_| ())),
         }
     }
 
@@ -158,13 +178,15 @@ impl Machine for Protocol {
             Protocol::BulkReceiver(m) => map_event(m.poll(), Event::BulkReceiver),
             Protocol::ReplicationSource(m) => map_event(m.poll(), Event::ReplicationSource),
             Protocol::Replica(m) => map_event(m.poll(), Event::Replica),
+            Protocol::ObjectSender(m) => map_event(m.poll(), Event::ObjectSender),
+            Protocol::ObjectReceiver(m) => map_event(m.poll(), Event::ObjectReceiver),
         }
     }
 }
 
-fn with_command<C>(input: Input<Order>, start: C) -> Input<C> {
+fn with_command<C>(input: Input<Order>, command: impl FnOnce(Order) -> C) -> Input<C> {
     match input {
-        Input::Command(Order::Start) => Input::Command(start),
+        Input::Command(order) => Input::Command(command(order)),
         Input::Start => Input::Start,
         Input::Wake => Input::Wake,
         Input::Opened { stream } => Input::Opened { stream },

@@ -1,19 +1,21 @@
 //! Faults as they come: links that fail and come back, routers that follow, and machines that stop.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
+use longhaul_core::random::{Stream, Streams};
 use longhaul_core::schedule::{Class, Schedule, TimerId};
 use longhaul_core::time::{Instant, Span};
 use longhaul_engine::Engine;
 use longhaul_net::routing::RegionId;
 use serde_json::json;
 
+use super::cast::Workload;
 use super::scene::{FAULT, SCENE};
 use super::transit::Transit;
 use crate::faults::{
     LinkChange, ProcessChange, RoutingEpoch, Signal, link_changes, process_changes, routing_epochs,
 };
-use crate::schema::{Link, Scenario};
+use crate::schema::{Fault, Link, Scenario};
 
 /// What happens, in the order of time, and how far it has come.
 pub struct Faults {
@@ -30,8 +32,19 @@ pub struct Faults {
     down: usize,
     /// Regions that stand still.
     still: BTreeSet<RegionId>,
-    /// The events that are pending.
-    timers: VecDeque<TimerId>,
+    /// Which workloads have connections reset, in the order of the scenario.
+    resets: Vec<Resets>,
+    /// The events that are pending, by their time.
+    timers: BTreeMap<Instant, TimerId>,
+}
+
+/// The connections of a workload are reset, one after another.
+struct Resets {
+    workload: Workload,
+    /// When the next one is.
+    next: Option<Instant>,
+    every: Option<Span>,
+    random: Stream,
 }
 
 /// Something that happened: to whom, what in a word, details as JSON.
@@ -48,12 +61,9 @@ impl Faults {
             .chain(epochs[epochs_done..].iter().map(|epoch| epoch.at))
             .chain(signals.iter().map(|signal| signal.at))
             .collect();
-        let schedule = |at| {
-            let at = Instant::ZERO.saturating_add(at);
-            engine.schedule_timer(at, Class::World, SCENE, SCENE, FAULT)
-        };
-        Faults {
-            timers: times.into_iter().map(schedule).collect(),
+        let mut faults = Faults {
+            timers: BTreeMap::new(),
+            resets: resets(scenario),
             changes,
             epochs,
             signals,
@@ -68,12 +78,23 @@ impl Faults {
             signals_done: 0,
             down: 0,
             still: BTreeSet::new(),
+        };
+        let resets = faults.resets.iter().filter_map(|resets| resets.next);
+        let times = times.into_iter().map(|at| Instant::ZERO.saturating_add(at));
+        for at in times.chain(resets).collect::<BTreeSet<_>>() {
+            faults.schedule(engine, at);
         }
+        faults
+    }
+
+    fn schedule(&mut self, engine: &mut Engine, at: Instant) {
+        let timer = || engine.schedule_timer(at, Class::World, SCENE, SCENE, FAULT);
+        self.timers.entry(at).or_insert_with(timer);
     }
 
     /// Lets happen to the network what is due. Call it when an event comes, then [`Faults::next_signal`].
     pub fn happen(&mut self, now: Instant, network: &mut Transit) -> Vec<Happened> {
-        self.timers.pop_front();
+        self.timers.remove(&now);
         let due = |at| Instant::ZERO.saturating_add(at) <= now;
         let mut happened = Vec::new();
         while let Some(change) = self.changes.get(self.changes_done).filter(|next| due(next.at)) {
@@ -99,7 +120,7 @@ impl Faults {
             && self.still.is_empty()
             && routes.is_none_or(|routes| routes.up.iter().all(|&up| up));
         if whole {
-            for timer in self.timers.drain(..) {
+            for timer in std::mem::take(&mut self.timers).into_values() {
                 engine.cancel(timer);
             }
         }
@@ -131,6 +152,26 @@ impl Faults {
         Some((region, signal, (name, kind, String::new())))
     }
 
+    /// The next workload of which a connection is reset now, and what to draw it with. What has no `hope` of going on is
+    /// left alone from now on.
+    pub fn next_reset(
+        &mut self,
+        engine: &mut Engine,
+        hope: impl Fn(Workload) -> bool,
+    ) -> Option<(Workload, &mut Stream)> {
+        let now = engine.now();
+        let due = |resets: &Resets| resets.next.is_some_and(|next| next <= now);
+        let index = self.resets.iter().position(due)?;
+        let resets = &mut self.resets[index];
+        let every = resets.every.filter(|_| hope(resets.workload));
+        resets.next = every.map(|every| now.saturating_add(every));
+        if let Some(next) = resets.next {
+            self.schedule(engine, next);
+        }
+        let resets = &mut self.resets[index];
+        Some((resets.workload, &mut resets.random))
+    }
+
     fn change(&mut self, now: Instant, change: LinkChange, network: &mut Transit) -> Happened {
         let LinkChange { link, up, .. } = change;
         let name = self.links[link.0 as usize].clone();
@@ -143,4 +184,30 @@ impl Faults {
         let lost = network.fail(now, link);
         (name, "LinkDown", json!({ "lost_packets": lost }).to_string())
     }
+}
+
+/// The resets of a scenario, before the first.
+///
+/// # Panics
+/// If one is of a workload that the scenario does not have: the check found it.
+fn resets(scenario: &Scenario) -> Vec<Resets> {
+    let streams = Streams::new(scenario.seed, 0);
+    let mut found = Vec::new();
+    for fault in &scenario.faults {
+        let Fault::Reset(reset) = fault else { continue };
+        let mut migrations = scenario.migrations.iter();
+        let migration = migrations.position(|migration| migration.name == reset.workload);
+        let mut transfers = scenario.transfers.iter();
+        let mut transfer = || transfers.position(|transfer| transfer.name == reset.workload);
+        let workload = migration
+            .map(Workload::Migration)
+            .or_else(|| transfer().map(Workload::Transfer));
+        found.push(Resets {
+            workload: workload.expect("a workload of the scenario"),
+            next: Some(Instant::ZERO.saturating_add(reset.at)),
+            every: reset.every,
+            random: streams.stream(&reset.workload, "resets"),
+        });
+    }
+    found
 }

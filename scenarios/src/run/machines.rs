@@ -1,9 +1,10 @@
 //! The machines of a scenario, made by the same functions for the simulator and for the replay.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use longhaul_amst::SenderOptions;
+use longhaul_amst::{ReceiverOptions, object};
 use longhaul_bulk as bulk;
 use longhaul_core::machine::PeerId;
 use longhaul_core::random::Streams;
@@ -18,7 +19,10 @@ use super::build::BuildError;
 use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
 use super::guest::Guest;
-use crate::schema::{Amount, Encoding, Memory, Migration, Pattern, PayloadMode, Scenario, Transport, Vm};
+use super::scene::digest_of;
+use crate::schema::{
+    Amount, Carrier, Cost, Encoding, Memory, Migration, Mode, Pattern, PayloadMode, Scenario, Vm,
+};
 
 /// What a write of a bulk sender hands to its socket.
 pub const SOCKET_WRITE: u64 = 128 << 10;
@@ -26,25 +30,39 @@ pub const SOCKET_WRITE: u64 = 128 << 10;
 /// Largest image file: 64 GiB, more than fits in the memory of most computers.
 const LARGEST_IMAGE: u64 = 64 << 30;
 
+/// Where machines are driven.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum World {
+    /// In virtual time.
+    Simulated,
+    /// In real time, on a processor that takes its own.
+    Replayed,
+}
+
 /// Makes the machines of a scenario, one at a time.
 pub struct Maker<'a> {
+    world: World,
     pub(super) scenario: &'a Scenario,
     pub(super) cast: &'a Cast,
     /// Where image files are looked for.
     base_dir: &'a Path,
     pub(super) streams: Streams,
     inputs: Vec<InputRecord>,
+    /// The images that were read, by file: a guest that moves is described on both sides.
+    images: BTreeMap<String, Image>,
 }
 
 impl<'a> Maker<'a> {
     /// Has made nothing yet.
-    pub fn new(scenario: &'a Scenario, cast: &'a Cast, base_dir: &'a Path) -> Maker<'a> {
+    pub fn new(world: World, scenario: &'a Scenario, cast: &'a Cast, base_dir: &'a Path) -> Maker<'a> {
         Maker {
+            world,
             scenario,
             cast,
             base_dir,
             streams: Streams::new(scenario.seed, 0),
             inputs: Vec::new(),
+            images: BTreeMap::new(),
         }
     }
 
@@ -67,6 +85,8 @@ impl<'a> Maker<'a> {
             }
             (Role::ReplicationSource, Workload::Replication(index)) => self.replication_source(index),
             (Role::Replica, Workload::Replication(index)) => self.replica(index),
+            (Role::ObjectSender, Workload::Transfer(index)) => self.object_sender(index),
+            (Role::ObjectReceiver, Workload::Transfer(index)) => Ok(self.object_receiver(index)),
             (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),
         }
     }
@@ -81,7 +101,7 @@ impl<'a> Maker<'a> {
         let destination = self
             .cast
             .peer(Workload::Migration(index), Role::MigrationDestination);
-        let options = source_options(scenario, spec, destination);
+        let options = source_options(scenario, spec, destination, self.cost(spec));
         migration::Source::new(options, guest, random)
             .map(|source| Protocol::MigrationSource(Box::new(source)))
             .map_err(|error| BuildError::Migration {
@@ -90,31 +110,80 @@ impl<'a> Maker<'a> {
             })
     }
 
-    /// The destination of a migration.
-    fn migration_destination(&self, index: usize) -> Result<Protocol, BuildError> {
+    /// The destination of a migration, with the guest as it is described if it may run there before all of it has come.
+    fn migration_destination(&mut self, index: usize) -> Result<Protocol, BuildError> {
         let spec = &self.scenario.migrations[index];
+        let vm = vm_of(self.scenario, spec);
         let options = migration::DestinationOptions {
-            pages: self.pages(vm_of(self.scenario, spec))?,
+            pages: self.pages(vm)?,
+            session: session(spec),
             window_bytes: spec.transport.window.as_bytes(),
+            cost: self.cost(spec),
+            resume_time: spec.resume_time,
             keep_pages: false,
         };
-        let destination = migration::Destination::new(options);
+        let guest = match spec.mode {
+            Mode::PreCopy => None,
+            Mode::PostCopy | Mode::Hybrid { .. } => Some(self.guest(vm)?),
+        };
+        let destination = migration::Destination::new(options, guest);
         Ok(Protocol::MigrationDestination(Box::new(destination)))
+    }
+
+    /// What encoding costs, unless the processor's own time is what passes.
+    fn cost(&self, spec: &Migration) -> Option<Cost> {
+        spec.cost.filter(|_| self.world == World::Simulated)
     }
 
     /// The sender of a transfer, which keeps `ahead_bytes` before the transport if it is a timed one.
     fn bulk_sender(&self, index: usize, ahead_bytes: u64) -> Protocol {
         let spec = &self.scenario.transfers[index];
-        let receiver = self.cast.peer(Workload::Transfer(index), Role::BulkReceiver);
+        let (_, receiver) = self.cast.transfer(index);
+        let Carrier::Plain {
+            streams, call_time, ..
+        } = spec.carrier
+        else {
+            unreachable!("a bulk sender carries over plain connections")
+        };
         Protocol::BulkSender(bulk::Sender::new(bulk::SenderOptions {
             peer: receiver,
             amount: match spec.amount {
                 Amount::Size(size) => bulk::Amount::Bytes(size.as_bytes()),
                 Amount::Duration(span) => bulk::Amount::Duration { span, ahead_bytes },
             },
-            streams: spec.streams,
-            call_time: spec.call_time,
+            streams,
+            call_time,
         }))
+    }
+
+    /// The sender of a transfer by AMST.
+    fn object_sender(&self, index: usize) -> Result<Protocol, BuildError> {
+        let spec = &self.scenario.transfers[index];
+        let transport = spec.carrier.amst().expect("an object sender carries by AMST");
+        let options = object::ObjectOptions {
+            peer: self.cast.transfer(index).1,
+            amount: match spec.amount {
+                Amount::Size(size) => object::Amount::Bytes(size.as_bytes()),
+                Amount::Duration(span) => object::Amount::Duration(span),
+            },
+            transport: transport.sender_options(),
+        };
+        object::ObjectSender::new(options)
+            .map(|sender| Protocol::ObjectSender(Box::new(sender)))
+            .map_err(|error| BuildError::Transfer {
+                transfer: spec.name.clone(),
+                reason: error.to_string(),
+            })
+    }
+
+    /// Its receiver.
+    fn object_receiver(&self, index: usize) -> Protocol {
+        let carrier = self.scenario.transfers[index].carrier;
+        let transport = carrier.amst().expect("an object receiver receives by AMST");
+        let options = ReceiverOptions {
+            window_bytes: transport.window.as_bytes(),
+        };
+        Protocol::ObjectReceiver(Box::new(object::ObjectReceiver::new(options)))
     }
 
     /// Pages of a guest, without its content.
@@ -144,9 +213,12 @@ impl<'a> Maker<'a> {
                         Pattern::Sinusoidal => pattern::Pattern::Sinusoidal,
                     },
                     size: *size,
+                    vcpus: vm.vcpus,
+                    reads: vm.reads,
                     dirty: DirtyOptions {
                         pages_per_s: dirty.pages_per_s,
                         working_set: dirty.working_set,
+                        locality: dirty.locality,
                         bytes_per_write: dirty.bytes_per_write,
                     },
                 };
@@ -159,15 +231,18 @@ impl<'a> Maker<'a> {
                     .iter()
                     .map(|file| self.image(file))
                     .collect::<Result<Vec<_>, _>>()?;
-                ImageSeries::new(&images, *interval)
-                    .map(Guest::Recorded)
+                ImageSeries::new(&images, *interval, vm.vcpus, vm.reads, &self.streams, &vm.name)
+                    .map(|series| Guest::Recorded(Box::new(series)))
                     .map_err(|error| refuse(error.to_string()))
             }
         }
     }
 
-    /// Reads a memory image and notes what was read.
+    /// A memory image; the first time it is read, and what was read noted.
     fn image(&mut self, file: &str) -> Result<Image, BuildError> {
+        if let Some(image) = self.images.get(file) {
+            return Ok(image.clone());
+        }
         self.image_bytes(file)?;
         let path = self.base_dir.join(file);
         let content: Arc<[u8]> = std::fs::read(&path)
@@ -178,10 +253,12 @@ impl<'a> Maker<'a> {
             bytes: content.len() as u64,
             blake3: blake3::hash(&content).to_hex().to_string(),
         });
-        Ok(Image {
+        let image = Image {
             name: path.display().to_string(),
             content,
-        })
+        };
+        self.images.insert(file.to_owned(), image.clone());
+        Ok(image)
     }
 
     /// Size of a memory image.
@@ -202,31 +279,58 @@ fn unreadable(path: &Path, error: std::io::Error) -> BuildError {
     }
 }
 
-fn source_options(scenario: &Scenario, spec: &Migration, destination: PeerId) -> migration::SourceOptions {
+fn source_options(
+    scenario: &Scenario,
+    spec: &Migration,
+    destination: PeerId,
+    cost: Option<Cost>,
+) -> migration::SourceOptions {
+    let encoding = match spec.encoding {
+        Encoding::Xbzrle { cache } => migration::Encoding::Xbzrle { cache },
+        encoding => migration::Encoding::Hde(encoder_options(encoding)),
+    };
     migration::SourceOptions {
         destination,
-        downtime_limit: spec.downtime_limit,
-        encoding: encoder_options(spec.encoding),
+        session: session(spec),
+        mode: spec.mode,
+        stop: spec.stop,
+        throttle: spec.throttle,
+        max_bandwidth: spec.max_bandwidth,
+        max_postcopy_bandwidth: spec.max_postcopy_bandwidth,
+        encoding,
+        cost,
         payload: match scenario.payload {
             PayloadMode::Real => migration::PayloadMode::Real,
             PayloadMode::Sampled { share } => migration::PayloadMode::Sampled { share },
         },
-        transport: sender_options(spec.transport),
+        device_state: spec.device_state,
+        preempt: spec.preempt,
+        recover: spec.recover,
+        stall_after: spec.stall_after,
+        cancel_after: spec.cancel_after,
+        orchestration: spec.orchestration,
+        transport: spec.transport.sender_options(),
     }
 }
 
 /// How pages are encoded.
+///
+/// # Panics
+/// For XBZRLE, which is no form of HDE.
 pub(super) fn encoder_options(encoding: Encoding) -> EncoderOptions {
+    // The check keeps levels within 1 to 19.
     match encoding {
         Encoding::Raw => EncoderOptions::raw(),
-        // The check keeps the level within 1 to 19.
+        Encoding::Zstd { level } => EncoderOptions {
+            level: Some(level.cast_signed()),
+            ..EncoderOptions::raw()
+        },
         Encoding::Hde { level } => EncoderOptions::hde(level.cast_signed()),
+        Encoding::Xbzrle { .. } => panic!("XBZRLE is encoded by a codec of its own"),
     }
 }
 
-/// How they are carried.
-pub(super) fn sender_options(transport: Transport) -> SenderOptions {
-    // The check keeps the chunk within 16 MiB.
-    let chunk_bytes = transport.chunk.as_bytes() as u32;
-    SenderOptions::fixed(transport.streams, chunk_bytes, transport.window.as_bytes())
+/// What tells the streams of a migration from those of others.
+fn session(spec: &Migration) -> u64 {
+    digest_of(&spec.name)
 }

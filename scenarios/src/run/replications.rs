@@ -12,7 +12,7 @@ use longhaul_replication::{Guest as Protected, ReplicaOptions, ReplicaSetOptions
 use super::build::BuildError;
 use super::cast::{Role, Workload, vms_of};
 use super::endpoint::Protocol;
-use super::machines::{Maker, encoder_options, sender_options};
+use super::machines::{Maker, encoder_options};
 use crate::schema::{Consistency, Failover, PayloadMode, Policy, Replication};
 
 pub use metrics::of_replication;
@@ -68,7 +68,7 @@ impl Maker<'_> {
                 PayloadMode::Real => Payload::Real,
                 PayloadMode::Sampled { share } => Payload::Sampled { share },
             },
-            transport: sender_options(spec.transport),
+            transport: spec.transport.sender_options(),
             max_bandwidth: spec.max_bandwidth,
             heartbeat: heartbeat(spec),
             backoff: replication::Backoff {

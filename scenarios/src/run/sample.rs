@@ -70,8 +70,23 @@ impl Sampler {
                     push(name, "transferred_bytes", stats.ram.transferred);
                     push(name, "remaining_bytes", stats.ram.remaining);
                     push(name, "dirty_sync_count", stats.ram.dirty_sync_count);
+                    push(name, "dirty_pages_per_s", stats.ram.dirty_pages_rate);
+                    push(name, "bandwidth_bits_per_s", stats.ram.bandwidth.as_bits_per_s());
+                    push(name, "cpu_throttle_percent", stats.cpu_throttle_percentage.into());
+                    push(name, "throttled_ns", stats.throttled_time.as_ns());
+                    push(name, "encoding_ns", stats.encoding_time.as_ns());
                 }
-                Protocol::BulkReceiver(_) => {
+                Protocol::MigrationDestination(destination) => {
+                    let stats = destination.statistics();
+                    push(name, "missing_pages", destination.missing_pages());
+                    push(name, "postcopy_requests", stats.requests);
+                    push(name, "postcopy_blocktime_ns", stats.postcopy_blocktime.as_ns());
+                    push(name, "decoding_ns", stats.decoding_time.as_ns());
+                }
+                Protocol::ObjectSender(sender) => {
+                    push(name, "open_streams", u64::from(sender.open_streams()));
+                }
+                Protocol::BulkReceiver(_) | Protocol::ObjectReceiver(_) => {
                     let received = network.received(endpoint, now);
                     push(name, "received_bytes", received.iter().sum());
                 }
@@ -84,7 +99,7 @@ impl Sampler {
                         push(name, "recovery_point_ns", age.as_ns());
                     }
                 }
-                Protocol::MigrationDestination(_) | Protocol::BulkSender(_) | Protocol::Replica(_) => {}
+                Protocol::BulkSender(_) | Protocol::Replica(_) => {}
             }
         }
     }

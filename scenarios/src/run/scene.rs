@@ -245,11 +245,19 @@ impl Scene {
         if let Workload::Transfer(index) = workload
             && self.workloads.transfers[index].compares_streams(event)
         {
-            let receiver = self.cast.peer(workload, Role::BulkReceiver);
+            let (_, receiver) = self.cast.transfer(index);
             let receiver = &self.endpoints[receiver.0 as usize];
             self.workloads.transfers[index].shares = Some(self.network.received(receiver, now));
         }
         let ended = self.workloads.observe(now, workload, event);
+        if let Workload::Migration(index) = workload {
+            let run = &self.workloads.migrations[index];
+            assert!(
+                !run.runs_twice(),
+                "the guest of `{}` runs on both sides",
+                run.name
+            );
+        }
         self.note(engine, self.workloads.name(workload).to_owned(), kind, detail);
         if ended {
             self.end(engine, workload);
@@ -306,9 +314,43 @@ impl Scene {
             // Before the next signal: what a machine has to do now, it does first.
             self.drain(engine);
         }
+        self.reset_connections(engine);
         if self.workloads.outstanding() == 0 {
             self.faults.cancel(engine);
         }
+    }
+
+    /// Resets a connection of each workload of which one is due. One without any has none to lose.
+    fn reset_connections(&mut self, engine: &mut Engine) {
+        let workloads = &self.workloads;
+        let hope = |workload| workloads.stage(workload).is_outstanding();
+        while let Some((workload, random)) = self.faults.next_reset(engine, hope) {
+            let mut open = Vec::new();
+            for endpoint in self.endpoints.iter().filter(|it| it.part.workload == workload) {
+                let opened = endpoint
+                    .streams
+                    .iter()
+                    .filter(|(_, (_, side))| *side == Side::Opener);
+                open.extend(opened.map(|(&stream, &(connection, _))| (stream, connection)));
+            }
+            open.retain(|&(_, connection)| self.network.path_info(connection, Side::Opener).is_some());
+            if open.is_empty() {
+                continue;
+            }
+            let (stream, connection) = open[random.below(open.len() as u64) as usize];
+            let name = self.workloads.name(workload).to_owned();
+            let detail = format!("{{\"stream\":{}}}", stream.0);
+            self.network.abort(engine, connection, Side::Opener);
+            engine.mix(digest_of(&format!("{name} Reset {detail}")));
+            self.events.push(EventRecord {
+                at_ns: engine.now().as_ns(),
+                entity: name,
+                kind: "Reset".to_owned(),
+                detail,
+                during_event: engine.executed(),
+            });
+        }
+        self.drain(engine);
     }
 
     pub(super) fn start(&mut self, engine: &mut Engine, peer: PeerId) {
@@ -323,7 +365,8 @@ impl Scene {
         }
         let workload = self.endpoints[peer.0 as usize].part.workload;
         self.workloads.stage_mut(workload).start(now);
-        self.deliver(engine, peer, Input::Command(Order::Start));
+        let guest = self.workloads.guest_for(workload);
+        self.deliver(engine, peer, Input::Command(Order::Start { guest }));
     }
 }
 

@@ -1,9 +1,11 @@
 //! From the world at the end of a run to its records.
 
+use longhaul_amst::SenderStats;
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{
-    EncodingRecord, Ended, LinkRecord, MigrationRecord, PayloadRecord, RECORD_FORMAT, RamRecord,
-    ReplicationRecord, RunRecord, TransferRecord, TransportRecord, Verdict,
+    AmstRecord, BoundsRecord, EncodingRecord, Ended, LinkRecord, MigrationRecord, PayloadRecord,
+    PostcopyRecord, RECORD_FORMAT, RamRecord, ReplicationRecord, RunRecord, ThrottleRecord, TransferRecord,
+    TransportRecord, Verdict, XbzrleCacheRecord,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
@@ -21,7 +23,7 @@ use super::replications::replication_record;
 use super::scene::Scene;
 use super::workload::{MigrationRun, TransferRun};
 use crate::Loaded;
-use crate::schema::{Amount, PayloadMode, Scenario};
+use crate::schema::{Amount, Mode, PayloadMode, Scenario, Streams};
 
 /// Draws up the record of a run.
 pub fn summarise(
@@ -123,20 +125,10 @@ pub fn migration_record(
     (segments, retransmits): (u64, u64),
 ) -> MigrationRecord {
     let spec = &scenario.migrations[index];
-    let vm = scenario.vms.iter().find(|vm| vm.name == spec.vm);
-    let vm = vm.expect("a VM of the scenario");
+    let ns = Span::as_ns;
     let counted = statistics.map(|statistics| {
-        let (ram, copy, encoder) = (statistics.ram, statistics.copy, statistics.encoder);
-        let memory = RamRecord {
-            total: ram.total,
-            transferred: ram.transferred,
-            remaining: ram.remaining,
-            duplicate: ram.duplicate,
-            normal: ram.normal,
-            dirty_sync_count: ram.dirty_sync_count,
-            dirty_pages_rate: ram.dirty_pages_rate,
-        };
-        let encoding = EncodingRecord {
+        let (copy, encoder) = (statistics.copy, statistics.encoder);
+        EncodingRecord {
             raw_bytes: copy.pages() * PAGE_SIZE as u64,
             encoded_bytes: copy.real_frame_bytes + copy.synthetic_frame_bytes,
             real_raw_bytes: copy.real_pages * PAGE_SIZE as u64,
@@ -145,29 +137,64 @@ pub fn migration_record(
             duplicate_pages: encoder.pages.duplicate,
             delta_pages: encoder.pages.delta,
             literal_pages: encoder.pages.literal,
-        };
-        (memory, encoding)
+        }
     });
-    let (ram, encoding) = counted.unwrap_or_default();
     MigrationRecord {
         name: run.name.clone(),
         vm: spec.vm.clone(),
-        from: vm.region.clone(),
+        from: scenario.origin(index).to_owned(),
         to: spec.to.clone(),
         progress: run.stage.progress().clone(),
+        status: statistics.map_or(String::new(), |statistics| statistics.status.name().to_owned()),
         started_ns: run.stage.started.map(Instant::as_ns),
-        total_time_ns: since(run.stage.started, run.resumed),
+        began_ns: run.began.map(Instant::as_ns),
+        job_time_ns: since(run.stage.started, run.finished),
+        total_time_ns: since(run.began, run.arrived),
         downtime_ns: since(run.paused, run.resumed),
-        setup_time_ns: since(run.stage.started, run.set_up),
+        setup_time_ns: since(run.began, run.set_up),
         expected_downtime_ns: run
             .set_up
             .and(statistics)
-            .map(|statistics| statistics.expected_downtime.as_ns()),
+            .map(|statistics| ns(statistics.expected_downtime)),
+        expected_total_time_ns: statistics.and_then(|statistics| statistics.expected_total_time.map(ns)),
+        stalls: run.stalls,
+        interruptions: statistics.map_or(0, |statistics| statistics.interruptions.into()),
         verified_pages: run.verified_pages,
-        ram,
-        encoding,
+        ram: statistics.map(ram_record).unwrap_or_default(),
+        throttle: statistics.map(throttle_record).unwrap_or_default(),
+        postcopy: run
+            .arrival
+            .as_ref()
+            .filter(|_| spec.mode != Mode::PreCopy)
+            .map(|arrival| PostcopyRecord {
+                faults: arrival.faults,
+                requests: arrival.requests,
+                blocktime_ns: ns(arrival.postcopy_blocktime),
+                vcpu_blocktime_ns: arrival.postcopy_vcpu_blocktime.iter().copied().map(ns).collect(),
+                longest_fault_ns: ns(arrival.longest_fault),
+            }),
+        xbzrle_cache: statistics
+            .and_then(|statistics| statistics.xbzrle_cache)
+            .map(|cache| XbzrleCacheRecord {
+                cache_size: cache.cache_size,
+                bytes: cache.bytes,
+                pages: cache.pages,
+                cache_miss: cache.cache_miss,
+                overflow: cache.overflow,
+            }),
+        bounds: BoundsRecord {
+            decoding_ns: run
+                .arrival
+                .as_ref()
+                .map_or(0, |arrival| ns(arrival.decoding_time)),
+            ..statistics.map(bounds_record).unwrap_or_default()
+        },
+        encoding: counted.unwrap_or_default(),
         transport: TransportRecord {
-            streams: spec.transport.streams,
+            streams: match spec.transport.streams {
+                Streams::Fixed(streams) => streams,
+                _ => statistics.map_or(0, |statistics| statistics.transport.most_streams),
+            },
             chunks: statistics.map_or(0, |statistics| statistics.transport.chunks),
             requeued_chunks: statistics.map_or(0, |s| s.transport.retransmitted_chunks),
             segments,
@@ -191,23 +218,68 @@ fn replication(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> Re
     )
 }
 
+fn ram_record(statistics: &Statistics) -> RamRecord {
+    let ram = statistics.ram;
+    RamRecord {
+        total: ram.total,
+        transferred: ram.transferred,
+        remaining: ram.remaining,
+        duplicate: ram.duplicate,
+        normal: ram.normal,
+        dirty_sync_count: ram.dirty_sync_count,
+        dirty_pages_rate: ram.dirty_pages_rate,
+        bandwidth_bits_per_s: ram.bandwidth.as_bits_per_s(),
+        pages_per_second: ram.pages_per_second,
+        postcopy_requests: ram.postcopy_requests,
+        precopy_bytes: ram.precopy_bytes,
+        downtime_bytes: ram.downtime_bytes,
+        postcopy_bytes: ram.postcopy_bytes,
+    }
+}
+
+fn throttle_record(statistics: &Statistics) -> ThrottleRecord {
+    ThrottleRecord {
+        cpu_throttle_percentage: statistics.cpu_throttle_percentage.into(),
+        lost_ns: statistics.throttled_time.as_ns(),
+        dirty_limit_throttle_time_per_round_ns: statistics.dirty_limit_throttle_time_per_round.as_ns(),
+        dirty_limit_ring_full_time_ns: statistics.dirty_limit_ring_full_time.as_ns(),
+    }
+}
+
+fn bounds_record(statistics: &Statistics) -> BoundsRecord {
+    let bounds = statistics.bounds;
+    BoundsRecord {
+        network_ns: bounds.network.as_ns(),
+        processor_ns: bounds.processor.as_ns(),
+        bandwidth_limit_ns: bounds.bandwidth_limit.as_ns(),
+        idle_ns: bounds.idle.as_ns(),
+        encoding_ns: statistics.encoding_time.as_ns(),
+        decoding_ns: 0,
+    }
+}
+
 fn transfer(loaded: &Loaded, scene: &mut Scene, index: usize, now: Instant) -> TransferRecord {
-    let receiver = scene.cast.peer(Workload::Transfer(index), Role::BulkReceiver);
+    let (sender, receiver) = scene.cast.transfer(index);
     let receiver = &scene.endpoints[receiver.0 as usize];
     let received = scene.network.received(receiver, now).iter().sum();
     let run = &scene.workloads.transfers[index];
-    let sender = scene.endpoint(Workload::Transfer(index), Role::BulkSender);
+    let sender = &scene.endpoints[sender.0 as usize];
+    let amst = match &sender.machine {
+        Protocol::ObjectSender(sender) => Some(*sender.statistics()),
+        _ => None,
+    };
     let segments = segments(scene, sender);
-    transfer_record(&loaded.scenario, index, run, received, segments)
+    transfer_record(&loaded.scenario, index, run, received, amst.as_ref(), segments)
 }
 
-/// The record of a transfer: what was seen of it, the bytes that arrived, and the TCP segments that its sender sent, in
-/// all and again.
+/// The record of a transfer: what was seen of it, the bytes that arrived, what AMST counted if it carried it, and the
+/// TCP segments that its sender sent, in all and again.
 pub fn transfer_record(
     scenario: &Scenario,
     index: usize,
     run: &TransferRun,
     received: u64,
+    amst: Option<&SenderStats>,
     (segments, retransmits): (u64, u64),
 ) -> TransferRecord {
     let spec = &scenario.transfers[index];
@@ -216,7 +288,8 @@ pub fn transfer_record(
         Amount::Duration(duration) => (None, Some(duration)),
     };
     // Until all streams are connected the slowest handshake is not known.
-    let connected = run.connected.filter(|_| run.connections == spec.streams);
+    let awaited = run.streams.unwrap_or(1);
+    let connected = run.connected.filter(|_| run.connections >= awaited);
     TransferRecord {
         name: run.name.clone(),
         from: spec.from.clone(),
@@ -232,9 +305,17 @@ pub fn transfer_record(
         completion_ns: since(run.stage.started, run.finished),
         first_stream_ns: since(run.stage.started, run.first_stream),
         handshake_ns: since(run.stage.started, connected),
-        streams: spec.streams,
+        streams: run.streams.or(amst.map(|amst| amst.most_streams)).unwrap_or(0),
         segments,
         retransmits,
+        amst: amst.map(|amst| AmstRecord {
+            streams_last: amst.streams,
+            lost_streams: amst.lost_streams,
+            chunks: amst.chunks,
+            wire_bytes: amst.wire_bytes,
+            requeued_chunks: amst.retransmitted_chunks,
+            rescued_chunks: amst.rescued_chunks,
+        }),
     }
 }
 

@@ -8,6 +8,7 @@ mod transfer;
 
 use longhaul_core::record::Progress;
 use longhaul_core::time::{Instant, Span};
+use longhaul_migration::GuestState;
 use longhaul_net::routing::RegionId;
 
 pub use migration::MigrationRun;
@@ -31,6 +32,8 @@ pub struct Workloads {
     starts: Vec<(Span, Workload)>,
     /// What starts how long after another one has completed: the other one, itself, the pause.
     waiting: Vec<(Workload, Workload, Span)>,
+    /// For each migration, the one that has brought its guest to where it starts.
+    brought_by: Vec<Option<usize>>,
 }
 
 impl Workloads {
@@ -62,17 +65,28 @@ impl Workloads {
         Workloads {
             migrations: migrations.map(|spec| MigrationRun::new(&spec.name)).collect(),
             transfers: transfers
-                .map(|spec| TransferRun::new(&spec.name, spec.streams))
+                .map(|spec| TransferRun::new(&spec.name, spec.carrier))
                 .collect(),
             replications: scenario.replications.iter().map(ReplicationRun::new).collect(),
             starts,
             waiting,
+            brought_by: (0..scenario.migrations.len())
+                .map(|index| scenario.brought_by(index))
+                .collect(),
         }
     }
 
     /// What starts by itself, and when, in the order of the scenario.
     pub fn starts(&self) -> &[(Span, Workload)] {
         &self.starts
+    }
+
+    /// The guest of a migration that is about to start, if another one has brought it to where it starts.
+    pub fn guest_for(&self, workload: Workload) -> Option<GuestState> {
+        let Workload::Migration(index) = workload else {
+            return None;
+        };
+        self.migrations[self.brought_by[index]?].guest.clone()
     }
 
     /// What starts because a workload has ended, and how long after it. One that failed releases nobody.

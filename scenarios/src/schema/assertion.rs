@@ -33,6 +33,26 @@ pub enum Metric {
     MigrationDirtySyncCount,
     /// Migration: 1 if it completed with every compared page equal, else 0.
     MigrationSuccess,
+    /// Migration: from its start to its end, with what goes before and after.
+    MigrationJobTime,
+    /// Migration: what each processor of the guest has lost at the source by being slowed down.
+    MigrationThrottledTime,
+    /// Migration: QEMU's `cpu-throttle-percentage` at the end.
+    MigrationThrottle,
+    /// Migration: QEMU's `postcopy-blocktime`, how long all processors of the guest waited for pages together.
+    MigrationBlocktime,
+    /// Migration: the longest wait for a page at the destination.
+    MigrationLongestFault,
+    /// Migration: pages that the destination has asked for.
+    MigrationPostcopyRequests,
+    /// Migration: how often the transport was lost after the guest may have changed sides.
+    MigrationInterruptions,
+    /// Migration: how often it was said to make no progress.
+    MigrationStalls,
+    /// Migration: the share of the time of copying in which the streams waited for the encoder.
+    MigrationProcessorBound,
+    /// Migration: the share of the time of copying in which the streams would not take more.
+    MigrationNetworkBound,
     /// Transfer: from the first SYN until the last stream has seen the peer's close.
     TransferCompletionTime,
     /// Transfer: size over completion time; of a timed one, what arrived in its time over that time.

@@ -11,6 +11,20 @@ pub enum Fault {
     Pause(Pause),
     /// All machines of a region end, as after SIGKILL.
     Kill(Kill),
+    /// Connections of a workload are reset.
+    Reset(Reset),
+}
+
+/// One TCP connection of a migration or transfer after another is reset at its sender, as by `ss --kill`; which one is
+/// drawn at random among those that are open. The sender hears of it at once, the receiver when the RST arrives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reset {
+    /// The migration or transfer.
+    pub workload: String,
+    /// When the first one is.
+    pub at: Span,
+    /// After every such time another one; none for no other.
+    pub every: Option<Span>,
 }
 
 /// All machines of a region stand still: they take no input and wake late; their TCP goes on.

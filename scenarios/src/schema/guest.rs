@@ -1,7 +1,9 @@
-//! Virtual machines: what their memory holds and how it changes.
+//! Virtual machines: what their memory holds, and how they touch it. What guest memory has a type for is of that type.
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{ByteSize, Probability};
+pub use longhaul_memory::ReadOptions as Reads;
+pub use longhaul_memory::locality::Locality;
 
 /// A virtual machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -10,8 +12,12 @@ pub struct Vm {
     pub name: String,
     /// Region where it runs at the start.
     pub region: String,
+    /// Its virtual processors, which share its writes and reads evenly; 1 to [`longhaul_memory::MAX_VCPUS`].
+    pub vcpus: u32,
     /// Its memory.
     pub memory: Memory,
+    /// How it reads.
+    pub reads: Reads,
 }
 
 /// Content of a VM's memory and how it changes.
@@ -51,10 +57,12 @@ pub enum Pattern {
 /// How a generated guest writes its memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Dirty {
-    /// Page writes per second, Poisson.
+    /// Page writes per second, Poisson; at most [`longhaul_memory::MAX_PAGES_PER_S`].
     pub pages_per_s: u64,
-    /// Share of the memory that is written, uniformly; in [0, 1].
+    /// Share of the memory that is written; in [0, 1].
     pub working_set: Probability,
+    /// Which pages of it.
+    pub locality: Locality,
     /// Bytes that one write changes in its page, 1 to 4096.
     pub bytes_per_write: ByteSize,
 }

@@ -2,7 +2,8 @@
 
 use longhaul_core::units::BitRate;
 
-use super::{encoding, quoted, transport_settings};
+use super::migration::encoding;
+use super::{quoted, transport_settings};
 use crate::schema::{Consistency, Failover, Policy, Replication};
 
 /// One entry of `replications`.

@@ -13,8 +13,10 @@ mod faults;
 mod knobs;
 mod library;
 mod messages;
+mod migrations;
 mod overrides;
 mod reading;
+mod replications;
 mod syntax;
 
 use std::path::PathBuf;

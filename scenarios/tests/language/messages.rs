@@ -4,7 +4,7 @@
 use crate::read;
 
 /// A scenario without mistakes and without doubts.
-const BASE: &str = r#"Scenario(
+pub const BASE: &str = r#"Scenario(
     version: 1,
     name: "base",
     question: "Does it read?",
@@ -33,7 +33,7 @@ const BASE: &str = r#"Scenario(
 
 /// The messages about the base with each of the changes, `from` to `to`. Each change must give a mistake, or a
 /// doubt if `doubts`.
-fn messages(changes: &[(&str, &str)], doubts: bool) -> String {
+pub fn messages(changes: &[(&str, &str)], doubts: bool) -> String {
     let mut out = String::new();
     for (from, to) in changes {
         assert!(BASE.contains(from), "{from}");
@@ -362,6 +362,33 @@ fn machines_and_work() {
 }
 
 #[test]
+fn transports() {
+    let m0 = "(name: \"m0\", vm: \"vm0\", to: \"south\"),";
+    let with =
+        |transport: &str| format!("(name: \"m0\", vm: \"vm0\", to: \"south\", transport: ({transport})),");
+    let cases = [
+        "streams: Adaptiv",
+        "streams: Adaptive(16)",
+        "streams: Adaptive(most: 257)",
+        "streams: Adaptive(initial: 9, most: 8, contending: 0)",
+        "streams: SpecRule",
+        "streams: SpecRule(\"0 bit/s\")",
+        "streams: SeedOptimiser()",
+        "chunk: Adaptive, window: \"1 MiB\"",
+        "chunk: Fixed(\"1 MiB\")",
+        "patience: \"2 h\"",
+    ];
+    let texts = cases.map(with);
+    let migrations = texts.each_ref().map(|text| (m0, text.as_str()));
+    let transfer = "transfers: [(name: \"t\", from: \"north\", to: \"south\", size: \"1 B\", streams: 2, call_time: \"1 ms\", \
+                    tcp: (controller: Reno), transport: (streams: 2))], assertions: [";
+    pinned!(messages(
+        &[&migrations[..], &[("assertions: [", transfer)]].concat(),
+        false
+    ));
+}
+
+#[test]
 fn faults() {
     let with = |faults: &str| format!("faults: [{faults}], assertions: [");
     let cases = [
@@ -379,6 +406,7 @@ fn faults() {
         r#"Pause(region: "nort", for: "1 s"), Kill(at: "1 s", for: "2 s")"#,
         r#"Pause(region: "north", at: "1 s", for: "2 s"), Pause(region: "north", at: "2 s")"#,
         r#"Kill(region: "north", at: "1 s"), Kill(region: "north", at: "2 s"), Pause(region: "north", at: "3 s")"#,
+        r#"Reset(workload: "nobody", every: "1 us")"#,
     ];
     let texts = cases.map(with);
     let changes = texts.each_ref().map(|text| ("assertions: [", text.as_str()));
@@ -401,6 +429,7 @@ fn faults() {
                     r#"Pause(region: "south", at: "9 min", for: "2 min"), Kill(region: "north", at: "10 min")"#,
                 ),
             ),
+            ("assertions: [", &with(r#"Reset(workload: "m0", at: "10 min")"#)),
         ],
         true,
     );

@@ -2,7 +2,7 @@
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
-use longhaul_scenarios::schema::{Loss, Memory, PayloadMode, Queue, QueueLimit};
+use longhaul_scenarios::schema::{Loss, Memory, PayloadMode, Queue, QueueLimit, Streams};
 
 use crate::{FULL, read_with};
 
@@ -85,7 +85,7 @@ fn a_field_that_the_file_leaves_out_can_be_set() {
         ByteSize::from_mib(9)
     );
     // What is next to it still comes from the settings for all migrations.
-    assert_eq!(scenario.migrations[1].transport.streams, 20);
+    assert_eq!(scenario.migrations[1].transport.streams, Streams::Fixed(20));
     assert!(matches!(scenario.vms[2].memory, Memory::Generated { dirty, .. } if dirty.pages_per_s == 5));
 }
 

@@ -15,7 +15,7 @@ pub use replication::*;
 pub use transfer::*;
 
 /// Version of the records; a reader refuses a newer one.
-pub const RECORD_FORMAT: u32 = 3;
+pub const RECORD_FORMAT: u32 = 4;
 
 /// A whole run: the content of `summary.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -105,6 +105,8 @@ pub(super) struct Adaptive {
     contending: u32,
     /// A number with which it was.
     full_with: Option<u32>,
+    /// The number before fewer were kept to, and what it had brought.
+    fuller: Option<Sample>,
     knows_the_path: bool,
     state: State,
     pause: Span,
@@ -116,6 +118,7 @@ impl Adaptive {
             most,
             contending,
             full_with: None,
+            fuller: None,
             knows_the_path: false,
             state: State::Beginning,
             pause: Span::ZERO,
@@ -134,8 +137,11 @@ impl Adaptive {
 
     /// The number of streams to aim at, after another look at them.
     pub fn decide(&mut self, now: Instant, streams: u32, monitor: &Monitor) -> u32 {
-        if let Some(fewer) = self.give_way(now, streams, monitor) {
-            return fewer;
+        if let Some(other) = self
+            .give_way(now, streams, monitor)
+            .or_else(|| self.take_back(now, streams, monitor))
+        {
+            return other;
         }
         match self.state {
             State::Beginning => self.begin(streams, monitor),
@@ -182,6 +188,19 @@ impl Adaptive {
         self.full_with = Some(streams);
         let fewer = self.fewer(streams, monitor).max(allowed);
         Some(self.keep(now, fewer, monitor))
+    }
+
+    /// Windows that had grown too wide may hide for long that fewer streams do not fill the path: once no queue stands any
+    /// more, it shows.
+    fn take_back(&mut self, now: Instant, streams: u32, monitor: &Monitor) -> Option<u32> {
+        let fuller = self.fuller.filter(|fuller| fuller.streams > streams)?;
+        let full = monitor.queue_stands(FULL.compared) != Some(false);
+        let enough = monitor.goodput_over(FULL.compared) as f64 >= KEPT * fuller.goodput;
+        if full || enough || monitor.idle_share(FULL.compared) > IDLE {
+            return None;
+        }
+        self.fuller = None;
+        Some(self.keep(now, fuller.streams, monitor))
     }
 
     fn begin(&mut self, streams: u32, monitor: &Monitor) -> u32 {
@@ -246,6 +265,7 @@ impl Adaptive {
             let added = f64::from(streams - before.streams) / f64::from(before.streams);
             if gain >= MARGIN * added {
                 self.pause = Span::ZERO;
+                self.fuller = None;
                 self.try_more(now, found, monitor)
             } else if streams > 2 * before.streams {
                 // Four times as many were too many; twice as many may not be.
@@ -256,6 +276,7 @@ impl Adaptive {
         } else if found.goodput >= KEPT * before.goodput {
             // What more streams brought stays the measure, or little would be lost again and again.
             let goodput = before.goodput;
+            self.fuller = self.fuller.or(Some(before));
             self.try_fewer(now, Sample { streams, goodput }, monitor)
         } else {
             self.keep(now, before.streams, monitor)
@@ -274,6 +295,7 @@ impl Adaptive {
         if change.abs() > CHANGED {
             self.pause = Span::ZERO;
             self.full_with = None;
+            self.fuller = None;
             self.try_more(now, found, monitor)
         } else if now >= until {
             self.try_another(now, found, monitor)
@@ -305,6 +327,8 @@ impl Adaptive {
         if more > found.streams {
             self.try_number(found, more)
         } else {
+            // Full it was with these, but perhaps not next time.
+            self.full_with = None;
             self.keep(now, found.streams, monitor)
         }
     }

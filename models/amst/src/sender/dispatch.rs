@@ -11,6 +11,9 @@ use crate::chunk::Chunk;
 use crate::outbox::{Next, Obstacle};
 use crate::record::ChunkName;
 
+/// Of so many bytes one may be a copy of a chunk that is late: waiting is cheaper than doubling what waits in a queue.
+const RESCUE_SHARE: u64 = 100;
+
 impl Sender {
     /// Gives the next chunk to the stream that has waited longest for one, or a late one once more.
     pub(super) fn dispatch(&mut self) {
@@ -45,8 +48,14 @@ impl Sender {
     }
 
     /// The chunk that would be sent once more, on which stream, and when it is late enough for that: its own stream may
-    /// have stalled, and others wait for it.
+    /// have stalled, and others wait for it. Copies stay within a small share of all that was sent.
     pub(super) fn next_rescue(&self) -> Option<(ChunkName, StreamId, Instant)> {
+        let copies = self
+            .rescued_bytes
+            .saturating_add(self.controller.aim().chunk_bytes.into());
+        if copies > self.stats.wire_bytes / RESCUE_SHARE {
+            return None;
+        }
         let waits = match self.outbox.obstacle() {
             Some(Obstacle::Window) => true,
             Some(Obstacle::Empty) => self.phase == Phase::Finished,
@@ -62,7 +71,10 @@ impl Sender {
             (self.pool.first_ready()?, self.latency.late_after(idle)?)
         };
         let (name, sent_at) = self.flight.oldest(|name| !self.pool.carries(stream, name))?;
-        Some((name, stream, sent_at.saturating_add(patience)))
+        // Copies keep to the pace as well.
+        let released = self.pace.next(self.now).unwrap_or(self.now);
+        let late_at = sent_at.saturating_add(patience);
+        Some((name, stream, if late_at > self.now { late_at } else { released }))
     }
 
     /// Sends a chunk that is late once more; whether there was one.
@@ -72,6 +84,8 @@ impl Sender {
             return false;
         };
         let (_, pieces) = record(self.flight.again(self.now, name));
+        self.pace.spend(self.now, pieces.iter().map(Payload::len).sum());
+        self.rescued_bytes += pieces.iter().map(Payload::len).sum::<u64>();
         self.load(stream, name, pieces);
         self.stats.rescued_chunks += 1;
         true

@@ -57,6 +57,11 @@ pub enum SenderOutput {
         /// Which one.
         stream: StreamId,
     },
+    /// Give this stream up at once.
+    Abort {
+        /// Which one.
+        stream: StreamId,
+    },
     /// Tell [`Sender::on_path`](crate::Sender::on_path) what the transport knows of this stream.
     Inspect {
         /// Which one.
@@ -125,6 +130,10 @@ pub struct SenderStats {
     pub needless_acknowledgements: u64,
     /// Streams that ended early.
     pub lost_streams: u64,
+    /// The number of streams that it aims at.
+    pub streams: u32,
+    /// The most streams that were open at a time.
+    pub most_streams: u32,
     /// How long a stream had room while there was nothing to send.
     pub starved: Span,
     /// How long a stream had room while the window had none.

@@ -285,7 +285,8 @@ impl Lab {
                     self.network.shutdown(engine, self.streams[&stream], Side::Opener);
                 }
                 Output::Inspect { stream } => inspected.push(stream),
-                Output::Abort { .. } | Output::Datagram { .. } => unreachable!(),
+                Output::Abort { stream } => self.network.abort(engine, self.streams[&stream], Side::Opener),
+                Output::Datagram { .. } => unreachable!(),
                 Output::Event(event) => self.note(now, event),
                 Output::WakeAt { at, .. } => break Some(at.max(now)),
                 Output::Idle => break None,

@@ -342,6 +342,12 @@ impl World {
                     ..
                 } => self.outcome.malformed += 1,
                 SenderOutput::Close { stream } => self.finish(stream, 0),
+                SenderOutput::Abort { stream } => {
+                    if let Some(connection) = self.connections.get_mut(&stream) {
+                        connection.sender_closed = true;
+                        connection.death = Some((self.now, self.now + 1));
+                    }
+                }
                 SenderOutput::Inspect { .. }
                 | SenderOutput::Adapted { .. }
                 | SenderOutput::StreamLost { .. } => {}

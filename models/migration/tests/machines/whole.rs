@@ -7,7 +7,9 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_hde::{EncoderOptions, PAGE_SIZE};
 use longhaul_memory::pattern::Pattern;
-use longhaul_migration::{DestinationEvent, DestinationFailure, PayloadMode, SourceEvent, SourceFailure};
+use longhaul_migration::{
+    DestinationEvent, DestinationFailure, Encoding, PayloadMode, SourceEvent, SourceFailure, StopRule,
+};
 
 use crate::support::Setup;
 
@@ -39,7 +41,7 @@ fn sampled(numerator: u64, denominator: u64) -> PayloadMode {
 #[test]
 fn every_pattern_and_encoding_arrives_bit_by_bit() {
     for pattern in PATTERNS {
-        for encoding in [EncoderOptions::raw(), EncoderOptions::hde(1)] {
+        for encoding in [EncoderOptions::raw(), EncoderOptions::hde(1)].map(Encoding::Hde) {
             let setup = Setup {
                 pattern,
                 encoding,
@@ -48,10 +50,10 @@ fn every_pattern_and_encoding_arrives_bit_by_bit() {
             let world = setup.run();
             let pages = setup.mib * 256;
             assert_eq!(world.compare_pages(), pages);
-            assert!(matches!(
-                world.destination_events[0].1,
-                DestinationEvent::Resumed { verified_pages, .. } if verified_pages == pages
-            ));
+            assert!(world.destination_events.iter().any(|(_, event)| matches!(
+                event,
+                DestinationEvent::Arrived { verified_pages, .. } if *verified_pages == pages
+            )));
             let statistics = world.statistics();
             assert!(statistics.ram.dirty_sync_count >= 3);
             assert_eq!(
@@ -66,7 +68,7 @@ fn every_pattern_and_encoding_arrives_bit_by_bit() {
 fn an_idle_guest_costs_its_memory_plus_headers_and_not_a_byte_more() {
     let setup = Setup {
         pattern: Pattern::Constant,
-        encoding: EncoderOptions::raw(),
+        encoding: Encoding::Hde(EncoderOptions::raw()),
         ..Setup::default()
     };
     let world = setup.run();
@@ -82,10 +84,11 @@ fn an_idle_guest_costs_its_memory_plus_headers_and_not_a_byte_more() {
         let data = 64 * PAGE_SIZE as u64;
         with_record_headers(header + (1 + 1 + 1 + plan) + (1 + 3 + 3 + data))
     });
-    let end = with_record_headers(4 + 8 + 8 + 32);
-    let expected = frames.sum::<u64>() + end;
+    let end = with_record_headers(4 + 8 + 8 + 32 + 8 + 4 + 8);
+    let prefaces = 4 * 16;
+    let expected = prefaces + frames.sum::<u64>() + end;
     assert_eq!(statistics.ram.transferred, expected);
-    assert_eq!(world.link_bytes, expected);
+    assert_eq!(world.wire.link_bytes, expected);
     assert_eq!((statistics.ram.normal, statistics.ram.duplicate), (pages, 0));
     assert_eq!(statistics.ram.remaining, 0);
     // At setup, when little remained, and with the guest standing still.
@@ -99,18 +102,20 @@ fn an_idle_guest_costs_its_memory_plus_headers_and_not_a_byte_more() {
 
 #[test]
 fn downtime_keeps_its_limit_plus_a_round_trip_when_bandwidth_is_steady() {
-    for encoding in [EncoderOptions::raw(), EncoderOptions::hde(1)] {
+    for encoding in [EncoderOptions::raw(), EncoderOptions::hde(1)].map(Encoding::Hde) {
         for limit in [100, 300] {
             let setup = Setup {
                 encoding,
-                downtime_limit: Span::from_ms(limit),
+                stop: StopRule::Downtime {
+                    limit: Span::from_ms(limit),
+                },
                 ..busy()
             };
             let statistics = setup.run().statistics();
             let downtime = statistics.downtime.unwrap();
             assert!(downtime >= setup.delay, "{downtime:?}");
             assert!(
-                downtime <= setup.downtime_limit + setup.delay * 2,
+                downtime <= Span::from_ms(limit) + setup.delay * 2,
                 "{downtime:?} with limit {limit} ms"
             );
             assert_eq!(statistics.downtime_at_source, Some(downtime + setup.delay));
@@ -122,7 +127,7 @@ fn downtime_keeps_its_limit_plus_a_round_trip_when_bandwidth_is_steady() {
 fn a_guest_that_writes_faster_than_the_link_carries_never_leaves() {
     let setup = Setup {
         pattern: Pattern::Constant,
-        encoding: EncoderOptions::raw(),
+        encoding: Encoding::Hde(EncoderOptions::raw()),
         dirty_pages_per_s: 10_000,
         working_set: Probability::ONE,
         horizon: ms(30_000),
@@ -371,7 +376,7 @@ fn unasked_for_wakes_are_harmless() {
     };
     let world = setup.run();
     assert_eq!(world.compare_pages(), setup.mib * 256);
-    assert!(world.statistics().downtime.unwrap() <= setup.downtime_limit + setup.delay * 2);
+    assert!(world.statistics().downtime.unwrap() <= Span::from_ms(300) + setup.delay * 2);
 }
 
 #[test]

@@ -90,17 +90,11 @@ impl Set {
     }
 
     /// A part of an epoch. After an error the attempt is dead.
-    pub fn on_frame(
-        &mut self,
-        attempt: u32,
-        frame: &[u8],
-        synthetic_bytes: u64,
-        decoder: &mut Decoder,
-    ) -> Result<(), RejectReason> {
+    pub fn on_frame(&mut self, attempt: u32, frame: &[u8], synthetic_bytes: u64) -> Result<(), RejectReason> {
         if !self.follow(attempt) {
             return Ok(());
         }
-        let result = self.install(frame, synthetic_bytes, decoder);
+        let result = self.install(frame, synthetic_bytes);
         self.die_of(result)
     }
 
@@ -147,12 +141,7 @@ impl Set {
         result
     }
 
-    fn install(
-        &mut self,
-        frame: &[u8],
-        synthetic_bytes: u64,
-        decoder: &mut Decoder,
-    ) -> Result<(), RejectReason> {
+    fn install(&mut self, frame: &[u8], synthetic_bytes: u64) -> Result<(), RejectReason> {
         let refused = |error: DecodeError| RejectReason::Frame {
             error: error.to_string(),
         };
@@ -182,7 +171,9 @@ impl Set {
                 base: &self.base,
                 staging: &mut self.staging,
             };
-            decoder.decode(frame, &mut staged).map_err(refused)?;
+            // The order of frames is that of their numbers: a source that comes back takes back those that were lost
+            // and goes on in the middle, so the chain of its encoder has gaps.
+            Decoder::unordered().decode(frame, &mut staged).map_err(refused)?;
         }
         self.frames += 1;
         Ok(())

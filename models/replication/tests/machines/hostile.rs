@@ -1,7 +1,5 @@
 //! What a peer may send that breaks the rules.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use longhaul_amst::{Priority, Sender, SenderOptions, SenderOutput};
 use longhaul_core::machine::{CloseReason, Input, Machine, Output, StreamId};
@@ -9,7 +7,6 @@ use longhaul_core::payload::{Payload, PayloadBuffer};
 use longhaul_core::time::{Instant, Span};
 use longhaul_hde::header::PageRun;
 use longhaul_hde::{Encoder, EncoderOptions, PAGE_SIZE, PageInput, encode_synthetic_header};
-use longhaul_memory::GuestMemory;
 use longhaul_memory::generated::GeneratedMemory;
 use longhaul_memory::pattern::Pattern;
 use longhaul_replication::control::{Control, ControlError, ControlReader, Preamble, Role, SetState};
@@ -18,9 +15,8 @@ use longhaul_replication::{
     Disconnect, Fingerprint, RejectReason, Replica, ReplicaCommand, ReplicaEvent, ResyncReason, SessionEnd,
     Source, SourceCommand, SourceEvent, StreamRefusal,
 };
-use proptest::prelude::*;
 
-use crate::support::{Setup, World, at_ms};
+use crate::support::{Setup, at_ms};
 
 const WINDOW: u64 = 1 << 20;
 const CONTROL: StreamId = StreamId(StreamId::FIRST_ACCEPTED);
@@ -28,11 +24,11 @@ const DATA: StreamId = StreamId(StreamId::FIRST_ACCEPTED + 1);
 const THEIRS: StreamId = StreamId(0);
 
 /// Somebody who talks to a replica of one guest of two pages.
-struct Talker {
-    replica: Replica,
+pub struct Talker {
+    pub replica: Replica,
     now: Instant,
     sender: Sender,
-    events: Vec<ReplicaEvent>,
+    pub events: Vec<ReplicaEvent>,
     /// What the replica said on the control stream.
     answers: Vec<Control>,
     reader: ControlReader,
@@ -40,7 +36,7 @@ struct Talker {
 }
 
 impl Talker {
-    fn new() -> Talker {
+    pub fn new() -> Talker {
         let setup = Setup {
             sets: vec![(0, vec![2])],
             ..Setup::default()
@@ -61,7 +57,7 @@ impl Talker {
     }
 
     /// A session that is welcome, with one stream for data.
-    fn welcome() -> Talker {
+    pub fn welcome() -> Talker {
         let mut talker = Talker::new();
         talker.greet(1, &[2]);
         talker.accept(DATA);
@@ -69,23 +65,23 @@ impl Talker {
         talker
     }
 
-    fn greet(&mut self, session: u64, pages: &[u64]) {
+    pub fn greet(&mut self, session: u64, pages: &[u64]) {
         self.accept(CONTROL);
         self.say(CONTROL, &preamble(Role::Control, session));
         let pages = pages.to_vec();
         self.say(CONTROL, &Control::Hello { session, pages }.to_bytes());
     }
 
-    fn accept(&mut self, stream: StreamId) {
+    pub fn accept(&mut self, stream: StreamId) {
         self.give(Input::Accepted { stream });
     }
 
-    fn say(&mut self, stream: StreamId, bytes: &[u8]) {
+    pub fn say(&mut self, stream: StreamId, bytes: &[u8]) {
         let payload = Bytes::copy_from_slice(bytes).into();
         self.give(Input::Received { stream, payload });
     }
 
-    fn give(&mut self, input: Input<ReplicaCommand>) {
+    pub fn give(&mut self, input: Input<ReplicaCommand>) {
         self.replica.handle(self.now, input);
         loop {
             match self.replica.poll() {
@@ -110,7 +106,7 @@ impl Talker {
     }
 
     /// Carries a message.
-    fn send(&mut self, message: PayloadBuffer) {
+    pub fn send(&mut self, message: PayloadBuffer) {
         self.sender.push(message, Priority::Bulk).unwrap();
         while let Some(output) = self.sender.poll() {
             if let SenderOutput::Send { payload, .. } = output {
@@ -123,7 +119,7 @@ impl Talker {
         }
     }
 
-    fn last_event(&self) -> &ReplicaEvent {
+    pub fn last_event(&self) -> &ReplicaEvent {
         self.events.last().unwrap()
     }
 }
@@ -761,169 +757,4 @@ fn a_rejected_attempt_is_followed_by_another() {
         .filter(|event| **event == SourceEvent::Resync { set: 0, reason });
     assert_eq!(resyncs.count(), 1);
     assert_eq!(answerer.source.statistics().sets[0].epochs_started, 2);
-}
-
-/// What is done to what a machine receives.
-#[derive(Clone, Copy, Debug)]
-enum Damage {
-    Flip(usize),
-    Truncate(usize),
-    Drop,
-    Twice,
-    Swap,
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    prop_oneof![
-        3 => any::<usize>().prop_map(Damage::Flip),
-        1 => any::<usize>().prop_map(Damage::Truncate),
-        1 => Just(Damage::Drop),
-        1 => Just(Damage::Twice),
-        1 => Just(Damage::Swap),
-    ]
-}
-
-/// The inputs of a tape, with damage done to some of what was received.
-fn damaged<C: Clone, O>(
-    tape: &[(Instant, Input<C>, O)],
-    damages: &[(usize, Damage)],
-) -> Vec<(Instant, Input<C>)> {
-    let mut inputs: Vec<(Instant, Input<C>)> =
-        tape.iter().map(|(at, input, _)| (*at, input.clone())).collect();
-    for &(which, damage) in damages {
-        let received: Vec<usize> = (0..inputs.len())
-            .filter(|i| matches!(inputs[*i].1, Input::Received { .. }))
-            .collect();
-        let Some(&index) = received.get(which % received.len().max(1)) else {
-            continue;
-        };
-        let (
-            at,
-            Input::Received {
-                stream,
-                payload: Payload::Real(bytes),
-            },
-        ) = inputs[index].clone()
-        else {
-            continue;
-        };
-        if bytes.is_empty() {
-            continue;
-        }
-        let mut changed = bytes.to_vec();
-        match damage {
-            Damage::Flip(bit) => changed[bit / 8 % bytes.len()] ^= 1 << (bit % 8),
-            Damage::Truncate(length) => changed.truncate(length % bytes.len()),
-            Damage::Drop => changed.clear(),
-            Damage::Twice => changed.extend_from_slice(&bytes),
-            Damage::Swap => {
-                // The content changes places with the next that comes; times stay.
-                let next = received.get(received.iter().position(|i| *i == index).unwrap() + 1);
-                if let Some(&next) = next
-                    && let (here, there) = (inputs[index].1.clone(), inputs[next].1.clone())
-                {
-                    (inputs[index].1, inputs[next].1) = (there, here);
-                }
-                continue;
-            }
-        }
-        let payload = Bytes::from(changed).into();
-        inputs[index] = (at, Input::Received { stream, payload });
-    }
-    inputs
-}
-
-fn recorded() -> World {
-    Setup {
-        sets: vec![(0, vec![70, 10]), (1, vec![33])],
-        outages: vec![(at_ms(1_100), at_ms(2_300))],
-        horizon: at_ms(4_000),
-        ..Setup::default()
-    }
-    .run()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
-
-    /// A replica that is told something else than what was sent has the memory of an epoch all the same, or none.
-    #[test]
-    fn damage_on_the_way_forth_is_never_taken_for_an_epoch(
-        damages in prop::collection::vec((any::<usize>(), damage()), 1..6),
-    ) {
-        let world = recorded();
-        let mut replica = world.setup.replica();
-        let mut expected = [0; PAGE_SIZE];
-        for (now, input) in damaged(&world.replica_tape, &damages) {
-            if matches!(input, Input::Sent { .. }) {
-                continue;
-            }
-            replica.handle(now, input);
-            let mut applied = Vec::new();
-            loop {
-                match replica.poll() {
-                    Output::Send { stream, payload } => {
-                        replica.handle(now, Input::Sent { stream, bytes: payload.len() });
-                    }
-                    Output::Event(ReplicaEvent::EpochApplied { set, epoch, .. }) => applied.push((set, epoch)),
-                    Output::WakeAt { .. } | Output::Idle => break,
-                    _ => {}
-                }
-            }
-            for (set, epoch) in applied {
-                let versions = &world.snapshots[&(set, epoch)];
-                for (guest, (memory, versions)) in world.source.memories(set as usize).zip(versions).enumerate() {
-                    for (page, &version) in (0..).zip(versions) {
-                        memory.read(page, version, &mut expected);
-                        prop_assert_eq!(replica.page(set as usize, guest, page), Some(&expected));
-                    }
-                }
-            }
-        }
-    }
-
-    /// A source that is told something else than what was said goes on, with typed reasons.
-    #[test]
-    fn damage_on_the_way_back_does_not_harm_the_source(
-        damages in prop::collection::vec((any::<usize>(), damage()), 1..6),
-    ) {
-        let world = recorded();
-        let mut source = world.setup.source();
-        let mut untold: BTreeMap<StreamId, u64> = BTreeMap::new();
-        for (now, input) in damaged(&world.source_tape, &damages) {
-            if matches!(input, Input::Sent { .. }) {
-                continue;
-            }
-            source.handle(now, input);
-            loop {
-                match source.poll() {
-                    Output::Send { stream, payload } => *untold.entry(stream).or_default() += payload.len(),
-                    Output::WakeAt { .. } | Output::Idle => break,
-                    _ => {}
-                }
-            }
-            for (stream, bytes) in std::mem::take(&mut untold) {
-                source.handle(now, Input::Sent { stream, bytes });
-                while !source.poll().ends_poll() {}
-            }
-        }
-    }
-
-    /// Bytes of anybody on any stream are refused with a reason, and nothing is kept of them.
-    #[test]
-    fn arbitrary_bytes_are_refused(
-        pieces in prop::collection::vec((0u32..4, prop::collection::vec(any::<u8>(), 0..60)), 1..40),
-        welcome in any::<bool>(),
-    ) {
-        let mut talker = if welcome { Talker::welcome() } else { Talker::new() };
-        for stream in 0..4 {
-            talker.accept(StreamId(StreamId::FIRST_ACCEPTED + 10 + stream));
-        }
-        for (stream, bytes) in pieces {
-            talker.say(StreamId(StreamId::FIRST_ACCEPTED + 10 + stream), &bytes);
-        }
-        prop_assert_eq!(talker.replica.held_pages(), (0, 0));
-        let applied = talker.events.iter().any(|event| matches!(event, ReplicaEvent::EpochApplied { .. }));
-        prop_assert!(!applied);
-    }
 }

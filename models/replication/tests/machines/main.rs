@@ -1,6 +1,7 @@
 //! Both machines against each other, over a link that can fail.
 
 mod any_fault;
+mod damaged;
 mod failover;
 mod hostile;
 mod outage;

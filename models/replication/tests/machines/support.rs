@@ -13,9 +13,10 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 use longhaul_frames::PayloadMode;
 use longhaul_hde::{EncoderOptions, PAGE_SIZE};
-use longhaul_memory::GuestMemory;
 use longhaul_memory::generated::{DirtyOptions, GeneratedMemory, GeneratedOptions};
+use longhaul_memory::locality::Locality;
 use longhaul_memory::pattern::Pattern;
+use longhaul_memory::{GuestMemory, ReadOptions};
 use longhaul_replication::{
     Backoff, Failover, Guest, Heartbeat, Policy, Replica, ReplicaCommand, ReplicaEvent, ReplicaOptions,
     ReplicaSetOptions, RpoHistory, SetGuests, Source, SourceCommand, SourceEvent, SourceOptions,
@@ -104,9 +105,12 @@ impl Setup {
         let options = GeneratedOptions {
             pattern: self.pattern,
             size: ByteSize::from_bytes(self.sets[set].1[guest] * PAGE_SIZE as u64),
+            vcpus: 1,
+            reads: ReadOptions::NONE,
             dirty: DirtyOptions {
                 pages_per_s: self.dirty_pages_per_s,
                 working_set: self.working_set,
+                locality: Locality::Uniform,
                 bytes_per_write: ByteSize::from_bytes(self.bytes_per_write),
             },
         };

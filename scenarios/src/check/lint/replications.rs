@@ -2,7 +2,9 @@
 
 use longhaul_core::time::Span;
 
-use super::{Lint, in_flight, least_bytes};
+use super::migrations::least_bytes;
+use super::{Lint, in_flight};
+use crate::diagnose::approximate;
 use crate::run::cast::{source_region, vms_of};
 use crate::schema::{Failover, Replication};
 
@@ -13,7 +15,7 @@ impl Lint<'_> {
             let at = format!("replications[{index}]");
             let path = self.path(source_region(scenario, replication), &replication.to);
             let transport = replication.transport;
-            let flight = in_flight(transport.streams, transport.tcp).min(transport.window.as_bytes());
+            let flight = in_flight(transport.streams.most(), transport.tcp).min(transport.window.as_bytes());
             let most = replication.max_bandwidth.unwrap_or(path.rate).min(path.rate);
             let limited = super::Path {
                 rate: most,
@@ -22,7 +24,13 @@ impl Lint<'_> {
             self.fills(&format!("{at}.transport"), flight, &limited);
             let bytes = vms_of(scenario, replication).map(|vm| least_bytes(replication.encoding, &vm.memory));
             let seed = most.time_for(bytes.sum()).saturating_add(path.round_trip);
-            self.ends_in_time(&at, replication.at, seed);
+            let seeded = replication.at.saturating_add(seed);
+            if seeded > scenario.horizon {
+                let (seeded, horizon) = (approximate(seeded), scenario.horizon);
+                let message =
+                    format!("no VM can be protected before {seeded}, and the run ends at {horizon}");
+                self.warn(&at, message);
+            }
             self.notices_in_time(&at, replication, path.round_trip);
             self.idle_fields(index, replication);
         }
@@ -40,6 +48,13 @@ impl Lint<'_> {
     }
 
     fn idle_fields(&mut self, index: usize, replication: &Replication) {
+        let horizon = self.scenario.horizon;
+        if let Failover::Manual { at: Some(at), .. } = replication.failover
+            && at >= horizon
+        {
+            let message = format!("never happens: the run ends at {horizon}");
+            self.warn(&format!("replications[{index}].failover.at"), message);
+        }
         let nobody = Failover::Manual {
             at: None,
             after: None,

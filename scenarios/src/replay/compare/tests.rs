@@ -60,7 +60,7 @@ fn measured(loaded: &Loaded, number: u32) -> Replication {
     let output = output(&loaded.replication(number));
     let record = &output.record;
     let peers = |entity: &str, kind: &str| match (entity, kind) {
-        ("move", "Resumed" | "StreamEnded") => 1,
+        ("move", "Resumed" | "Arrived" | "StreamEnded") => 1,
         ("move", _) => 0,
         ("bulk", "StreamRead") => 3,
         ("bulk", _) => 2,

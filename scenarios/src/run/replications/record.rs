@@ -11,7 +11,7 @@ use longhaul_replication::{RpoDistribution, SourceStatistics};
 
 use crate::run::cast::{source_region, vms_of};
 use crate::run::workload::{Outage, ReplicationRun};
-use crate::schema::{Memory, Replication, Scenario};
+use crate::schema::{Memory, Replication, Scenario, Streams};
 
 /// The record of a replication: what was seen of it, what its source counted, and the TCP segments that it sent, in all
 /// and again. Without counters there are none of encoding and transport.
@@ -74,7 +74,10 @@ pub fn replication_record(
         transferred: transport.wire_bytes,
         encoding: encoding_record(statistics),
         transport: TransportRecord {
-            streams: spec.transport.streams,
+            streams: match spec.transport.streams {
+                Streams::Fixed(streams) => streams,
+                _ => transport.most_streams,
+            },
             chunks: transport.chunks,
             requeued_chunks: transport.retransmitted_chunks,
             segments,

@@ -31,14 +31,34 @@ pub struct TransferRecord {
     pub completion_ns: Option<u64>,
     /// The same for the first stream to finish.
     pub first_stream_ns: Option<u64>,
-    /// The slowest handshake.
+    /// The slowest handshake; over AMST the first.
     pub handshake_ns: Option<u64>,
-    /// TCP connections.
+    /// TCP connections; over AMST the most that were open at a time.
     pub streams: u32,
     /// TCP segments sent by the sender.
     pub segments: u64,
     /// Of these, retransmissions.
     pub retransmits: u64,
+    /// What AMST did, if it carried the transfer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amst: Option<AmstRecord>,
+}
+
+/// What the sending side of AMST did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct AmstRecord {
+    /// The number of streams that it aimed at last.
+    pub streams_last: u32,
+    /// Streams that ended early.
+    pub lost_streams: u64,
+    /// Chunks put on streams, all copies counted.
+    pub chunks: u64,
+    /// Bytes put on streams, record headers included.
+    pub wire_bytes: u64,
+    /// Of the chunks, those sent again because their stream was lost.
+    pub requeued_chunks: u64,
+    /// And those sent once more because they were late.
+    pub rescued_chunks: u64,
 }
 
 impl TransferRecord {

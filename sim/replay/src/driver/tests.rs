@@ -401,6 +401,54 @@ fn a_stream_that_is_given_up_has_failed_at_the_peer() {
     );
 }
 
+/// Sends on a stream to the other machine, asks what the kernel knows of it a little later, and of one that is not there.
+fn asks_the_kernel(now: Instant, input: &Input<()>) -> Vec<Output<Value>> {
+    let (stream, peer) = (STREAM, PeerId(1));
+    let why = "to ask";
+    match input {
+        Input::Start => vec![Output::Open { stream, peer }],
+        Input::Opened { stream } => vec![
+            Output::Send {
+                stream: *stream,
+                payload: Payload::Synthetic(100_000),
+            },
+            Output::WakeAt {
+                at: now + Span::from_ms(200),
+                why,
+            },
+        ],
+        Input::Wake => [StreamId(7), STREAM]
+            .map(|stream| Output::Inspect { stream })
+            .into(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn what_the_kernel_knows_of_a_stream_is_told_on_request() {
+    let mut driver = driver(43, &[asks_the_kernel, silent], &SocketOptions::default());
+    let told = events(&mut driver, 12);
+    let paths: Vec<&Value> = told
+        .iter()
+        .filter(|(peer, event)| *peer == 0 && event.get("Path").is_some())
+        .map(|(_, event)| &event["Path"])
+        .collect();
+    let [path] = paths[..] else { panic!("{told:?}") };
+    assert_eq!(path["stream"], STREAM.0);
+    let number = |field: &str| path["info"][field].as_u64().unwrap();
+    // Linux counts the SYN among the bytes.
+    assert!((100_000..=100_001).contains(&number("bytes_acked")), "{path}");
+    assert!(number("srtt") > 0 && number("srtt") < 200_000_000, "{path}");
+    assert!(number("segments_sent") >= 3, "{path}");
+    assert!(
+        number("segments_retransmitted") <= number("segments_sent"),
+        "{path}"
+    );
+    // Ten segments at least, and a window that is open.
+    assert!(number("congestion_window_bytes") >= 10 * 500, "{path}");
+    assert!(number("buffer_window_bytes") >= 16 << 10, "{path}");
+}
+
 #[test]
 fn a_machine_has_a_limit_of_streams_and_others_are_turned_away() {
     let mut driver = driver(5, &[silent], &SocketOptions::default());

@@ -2,6 +2,7 @@
 
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
+use longhaul_hde::PAGE_SIZE;
 
 /// QEMU's `BUFFER_DELAY`: how long bandwidth is measured before it is used.
 const BANDWIDTH_WINDOW: Span = Span::from_ms(100);
@@ -14,7 +15,7 @@ const TELLING_BYTES: u64 = 10_000;
 
 /// The counters of one migration.
 #[derive(Debug)]
-pub(crate) struct Counters {
+pub(super) struct Counters {
     downtime_limit: Span,
     // The current bandwidth window.
     window_start: Instant,
@@ -30,7 +31,17 @@ pub(crate) struct Counters {
     dirty_bytes_last_sync: u64,
     dirty_period_start: Instant,
     dirty_pages_in_period: u64,
+    transferred_before_period: u64,
     dirty_pages_rate: u64,
+}
+
+/// What happened between two synchronisations that lie more than a second apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Period {
+    /// Bytes of memory that were clean and became dirty.
+    pub dirtied_bytes: u64,
+    /// Bytes put on the streams.
+    pub transferred_bytes: u64,
 }
 
 impl Counters {
@@ -48,6 +59,7 @@ impl Counters {
             dirty_bytes_last_sync: 0,
             dirty_period_start: Instant::ZERO,
             dirty_pages_in_period: 0,
+            transferred_before_period: 0,
             dirty_pages_rate: 0,
         }
     }
@@ -108,20 +120,35 @@ impl Counters {
         self.pages_at_start = pages;
     }
 
-    /// The dirty bitmap was synchronised: QEMU's `migration_bitmap_sync` and `migration_update_rates`.
-    pub fn on_synchronised(&mut self, now: Instant, newly_dirty: u64, remaining_bytes: u64) {
+    /// The dirty bitmap was synchronised: QEMU's `migration_bitmap_sync` and `migration_update_rates`. `transferred`
+    /// counts bytes put on the streams since the start. If a period is over, it is returned.
+    pub fn on_synchronised(
+        &mut self,
+        now: Instant,
+        newly_dirty: u64,
+        remaining_bytes: u64,
+        transferred: u64,
+    ) -> Option<Period> {
         if self.dirty_sync_count == 0 {
             self.dirty_period_start = now;
+            self.transferred_before_period = transferred;
         }
         self.dirty_sync_count += 1;
         self.dirty_bytes_last_sync = remaining_bytes;
         self.dirty_pages_in_period += newly_dirty;
         let elapsed = now - self.dirty_period_start;
-        if elapsed > DIRTY_RATE_WINDOW {
-            self.dirty_pages_rate = per_second(self.dirty_pages_in_period, elapsed);
-            self.dirty_pages_in_period = 0;
-            self.dirty_period_start = now;
+        if elapsed <= DIRTY_RATE_WINDOW {
+            return None;
         }
+        let period = Period {
+            dirtied_bytes: self.dirty_pages_in_period * PAGE_SIZE as u64,
+            transferred_bytes: transferred - self.transferred_before_period,
+        };
+        self.dirty_pages_rate = per_second(self.dirty_pages_in_period, elapsed);
+        self.dirty_pages_in_period = 0;
+        self.dirty_period_start = now;
+        self.transferred_before_period = transferred;
+        Some(period)
     }
 }
 
@@ -160,10 +187,17 @@ mod tests {
     #[test]
     fn the_dirty_rate_needs_more_than_a_second() {
         let mut counters = Counters::new(Span::from_ms(300));
-        counters.on_synchronised(at_ms(1_000), 100, 0);
-        counters.on_synchronised(at_ms(2_000), 400, 0);
+        assert_eq!(counters.on_synchronised(at_ms(1_000), 100, 0, 7), None);
+        assert_eq!(counters.on_synchronised(at_ms(2_000), 400, 0, 50), None);
         assert_eq!(counters.dirty_pages_rate(), 0);
-        counters.on_synchronised(at_ms(3_000), 500, 8_000_000);
+        let period = Period {
+            dirtied_bytes: 1_000 * 4096,
+            transferred_bytes: 93,
+        };
+        assert_eq!(
+            counters.on_synchronised(at_ms(3_000), 500, 8_000_000, 100),
+            Some(period)
+        );
         assert_eq!(
             (counters.dirty_pages_rate(), counters.dirty_sync_count()),
             (500, 3)

@@ -1,0 +1,257 @@
+//! The codecs behind one type, and what each of them may build on.
+
+use bytes::Bytes;
+use longhaul_core::units::ByteSize;
+use longhaul_hde::{
+    ClassCounts, EncodeWork, Encoder, EncoderOptions, EncoderStats, FrameHeader, PAGE_SIZE, PageInput,
+};
+
+use crate::Encoding;
+use crate::measure::{Amount, Kind};
+use crate::xbzrle::cache::CacheStatistics;
+use crate::xbzrle::{self, Cache};
+
+type Page = [u8; PAGE_SIZE];
+
+/// What makes frames of real pages.
+pub(super) enum Codec {
+    Hde {
+        encoder: Box<Encoder>,
+        options: EncoderOptions,
+        /// The version of each page that the destination has; empty if nothing may be built on it.
+        sent_versions: Vec<u32>,
+        /// What earlier encoders have counted.
+        before: EncoderStats,
+        /// What a cache has counted that is not used any more.
+        cache: Option<CacheStatistics>,
+    },
+    Xbzrle {
+        cache: Cache,
+        /// The cache is used after the first pass over memory.
+        started: bool,
+    },
+}
+
+/// A page to encode.
+pub(super) struct Input<'a> {
+    pub number: u64,
+    pub content: &'a Page,
+    pub baseline: Option<&'a Page>,
+}
+
+/// A frame of real pages.
+pub(super) struct Encoded {
+    pub frame: Bytes,
+    /// Bytes of it that would be there for synthetic pages, too.
+    pub header_len: usize,
+    pub zero_pages: u64,
+    pub overflows: u64,
+    pub work: EncodeWork,
+}
+
+impl Codec {
+    /// For a guest of so many pages.
+    pub fn new(pages: u64, encoding: Encoding) -> Codec {
+        match encoding {
+            Encoding::Hde(options) => Codec::hde(pages, options),
+            Encoding::Xbzrle { cache } => Codec::Xbzrle {
+                cache: Cache::new(cache),
+                started: false,
+            },
+        }
+    }
+
+    /// One whose frames can be decoded in any order.
+    pub fn independent(encoding: Encoding) -> Codec {
+        let options = match encoding {
+            Encoding::Hde(options) => options,
+            Encoding::Xbzrle { .. } => EncoderOptions::raw(),
+        };
+        let options = EncoderOptions {
+            delta: false,
+            duplicates: false,
+            similar: false,
+            index_anchors: 0,
+            index_pages: 0,
+            ..options
+        };
+        Codec::hde(0, options)
+    }
+
+    /// One that knows no frame but the one that it makes.
+    pub fn trial(encoding: Encoding) -> Codec {
+        match encoding {
+            Encoding::Hde(options) => Codec::hde(
+                0,
+                EncoderOptions {
+                    duplicates: false,
+                    similar: false,
+                    index_anchors: 0,
+                    index_pages: 0,
+                    ..options
+                },
+            ),
+            Encoding::Xbzrle { .. } => Codec::Xbzrle {
+                cache: Cache::new(ByteSize::from_kib(4)),
+                started: false,
+            },
+        }
+    }
+
+    fn hde(pages: u64, options: EncoderOptions) -> Codec {
+        let pages = usize::try_from(pages).expect("pages that fit the address space");
+        Codec::Hde {
+            encoder: Box::new(Encoder::new(options)),
+            options,
+            sent_versions: if options.delta { vec![0; pages] } else { Vec::new() },
+            before: EncoderStats::default(),
+            cache: None,
+        }
+    }
+
+    pub fn stats(&self) -> EncoderStats {
+        match self {
+            Codec::Hde { encoder, before, .. } => sum(*before, *encoder.stats()),
+            Codec::Xbzrle { .. } => EncoderStats::default(),
+        }
+    }
+
+    pub fn cache_statistics(&self) -> Option<CacheStatistics> {
+        match self {
+            Codec::Hde { cache, .. } => *cache,
+            Codec::Xbzrle { cache, .. } => Some(*cache.statistics()),
+        }
+    }
+
+    /// What a page that is about to be sent at `version` may build on.
+    pub fn baseline(
+        &mut self,
+        page: u64,
+        version: u32,
+        was_sent: bool,
+        age: u64,
+        last_stage: bool,
+    ) -> Option<u32> {
+        match self {
+            Codec::Hde { sent_versions, .. } if was_sent => sent_versions.get(page as usize).copied(),
+            Codec::Xbzrle { cache, started: true } => cache.replace(page, version, age, last_stage),
+            Codec::Hde { .. } | Codec::Xbzrle { .. } => None,
+        }
+    }
+
+    pub fn end_first_pass(&mut self) {
+        if let Codec::Xbzrle { started, .. } = self {
+            *started = true;
+        }
+    }
+
+    /// A page was sent at this version.
+    pub fn sent(&mut self, page: u64, version: u32) {
+        if let Codec::Hde { sent_versions, .. } = self
+            && let Some(sent) = sent_versions.get_mut(page as usize)
+        {
+            *sent = version;
+        }
+    }
+
+    pub fn begin_postcopy(&mut self, pages: u64) {
+        if let Codec::Xbzrle { cache, .. } = self {
+            let counted = *cache.statistics();
+            *self = Codec::hde(pages, EncoderOptions::raw());
+            if let Codec::Hde { cache, .. } = self {
+                *cache = Some(counted);
+            }
+        }
+    }
+
+    /// Nothing that was sent so far can be built on.
+    pub fn restart(&mut self) {
+        if let Codec::Hde {
+            encoder,
+            options,
+            before,
+            ..
+        } = self
+        {
+            *before = sum(*before, *encoder.stats());
+            **encoder = Encoder::new(*options);
+        }
+    }
+
+    /// Notes what so many synthetic pages of a kind came to.
+    pub fn count_synthetic(&mut self, kind: Kind, pages: u64, amount: &Amount) {
+        if let Codec::Xbzrle { cache, .. } = self
+            && kind.again
+        {
+            let numbers = pages * xbzrle::codec::NUMBER_LEN;
+            cache.count(amount.body_bytes.saturating_sub(numbers), amount.overflows);
+        }
+    }
+
+    pub fn encode(&mut self, sequence: u64, inputs: &[Input]) -> Encoded {
+        match self {
+            Codec::Hde { encoder, .. } => {
+                let pages: Vec<PageInput<'_>> = inputs
+                    .iter()
+                    .map(|input| PageInput {
+                        number: input.number,
+                        content: input.content,
+                        baseline: input.baseline,
+                    })
+                    .collect();
+                let zero_before = encoder.stats().pages.zero;
+                let frame = encoder.encode(sequence, &pages);
+                Encoded {
+                    header_len: FrameHeader::encoded_len(&frame).expect("a frame just encoded"),
+                    frame,
+                    zero_pages: encoder.stats().pages.zero - zero_before,
+                    overflows: 0,
+                    work: *encoder.last_work(),
+                }
+            }
+            Codec::Xbzrle { cache, .. } => {
+                let pages: Vec<xbzrle::codec::Input<'_>> = inputs
+                    .iter()
+                    .map(|input| xbzrle::codec::Input {
+                        number: input.number,
+                        content: input.content,
+                        cached: input.baseline,
+                    })
+                    .collect();
+                let encoded = xbzrle::codec::encode(sequence, &pages);
+                cache.count(encoded.compared_bytes, encoded.overflows);
+                let page = PAGE_SIZE as u64;
+                Encoded {
+                    frame: encoded.frame,
+                    header_len: xbzrle::codec::FIXED_LEN,
+                    zero_pages: encoded.zero_pages,
+                    overflows: encoded.overflows,
+                    work: EncodeWork {
+                        frames: 1,
+                        scanned: inputs.len() as u64 * page,
+                        compared: encoded.compared_pages * page,
+                        ..EncodeWork::default()
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// What two encoders have counted together.
+pub(super) fn sum(one: EncoderStats, other: EncoderStats) -> EncoderStats {
+    EncoderStats {
+        frames: one.frames + other.frames,
+        pages: ClassCounts {
+            zero: one.pages.zero + other.pages.zero,
+            duplicate: one.pages.duplicate + other.pages.duplicate,
+            delta: one.pages.delta + other.pages.delta,
+            similar: one.pages.similar + other.pages.similar,
+            literal: one.pages.literal + other.pages.literal,
+        },
+        residual_bytes: one.residual_bytes + other.residual_bytes,
+        raw_bytes: one.raw_bytes + other.raw_bytes,
+        frame_bytes: one.frame_bytes + other.frame_bytes,
+        work: one.work + other.work,
+    }
+}
