@@ -29,6 +29,7 @@ mod cost;
 #[path = "../models/hde/tests/recorded/mod.rs"]
 mod recorded;
 #[path = "support/mod.rs"]
+#[expect(dead_code, reason = "other benches use the median")]
 mod support;
 #[path = "hde/xbzrle.rs"]
 mod xbzrle;

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 
+use bytes::Bytes;
 use longhaul_hde::{Decoder, Encoder, EncoderOptions, HeldPages, PAGE_SIZE, PageInput, PageStore};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{CCtx, CParameter, DCtx};
@@ -178,7 +179,7 @@ pub fn hde(workload: &Workload<'_>, options: EncoderOptions) -> Outcome {
     let decode = stopwatch.elapsed_ns();
     assert!(memory.0 == workload.image, "what arrives is not what was sent");
     Outcome {
-        encoded: frames.iter().map(|frame| frame.len()).sum(),
+        encoded: frames.iter().map(Bytes::len).sum(),
         encode,
         decode,
     }
@@ -217,7 +218,7 @@ fn by_portion(workload: &Workload<'_>, (encode, decode): &mut Codec) -> Outcome 
 fn codec(contender: Contender) -> Codec {
     match contender {
         Contender::Hde(_) => unreachable!("measured on its own"),
-        Contender::Zstd(level) => zstd(level, |pages| new(pages), |_, _| ()),
+        Contender::Zstd(level) => zstd(level, new, |_, _| ()),
         Contender::ZstdOfXor(level) => zstd(
             level,
             |pages| {
@@ -230,8 +231,8 @@ fn codec(contender: Contender) -> Codec {
         Contender::ZstdPrefix(level) => (
             Box::new(move |pages| with_prefix(level, &new(pages), &old(pages))),
             Box::new(|frame, pages, memory| {
-                let mut zstd = DCtx::create();
                 let old = old(pages);
+                let mut zstd = DCtx::create();
                 let mut bytes = Vec::with_capacity(pages.len() * PAGE_SIZE);
                 zstd.ref_prefix(&old).expect("a fresh context");
                 zstd.decompress(&mut bytes, frame).expect("a sound frame");

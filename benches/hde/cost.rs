@@ -4,11 +4,9 @@
 //! before is taken off. Real memory is made for it: random bytes for stages to which content is nothing, text of a small
 //! vocabulary for the entropy coder, which is slower on what it can compress.
 
-use std::cell::Cell;
-
 use longhaul_core::random::{Stream, Streams};
 use longhaul_hde::{
-    DecodeWork, Decoder, EncodeWork, Encoder, EncoderOptions, HeldPages, PAGE_SIZE, PageInput, PageStore,
+    DecodeWork, Decoder, EncodeWork, Encoder, EncoderOptions, PAGE_SIZE, PageInput, PageStore,
 };
 
 use crate::Page;

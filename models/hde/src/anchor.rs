@@ -59,13 +59,13 @@ pub(crate) fn find_all(page: &[u8; PAGE_SIZE], within: Range<usize>, anchors: &m
     mark_pairs(&page[within.clone()], &mut marks[..places.next_multiple_of(2)]);
     marks[places] = 0;
     let mut key_before = None;
-    for place in marked(&marks[..places.next_multiple_of(STRIDE)]) {
+    for_each_marked(&marks[..places.next_multiple_of(STRIDE)], |place| {
         let anchor = Anchor::at(page, within.start + place);
         if key_before != Some(anchor.key) {
             anchors.push(anchor);
         }
         key_before = Some(anchor.key);
-    }
+    });
 }
 
 /// Appends some anchors of a page, at even places and [`SPACING`] apart.
@@ -74,12 +74,13 @@ pub(crate) fn find_some(page: &[u8; PAGE_SIZE], anchors: &mut Vec<Anchor>) {
     let mut marks = [0; PLACES.next_multiple_of(STRIDE)];
     mark_even(page, &mut marks[..PLACES]);
     let mut next = 0;
-    for place in marked(&marks).map(|place| 2 * place) {
+    for_each_marked(&marks, |place| {
+        let place = 2 * place;
         if place >= next {
             anchors.push(Anchor::at(page, place));
             next = place + SPACING;
         }
-    }
+    });
 }
 
 /// Leaves some of the anchors that [`find_all`] has found in one page, [`SPACING`] apart.
@@ -137,17 +138,16 @@ fn mark_of(words: [[u8; 2]; 4]) -> u8 {
     u8::from(hash >> (u16::BITS - DENSITY_BITS) == 0)
 }
 
-/// The places that are marked, ascending.
-fn marked(marks: &[u8]) -> impl Iterator<Item = usize> {
+/// Visits the places that are marked, ascending.
+fn for_each_marked(marks: &[u8], mut visit: impl FnMut(usize)) {
     let (strides, _) = marks.as_chunks::<STRIDE>();
-    (0..).step_by(STRIDE).zip(strides).flat_map(|(start, stride)| {
+    for (start, stride) in (0..).step_by(STRIDE).zip(strides) {
         let mut bits = bits(stride);
-        std::iter::from_fn(move || {
-            let place = (bits != 0).then(|| start + bits.trailing_zeros() as usize)?;
+        while bits != 0 {
+            visit(start + bits.trailing_zeros() as usize);
             bits &= bits - 1;
-            Some(place)
-        })
-    })
+        }
+    }
 }
 
 /// The marks of a stride as bits.

@@ -34,7 +34,6 @@ pub(crate) struct Columns {
     /// Places in the frame of literal pages, by sort.
     literals: [Vec<usize>; LITERAL_SORTS],
     section: Vec<u8>,
-    body: Vec<u8>,
     // Of the page at hand.
     anchors: Vec<Anchor>,
     pieces: Vec<Piece>,
@@ -52,7 +51,6 @@ impl Columns {
             loose: Vec::new(),
             literals: Default::default(),
             section: Vec::new(),
-            body: Vec::new(),
             anchors: Vec::new(),
             pieces: Vec::new(),
             hits: Vec::new(),
@@ -233,17 +231,17 @@ impl Columns {
         (self.residual.len() + self.loose.len()) as u64
     }
 
-    /// The body of the frame, and whether it needs the dictionary.
+    /// Appends the body to a frame; returns whether it needs the dictionary.
     pub(crate) fn finish(
         &mut self,
         pages: &[PageInput<'_>],
         dictionary: Option<&Dictionary>,
         work: &mut EncodeWork,
-    ) -> (&[u8], bool) {
-        self.body.clear();
+        frame: &mut Vec<u8>,
+    ) -> bool {
         self.section.clear();
         self.plan.finish(&mut self.section);
-        self.sections.write(&self.section, &[], &mut self.body);
+        self.sections.write(&self.section, &[], frame);
         work.entropy = self.section.len() as u64;
 
         let literals = self.literals.iter().flatten();
@@ -263,8 +261,8 @@ impl Columns {
         }
         work.entropy += self.context.len() as u64;
         let (context, data) = self.context.split_at(context_len);
-        self.sections.write(data, context, &mut self.body);
-        (&self.body, dictionary.is_some())
+        self.sections.write(data, context, frame);
+        dictionary.is_some()
     }
 }
 

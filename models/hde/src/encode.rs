@@ -1,6 +1,6 @@
 //! The encoder: picks a class for every page and builds frames.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -253,28 +253,39 @@ impl Encoder {
         }
         self.stats.residual_bytes += self.columns.residual_bytes();
         let dictionary = self.dictionary.as_ref();
-        let (body, uses_dictionary) = self.columns.finish(pages, dictionary, &mut self.last_work);
-        let header = FrameHeader {
+        let mut header = FrameHeader {
             sequence,
             runs,
             form: BodyForm::Pages,
-            body_len: u32::try_from(body.len()).expect("a body within the page limit"),
-            body_checksum: xxh3_64(body),
-            dictionary: dictionary.filter(|_| uses_dictionary).map(Dictionary::name),
+            body_len: 0,
+            body_checksum: 0,
+            dictionary: dictionary.map(Dictionary::name),
             chain: self.link,
             result_hash: result.finish(),
         };
+        // The body comes behind room for the longest header; what is not needed of it goes in the end.
+        let room = header.len();
+        let mut frame = vec![0; room];
+        if !self
+            .columns
+            .finish(pages, dictionary, &mut self.last_work, &mut frame)
+        {
+            header.dictionary = None;
+        }
+        let body = &frame[room..];
+        header.body_len = u32::try_from(body.len()).expect("a body within the page limit");
+        header.body_checksum = xxh3_64(body);
         self.link = header.link();
         let header = header.encode();
-        let mut frame = BytesMut::with_capacity(header.len() + body.len());
-        frame.put_slice(&header);
-        frame.put_slice(body);
+        let start = room - header.len();
+        frame[start..room].copy_from_slice(&header);
+        let frame = Bytes::from(frame).slice(start..);
 
         self.stats.frames += 1;
         self.stats.pages.add(&counts);
         self.stats.raw_bytes += (pages.len() * PAGE_SIZE) as u64;
         self.stats.frame_bytes += frame.len() as u64;
         self.stats.work += self.last_work;
-        frame.freeze()
+        frame
     }
 }

@@ -37,6 +37,7 @@ impl SectionWriter {
     /// Appends a section to a body.
     pub(crate) fn write(&mut self, content: &[u8], context: &[u8], body: &mut Vec<u8>) {
         self.compressed.clear();
+        if std::env::var_os("DUMP").is_some() { let n=std::fs::read_dir("/tmp/hde/sections").unwrap().count(); let d=format!("/tmp/hde/sections/{}.{:04}",std::env::var("DUMP").unwrap(),n); std::fs::write(format!("{d}.ctx"),context).unwrap(); std::fs::write(format!("{d}.data"),content).unwrap(); }
         if let Some(level) = self.level.filter(|_| !content.is_empty()) {
             self.compressed.reserve(compress_bound(content.len()));
             compress(level, content, context, &mut self.compressed)
@@ -44,6 +45,7 @@ impl SectionWriter {
         }
         let shorter = !self.compressed.is_empty() && self.compressed.len() < content.len();
         let travelling = if shorter { &self.compressed } else { content };
+        body.reserve(1 + 2 * varint::MAX_LEN + travelling.len());
         body.push(u8::from(shorter));
         varint::put(body, content.len() as u64);
         varint::put(body, travelling.len() as u64);
@@ -62,10 +64,23 @@ fn compress(level: i32, content: &[u8], context: &[u8], out: &mut Vec<u8>) -> Re
 }
 
 /// zstd's parameters for a level, with a window over everything there is.
+///
+/// Levels 1 and 2 are tuned for memory, of which there is always a lot: tables larger than zstd's own for these levels,
+/// which still fit the second-level cache of a core.
 fn parameters(level: i32, len: usize) -> Vec<CParameter> {
     let window = len.next_power_of_two().ilog2().clamp(17, 26);
-    let _ = Strategy::ZSTD_fast;
-    vec![CParameter::CompressionLevel(level), CParameter::WindowLog(window)]
+    let mut parameters = vec![CParameter::CompressionLevel(level), CParameter::WindowLog(window)];
+    match level {
+        1 => parameters.extend([CParameter::HashLog(15), CParameter::MinMatch(6)]),
+        2 => parameters.extend([
+            CParameter::Strategy(Strategy::ZSTD_dfast),
+            CParameter::HashLog(15),
+            CParameter::ChainLog(13),
+            CParameter::MinMatch(5),
+        ]),
+        _ => {}
+    }
+    parameters
 }
 
 /// Takes sections off the front of a body.

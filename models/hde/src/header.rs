@@ -34,6 +34,7 @@ const MAGIC: [u8; 4] = *b"LHDE";
 const VERSION: u8 = 2;
 const FIXED_LEN: usize = 56;
 const CHECKSUM_LEN: usize = 4;
+const DICTIONARY_LEN: usize = 16;
 
 /// Page numbers lie below this, so that byte addresses fit 64 bits.
 pub(crate) const PAGE_NUMBER_LIMIT: u64 = 1 << 52;
@@ -164,6 +165,27 @@ impl FrameHeader {
         hash.digest().max(1)
     }
 
+    /// Length of the header as bytes.
+    pub(crate) fn len(&self) -> usize {
+        let mut runs = Vec::with_capacity(4 * self.runs.len());
+        self.put_runs(&mut runs);
+        let dictionary = self.dictionary.map_or(0, |_| DICTIONARY_LEN);
+        FIXED_LEN + dictionary + runs.len() + CHECKSUM_LEN
+    }
+
+    fn put_runs(&self, out: &mut Vec<u8>) {
+        let mut end = 0;
+        for run in &self.runs {
+            // Page numbers lie below 2^52.
+            let several = run.count > 1;
+            varint::put(out, (run.start - end) << 1 | u64::from(several));
+            if several {
+                varint::put(out, u64::from(run.count) - 2);
+            }
+            end = run.end();
+        }
+    }
+
     /// The header as bytes, checksum included.
     ///
     /// # Panics
@@ -194,16 +216,7 @@ impl FrameHeader {
             out.extend_from_slice(&dictionary.version.to_le_bytes());
             out.extend_from_slice(&dictionary.fingerprint);
         }
-        let mut end = 0;
-        for run in &self.runs {
-            // Page numbers lie below 2^52.
-            let several = run.count > 1;
-            varint::put(&mut out, (run.start - end) << 1 | u64::from(several));
-            if several {
-                varint::put(&mut out, u64::from(run.count) - 2);
-            }
-            end = run.end();
-        }
+        self.put_runs(&mut out);
         let len = u16::try_from(out.len() + CHECKSUM_LEN).expect("4096 runs of at most 10 bytes");
         out[6..8].copy_from_slice(&len.to_le_bytes());
         let checksum = crc32c::crc32c(&out);
@@ -317,7 +330,7 @@ impl FrameHeader {
 
 fn parse_dictionary(bytes: &mut &[u8]) -> Result<DictionaryName, DecodeError> {
     let (name, rest) = bytes
-        .split_first_chunk::<16>()
+        .split_first_chunk::<DICTIONARY_LEN>()
         .ok_or(DecodeError::Malformed("name of a dictionary"))?;
     *bytes = rest;
     Ok(DictionaryName {
