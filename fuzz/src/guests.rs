@@ -223,7 +223,7 @@ pub fn destination(data: &[u8]) {
                         resumed = true;
                     }
                     Output::Event(DestinationEvent::Abandoned | DestinationEvent::Failed { .. }) => {
-                        given_up = true
+                        given_up = true;
                     }
                     output if output.ends_poll() => break,
                     _ => {}

@@ -37,7 +37,6 @@ impl SectionWriter {
     /// Appends a section to a body.
     pub(crate) fn write(&mut self, content: &[u8], context: &[u8], body: &mut Vec<u8>) {
         self.compressed.clear();
-        if std::env::var_os("DUMP").is_some() { let n=std::fs::read_dir("/tmp/hde/sections").unwrap().count(); let d=format!("/tmp/hde/sections/{}.{:04}",std::env::var("DUMP").unwrap(),n); std::fs::write(format!("{d}.ctx"),context).unwrap(); std::fs::write(format!("{d}.data"),content).unwrap(); }
         if let Some(level) = self.level.filter(|_| !content.is_empty()) {
             self.compressed.reserve(compress_bound(content.len()));
             compress(level, content, context, &mut self.compressed)

@@ -135,7 +135,8 @@ fn pause_of(setup: &Setup) -> Instant {
 /// When the guest ran at the destination in an undisturbed run.
 fn resumption_of(setup: &Setup) -> Instant {
     let calm = setup.run();
-    let resumed = |(_, event): &&(Instant, DestinationEvent)| matches!(event, DestinationEvent::Resumed { .. });
+    let resumed =
+        |(_, event): &&(Instant, DestinationEvent)| matches!(event, DestinationEvent::Resumed { .. });
     calm.destination_events.iter().find(resumed).unwrap().0
 }
 

@@ -1,14 +1,12 @@
 //! What a replica may answer that breaks the rules.
 
 use bytes::Bytes;
-use longhaul_core::machine::{Input, Machine, Output, StreamId};
+use longhaul_core::machine::{CloseReason, Input, Machine, Output, StreamId};
 use longhaul_core::time::{Instant, Span};
 use longhaul_memory::generated::GeneratedMemory;
 use longhaul_memory::pattern::Pattern;
 use longhaul_replication::control::{Control, SetState};
-use longhaul_replication::{
-    Disconnect, Fingerprint, RejectReason, ResyncReason, Source, SourceCommand, SourceEvent,
-};
+use longhaul_replication::{Disconnect, ResyncReason, Source, SourceCommand, SourceEvent};
 
 use crate::hostile::{WINDOW, fingerprint};
 use crate::support::{Setup, at_ms};

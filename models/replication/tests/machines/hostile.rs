@@ -4,19 +4,16 @@ use bytes::Bytes;
 use longhaul_amst::{Priority, Sender, SenderOptions, SenderOutput};
 use longhaul_core::machine::{CloseReason, Input, Machine, Output, StreamId};
 use longhaul_core::payload::{Payload, PayloadBuffer};
-use longhaul_core::time::{Instant, Span};
+use longhaul_core::time::Instant;
 use longhaul_hde::header::PageRun;
 use longhaul_hde::{Encoder, EncoderOptions, PAGE_SIZE, PageInput, encode_synthetic_header};
-use longhaul_memory::generated::GeneratedMemory;
-use longhaul_memory::pattern::Pattern;
-use longhaul_replication::control::{Control, ControlError, ControlReader, Preamble, Role, SetState};
+use longhaul_replication::control::{Control, ControlError, ControlReader, Preamble, Role};
 use longhaul_replication::message::{Commit, MessageError};
 use longhaul_replication::{
-    Disconnect, Fingerprint, RejectReason, Replica, ReplicaCommand, ReplicaEvent, ResyncReason, SessionEnd,
-    Source, SourceCommand, SourceEvent, StreamRefusal,
+    Fingerprint, RejectReason, Replica, ReplicaCommand, ReplicaEvent, SessionEnd, StreamRefusal,
 };
 
-use crate::support::{Setup, at_ms};
+use crate::support::Setup;
 
 pub const WINDOW: u64 = 1 << 20;
 const CONTROL: StreamId = StreamId(StreamId::FIRST_ACCEPTED);

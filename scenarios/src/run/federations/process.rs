@@ -18,8 +18,8 @@ pub struct ClusterProcess {
 }
 
 enum Life {
-    Runs(Cluster),
-    Crashed(Survivor),
+    Runs(Box<Cluster>),
+    Crashed(Box<Survivor>),
     /// Never, but while it changes.
     Nothing,
 }
@@ -31,7 +31,7 @@ impl ClusterProcess {
     /// [`OptionsError`]
     pub fn new(setup: Setup) -> Result<ClusterProcess, OptionsError> {
         Ok(ClusterProcess {
-            life: Life::Runs(Cluster::new(setup.clone())?),
+            life: Life::Runs(Box::new(Cluster::new(setup.clone())?)),
             setup,
             past: None,
             past_calls: Vec::new(),
@@ -84,7 +84,7 @@ impl ClusterProcess {
         match std::mem::replace(&mut self.life, Life::Nothing) {
             Life::Runs(cluster) => {
                 self.past_calls.extend_from_slice(cluster.history());
-                self.life = Life::Crashed(cluster.crash(now));
+                self.life = Life::Crashed(Box::new(cluster.crash(now)));
             }
             before => self.life = before,
         }
@@ -94,8 +94,8 @@ impl ClusterProcess {
     pub fn restart(&mut self, now: Instant) {
         match std::mem::replace(&mut self.life, Life::Nothing) {
             Life::Crashed(survivor) => {
-                let cluster = Cluster::restart(self.setup.clone(), now, survivor);
-                self.life = Life::Runs(cluster.expect("options that were good before"));
+                let cluster = Cluster::restart(self.setup.clone(), now, *survivor);
+                self.life = Life::Runs(Box::new(cluster.expect("options that were good before")));
             }
             before => self.life = before,
         }
