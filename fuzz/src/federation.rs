@@ -196,7 +196,7 @@ impl World {
                     assert!(!self.closed.contains(&stream), "a write on a closed stream");
                     *self.untaken.entry(stream).or_default() += payload.len();
                 }
-                Output::Close { stream } => {
+                Output::Close { stream } | Output::Abort { stream } => {
                     self.closed.insert(stream);
                 }
                 Output::WakeAt { at, .. } => {
@@ -204,7 +204,6 @@ impl World {
                     return;
                 }
                 Output::Idle => return,
-                Output::Abort { .. } => unreachable!("a cluster closes its streams"),
                 Output::Inspect { .. } | Output::Datagram { .. } | Output::Event(_) => {}
             }
         }

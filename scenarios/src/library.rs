@@ -25,9 +25,16 @@ macro_rules! entries {
 /// Every scenario of the library, by name.
 const ENTRIES: &[Entry] = entries![
     "aws_triangle",
+    "bandwidth_constrained",
     "cross_region",
     "disaster_recovery",
     "first",
+    "high_latency",
+    "legacy/bandwidth_constrained",
+    "legacy/cross_region",
+    "legacy/high_latency",
+    "legacy/packet_loss",
+    "packet_loss",
     "reference/aws_64_streams",
     "reference/fairness_cubic",
     "reference/fairness_reno",

@@ -59,7 +59,10 @@ fn is_close_to_the_best(path: &Path, megabytes: u64, fixed: &[u32]) -> Outcome {
 fn where_loss_limits_each_stream_as_many_as_may_be_are_used() {
     let path = Path::new("ocean with loss", 2_000, 80).gilbert_elliott(1_000, 3);
     let outcome = is_close_to_the_best(&path, 400, &[1, 16, 256]);
-    assert_eq!(outcome.final_streams(), 256);
+    let numbers = outcome.adapted.iter().map(|&(_, streams, _)| streams);
+    assert_eq!(numbers.max(), Some(256));
+    // Their slow starts fill the path for a moment, in which some may give way.
+    assert!(outcome.final_streams() >= 128, "{:?}", outcome.adapted);
 }
 
 #[test]

@@ -126,6 +126,8 @@ impl Scene {
     pub(super) fn deliver(&mut self, engine: &mut Engine, peer: PeerId, input: Input<Order>) {
         let now = engine.now();
         let mut inspected = Vec::new();
+        // A process writes what it has for a connection in one call once it has looked at everything (`writev(2)`).
+        let mut written: Vec<(ConnectionId, Side)> = Vec::new();
         self.endpoints[peer.0 as usize].machine.handle(now, input);
         loop {
             let endpoint = &mut self.endpoints[peer.0 as usize];
@@ -134,11 +136,15 @@ impl Scene {
                 Output::Send { stream, payload } => {
                     if let Some(&(connection, side)) = endpoint.streams.get(&stream) {
                         // A stream that has just ended drops what is written; its machine hears of the end next.
-                        let _ = self.network.write(engine, connection, side, payload);
+                        let _ = self.network.gather(engine, connection, side, payload);
+                        if written.last() != Some(&(connection, side)) {
+                            written.push((connection, side));
+                        }
                     }
                 }
                 Output::Close { stream } => {
                     if let Some(&(connection, side)) = endpoint.streams.get(&stream) {
+                        self.network.flush(engine, connection, side);
                         self.network.shutdown(engine, connection, side);
                     }
                 }
@@ -159,6 +165,9 @@ impl Scene {
                     break;
                 }
             }
+        }
+        for (connection, side) in written {
+            self.network.flush(engine, connection, side);
         }
         self.check_cluster(peer);
         for stream in inspected {

@@ -93,11 +93,11 @@ impl Transit {
         }
     }
 
-    /// Hands payload over.
+    /// Takes payload that [`Transit::flush`] hands over, with what else there is.
     ///
     /// # Errors
     /// [`WriteError`]
-    pub fn write(
+    pub fn gather(
         &mut self,
         engine: &mut Engine,
         connection: ConnectionId,
@@ -105,8 +105,16 @@ impl Transit {
         payload: Payload,
     ) -> Result<(), WriteError> {
         match self {
-            Transit::Packet(network) => network.write(engine, connection, side, payload),
+            Transit::Packet(network) => network.gather(connection, side, payload),
+            // It knows no segments.
             Transit::Flow(Flows { network, .. }) => network.write(engine, connection, side, payload),
+        }
+    }
+
+    /// Hands over what was gathered.
+    pub fn flush(&mut self, engine: &mut Engine, connection: ConnectionId, side: Side) {
+        if let Transit::Packet(network) = self {
+            network.flush(engine, connection, side);
         }
     }
 

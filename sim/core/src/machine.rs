@@ -128,7 +128,7 @@ pub enum Output<E> {
         peer: PeerId,
     },
     /// Send bytes on a stream. The driver keeps what the transport does not take yet and reports progress
-    /// with [`Input::Sent`].
+    /// with [`Input::Sent`]. What a machine sends on a stream before its poll ends goes down in one write.
     Send {
         /// On which stream.
         stream: StreamId,

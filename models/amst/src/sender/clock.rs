@@ -100,11 +100,14 @@ impl Sender {
         self.follow();
     }
 
-    /// When to look next, while there is something to carry.
+    /// When to look next: never again once all is handed over.
     fn next_tick(&self) -> Option<Instant> {
-        let runs = matches!(self.phase, Phase::Running | Phase::Finished);
-        let carries = self.pool.is_carrying() || self.outbox.obstacle() != Some(Obstacle::Empty);
-        self.controller.next_tick().filter(|_| runs && carries)
+        let goes_on = match self.phase {
+            Phase::Running => true,
+            Phase::Finished => self.outbox.obstacle() != Some(Obstacle::Empty),
+            Phase::Drained | Phase::Closed | Phase::Failed => false,
+        };
+        self.controller.next_tick().filter(|_| goes_on)
     }
 
     /// Goes after what the controller aims at.

@@ -267,6 +267,7 @@ impl Lab {
     fn give(&mut self, engine: &mut Engine, input: Input<Command>) {
         let now = engine.now();
         let mut inspected = Vec::new();
+        let mut written = Vec::new();
         self.sender.handle(now, input);
         let wake = loop {
             match self.sender.poll() {
@@ -277,11 +278,14 @@ impl Lab {
                     self.by_connection.insert(connection, (stream, None));
                 }
                 Output::Send { stream, payload } => {
-                    let _ = self
-                        .network
-                        .write(engine, self.streams[&stream], Side::Opener, payload);
+                    let connection = self.streams[&stream];
+                    let _ = self.network.gather(connection, Side::Opener, payload);
+                    if written.last() != Some(&connection) {
+                        written.push(connection);
+                    }
                 }
                 Output::Close { stream } => {
+                    self.network.flush(engine, self.streams[&stream], Side::Opener);
                     self.network.shutdown(engine, self.streams[&stream], Side::Opener);
                 }
                 Output::Inspect { stream } => inspected.push(stream),
@@ -292,6 +296,9 @@ impl Lab {
                 Output::Idle => break None,
             }
         };
+        for connection in written {
+            self.network.flush(engine, connection, Side::Opener);
+        }
         if self.wake.map(|(at, _)| at) != wake {
             if let Some((_, timer)) = self.wake.take() {
                 engine.cancel(timer);

@@ -82,6 +82,25 @@ impl Network {
         side: Side,
         payload: Payload,
     ) -> Result<(), WriteError> {
+        self.gather(connection, side, payload)?;
+        self.flush(schedule, connection, side);
+        Ok(())
+    }
+
+    /// Like [`Network::write`] as one piece of several that the application hands over in one call (`writev(2)`): TCP
+    /// sees none of them before [`Network::flush`], so that small ones share a segment.
+    ///
+    /// # Errors
+    /// If the connection is closed or the side was shut down; the payload is gone then.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn gather(
+        &mut self,
+        connection: ConnectionId,
+        side: Side,
+        payload: Payload,
+    ) -> Result<(), WriteError> {
         let flow = Flow::new(connection, side);
         let endpoint = self.endpoint_mut(flow).filter(|endpoint| !endpoint.closed);
         let Some(endpoint) = endpoint else {
@@ -91,9 +110,19 @@ impl Network {
             return Err(WriteError::Shutdown);
         }
         endpoint.outgoing.outbox.push(payload);
-        self.pump(schedule.now(), flow);
-        self.settle(schedule, flow);
         Ok(())
+    }
+
+    /// Hands to TCP what was gathered on one side. Harmless when repeated or when the connection is closed.
+    ///
+    /// # Panics
+    /// If the connection was never opened.
+    pub fn flush<S: Schedule>(&mut self, schedule: &mut S, connection: ConnectionId, side: Side) {
+        let flow = Flow::new(connection, side);
+        if self.endpoint_mut(flow).is_some_and(|endpoint| !endpoint.closed) {
+            self.pump(schedule.now(), flow);
+            self.settle(schedule, flow);
+        }
     }
 
     /// Nothing more will be written on this side; what was written is still sent. Harmless when repeated or

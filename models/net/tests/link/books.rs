@@ -214,9 +214,10 @@ proptest! {
         for (at, packet) in &drive.out {
             prop_assert!(*at >= offered[packet.id as usize].saturating_add(shortest));
         }
-        // What asks for events is a packet inside.
+        // What asks for events is a packet inside. FQ-CoDel may have dropped it since from the queue for which it asked.
         if drive.link.ledger().inside.packets == 0 {
-            prop_assert_eq!(drive.pending(), 0);
+            let drops_what_waits = matches!(spec.queue, QueueLimit::FqCoDel(_));
+            prop_assert!(drive.pending() <= usize::from(drops_what_waits));
         }
         prop_assert!(drive.pending() <= 1 + offered.len());
     }
