@@ -15,7 +15,7 @@ use longhaul_core::units::BitRate;
 use longhaul_net::course::Step;
 use longhaul_net::loss::Loss;
 
-const SEEDS: u64 = 2;
+const SEEDS: u64 = 4;
 const LIMIT: Span = Span::from_s(300);
 
 /// Paths, and the megabytes that are carried over them.

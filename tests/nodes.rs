@@ -165,12 +165,12 @@ fn migrations_arrive_page_by_page_and_one_waits_for_the_other() {
     let replication = Here::new(&loaded, 23).only();
     assert_eq!(replication.ended, Ended::Done);
     for (destination, pages) in [(1, 1024), (3, 512)] {
-        let resumed = replication
+        let arrived = replication
             .events
             .iter()
-            .find_map(|event| (event.peer.0 == destination).then(|| event.event.get("Resumed").cloned())?);
+            .find_map(|event| (event.peer.0 == destination).then(|| event.event.get("Arrived").cloned())?);
         // The destination compares all of them before it resumes the guest.
-        assert_eq!(resumed.expect("a resumed guest")["verified_pages"], pages);
+        assert_eq!(arrived.expect("a guest that arrived")["verified_pages"], pages);
         let statistics = &replication.summaries[&(destination - 1)];
         assert_eq!(statistics["ram"]["remaining"], 0, "{statistics}");
     }

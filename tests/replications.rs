@@ -56,7 +56,6 @@ fn the_recovery_point_is_a_sawtooth_between_the_delay_and_the_interval_above_it(
     // An epoch is some ten kilobytes, which fit into the initial windows of two connections: it takes the delay, and
     // what a hundred megabits a second need for it.
     let rpo = r.vms[0].rpo.unwrap();
-    eprintln!("{r:#?}");
     let epoch = 20 * MS..25 * MS;
     assert!(epoch.contains(&(rpo.max_ns - S)), "{rpo:?}");
     assert!(epoch.contains(&(rpo.median_ns - S / 2)), "{rpo:?}");

@@ -1,8 +1,8 @@
 //! How many streams, how large a chunk, how fast: decided from what is measured.
 //!
-//! Every round trip the controller asks the transport below what it knows of each stream, and looks at what the streams
-//! have taken over since. What follows from it is the policy's: [`adaptive`] follows the physics, the seed's rules
-//! follow their formulas, and a fixed number follows nothing.
+//! Every round trip in which there is something to carry the controller asks the transport below what it knows of each
+//! stream, and looks at what the streams have taken over since. What follows from it is the policy's: [`adaptive`]
+//! follows the physics, the seed's rules follow their formulas, and a fixed number follows nothing.
 
 mod adaptive;
 mod monitor;
@@ -21,6 +21,8 @@ pub(crate) use monitor::Totals;
 
 /// Least time between two looks at the streams.
 const LEAST_TICK: Span = Span::from_ms(50);
+/// Looks by which the path is known to be free.
+const FREE_TICKS: usize = 4;
 /// Chunks are so large that a stream carries about one in this time.
 const CHUNK_TIME: Span = Span::from_ms(50);
 
@@ -96,6 +98,11 @@ impl Controller {
         self.monitor.round_trip()
     }
 
+    /// Whether it is known that no queue stands on the path.
+    pub fn path_is_free(&self) -> bool {
+        self.monitor.queue_stands(FREE_TICKS) == Some(false)
+    }
+
     /// When to look at the streams next.
     pub fn next_tick(&self) -> Option<Instant> {
         self.next_tick
@@ -104,7 +111,7 @@ impl Controller {
     /// A stream was opened, after one handshake.
     pub fn on_opened(&mut self, now: Instant, stream: StreamId, handshake: Span) {
         self.monitor.on_opened(now, stream, handshake);
-        if self.next_tick.is_none() && self.looks() {
+        if self.next_tick.is_none() {
             self.schedule(now);
         }
         if let Policy::Adaptive(adaptive) = &mut self.policy {
@@ -147,11 +154,6 @@ impl Controller {
 
     pub fn on_stream_ended(&mut self, stream: StreamId) {
         self.monitor.forget(stream);
-    }
-
-    /// Whether anything depends on looks at the streams.
-    fn looks(&self) -> bool {
-        !matches!(self.policy, Policy::Fixed | Policy::SpecRule { .. }) || self.adapts_chunks()
     }
 
     fn adapts_chunks(&self) -> bool {

@@ -329,7 +329,8 @@ fn a_peer_that_acknowledges_nothing_ends_the_transport_after_its_patience() {
     assert_eq!(drain(&mut sender).len(), 4);
     let (mut wakes, mut told) = (0, Vec::new());
     while let Some((at, _)) = sender.next_wake() {
-        assert!(at > seconds(500) && wakes < 10, "{at:?} after {wakes} wakes");
+        // Every 50 ms it looks at its streams.
+        assert!(at >= seconds(500) && wakes < 1_300, "{at:?} after {wakes} wakes");
         sender.advance(at);
         told.extend(drain(&mut sender).into_iter().map(|output| (at, output)));
         wakes += 1;

@@ -485,13 +485,12 @@ impl<M: GuestMemory> Source<M> {
             });
             return true;
         }
-        if !wants_more || self.send_at > now {
-            return false;
+        let goes_out = wants_more && self.send_at <= now;
+        match self.encoding {
+            Some((done, _, _)) => goes_out && done <= now && self.send_message(),
+            // Where encoding takes time, one message is encoded while those before it travel.
+            None => (goes_out || self.options.cost.is_some()) && self.encode_message(),
         }
-        if let Some((done, _, _)) = self.encoding {
-            return done <= now && self.send_message();
-        }
-        self.encode_message()
     }
 
     /// The set that sends next: of those with the highest priority the one whose turn it is.

@@ -100,14 +100,11 @@ impl Sender {
         self.follow();
     }
 
-    /// When to look next: never again once all is handed over.
+    /// When to look next, while there is something to carry.
     fn next_tick(&self) -> Option<Instant> {
-        let goes_on = match self.phase {
-            Phase::Running => true,
-            Phase::Finished => self.outbox.obstacle() != Some(Obstacle::Empty),
-            Phase::Drained | Phase::Closed | Phase::Failed => false,
-        };
-        self.controller.next_tick().filter(|_| goes_on)
+        let runs = matches!(self.phase, Phase::Running | Phase::Finished);
+        let carries = self.pool.is_carrying() || self.outbox.obstacle() != Some(Obstacle::Empty);
+        self.controller.next_tick().filter(|_| runs && carries)
     }
 
     /// Goes after what the controller aims at.

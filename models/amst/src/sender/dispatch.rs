@@ -11,8 +11,11 @@ use crate::chunk::Chunk;
 use crate::outbox::{Next, Obstacle};
 use crate::record::ChunkName;
 
-/// Of so many bytes one may be a copy of a chunk that is late: waiting is cheaper than doubling what waits in a queue.
+/// Of so many bytes one may be a copy of a chunk that is late, where the path is full or nobody knows: there, waiting is
+/// cheaper than doubling what waits in a queue.
 const RESCUE_SHARE: u64 = 100;
+/// And where no queue stands, so that a copy takes nobody's place.
+const FREE_RESCUE_SHARE: u64 = 8;
 
 impl Sender {
     /// Gives the next chunk to the stream that has waited longest for one, or a late one once more.
@@ -48,12 +51,16 @@ impl Sender {
     }
 
     /// The chunk that would be sent once more, on which stream, and when it is late enough for that: its own stream may
-    /// have stalled, and others wait for it. Copies stay within a small share of all that was sent.
+    /// have stalled, and others wait for it. Copies stay within a share of all that was sent.
     pub(super) fn next_rescue(&self) -> Option<(ChunkName, StreamId, Instant)> {
         let copies = self
             .rescued_bytes
             .saturating_add(self.controller.aim().chunk_bytes.into());
-        if copies > self.stats.wire_bytes / RESCUE_SHARE {
+        let share = match self.controller.path_is_free() {
+            true => FREE_RESCUE_SHARE,
+            false => RESCUE_SHARE,
+        };
+        if copies > self.stats.wire_bytes / share {
             return None;
         }
         let waits = match self.outbox.obstacle() {
