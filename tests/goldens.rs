@@ -48,7 +48,7 @@ fn table(record: &RunRecord) -> String {
     for m in &record.migrations {
         writeln!(
             text,
-            "migration {} {:?} total_ns {} downtime_ns {} syncs {} transferred {} zero {} duplicate {} delta {} literal {} retransmits {}",
+            "migration {} {:?} total_ns {} downtime_ns {} syncs {} transferred {} zero {} duplicate {} delta {} similar {} literal {} retransmits {}",
             m.name,
             short(&m.progress),
             or_dash(m.total_time_ns),
@@ -58,6 +58,7 @@ fn table(record: &RunRecord) -> String {
             m.encoding.zero_pages,
             m.encoding.duplicate_pages,
             m.encoding.delta_pages,
+            m.encoding.similar_pages,
             m.encoding.literal_pages,
             m.transport.retransmits,
         )
@@ -181,7 +182,7 @@ fn replication_lines(text: &mut String, r: &ReplicationRecord) {
     writeln!(
         text,
         "replication {} {} seed_ns {} started {} applied {} late {} interrupted {} resyncs {} longest_ns {} kept_pages {} \
-         transferred {} zero {} duplicate {} delta {} literal {} verified {}",
+         transferred {} zero {} duplicate {} delta {} similar {} literal {} verified {}",
         r.name,
         short(&r.progress),
         or_dash(r.seed_ns),
@@ -196,6 +197,7 @@ fn replication_lines(text: &mut String, r: &ReplicationRecord) {
         r.encoding.zero_pages,
         r.encoding.duplicate_pages,
         r.encoding.delta_pages,
+        r.encoding.similar_pages,
         r.encoding.literal_pages,
         e.verified_pages,
     )

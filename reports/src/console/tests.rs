@@ -196,7 +196,7 @@ fn a_migration_with_a_story_tells_it_under_its_row() {
         "time m1: 5 s from the start to the end of the job, 500 ms before the migration itself",
         "guest m1: slowed down by 2 s per processor, 40 % at the end",
         "guest m1: waited 1,234 times for pages, 90 ms at the longest; all processors at once for 300 ms",
-        "copy m1: held up by the network 75 %, processors 25 %",
+        "copy m1: held up by the network 75.00 %, processors 25.00 %",
         "cache m1: 70 pages found, 3 of them no shorter encoded, 10 not found",
         "state m2: postcopy-paused, interrupted twice, stalled once",
     ] {
@@ -375,7 +375,7 @@ fn a_federation_tells_of_its_partings_its_log_and_its_bytes() {
          step 660 ms later; 1 keys differed all the same",
         "log core: 2 voters, 3 terms with a leader, the first after 1.64 s; at most 3.5 s at a time without; 36 commands \
          and reads failed; all answers fit into one order",
-        "bytes core: state 2.44 MB, acknowledgements 38 kB, log 406 kB; of 6.67 MB of keys and values sent 62.88 % saved, \
+        "bytes core: state 2.44 MB, acknowledgements 38.0 kB, log 406 kB; of 6.67 MB of keys and values sent 62.88 % saved, \
          90.00 % by the legacy estimate",
         "state core: 4 conflicts, the last writer won",
         "parting lost: frankfurt and new-york, noticed at 20 s, never connected again",

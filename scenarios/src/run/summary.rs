@@ -142,6 +142,7 @@ pub fn migration_record(
             zero_pages: encoder.pages.zero,
             duplicate_pages: encoder.pages.duplicate,
             delta_pages: encoder.pages.delta,
+            similar_pages: encoder.pages.similar,
             literal_pages: encoder.pages.literal,
         }
     });

@@ -166,6 +166,7 @@ fn encoding_record(statistics: Option<&SourceStatistics>) -> EncodingRecord {
         record.zero_pages += pages.zero;
         record.duplicate_pages += pages.duplicate;
         record.delta_pages += pages.delta;
+        record.similar_pages += pages.similar;
         record.literal_pages += pages.literal;
     }
     record

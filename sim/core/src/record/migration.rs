@@ -172,6 +172,8 @@ pub struct EncodingRecord {
     pub duplicate_pages: u64,
     /// Real pages sent as a difference.
     pub delta_pages: u64,
+    /// Real pages put together from parts of other pages.
+    pub similar_pages: u64,
     /// Real pages sent as they are.
     pub literal_pages: u64,
 }
