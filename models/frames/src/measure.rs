@@ -9,7 +9,7 @@ use crate::Class;
 /// What copies are alike: those of one class, apart by whether the receiver had the page before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Kind {
-    /// Whether the page was sent before.
+    /// Whether the page was sent before, or whatever else makes a codec shorten a copy by another one.
     pub again: bool,
     /// Its class.
     pub class: Class,
@@ -22,6 +22,8 @@ pub struct Amount {
     pub body_bytes: u64,
     /// How many of them are zero.
     pub zero_pages: u64,
+    /// How many of them a codec that compares pages could not shorten.
+    pub overflows: u64,
     /// What the encoder did for them.
     pub work: EncodeWork,
 }
@@ -38,6 +40,7 @@ impl Measurement {
         self.pages += more.pages;
         self.amount.body_bytes += more.amount.body_bytes;
         self.amount.zero_pages += more.amount.zero_pages;
+        self.amount.overflows += more.amount.overflows;
         self.amount.work += more.amount.work;
     }
 }
@@ -69,7 +72,7 @@ impl Measurements {
         known.pages > 0 && known.amount.zero_pages == known.pages
     }
 
-    /// What `pages` synthetic pages of this kind come to, rounded to the nearest whole, by the first of these that
+    /// What a frame of `pages` synthetic pages of this kind comes to, rounded to the nearest whole, by the first of these that
     /// has been measured: their kind, first copies of their class, copies of all classes as often made, all
     /// copies; else by nothing: their own size.
     pub fn estimate(&self, kind: Kind, pages: u64) -> Amount {
@@ -100,11 +103,13 @@ impl Measurements {
         let Amount {
             body_bytes,
             zero_pages,
+            overflows,
             work,
         } = by.amount;
         Amount {
             body_bytes: part(body_bytes),
             zero_pages: part(zero_pages),
+            overflows: part(overflows),
             work: EncodeWork {
                 frames: 1,
                 scanned: part(work.scanned),
@@ -138,6 +143,7 @@ mod tests {
         Amount {
             body_bytes,
             zero_pages,
+            overflows: body_bytes / 50,
             work: EncodeWork {
                 entropy: 2 * body_bytes,
                 ..EncodeWork::default()
@@ -160,6 +166,7 @@ mod tests {
         let estimate = measurements.estimate(AGAIN, 10);
         assert_eq!((estimate.body_bytes, estimate.zero_pages), (333, 3));
         assert_eq!((estimate.work.frames, estimate.work.entropy), (1, 667));
+        assert_eq!(estimate.overflows, 7);
         assert!(measurements.knows(AGAIN) && !measurements.all_zero(AGAIN));
     }
 }

@@ -9,27 +9,25 @@
 
 use std::collections::VecDeque;
 
+use longhaul_frames::{CopyStatistics, Group, Groups, Sampling};
 use longhaul_hde::PAGE_SIZE;
 use longhaul_memory::GuestMemory;
 use longhaul_memory::bitmap::DirtyBitmap;
 
+use crate::Encoding;
 use crate::cost::Cost;
-use crate::frames::{FrameMaker, Made, Picked};
-use crate::measure::Kind;
-use crate::sampling::Sampling;
+use crate::frames::{FrameMaker, Made};
 use crate::wire::data::{RealPages, RealPagesHasher};
-use crate::{CopyStatistics, Encoding};
 
 /// Makes frames of dirty pages.
 pub(crate) struct Copier {
     dirty: DirtyBitmap,
     /// The page from which to look for the next dirty one.
     cursor: u64,
-    /// One list of pages per [`Group`].
-    groups: Vec<Vec<Picked>>,
-    grouped_pages: u64,
-    /// At the end of a pass: the next group to make a frame of.
-    flushing: Option<usize>,
+    /// Pages picked up and in no frame yet.
+    groups: Groups,
+    /// At the end of a pass: all groups are to become frames.
+    flushing: bool,
     /// Frames made and not asked for yet.
     frames: VecDeque<Made>,
     /// How often the bitmap was synchronised.
@@ -40,39 +38,14 @@ pub(crate) struct Copier {
     maker: FrameMaker,
 }
 
-/// A group of pages that go into frames together.
-#[derive(Clone, Copy)]
-struct Group {
-    kind: Kind,
-    synthetic: bool,
-}
-
-impl Group {
-    const COUNT: usize = 2 * Kind::COUNT;
-
-    /// A number below [`Group::COUNT`]. Real groups come first, so that they are measured when synthetic ones
-    /// need it.
-    fn index(self) -> usize {
-        usize::from(self.synthetic) * Kind::COUNT + self.kind.index()
-    }
-
-    fn from_index(index: usize) -> Group {
-        Group {
-            kind: Kind::from_index(index % Kind::COUNT),
-            synthetic: index >= Kind::COUNT,
-        }
-    }
-}
-
 impl Copier {
     /// A copier for a guest of `pages` pages, all of them clean.
     pub fn new(pages: u64, sampling: Sampling, encoding: Encoding, cost: Option<Cost>) -> Copier {
         Copier {
             dirty: DirtyBitmap::new(pages),
             cursor: 0,
-            groups: vec![Vec::new(); Group::COUNT],
-            grouped_pages: 0,
-            flushing: None,
+            groups: Groups::default(),
+            flushing: false,
             frames: VecDeque::new(),
             age: 0,
             last_stage: false,
@@ -83,7 +56,7 @@ impl Copier {
 
     /// Marks every page dirty, and makes the sample cover all strata that there are now.
     pub fn begin(&mut self, memory: &impl GuestMemory) {
-        self.sampling.cover_strata(memory);
+        self.sampling.cover_classes(memory, 0..memory.pages());
         self.dirty.set_all();
     }
 
@@ -101,7 +74,7 @@ impl Copier {
     /// Pages that are dirty and in no frame that was handed out.
     pub fn remaining_pages(&self) -> u64 {
         let in_frames: u64 = self.frames.iter().map(|made| made.pages).sum();
-        self.dirty.count() + self.grouped_pages + in_frames
+        self.dirty.count() + self.groups.pages() + in_frames
     }
 
     /// Pages of all frames that were handed out.
@@ -124,14 +97,17 @@ impl Copier {
             if let Some(made) = self.frames.pop_front() {
                 return Some(made);
             }
-            if let Some(from) = self.flushing {
-                self.flush_from(from, memory);
+            if self.flushing {
+                match self.groups.first() {
+                    Some(group) => self.flush(group, memory),
+                    None => self.flushing = false,
+                }
             } else if let Some(page) = self.dirty.take_next(self.cursor) {
                 self.cursor = page + 1;
                 self.add(page, memory);
-            } else if self.grouped_pages > 0 {
+            } else if self.groups.pages() > 0 {
                 self.end_pass();
-                self.flushing = Some(0);
+                self.flushing = true;
             } else if self.dirty.is_empty() {
                 return None;
             } else {
@@ -148,13 +124,11 @@ impl Copier {
     /// The guest was stopped for post-copy: pages that are in no frame are dirty again, and every frame from now on has
     /// their last content.
     pub fn begin_postcopy(&mut self) {
-        for group in &mut self.groups {
-            for picked in group.drain(..) {
-                self.dirty.set(picked.page);
-            }
-        }
-        self.grouped_pages = 0;
-        self.flushing = None;
+        let dirty = &mut self.dirty;
+        self.groups.clear(|picked| {
+            dirty.set(picked.page);
+        });
+        self.flushing = false;
         self.maker.begin_postcopy();
     }
 
@@ -187,25 +161,14 @@ impl Copier {
 
     /// Takes a page out of the dirty ones or out of its group; whether it was there.
     fn take(&mut self, page: u64) -> bool {
-        if self.dirty.clear(page) {
-            return true;
-        }
-        for group in &mut self.groups {
-            if let Ok(position) = group.binary_search_by_key(&page, |picked| picked.page) {
-                group.remove(position);
-                self.grouped_pages -= 1;
-                return true;
-            }
-        }
-        false
+        self.dirty.clear(page) || self.groups.remove(page)
     }
 
     /// The transport was lost with everything in it: all pages but these are to be sent, and nothing is known of what the
     /// destination has of them.
     pub fn restart(&mut self, received: &DirtyBitmap) {
-        self.groups.iter_mut().for_each(Vec::clear);
-        self.grouped_pages = 0;
-        self.flushing = None;
+        self.groups.clear(|_| {});
+        self.flushing = false;
         self.frames.clear();
         self.cursor = 0;
         for page in 0..self.dirty.pages() {
@@ -235,21 +198,8 @@ impl Copier {
             kind,
             synthetic: !self.sampling.is_real(page),
         };
-        let pages = &mut self.groups[group.index()];
-        // In order, except after a jump to a page that somebody waits for.
-        let place = pages.partition_point(|before| before.page < page);
-        pages.insert(place, picked);
-        self.grouped_pages += 1;
-        if pages.len() >= self.maker.pages_per_frame(kind) {
+        if self.groups.add(group, picked) >= self.maker.pages_per_frame(kind) {
             self.flush(group, memory);
-        }
-    }
-
-    /// Makes frames of the first group from this number on that has pages.
-    fn flush_from(&mut self, from: usize, memory: &impl GuestMemory) {
-        self.flushing = (from..Group::COUNT).find(|index| !self.groups[*index].is_empty());
-        if let Some(index) = self.flushing {
-            self.flush(Group::from_index(index), memory);
         }
     }
 
@@ -260,8 +210,8 @@ impl Copier {
                 synthetic: false,
                 ..group
             };
-            if self.groups[real.index()].is_empty() {
-                let pages = &self.groups[group.index()];
+            if self.groups.of(real).is_empty() {
+                let pages = self.groups.of(group);
                 self.maker.try_out(group.kind, pages, memory);
             } else {
                 self.make_frames(real, memory);
@@ -271,18 +221,21 @@ impl Copier {
     }
 
     fn make_frames(&mut self, group: Group, memory: &impl GuestMemory) {
-        let pages = &mut self.groups[group.index()];
-        self.grouped_pages -= pages.len() as u64;
-        if group.synthetic {
-            // More than a frame holds if their stratum has looked all zero until just now.
-            for part in pages.chunks(self.maker.pages_per_frame(group.kind)) {
-                self.frames.push_back(self.maker.synthetic(group.kind, part));
+        let Copier {
+            groups,
+            frames,
+            maker,
+            ..
+        } = self;
+        groups.empty(group, |pages| {
+            if group.synthetic {
+                // More than a frame holds if their stratum has looked all zero until just now.
+                for part in pages.chunks(maker.pages_per_frame(group.kind)) {
+                    frames.push_back(maker.synthetic(group.kind, part));
+                }
+            } else {
+                maker.real(group.kind, pages, memory, |made| frames.push_back(made));
             }
-        } else {
-            let frames = &mut self.frames;
-            self.maker
-                .real(group.kind, pages, memory, |made| frames.push_back(made));
-        }
-        pages.clear();
+        });
     }
 }
