@@ -485,13 +485,12 @@ impl<M: GuestMemory> Source<M> {
             });
             return true;
         }
-        if !wants_more || self.send_at > now {
-            return false;
+        let may_send = wants_more && self.send_at <= now;
+        match self.encoding {
+            Some((done, _, _)) => may_send && done <= now && self.send_message(),
+            // Encoding that takes time goes on while the transport has enough; else it is done when it is wanted.
+            None => (may_send || self.options.cost.is_some()) && self.encode_message(),
         }
-        if let Some((done, _, _)) = self.encoding {
-            return done <= now && self.send_message();
-        }
-        self.encode_message()
     }
 
     /// The set that sends next: of those with the highest priority the one whose turn it is.
