@@ -108,7 +108,7 @@ impl FrameMaker {
             for (place, picked) in part.iter().enumerate() {
                 seen(picked.page, self.contents.content(place));
             }
-            let (bytes, work) = self.encode(kind, part);
+            let (bytes, work) = self.encode(kind, part, view);
             let mut content = PayloadBuffer::default();
             content.push(bytes.into());
             let frame = self.finish(part, content, work);
@@ -164,10 +164,11 @@ impl FrameMaker {
         }
     }
 
-    fn encode(&mut self, kind: Kind, pages: &[Picked]) -> (Bytes, EncodeWork) {
+    fn encode(&mut self, kind: Kind, pages: &[Picked], view: &impl PageView) -> (Bytes, EncodeWork) {
         let inputs = self.contents.inputs(pages);
         let zero_before = self.encoder.stats().pages.zero;
-        let frame = self.encoder.encode(self.next_sequence, &inputs);
+        let held = self.sent.held(view);
+        let frame = self.encoder.encode_with(self.next_sequence, &inputs, &held);
         let zero_pages = self.encoder.stats().pages.zero - zero_before;
         let header_len = FrameHeader::encoded_len(&frame).expect("a frame just encoded");
         let count = pages.len() as u64;

@@ -1,6 +1,9 @@
 //! What the receiver has of each page through the frames made so far.
 
+use longhaul_hde::{HeldPages, PAGE_SIZE};
 use longhaul_memory::bitmap::DirtyBitmap;
+
+use crate::PageView;
 
 /// What the receiver had of a page before a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +62,12 @@ impl Sent {
         }
     }
 
+    /// The contents of what the receiver has, for an encoder of frames that are decoded in the order in which they are
+    /// made: content that the guest has moved or copied is then found wherever it was.
+    pub fn held<'a, V: PageView>(&'a self, view: &'a V) -> Held<'a, V> {
+        Held { sent: self, view }
+    }
+
     /// The receiver has nothing any more; hands every page that it had to `was_sent`.
     pub fn clear(&mut self, mut was_sent: impl FnMut(u64)) {
         let mut from = 0;
@@ -66,5 +75,22 @@ impl Sent {
             was_sent(page);
             from = page + 1;
         }
+    }
+}
+
+/// The contents of what the receiver has: memory still knows them by their versions.
+#[derive(Debug)]
+pub struct Held<'a, V> {
+    sent: &'a Sent,
+    view: &'a V,
+}
+
+/// An encoder asks for pages that it was given before, and those it is being given. They are real ones, and a page is real
+/// or synthetic for good, so those that the receiver has only as a length are never asked for.
+impl<V: PageView> HeldPages for Held<'_, V> {
+    fn held_page<'a>(&'a self, number: u64, scratch: &'a mut [u8; PAGE_SIZE]) -> Option<&'a [u8; PAGE_SIZE]> {
+        let version = self.sent.version(number)?;
+        self.view.read(number, version, scratch);
+        Some(scratch)
     }
 }

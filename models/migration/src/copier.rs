@@ -239,3 +239,93 @@ impl Copier {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use longhaul_core::random::Streams;
+    use longhaul_core::time::{Instant, Span};
+    use longhaul_frames::PayloadMode;
+    use longhaul_hde::{Decoder, EncoderOptions};
+    use longhaul_memory::ReadOptions;
+    use longhaul_memory::images::{Image, ImageSeries};
+
+    use super::*;
+    use crate::frames::MADE_AFTER_STOP;
+    use crate::store::{Alone, Store};
+
+    const PAGES: u64 = 512;
+
+    /// A content that nothing shortens, then twice with its lower half copied over the upper one, by no whole number of
+    /// pages.
+    fn guest() -> ImageSeries {
+        let streams = Streams::new(3, 0);
+        let mut content = vec![0; PAGES as usize * PAGE_SIZE];
+        streams.stream("vm", "content").fill(&mut content);
+        let half = content.len() / 2;
+        let images = [0, 1_111, 2_222].map(|away| {
+            if away > 0 {
+                content.copy_within(..half - away, half + away);
+            }
+            Image {
+                name: format!("moved by {away}"),
+                content: content.as_slice().into(),
+            }
+        });
+        ImageSeries::new(&images, Span::from_s(1), 1, ReadOptions::NONE, &streams, "vm").unwrap()
+    }
+
+    /// Real bytes of a frame.
+    fn bytes(mut made: Made) -> bytes::Bytes {
+        let len = usize::try_from(made.content.len()).unwrap();
+        made.content.pop_real(len).unwrap()
+    }
+
+    #[test]
+    fn copied_content_costs_a_fraction_also_while_pages_overtake_it() {
+        let mut memory = guest();
+        let random = Streams::new(3, 0).stream("vm", "sampling");
+        let sampling = Sampling::new(PayloadMode::Real, PAGES, random);
+        let encoding = Encoding::Hde(EncoderOptions::hde(1));
+        let mut copier = Copier::new(PAGES, sampling, encoding, None);
+        let (mut store, mut decoder) = (Store::new(PAGES), Decoder::new());
+        copier.begin(&memory);
+        let mut log = DirtyBitmap::new(PAGES);
+        let (mut sent, mut overtaking) = ([0; 3], 0);
+        for (image, sent) in sent.iter_mut().enumerate() {
+            memory.advance(Instant::ZERO + Span::from_s(image as u64), &mut log);
+            copier.synchronise(&mut log);
+            if image == 2 {
+                copier.begin_postcopy();
+                store.begin_postcopy(copier.dirty().clone());
+            }
+            let mut wanted = (PAGES / 2..PAGES).rev().step_by(7);
+            loop {
+                if image == 2
+                    && let Some(page) = wanted.next()
+                    && let Some(urgent) = copier.urgent_frame(page, &memory)
+                {
+                    let mut alone = Alone::default();
+                    Decoder::new().decode(&bytes(urgent), &mut alone).unwrap();
+                    let [(number, content)] = &alone.0[..] else {
+                        panic!("a frame of one page")
+                    };
+                    store.install_overtaking(*number, Some(content));
+                    overtaking += 1;
+                }
+                let Some(made) = copier.next_frame(&memory) else {
+                    break;
+                };
+                *sent += made.content.len();
+                let frame = bytes(made);
+                let decoded = decoder.decode(&frame, &mut store).unwrap();
+                assert_eq!(decoded.sequence & MADE_AFTER_STOP != 0, image == 2);
+            }
+            assert_eq!(copier.remaining_pages(), 0);
+            assert_eq!(store.hash_real_pages(), copier.hash_real_pages(&memory));
+        }
+        assert!(overtaking > 3, "{overtaking}");
+        let [first, copied, after_stop] = sent;
+        assert!(first > PAGES * PAGE_SIZE as u64);
+        assert!(copied.max(after_stop) < first / 50, "{sent:?}");
+    }
+}

@@ -156,7 +156,7 @@ impl FrameMaker {
     pub fn try_out(&mut self, kind: Kind, pages: &[Picked], memory: &impl GuestMemory) {
         let pages = &pages[..pages.len().min(PAGES_PER_FRAME)];
         self.contents.read(pages, false, memory);
-        let encoded = self.trial.encode(0, &self.contents.inputs(pages));
+        let encoded = self.trial.encode(0, &self.contents.inputs(pages), None);
         self.measurements.add(kind, pages.len() as u64, encoded.amount());
     }
 
@@ -171,7 +171,7 @@ impl FrameMaker {
         let (parts, known_zero) = cut(pages, memory);
         for part in parts {
             self.contents.read(part, known_zero, memory);
-            let encoded = self.encode(part, Lane::Bulk);
+            let encoded = self.encode(part, Lane::Bulk, memory);
             self.measurements.add(kind, part.len() as u64, encoded.amount());
             self.note_sent(part);
             out(self.finish_real(part.len() as u64, encoded));
@@ -194,7 +194,7 @@ impl FrameMaker {
         }];
         if real {
             self.contents.read(&picked, false, memory);
-            let encoded = self.encode(&picked, Lane::Urgent);
+            let encoded = self.encode(&picked, Lane::Urgent, memory);
             self.finish_real(1, encoded)
         } else {
             let kind = Kind {
@@ -211,12 +211,16 @@ impl FrameMaker {
         }
     }
 
-    fn encode(&mut self, pages: &[Picked], lane: Lane) -> Encoded {
+    fn encode(&mut self, pages: &[Picked], lane: Lane, memory: &impl GuestMemory) -> Encoded {
         let sequence = self.next_number(lane);
         let inputs = self.contents.inputs(pages);
         match lane {
-            Lane::Bulk => self.codec.encode(sequence, &inputs),
-            Lane::Urgent => self.urgent.encode(sequence, &inputs),
+            // What overtakes is kept beside at the destination and changes nothing of what it has through this lane.
+            Lane::Bulk => {
+                let held = self.sent.held(memory);
+                self.codec.encode(sequence, &inputs, Some(&held))
+            }
+            Lane::Urgent => self.urgent.encode(sequence, &inputs, None),
         }
     }
 

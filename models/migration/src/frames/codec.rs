@@ -4,7 +4,8 @@ use bytes::Bytes;
 use longhaul_core::units::ByteSize;
 use longhaul_frames::{Amount, Kind, Sent};
 use longhaul_hde::{
-    ClassCounts, EncodeWork, Encoder, EncoderOptions, EncoderStats, FrameHeader, PAGE_SIZE, PageInput,
+    ClassCounts, EncodeWork, Encoder, EncoderOptions, EncoderStats, FrameHeader, HeldPages, PAGE_SIZE,
+    PageInput,
 };
 
 use crate::Encoding;
@@ -175,11 +176,20 @@ impl Codec {
         }
     }
 
-    pub fn encode(&mut self, sequence: u64, pages: &[PageInput<'_>]) -> Encoded {
+    /// Makes a frame; `held` is what the destination has, if the codec may build on it.
+    pub fn encode(
+        &mut self,
+        sequence: u64,
+        pages: &[PageInput<'_>],
+        held: Option<&dyn HeldPages>,
+    ) -> Encoded {
         match self {
             Codec::Hde { encoder, .. } => {
                 let zero_before = encoder.stats().pages.zero;
-                let frame = encoder.encode(sequence, pages);
+                let frame = match held {
+                    Some(held) => encoder.encode_with(sequence, pages, held),
+                    None => encoder.encode(sequence, pages),
+                };
                 Encoded {
                     header_len: FrameHeader::encoded_len(&frame).expect("a frame just encoded"),
                     frame,
