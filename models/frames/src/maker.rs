@@ -5,10 +5,7 @@ use longhaul_core::payload::PayloadBuffer;
 use longhaul_hde::{EncodeWork, Encoder, EncoderOptions, EncoderStats, FrameHeader};
 
 use crate::pages::{Contents, Page, cut, synthetic_frame};
-use crate::{
-    Amount, Before, CopyStatistics, Kind, Measurements, PAGES_PER_FRAME, PageView, Picked, Sent,
-    ZERO_PAGES_PER_FRAME,
-};
+use crate::{Amount, Before, CopyStatistics, Kind, Measurements, PageView, Picked, Sent};
 
 /// A frame, ready to be carried.
 #[derive(Clone, Debug)]
@@ -66,15 +63,6 @@ impl FrameMaker {
     /// The number of the next frame.
     pub fn next_sequence(&self) -> u64 {
         self.next_sequence
-    }
-
-    /// How many pages of a kind make a frame.
-    pub fn pages_per_frame(&self, kind: Kind) -> usize {
-        if self.measurements.all_zero(kind) {
-            ZERO_PAGES_PER_FRAME
-        } else {
-            PAGES_PER_FRAME
-        }
     }
 
     /// Picks up a page as it is to be sent.

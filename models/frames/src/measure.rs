@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use longhaul_hde::{EncodeWork, PAGE_SIZE};
 
-use crate::Class;
+use crate::{Class, PAGES_PER_FRAME, ZERO_PAGES_PER_FRAME};
 
 /// What copies are alike: those of one class, apart by whether the receiver had the page before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -67,9 +67,18 @@ impl Measurements {
     }
 
     /// Whether all real pages of this kind so far were zero, and there were some.
-    pub fn all_zero(&self, kind: Kind) -> bool {
+    fn all_zero(&self, kind: Kind) -> bool {
         let known = self.of(kind);
         known.pages > 0 && known.amount.zero_pages == known.pages
+    }
+
+    /// How many pages of a kind make a frame.
+    pub fn pages_per_frame(&self, kind: Kind) -> usize {
+        if self.all_zero(kind) {
+            ZERO_PAGES_PER_FRAME
+        } else {
+            PAGES_PER_FRAME
+        }
     }
 
     /// What a frame of `pages` synthetic pages of this kind comes to, rounded to the nearest whole, by the first of these that
@@ -167,6 +176,17 @@ mod tests {
         assert_eq!((estimate.body_bytes, estimate.zero_pages), (333, 3));
         assert_eq!((estimate.work.frames, estimate.work.entropy), (1, 667));
         assert_eq!(estimate.overflows, 7);
-        assert!(measurements.knows(AGAIN) && !measurements.all_zero(AGAIN));
+        assert!(measurements.knows(AGAIN));
+    }
+
+    #[test]
+    fn a_frame_is_large_as_long_as_all_pages_of_its_kind_were_zero() {
+        let mut measurements = Measurements::default();
+        assert_eq!(measurements.pages_per_frame(FIRST), PAGES_PER_FRAME);
+        measurements.add(FIRST, 5, amount(5, 10));
+        assert_eq!(measurements.pages_per_frame(FIRST), ZERO_PAGES_PER_FRAME);
+        assert_eq!(measurements.pages_per_frame(AGAIN), PAGES_PER_FRAME);
+        measurements.add(FIRST, 5, amount(4, 10));
+        assert_eq!(measurements.pages_per_frame(FIRST), PAGES_PER_FRAME);
     }
 }

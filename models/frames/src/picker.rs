@@ -144,7 +144,7 @@ impl Picker {
             synthetic: !self.sampling.is_real(page),
             kind,
         };
-        if self.groups.add(group, picked) >= self.maker.pages_per_frame(kind) {
+        if self.groups.add(group, picked) >= self.maker.measurements().pages_per_frame(kind) {
             self.flush(group, view, seen);
         }
     }
@@ -184,7 +184,7 @@ impl Picker {
         groups.empty(group, |pages| {
             if group.synthetic {
                 // More than a frame holds if their class has looked all zero until just now.
-                for part in pages.chunks(maker.pages_per_frame(group.kind)) {
+                for part in pages.chunks(maker.measurements().pages_per_frame(group.kind)) {
                     frames.push_back(maker.synthetic(group.kind, part));
                 }
             } else {

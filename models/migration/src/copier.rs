@@ -198,7 +198,7 @@ impl Copier {
             kind,
             synthetic: !self.sampling.is_real(page),
         };
-        if self.groups.add(group, picked) >= self.maker.pages_per_frame(kind) {
+        if self.groups.add(group, picked) >= self.maker.measurements().pages_per_frame(kind) {
             self.flush(group, memory);
         }
     }
@@ -230,7 +230,7 @@ impl Copier {
         groups.empty(group, |pages| {
             if group.synthetic {
                 // More than a frame holds if their stratum has looked all zero until just now.
-                for part in pages.chunks(maker.pages_per_frame(group.kind)) {
+                for part in pages.chunks(maker.measurements().pages_per_frame(group.kind)) {
                     frames.push_back(maker.synthetic(group.kind, part));
                 }
             } else {

@@ -5,9 +5,7 @@ mod codec;
 use longhaul_core::payload::PayloadBuffer;
 use longhaul_core::time::Span;
 use longhaul_frames::pages::{Contents, cut, synthetic_frame};
-use longhaul_frames::{
-    Class, CopyStatistics, Kind, Measurements, PAGES_PER_FRAME, Picked, Sent, ZERO_PAGES_PER_FRAME,
-};
+use longhaul_frames::{Class, CopyStatistics, Kind, Measurements, PAGES_PER_FRAME, Picked, Sent};
 use longhaul_hde::{EncodeWork, EncoderStats};
 use longhaul_memory::GuestMemory;
 
@@ -34,8 +32,6 @@ pub(crate) struct FrameMaker {
     trial: Codec,
     cost: Option<Cost>,
     measurements: Measurements,
-    /// Pages of the guest.
-    pages: u64,
     /// What the destination has through the bulk lane.
     sent: Sent,
     /// Frames of the lane in which order matters, and of the other.
@@ -68,7 +64,6 @@ impl FrameMaker {
             trial: Codec::trial(encoding),
             cost,
             measurements: Measurements::default(),
-            pages,
             sent: Sent::new(pages),
             next_sequence: [0; 2],
             postcopy: false,
@@ -97,15 +92,6 @@ impl FrameMaker {
     /// Frames made of a lane since the last recovery.
     pub fn frames(&self, lane: Lane) -> u64 {
         self.next_sequence[lane as usize]
-    }
-
-    /// How many pages of a kind make a frame.
-    pub fn pages_per_frame(&self, kind: Kind) -> usize {
-        if self.measurements.all_zero(kind) {
-            ZERO_PAGES_PER_FRAME
-        } else {
-            PAGES_PER_FRAME
-        }
     }
 
     /// Picks up a page for the bulk lane as it is now. `age` counts synchronisations; `last_stage` is when the guest
@@ -147,7 +133,7 @@ impl FrameMaker {
 
     /// The destination's pages are not known any more, except that those sent from here on will get there.
     pub fn forget_destination(&mut self) {
-        self.sent = Sent::new(self.pages);
+        self.sent.clear(|_| {});
         self.next_sequence = [0; 2];
         self.codec.restart();
     }
