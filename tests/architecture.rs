@@ -51,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "longhaul-core",
             "longhaul-amst",
+            "longhaul-frames",
             "longhaul-hde",
             "longhaul-memory",
         ],

@@ -16,7 +16,7 @@ mod transfer;
 mod transport;
 
 use longhaul_core::time::Span;
-use longhaul_core::units::Probability;
+pub use longhaul_frames::PayloadMode;
 
 pub use assertion::*;
 pub use fault::*;
@@ -73,18 +73,6 @@ pub struct Scenario {
     pub assertions: Vec<Assertion>,
     /// How a replay on a real kernel is judged; no simulation reads it. `None` leaves it to the defaults.
     pub replay: Option<Replay>,
-}
-
-/// Which share of the VM memory is generated, encoded, carried, decoded and compared byte by byte.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PayloadMode {
-    /// All of it.
-    Real,
-    /// This share, in (0, 1]; the rest is synthetic, at the ratios measured on the real share in the same run.
-    Sampled {
-        /// The share of the pages that is real.
-        share: Probability,
-    },
 }
 
 /// How the network is simulated.

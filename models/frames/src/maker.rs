@@ -1,38 +1,11 @@
 //! Making frames: of real pages by the codec, of synthetic ones by what it has reached on real ones.
 
 use bytes::Bytes;
-use longhaul_core::payload::{Payload, PayloadBuffer};
-use longhaul_hde::header::PageRun;
-use longhaul_hde::{
-    EncodeWork, Encoder, EncoderOptions, EncoderStats, FrameHeader, PAGE_SIZE, PageInput,
-    encode_synthetic_header, is_zero,
-};
-use longhaul_memory::bitmap::DirtyBitmap;
-use serde::{Deserialize, Serialize};
+use longhaul_core::payload::PayloadBuffer;
+use longhaul_hde::{EncodeWork, Encoder, EncoderOptions, EncoderStats, FrameHeader};
 
-use crate::{Amount, Kind, Measurements, PAGES_PER_FRAME, PageView, ZERO_PAGES_PER_FRAME};
-
-type Page = [u8; PAGE_SIZE];
-
-static ZERO_PAGE: Page = [0; PAGE_SIZE];
-
-/// A page as it was when it was picked up for sending.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Picked {
-    /// Its number.
-    pub page: u64,
-    /// Its version.
-    pub version: u32,
-}
-
-/// What the receiver had of a page before a frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Before {
-    /// The page.
-    pub page: u64,
-    /// The version that the receiver had; `None` if it had none. Of a synthetic page it means only that it had one.
-    pub version: Option<u32>,
-}
+use crate::pages::{Contents, Page, cut, synthetic_frame};
+use crate::{Amount, Before, CopyStatistics, Kind, Measurements, PageView, Picked, Sent};
 
 /// A frame, ready to be carried.
 #[derive(Clone, Debug)]
@@ -47,49 +20,15 @@ pub struct Frame {
     pub work: EncodeWork,
 }
 
-/// How pages travelled. Every copy of a page counts.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub struct CopyStatistics {
-    /// Frames.
-    pub frames: u64,
-    /// Pages that travelled as real bytes.
-    pub real_pages: u64,
-    /// Bytes of their frames.
-    pub real_frame_bytes: u64,
-    /// Pages that travelled as a length.
-    pub synthetic_pages: u64,
-    /// Bytes of their frames.
-    pub synthetic_frame_bytes: u64,
-    /// Zero pages among all.
-    pub zero_pages: u64,
-}
-
-impl CopyStatistics {
-    /// Pages sent.
-    pub fn pages(&self) -> u64 {
-        self.real_pages + self.synthetic_pages
-    }
-
-    /// Bytes of frames.
-    pub fn frame_bytes(&self) -> u64 {
-        self.real_frame_bytes + self.synthetic_frame_bytes
-    }
-}
-
 /// Makes the frames for one receiver, and remembers what it has through them.
 pub struct FrameMaker {
     encoder: Encoder,
     uses_baselines: bool,
     measurements: Measurements,
     next_sequence: u64,
-    /// Pages that the receiver has.
-    sent: DirtyBitmap,
-    /// The version of each page that the receiver has; meaningful for real pages that are in `sent`.
-    sent_versions: Vec<u32>,
+    sent: Sent,
     statistics: CopyStatistics,
-    // Pages of the frame under construction, kept for their capacity.
-    contents: Vec<Page>,
-    baselines: Vec<Page>,
+    contents: Contents,
 }
 
 impl FrameMaker {
@@ -100,11 +39,9 @@ impl FrameMaker {
             uses_baselines: encoding.delta,
             measurements: Measurements::default(),
             next_sequence: 0,
-            sent: DirtyBitmap::new(pages),
-            sent_versions: vec![0; usize::try_from(pages).expect("pages that fit the address space")],
+            sent: Sent::new(pages),
             statistics: CopyStatistics::default(),
-            contents: Vec::new(),
-            baselines: Vec::new(),
+            contents: Contents::default(),
         }
     }
 
@@ -128,18 +65,20 @@ impl FrameMaker {
         self.next_sequence
     }
 
-    /// Whether the receiver has a page through the frames made so far.
-    pub fn was_sent(&self, page: u64) -> bool {
-        self.sent.test(page)
-    }
-
-    /// How many pages of a kind make a frame.
-    pub fn pages_per_frame(&self, kind: Kind) -> usize {
-        if self.measurements.all_zero(kind) {
-            ZERO_PAGES_PER_FRAME
-        } else {
-            PAGES_PER_FRAME
-        }
+    /// Picks up a page as it is to be sent.
+    pub fn pick(&self, page: u64, view: &impl PageView) -> (Kind, Picked) {
+        let version = view.version(page);
+        let sent = self.sent.version(page);
+        let kind = Kind {
+            again: sent.is_some(),
+            class: view.class(page, version),
+        };
+        let picked = Picked {
+            page,
+            version,
+            baseline: sent.filter(|_| self.uses_baselines),
+        };
+        (kind, picked)
     }
 
     /// Makes frames of real pages, which must ascend, and hands each to `out`. `seen` gets the content of each page.
@@ -151,19 +90,13 @@ impl FrameMaker {
         seen: &mut impl FnMut(u64, &Page),
         mut out: impl FnMut(Frame),
     ) {
-        // There are more only as long as their class looks all zero, which these pages may disprove.
-        let zero = pages.len() > PAGES_PER_FRAME && pages.iter().all(|picked| is_zero_page(*picked, view));
-        let pages_per_frame = if zero {
-            ZERO_PAGES_PER_FRAME
-        } else {
-            PAGES_PER_FRAME
-        };
-        for part in pages.chunks(pages_per_frame) {
-            self.read(kind, part, zero, view);
-            for (position, picked) in part.iter().enumerate() {
-                seen(picked.page, self.contents.get(position).unwrap_or(&ZERO_PAGE));
+        let (parts, known_zero) = cut(pages, view);
+        for part in parts {
+            self.contents.read(part, known_zero, view);
+            for (place, picked) in part.iter().enumerate() {
+                seen(picked.page, self.contents.content(place));
             }
-            let (bytes, work) = self.encode(kind, part);
+            let (bytes, work) = self.encode(kind, part, view);
             let mut content = PayloadBuffer::default();
             content.push(bytes.into());
             let frame = self.finish(part, content, work);
@@ -175,13 +108,9 @@ impl FrameMaker {
     pub fn synthetic(&mut self, kind: Kind, pages: &[Picked]) -> Frame {
         let count = pages.len() as u64;
         let estimate = self.measurements.estimate(kind, count);
-        let header = encode_synthetic_header(&runs(pages), self.next_sequence, estimate.body_bytes);
-        self.statistics.synthetic_pages += count;
-        self.statistics.synthetic_frame_bytes += header.len() as u64 + estimate.body_bytes;
-        self.statistics.zero_pages += estimate.zero_pages;
-        let mut content = PayloadBuffer::default();
-        content.push(header.into());
-        content.push(Payload::Synthetic(estimate.body_bytes));
+        let content = synthetic_frame(self.next_sequence, pages, estimate.body_bytes);
+        self.statistics
+            .count_synthetic(count, estimate.zero_pages, content.len());
         self.finish(pages, content, estimate.work)
     }
 
@@ -196,46 +125,25 @@ impl FrameMaker {
             "frames are taken back from the last one on"
         );
         self.next_sequence = sequence;
-        for &Before { page, version } in before {
-            self.encoder.forget(page);
-            match version {
-                Some(version) => self.sent_versions[page as usize] = version,
-                None => {
-                    self.sent.clear(page);
-                }
-            }
+        for before in before {
+            self.encoder.forget(before.page);
+            self.sent.take_back(*before);
         }
     }
 
     /// The receiver has nothing any more, and frames count from 0 again. Measurements and statistics stay.
     pub fn start_over(&mut self) {
-        let mut from = 0;
-        while let Some(page) = self.sent.take_next(from) {
-            self.encoder.forget(page);
-            from = page + 1;
-        }
+        let FrameMaker { encoder, sent, .. } = self;
+        sent.clear(|page| encoder.forget(page));
         self.next_sequence = 0;
     }
 
     /// Notes that the receiver has the pages of a frame now.
     fn finish(&mut self, pages: &[Picked], content: PayloadBuffer, work: EncodeWork) -> Frame {
-        let before = pages.iter().map(|&Picked { page, version }| {
-            let there = &mut self.sent_versions[page as usize];
-            let had = !self.sent.set(page);
-            let before = had.then_some(*there);
-            // Memory of pages that stay at version 0 is not touched.
-            if *there != version {
-                *there = version;
-            }
-            Before {
-                page,
-                version: before,
-            }
-        });
-        let before = before.collect();
+        let added = |picked: &Picked| self.sent.add(picked.page, picked.version);
+        let before = pages.iter().map(added).collect();
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        self.statistics.frames += 1;
         Frame {
             sequence,
             content,
@@ -244,37 +152,11 @@ impl FrameMaker {
         }
     }
 
-    /// Fills `contents` and `baselines`; pages known to be zero need neither.
-    fn read(&mut self, kind: Kind, pages: &[Picked], zero: bool, view: &impl PageView) {
-        self.contents.clear();
-        self.baselines.clear();
-        if zero {
-            return;
-        }
-        for &Picked { page, version } in pages {
-            view.read(page, version, added(&mut self.contents));
-            if kind.again && self.uses_baselines {
-                view.read(
-                    page,
-                    self.sent_versions[page as usize],
-                    added(&mut self.baselines),
-                );
-            }
-        }
-    }
-
-    fn encode(&mut self, kind: Kind, pages: &[Picked]) -> (Bytes, EncodeWork) {
-        let inputs: Vec<PageInput<'_>> = pages
-            .iter()
-            .enumerate()
-            .map(|(position, picked)| PageInput {
-                number: picked.page,
-                content: self.contents.get(position).unwrap_or(&ZERO_PAGE),
-                baseline: self.baselines.get(position),
-            })
-            .collect();
+    fn encode(&mut self, kind: Kind, pages: &[Picked], view: &impl PageView) -> (Bytes, EncodeWork) {
+        let inputs = self.contents.inputs(pages);
         let zero_before = self.encoder.stats().pages.zero;
-        let frame = self.encoder.encode(self.next_sequence, &inputs);
+        let held = self.sent.held(view);
+        let frame = self.encoder.encode_with(self.next_sequence, &inputs, &held);
         let zero_pages = self.encoder.stats().pages.zero - zero_before;
         let header_len = FrameHeader::encoded_len(&frame).expect("a frame just encoded");
         let count = pages.len() as u64;
@@ -282,38 +164,11 @@ impl FrameMaker {
         let amount = Amount {
             body_bytes: (frame.len() - header_len) as u64,
             zero_pages,
+            overflows: 0,
             work,
         };
         self.measurements.add(kind, count, amount);
-        self.statistics.real_pages += count;
-        self.statistics.real_frame_bytes += frame.len() as u64;
-        self.statistics.zero_pages += zero_pages;
+        self.statistics.count_real(count, zero_pages, frame.len() as u64);
         (frame, work)
     }
-}
-
-fn is_zero_page(picked: Picked, view: &impl PageView) -> bool {
-    let mut content = ZERO_PAGE;
-    view.read(picked.page, picked.version, &mut content);
-    is_zero(&content)
-}
-
-fn added(pages: &mut Vec<Page>) -> &mut Page {
-    pages.push(ZERO_PAGE);
-    pages.last_mut().expect("just added")
-}
-
-/// Ascending pages as runs.
-fn runs(pages: &[Picked]) -> Vec<PageRun> {
-    let mut runs: Vec<PageRun> = Vec::new();
-    for &Picked { page, .. } in pages {
-        match runs.last_mut() {
-            Some(run) if run.end() == page => run.count += 1,
-            _ => runs.push(PageRun {
-                start: page,
-                count: 1,
-            }),
-        }
-    }
-    runs
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use longhaul_hde::{EncodeWork, PAGE_SIZE};
 
-use crate::Class;
+use crate::{Class, PAGES_PER_FRAME, ZERO_PAGES_PER_FRAME};
 
 /// What copies are alike: those of one class, apart by whether the receiver had the page before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Kind {
-    /// Whether the page was sent before.
+    /// Whether the page was sent before, or whatever else makes a codec shorten a copy by another one.
     pub again: bool,
     /// Its class.
     pub class: Class,
@@ -22,6 +22,8 @@ pub struct Amount {
     pub body_bytes: u64,
     /// How many of them are zero.
     pub zero_pages: u64,
+    /// How many of them a codec that compares pages could not shorten.
+    pub overflows: u64,
     /// What the encoder did for them.
     pub work: EncodeWork,
 }
@@ -38,6 +40,7 @@ impl Measurement {
         self.pages += more.pages;
         self.amount.body_bytes += more.amount.body_bytes;
         self.amount.zero_pages += more.amount.zero_pages;
+        self.amount.overflows += more.amount.overflows;
         self.amount.work += more.amount.work;
     }
 }
@@ -64,12 +67,21 @@ impl Measurements {
     }
 
     /// Whether all real pages of this kind so far were zero, and there were some.
-    pub fn all_zero(&self, kind: Kind) -> bool {
+    fn all_zero(&self, kind: Kind) -> bool {
         let known = self.of(kind);
         known.pages > 0 && known.amount.zero_pages == known.pages
     }
 
-    /// What `pages` synthetic pages of this kind come to, rounded to the nearest whole, by the first of these that
+    /// How many pages of a kind make a frame.
+    pub fn pages_per_frame(&self, kind: Kind) -> usize {
+        if self.all_zero(kind) {
+            ZERO_PAGES_PER_FRAME
+        } else {
+            PAGES_PER_FRAME
+        }
+    }
+
+    /// What a frame of `pages` synthetic pages of this kind comes to, rounded to the nearest whole, by the first of these that
     /// has been measured: their kind, first copies of their class, copies of all classes as often made, all
     /// copies; else by nothing: their own size.
     pub fn estimate(&self, kind: Kind, pages: u64) -> Amount {
@@ -100,11 +112,13 @@ impl Measurements {
         let Amount {
             body_bytes,
             zero_pages,
+            overflows,
             work,
         } = by.amount;
         Amount {
             body_bytes: part(body_bytes),
             zero_pages: part(zero_pages),
+            overflows: part(overflows),
             work: EncodeWork {
                 frames: 1,
                 scanned: part(work.scanned),
@@ -138,6 +152,7 @@ mod tests {
         Amount {
             body_bytes,
             zero_pages,
+            overflows: body_bytes / 50,
             work: EncodeWork {
                 entropy: 2 * body_bytes,
                 ..EncodeWork::default()
@@ -160,6 +175,18 @@ mod tests {
         let estimate = measurements.estimate(AGAIN, 10);
         assert_eq!((estimate.body_bytes, estimate.zero_pages), (333, 3));
         assert_eq!((estimate.work.frames, estimate.work.entropy), (1, 667));
-        assert!(measurements.knows(AGAIN) && !measurements.all_zero(AGAIN));
+        assert_eq!(estimate.overflows, 7);
+        assert!(measurements.knows(AGAIN));
+    }
+
+    #[test]
+    fn a_frame_is_large_as_long_as_all_pages_of_its_kind_were_zero() {
+        let mut measurements = Measurements::default();
+        assert_eq!(measurements.pages_per_frame(FIRST), PAGES_PER_FRAME);
+        measurements.add(FIRST, 5, amount(5, 10));
+        assert_eq!(measurements.pages_per_frame(FIRST), ZERO_PAGES_PER_FRAME);
+        assert_eq!(measurements.pages_per_frame(AGAIN), PAGES_PER_FRAME);
+        measurements.add(FIRST, 5, amount(4, 10));
+        assert_eq!(measurements.pages_per_frame(FIRST), PAGES_PER_FRAME);
     }
 }

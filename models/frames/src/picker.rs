@@ -7,21 +7,21 @@
 //! A page is sent as it was when it was picked up, however long its group takes to fill: otherwise a page that the
 //! guest writes meanwhile would count as one of a class to which it no longer belongs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use longhaul_hde::{EncoderOptions, PAGE_SIZE};
 use longhaul_memory::bitmap::DirtyBitmap;
 
-use crate::{Before, Frame, FrameMaker, Kind, PageView, Picked, Sampling};
+use crate::groups::{Group, Groups};
+use crate::{Before, Frame, FrameMaker, PageView, Sampling};
 
 /// Makes frames of dirty pages.
 pub struct Picker {
     dirty: DirtyBitmap,
     /// The page from which to look for the next dirty one.
     cursor: u64,
-    /// Pages picked up and in no frame yet. Lists that are empty stay for their capacity.
-    groups: BTreeMap<Group, Vec<Picked>>,
-    grouped_pages: u64,
+    /// Pages picked up and in no frame yet.
+    groups: Groups,
     /// At the end of a pass: all groups are to become frames.
     flushing: bool,
     /// Frames made and not asked for yet.
@@ -30,22 +30,13 @@ pub struct Picker {
     maker: FrameMaker,
 }
 
-/// A group of pages that go into frames together. Real groups come first, so that they are measured when synthetic
-/// ones need it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    synthetic: bool,
-    kind: Kind,
-}
-
 impl Picker {
     /// For page numbers below `pages`, all of them clean.
     pub fn new(pages: u64, sampling: Sampling, encoding: EncoderOptions) -> Picker {
         Picker {
             dirty: DirtyBitmap::new(pages),
             cursor: 0,
-            groups: BTreeMap::new(),
-            grouped_pages: 0,
+            groups: Groups::default(),
             flushing: false,
             frames: VecDeque::new(),
             sampling,
@@ -65,13 +56,13 @@ impl Picker {
 
     /// Pages picked up that are in no frame yet.
     pub fn grouped_pages(&self) -> u64 {
-        self.grouped_pages
+        self.groups.pages()
     }
 
     /// Pages that are dirty and in no frame that was handed out.
     pub fn remaining_pages(&self) -> u64 {
         let in_frames: usize = self.frames.iter().map(|frame| frame.before.len()).sum();
-        self.dirty.count() + self.grouped_pages + in_frames as u64
+        self.dirty.count() + self.groups.pages() + in_frames as u64
     }
 
     /// What makes the frames.
@@ -104,7 +95,7 @@ impl Picker {
             } else if let Some(page) = self.dirty.take_next(self.cursor) {
                 self.cursor = page + 1;
                 self.add(page, view, seen);
-            } else if self.grouped_pages > 0 {
+            } else if self.groups.pages() > 0 {
                 self.cursor = 0;
                 self.flushing = true;
             } else if self.dirty.is_empty() {
@@ -118,12 +109,10 @@ impl Picker {
     /// Makes every page dirty again that is in a group, or in a frame that was not handed out. Frames that were handed
     /// out can be [taken back](Picker::take_back) then.
     pub fn recall(&mut self) {
-        for pages in self.groups.values_mut() {
-            for picked in pages.drain(..) {
-                self.dirty.set(picked.page);
-            }
-        }
-        self.grouped_pages = 0;
+        let dirty = &mut self.dirty;
+        self.groups.clear(|picked| {
+            dirty.set(picked.page);
+        });
         self.flushing = false;
         self.cursor = 0;
         while let Some(frame) = self.frames.pop_back() {
@@ -150,27 +139,20 @@ impl Picker {
     }
 
     fn add(&mut self, page: u64, view: &impl PageView, seen: &mut impl FnMut(u64, &[u8; PAGE_SIZE])) {
-        let version = view.version(page);
-        let kind = Kind {
-            again: self.maker.was_sent(page),
-            class: view.class(page, version),
-        };
+        let (kind, picked) = self.maker.pick(page, view);
         let group = Group {
             synthetic: !self.sampling.is_real(page),
             kind,
         };
-        let pages = self.groups.entry(group).or_default();
-        pages.push(Picked { page, version });
-        self.grouped_pages += 1;
-        if pages.len() >= self.maker.pages_per_frame(kind) {
+        if self.groups.add(group, picked) >= self.maker.measurements().pages_per_frame(kind) {
             self.flush(group, view, seen);
         }
     }
 
     /// Makes frames of the first group that has pages.
     fn flush_next(&mut self, view: &impl PageView, seen: &mut impl FnMut(u64, &[u8; PAGE_SIZE])) {
-        match self.groups.iter().find(|(_, pages)| !pages.is_empty()) {
-            Some((&group, _)) => self.flush(group, view, seen),
+        match self.groups.first() {
+            Some(group) => self.flush(group, view, seen),
             None => self.flushing = false,
         }
     }
@@ -193,20 +175,21 @@ impl Picker {
         view: &impl PageView,
         seen: &mut impl FnMut(u64, &[u8; PAGE_SIZE]),
     ) {
-        let Some(pages) = self.groups.get_mut(&group) else {
-            return;
-        };
-        self.grouped_pages -= pages.len() as u64;
-        if group.synthetic {
-            // More than a frame holds if their class has looked all zero until just now.
-            for part in pages.chunks(self.maker.pages_per_frame(group.kind)) {
-                self.frames.push_back(self.maker.synthetic(group.kind, part));
+        let Picker {
+            groups,
+            frames,
+            maker,
+            ..
+        } = self;
+        groups.empty(group, |pages| {
+            if group.synthetic {
+                // More than a frame holds if their class has looked all zero until just now.
+                for part in pages.chunks(maker.measurements().pages_per_frame(group.kind)) {
+                    frames.push_back(maker.synthetic(group.kind, part));
+                }
+            } else {
+                maker.real(group.kind, pages, view, seen, |frame| frames.push_back(frame));
             }
-        } else {
-            let frames = &mut self.frames;
-            self.maker
-                .real(group.kind, pages, view, seen, |frame| frames.push_back(frame));
-        }
-        pages.clear();
+        });
     }
 }

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{EXTENT_PAGES, PageView};
 
-/// Which pages travel as real bytes.
+/// Which pages of guests travel as real bytes: are generated, encoded, carried, decoded and compared byte by byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum PayloadMode {
     /// All.
     Real,
-    /// About this share of the extents, and the first of every class.
+    /// About this share of the extents, and the first of every class. The rest is synthetic, at the ratios measured on
+    /// the real ones in the same run.
     Sampled {
         /// Probability of an extent to be real.
         share: Probability,

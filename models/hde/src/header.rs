@@ -122,7 +122,7 @@ impl FrameHeader {
     ///
     /// # Panics
     /// If the numbers do not strictly ascend or reach 2^52.
-    pub(crate) fn runs_of(numbers: impl Iterator<Item = u64>) -> Vec<PageRun> {
+    pub fn runs_of(numbers: impl Iterator<Item = u64>) -> Vec<PageRun> {
         let mut runs: Vec<PageRun> = Vec::new();
         for number in numbers {
             assert!(number < PAGE_NUMBER_LIMIT, "page number {number} beyond 2^52");

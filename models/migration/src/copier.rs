@@ -9,27 +9,25 @@
 
 use std::collections::VecDeque;
 
+use longhaul_frames::{CopyStatistics, Group, Groups, Sampling};
 use longhaul_hde::PAGE_SIZE;
 use longhaul_memory::GuestMemory;
 use longhaul_memory::bitmap::DirtyBitmap;
 
+use crate::Encoding;
 use crate::cost::Cost;
-use crate::frames::{FrameMaker, Made, Picked};
-use crate::measure::Kind;
-use crate::sampling::Sampling;
+use crate::frames::{FrameMaker, Made};
 use crate::wire::data::{RealPages, RealPagesHasher};
-use crate::{CopyStatistics, Encoding};
 
 /// Makes frames of dirty pages.
 pub(crate) struct Copier {
     dirty: DirtyBitmap,
     /// The page from which to look for the next dirty one.
     cursor: u64,
-    /// One list of pages per [`Group`].
-    groups: Vec<Vec<Picked>>,
-    grouped_pages: u64,
-    /// At the end of a pass: the next group to make a frame of.
-    flushing: Option<usize>,
+    /// Pages picked up and in no frame yet.
+    groups: Groups,
+    /// At the end of a pass: all groups are to become frames.
+    flushing: bool,
     /// Frames made and not asked for yet.
     frames: VecDeque<Made>,
     /// How often the bitmap was synchronised.
@@ -40,39 +38,14 @@ pub(crate) struct Copier {
     maker: FrameMaker,
 }
 
-/// A group of pages that go into frames together.
-#[derive(Clone, Copy)]
-struct Group {
-    kind: Kind,
-    synthetic: bool,
-}
-
-impl Group {
-    const COUNT: usize = 2 * Kind::COUNT;
-
-    /// A number below [`Group::COUNT`]. Real groups come first, so that they are measured when synthetic ones
-    /// need it.
-    fn index(self) -> usize {
-        usize::from(self.synthetic) * Kind::COUNT + self.kind.index()
-    }
-
-    fn from_index(index: usize) -> Group {
-        Group {
-            kind: Kind::from_index(index % Kind::COUNT),
-            synthetic: index >= Kind::COUNT,
-        }
-    }
-}
-
 impl Copier {
     /// A copier for a guest of `pages` pages, all of them clean.
     pub fn new(pages: u64, sampling: Sampling, encoding: Encoding, cost: Option<Cost>) -> Copier {
         Copier {
             dirty: DirtyBitmap::new(pages),
             cursor: 0,
-            groups: vec![Vec::new(); Group::COUNT],
-            grouped_pages: 0,
-            flushing: None,
+            groups: Groups::default(),
+            flushing: false,
             frames: VecDeque::new(),
             age: 0,
             last_stage: false,
@@ -83,7 +56,7 @@ impl Copier {
 
     /// Marks every page dirty, and makes the sample cover all strata that there are now.
     pub fn begin(&mut self, memory: &impl GuestMemory) {
-        self.sampling.cover_strata(memory);
+        self.sampling.cover_classes(memory, 0..memory.pages());
         self.dirty.set_all();
     }
 
@@ -101,7 +74,7 @@ impl Copier {
     /// Pages that are dirty and in no frame that was handed out.
     pub fn remaining_pages(&self) -> u64 {
         let in_frames: u64 = self.frames.iter().map(|made| made.pages).sum();
-        self.dirty.count() + self.grouped_pages + in_frames
+        self.dirty.count() + self.groups.pages() + in_frames
     }
 
     /// Pages of all frames that were handed out.
@@ -124,14 +97,17 @@ impl Copier {
             if let Some(made) = self.frames.pop_front() {
                 return Some(made);
             }
-            if let Some(from) = self.flushing {
-                self.flush_from(from, memory);
+            if self.flushing {
+                match self.groups.first() {
+                    Some(group) => self.flush(group, memory),
+                    None => self.flushing = false,
+                }
             } else if let Some(page) = self.dirty.take_next(self.cursor) {
                 self.cursor = page + 1;
                 self.add(page, memory);
-            } else if self.grouped_pages > 0 {
+            } else if self.groups.pages() > 0 {
                 self.end_pass();
-                self.flushing = Some(0);
+                self.flushing = true;
             } else if self.dirty.is_empty() {
                 return None;
             } else {
@@ -148,13 +124,11 @@ impl Copier {
     /// The guest was stopped for post-copy: pages that are in no frame are dirty again, and every frame from now on has
     /// their last content.
     pub fn begin_postcopy(&mut self) {
-        for group in &mut self.groups {
-            for picked in group.drain(..) {
-                self.dirty.set(picked.page);
-            }
-        }
-        self.grouped_pages = 0;
-        self.flushing = None;
+        let dirty = &mut self.dirty;
+        self.groups.clear(|picked| {
+            dirty.set(picked.page);
+        });
+        self.flushing = false;
         self.maker.begin_postcopy();
     }
 
@@ -187,25 +161,14 @@ impl Copier {
 
     /// Takes a page out of the dirty ones or out of its group; whether it was there.
     fn take(&mut self, page: u64) -> bool {
-        if self.dirty.clear(page) {
-            return true;
-        }
-        for group in &mut self.groups {
-            if let Ok(position) = group.binary_search_by_key(&page, |picked| picked.page) {
-                group.remove(position);
-                self.grouped_pages -= 1;
-                return true;
-            }
-        }
-        false
+        self.dirty.clear(page) || self.groups.remove(page)
     }
 
     /// The transport was lost with everything in it: all pages but these are to be sent, and nothing is known of what the
     /// destination has of them.
     pub fn restart(&mut self, received: &DirtyBitmap) {
-        self.groups.iter_mut().for_each(Vec::clear);
-        self.grouped_pages = 0;
-        self.flushing = None;
+        self.groups.clear(|_| {});
+        self.flushing = false;
         self.frames.clear();
         self.cursor = 0;
         for page in 0..self.dirty.pages() {
@@ -235,21 +198,8 @@ impl Copier {
             kind,
             synthetic: !self.sampling.is_real(page),
         };
-        let pages = &mut self.groups[group.index()];
-        // In order, except after a jump to a page that somebody waits for.
-        let place = pages.partition_point(|before| before.page < page);
-        pages.insert(place, picked);
-        self.grouped_pages += 1;
-        if pages.len() >= self.maker.pages_per_frame(kind) {
+        if self.groups.add(group, picked) >= self.maker.measurements().pages_per_frame(kind) {
             self.flush(group, memory);
-        }
-    }
-
-    /// Makes frames of the first group from this number on that has pages.
-    fn flush_from(&mut self, from: usize, memory: &impl GuestMemory) {
-        self.flushing = (from..Group::COUNT).find(|index| !self.groups[*index].is_empty());
-        if let Some(index) = self.flushing {
-            self.flush(Group::from_index(index), memory);
         }
     }
 
@@ -260,8 +210,8 @@ impl Copier {
                 synthetic: false,
                 ..group
             };
-            if self.groups[real.index()].is_empty() {
-                let pages = &self.groups[group.index()];
+            if self.groups.of(real).is_empty() {
+                let pages = self.groups.of(group);
                 self.maker.try_out(group.kind, pages, memory);
             } else {
                 self.make_frames(real, memory);
@@ -271,18 +221,111 @@ impl Copier {
     }
 
     fn make_frames(&mut self, group: Group, memory: &impl GuestMemory) {
-        let pages = &mut self.groups[group.index()];
-        self.grouped_pages -= pages.len() as u64;
-        if group.synthetic {
-            // More than a frame holds if their stratum has looked all zero until just now.
-            for part in pages.chunks(self.maker.pages_per_frame(group.kind)) {
-                self.frames.push_back(self.maker.synthetic(group.kind, part));
+        let Copier {
+            groups,
+            frames,
+            maker,
+            ..
+        } = self;
+        groups.empty(group, |pages| {
+            if group.synthetic {
+                // More than a frame holds if their stratum has looked all zero until just now.
+                for part in pages.chunks(maker.measurements().pages_per_frame(group.kind)) {
+                    frames.push_back(maker.synthetic(group.kind, part));
+                }
+            } else {
+                maker.real(group.kind, pages, memory, |made| frames.push_back(made));
             }
-        } else {
-            let frames = &mut self.frames;
-            self.maker
-                .real(group.kind, pages, memory, |made| frames.push_back(made));
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul_core::random::Streams;
+    use longhaul_core::time::{Instant, Span};
+    use longhaul_frames::PayloadMode;
+    use longhaul_hde::{Decoder, EncoderOptions};
+    use longhaul_memory::ReadOptions;
+    use longhaul_memory::images::{Image, ImageSeries};
+
+    use super::*;
+    use crate::frames::MADE_AFTER_STOP;
+    use crate::store::{Alone, Store};
+
+    const PAGES: u64 = 512;
+
+    /// A content that nothing shortens, then twice with its lower half copied over the upper one, by no whole number of
+    /// pages.
+    fn guest() -> ImageSeries {
+        let streams = Streams::new(3, 0);
+        let mut content = vec![0; PAGES as usize * PAGE_SIZE];
+        streams.stream("vm", "content").fill(&mut content);
+        let half = content.len() / 2;
+        let images = [0, 1_111, 2_222].map(|away| {
+            if away > 0 {
+                content.copy_within(..half - away, half + away);
+            }
+            Image {
+                name: format!("moved by {away}"),
+                content: content.as_slice().into(),
+            }
+        });
+        ImageSeries::new(&images, Span::from_s(1), 1, ReadOptions::NONE, &streams, "vm").unwrap()
+    }
+
+    /// Real bytes of a frame.
+    fn bytes(mut made: Made) -> bytes::Bytes {
+        let len = usize::try_from(made.content.len()).unwrap();
+        made.content.pop_real(len).unwrap()
+    }
+
+    #[test]
+    fn copied_content_costs_a_fraction_also_while_pages_overtake_it() {
+        let mut memory = guest();
+        let random = Streams::new(3, 0).stream("vm", "sampling");
+        let sampling = Sampling::new(PayloadMode::Real, PAGES, random);
+        let encoding = Encoding::Hde(EncoderOptions::hde(1));
+        let mut copier = Copier::new(PAGES, sampling, encoding, None);
+        let (mut store, mut decoder) = (Store::new(PAGES), Decoder::new());
+        copier.begin(&memory);
+        let mut log = DirtyBitmap::new(PAGES);
+        let (mut sent, mut overtaking) = ([0; 3], 0);
+        for (image, sent) in sent.iter_mut().enumerate() {
+            memory.advance(Instant::ZERO + Span::from_s(image as u64), &mut log);
+            copier.synchronise(&mut log);
+            if image == 2 {
+                copier.begin_postcopy();
+                store.begin_postcopy(copier.dirty().clone());
+            }
+            let mut wanted = (PAGES / 2..PAGES).rev().step_by(7);
+            loop {
+                if image == 2
+                    && let Some(page) = wanted.next()
+                    && let Some(urgent) = copier.urgent_frame(page, &memory)
+                {
+                    let mut alone = Alone::default();
+                    Decoder::new().decode(&bytes(urgent), &mut alone).unwrap();
+                    let [(number, content)] = &alone.0[..] else {
+                        panic!("a frame of one page")
+                    };
+                    store.install_overtaking(*number, Some(content));
+                    overtaking += 1;
+                }
+                let Some(made) = copier.next_frame(&memory) else {
+                    break;
+                };
+                *sent += made.content.len();
+                let frame = bytes(made);
+                let decoded = decoder.decode(&frame, &mut store).unwrap();
+                assert_eq!(decoded.sequence & MADE_AFTER_STOP != 0, image == 2);
+            }
+            assert_eq!(copier.remaining_pages(), 0);
+            assert_eq!(store.hash_real_pages(), copier.hash_real_pages(&memory));
         }
-        pages.clear();
+        assert!(overtaking > 3, "{overtaking}");
+        let [first, copied, after_stop] = sent;
+        assert!(first > PAGES * PAGE_SIZE as u64);
+        assert!(copied.max(after_stop) < first / 50, "{sent:?}");
     }
 }

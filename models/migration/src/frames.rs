@@ -2,32 +2,17 @@
 
 mod codec;
 
-use bytes::Bytes;
-use longhaul_core::payload::{Payload, PayloadBuffer};
+use longhaul_core::payload::PayloadBuffer;
 use longhaul_core::time::Span;
-use longhaul_hde::header::PageRun;
-use longhaul_hde::{EncoderStats, PAGE_SIZE, encode_synthetic_header, is_zero};
+use longhaul_frames::pages::{Contents, cut, synthetic_frame};
+use longhaul_frames::{Class, CopyStatistics, Kind, Measurements, PAGES_PER_FRAME, Picked, Sent};
+use longhaul_hde::{EncodeWork, EncoderStats};
 use longhaul_memory::GuestMemory;
-use longhaul_memory::bitmap::DirtyBitmap;
 
+use crate::Encoding;
 use crate::cost::Cost;
-use crate::measure::{Amount, Kind, Measurements};
 use crate::xbzrle::cache::CacheStatistics;
-use crate::{CopyStatistics, Encoding, PAGES_PER_FRAME, ZERO_PAGES_PER_FRAME};
-use codec::{Codec, Encoded, Input};
-
-type Page = [u8; PAGE_SIZE];
-
-static ZERO_PAGE: Page = [0; PAGE_SIZE];
-
-/// A page as it was when it was picked up for sending. If the guest writes it after that, it is dirty again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Picked {
-    pub page: u64,
-    pub version: u32,
-    /// The version of it that the destination has and that the codec may build on.
-    pub baseline: Option<u32>,
-}
+use codec::{Codec, Encoded};
 
 /// A frame, and what it took to make it.
 pub(crate) struct Made {
@@ -47,16 +32,14 @@ pub(crate) struct FrameMaker {
     trial: Codec,
     cost: Option<Cost>,
     measurements: Measurements,
-    /// Pages sent at least once.
-    sent: DirtyBitmap,
+    /// What the destination has through the bulk lane.
+    sent: Sent,
     /// Frames of the lane in which order matters, and of the other.
     next_sequence: [u64; 2],
     /// The guest has been stopped for post-copy.
     postcopy: bool,
     statistics: CopyStatistics,
-    // Pages of the frame under construction, kept for their capacity.
-    contents: Vec<Page>,
-    baselines: Vec<Page>,
+    contents: Contents,
 }
 
 /// Set in the numbers of frames that were made after the guest was stopped for post-copy: they have the last content of
@@ -76,17 +59,16 @@ impl FrameMaker {
     /// For a guest of `pages` pages, of which the destination has none.
     pub fn new(pages: u64, encoding: Encoding, cost: Option<Cost>) -> FrameMaker {
         FrameMaker {
-            codec: Codec::new(pages, encoding),
+            codec: Codec::new(encoding),
             urgent: Codec::independent(encoding),
             trial: Codec::trial(encoding),
             cost,
-            measurements: Measurements::new(),
-            sent: DirtyBitmap::new(pages),
+            measurements: Measurements::default(),
+            sent: Sent::new(pages),
             next_sequence: [0; 2],
             postcopy: false,
             statistics: CopyStatistics::default(),
-            contents: Vec::new(),
-            baselines: Vec::new(),
+            contents: Contents::default(),
         }
     }
 
@@ -112,15 +94,6 @@ impl FrameMaker {
         self.next_sequence[lane as usize]
     }
 
-    /// How many pages of a kind make a frame.
-    pub fn pages_per_frame(&self, kind: Kind) -> usize {
-        if self.measurements.all_zero(kind) {
-            ZERO_PAGES_PER_FRAME
-        } else {
-            PAGES_PER_FRAME
-        }
-    }
-
     /// Picks up a page for the bulk lane as it is now. `age` counts synchronisations; `last_stage` is when the guest
     /// stands still.
     pub fn pick(
@@ -131,14 +104,13 @@ impl FrameMaker {
         last_stage: bool,
     ) -> (Kind, Picked) {
         let version = memory.version(page);
-        let was_sent = self.sent.test(page);
-        let baseline = self.codec.baseline(page, version, was_sent, age, last_stage);
+        let baseline = self.codec.baseline(page, version, &self.sent, age, last_stage);
         let kind = Kind {
-            stratum: memory.stratum(page, version),
             again: match self.codec {
                 Codec::Xbzrle { .. } => baseline.is_some(),
-                Codec::Hde { .. } => was_sent,
+                Codec::Hde { .. } => self.sent.version(page).is_some(),
             },
+            class: Class::from(memory.stratum(page, version)),
         };
         let picked = Picked {
             page,
@@ -156,12 +128,12 @@ impl FrameMaker {
     /// The guest has been stopped for post-copy. Like QEMU, XBZRLE is of no more use.
     pub fn begin_postcopy(&mut self) {
         self.postcopy = true;
-        self.codec.begin_postcopy(self.sent.pages());
+        self.codec.begin_postcopy();
     }
 
     /// The destination's pages are not known any more, except that those sent from here on will get there.
     pub fn forget_destination(&mut self) {
-        self.sent = DirtyBitmap::new(self.sent.pages());
+        self.sent.clear(|_| {});
         self.next_sequence = [0; 2];
         self.codec.restart();
     }
@@ -169,11 +141,9 @@ impl FrameMaker {
     /// Encodes some of these pages for the measurements alone: there are real ones of this kind, but none that travel.
     pub fn try_out(&mut self, kind: Kind, pages: &[Picked], memory: &impl GuestMemory) {
         let pages = &pages[..pages.len().min(PAGES_PER_FRAME)];
-        self.read(pages, false, memory);
-        let inputs = inputs(pages, &self.contents, &self.baselines);
-        let encoded = self.trial.encode(0, &inputs);
-        let amount = self.amount(&encoded);
-        self.measurements.add(kind, pages.len() as u64, amount);
+        self.contents.read(pages, false, memory);
+        let encoded = self.trial.encode(0, &self.contents.inputs(pages), None);
+        self.measurements.add(kind, pages.len() as u64, encoded.amount());
     }
 
     /// Makes frames of real pages for the bulk lane, which must ascend, and hands each to `out`.
@@ -184,31 +154,19 @@ impl FrameMaker {
         memory: &impl GuestMemory,
         mut out: impl FnMut(Made),
     ) {
-        // There are more only as long as their stratum looks all zero, which these pages may disprove.
-        let zero = pages.len() > PAGES_PER_FRAME && pages.iter().all(|picked| is_zero_page(*picked, memory));
-        let pages_per_frame = if zero {
-            ZERO_PAGES_PER_FRAME
-        } else {
-            PAGES_PER_FRAME
-        };
-        for part in pages.chunks(pages_per_frame) {
-            self.read(part, zero, memory);
-            let encoded = self.encode(part, Lane::Bulk);
-            let amount = self.amount(&encoded);
-            self.measurements.add(kind, part.len() as u64, amount);
-            for picked in part {
-                self.sent.set(picked.page);
-                self.codec.sent(picked.page, picked.version);
-            }
-            out(self.finish_real(part.len() as u64, encoded.frame, amount));
+        let (parts, known_zero) = cut(pages, memory);
+        for part in parts {
+            self.contents.read(part, known_zero, memory);
+            let encoded = self.encode(part, Lane::Bulk, memory);
+            self.measurements.add(kind, part.len() as u64, encoded.amount());
+            self.note_sent(part);
+            out(self.finish_real(part.len() as u64, encoded));
         }
     }
 
     /// Makes one frame of synthetic pages for the bulk lane, which must ascend.
     pub fn synthetic(&mut self, kind: Kind, pages: &[Picked]) -> Made {
-        for picked in pages {
-            self.sent.set(picked.page);
-        }
+        self.note_sent(pages);
         self.finish_synthetic(kind, pages, Lane::Bulk)
     }
 
@@ -221,40 +179,34 @@ impl FrameMaker {
             baseline: None,
         }];
         if real {
-            self.read(&picked, false, memory);
-            let encoded = self.encode(&picked, Lane::Urgent);
-            let amount = self.amount(&encoded);
-            self.finish_real(1, encoded.frame, amount)
+            self.contents.read(&picked, false, memory);
+            let encoded = self.encode(&picked, Lane::Urgent, memory);
+            self.finish_real(1, encoded)
         } else {
             let kind = Kind {
-                stratum: memory.stratum(page, version),
                 again: false,
+                class: Class::from(memory.stratum(page, version)),
             };
             self.finish_synthetic(kind, &picked, Lane::Urgent)
         }
     }
 
-    /// Fills `contents` and `baselines`; pages known to be zero need neither.
-    fn read(&mut self, pages: &[Picked], zero: bool, memory: &impl GuestMemory) {
-        self.contents.clear();
-        self.baselines.clear();
-        if zero {
-            return;
-        }
+    fn note_sent(&mut self, pages: &[Picked]) {
         for picked in pages {
-            memory.read(picked.page, picked.version, added(&mut self.contents));
-            if let Some(baseline) = picked.baseline {
-                memory.read(picked.page, baseline, added(&mut self.baselines));
-            }
+            self.sent.add(picked.page, picked.version);
         }
     }
 
-    fn encode(&mut self, pages: &[Picked], lane: Lane) -> Encoded {
+    fn encode(&mut self, pages: &[Picked], lane: Lane, memory: &impl GuestMemory) -> Encoded {
         let sequence = self.next_number(lane);
-        let inputs = inputs(pages, &self.contents, &self.baselines);
+        let inputs = self.contents.inputs(pages);
         match lane {
-            Lane::Bulk => self.codec.encode(sequence, &inputs),
-            Lane::Urgent => self.urgent.encode(sequence, &inputs),
+            // What overtakes is kept beside at the destination and changes nothing of what it has through this lane.
+            Lane::Bulk => {
+                let held = self.sent.held(memory);
+                self.codec.encode(sequence, &inputs, Some(&held))
+            }
+            Lane::Urgent => self.urgent.encode(sequence, &inputs, None),
         }
     }
 
@@ -269,31 +221,22 @@ impl FrameMaker {
         }
     }
 
-    fn amount(&self, encoded: &Encoded) -> Amount {
-        let header_len = encoded.header_len as u64;
-        let frame_bytes = encoded.frame.len() as u64;
-        let takes = self
-            .cost
-            .map_or(Span::ZERO, |cost| cost.encode(&encoded.work, frame_bytes));
-        Amount {
-            zero_pages: encoded.zero_pages,
-            body_bytes: frame_bytes - header_len,
-            overflows: encoded.overflows,
-            cost_ns: takes.as_ns(),
-        }
+    /// Time of one thread for a frame.
+    fn takes(&self, work: &EncodeWork, frame_bytes: u64) -> Span {
+        self.cost
+            .map_or(Span::ZERO, |cost| cost.encode(work, frame_bytes))
     }
 
-    fn finish_real(&mut self, pages: u64, frame: Bytes, amount: Amount) -> Made {
-        self.statistics.frames += 1;
-        self.statistics.real_pages += pages;
-        self.statistics.real_frame_bytes += frame.len() as u64;
-        self.statistics.zero_pages += amount.zero_pages;
+    fn finish_real(&mut self, pages: u64, encoded: Encoded) -> Made {
+        let frame_bytes = encoded.frame.len() as u64;
+        self.statistics.count_real(pages, encoded.zero_pages, frame_bytes);
+        let takes = self.takes(&encoded.work, frame_bytes);
         let mut content = PayloadBuffer::default();
-        content.push(frame.into());
+        content.push(encoded.frame.into());
         Made {
             pages,
             content,
-            takes: Span::from_ns(amount.cost_ns),
+            takes,
         }
     }
 
@@ -301,56 +244,14 @@ impl FrameMaker {
         let count = pages.len() as u64;
         let sequence = self.next_number(lane);
         let estimate = self.measurements.estimate(kind, count);
-        let header = encode_synthetic_header(&runs(pages), sequence, estimate.body_bytes);
         self.codec.count_synthetic(kind, count, &estimate);
-        self.statistics.frames += 1;
-        self.statistics.synthetic_pages += count;
-        self.statistics.synthetic_frame_bytes += header.len() as u64 + estimate.body_bytes;
-        self.statistics.zero_pages += estimate.zero_pages;
-        let mut content = PayloadBuffer::default();
-        content.push(header.into());
-        content.push(Payload::Synthetic(estimate.body_bytes));
+        let content = synthetic_frame(sequence, pages, estimate.body_bytes);
+        self.statistics
+            .count_synthetic(count, estimate.zero_pages, content.len());
         Made {
             pages: count,
+            takes: self.takes(&estimate.work, content.len()),
             content,
-            takes: Span::from_ns(estimate.cost_ns),
         }
     }
-}
-
-/// Pages with their contents, which are zero where there are none, and the baselines of those that have one.
-fn inputs<'a>(pages: &[Picked], contents: &'a [Page], baselines: &'a [Page]) -> Vec<Input<'a>> {
-    let mut baselines = baselines.iter();
-    let input = |(position, picked): (usize, &Picked)| Input {
-        number: picked.page,
-        content: contents.get(position).unwrap_or(&ZERO_PAGE),
-        baseline: picked.baseline.and_then(|_| baselines.next()),
-    };
-    pages.iter().enumerate().map(input).collect()
-}
-
-fn is_zero_page(picked: Picked, memory: &impl GuestMemory) -> bool {
-    let mut content = ZERO_PAGE;
-    memory.read(picked.page, picked.version, &mut content);
-    is_zero(&content)
-}
-
-fn added(pages: &mut Vec<Page>) -> &mut Page {
-    pages.push(ZERO_PAGE);
-    pages.last_mut().expect("just added")
-}
-
-/// Ascending pages as runs.
-fn runs(pages: &[Picked]) -> Vec<PageRun> {
-    let mut runs: Vec<PageRun> = Vec::new();
-    for &Picked { page, .. } in pages {
-        match runs.last_mut() {
-            Some(run) if run.end() == page => run.count += 1,
-            _ => runs.push(PageRun {
-                start: page,
-                count: 1,
-            }),
-        }
-    }
-    runs
 }

@@ -42,12 +42,8 @@
 //! to management to make sure that it does not run twice.
 //!
 //! # Real and synthetic pages
-//! In [`PayloadMode::Sampled`] the unit of choice is an extent of [`EXTENT_PAGES`] pages. Pages of real extents are
-//! generated, encoded, carried, decoded and compared. A frame of synthetic pages carries its real header and a
-//! body that is only a length: the bytes of its pages times the ratio of encoded to raw bytes that real pages of
-//! the same stratum, also first or repeated copies, have had so far in this run. If there is none yet, it is the
-//! ratio of the first copies of that stratum, else of all copies of that kind, else of all pages. The first extent
-//! of every stratum is always real. Processor time follows in the same way.
+//! As [`longhaul_frames`] says, which replication uses, too; a class of pages is a stratum of the guest's memory. Processor
+//! time of synthetic pages follows from the work that real ones take.
 //!
 //! # Not modelled
 //! Disks. Device state is a length, and the time that the destination takes to load it is a number. Huge pages, which
@@ -58,35 +54,26 @@ mod cost;
 mod destination;
 mod event;
 mod frames;
-mod measure;
 mod options;
-mod sampling;
 mod source;
 mod statistics;
 mod store;
 mod wire;
 mod xbzrle;
 
+pub use longhaul_frames::{CopyStatistics, PayloadMode};
+
 pub use cost::{Cost, MAX_THREADS};
 pub use destination::{Destination, DestinationStatistics};
 pub use event::{Command, DestinationEvent, DestinationFailure, GuestState, SourceEvent, SourceFailure};
 pub use options::{
     AutoConverge, DEVICE_STATE, DestinationOptions, DirtyLimit, Encoding, Mode, OptionsError, Orchestration,
-    PayloadMode, Recover, STALL_AFTER, SourceOptions, StopRule, Switch, Throttle,
+    Recover, STALL_AFTER, SourceOptions, StopRule, Switch, Throttle,
 };
 pub use source::Source;
 pub use source::accounts::Bounds;
-pub use statistics::{CopyStatistics, RamStatistics, Statistics, Status};
+pub use statistics::{RamStatistics, Statistics, Status};
 pub use xbzrle::cache::CacheStatistics;
 
 /// Most attempts to recover.
 pub const MAX_ATTEMPTS: u16 = 60;
-
-/// Pages of an extent: 256 KiB, the unit of sampling.
-pub const EXTENT_PAGES: u64 = 64;
-
-/// Pages of a frame, unless all pages of its stratum have been zero so far.
-pub const PAGES_PER_FRAME: usize = 64;
-
-/// Pages of a frame of a stratum whose pages have all been zero so far.
-pub const ZERO_PAGES_PER_FRAME: usize = 2048;

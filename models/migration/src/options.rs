@@ -6,24 +6,13 @@ use longhaul_amst::SenderOptions;
 use longhaul_core::machine::PeerId;
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
+use longhaul_frames::PayloadMode;
 use longhaul_hde::EncoderOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::Cost;
 
 pub use check::OptionsError;
-
-/// Which pages travel as real bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum PayloadMode {
-    /// All.
-    Real,
-    /// About this share of the extents, and the first of every stratum.
-    Sampled {
-        /// Probability of an extent to be real.
-        share: Probability,
-    },
-}
 
 /// How a [`Source`](crate::Source) works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -32,6 +32,7 @@ use std::collections::VecDeque;
 use longhaul_core::machine::{Input, Machine, Output};
 use longhaul_core::random::Stream;
 use longhaul_core::time::{Instant, Span};
+use longhaul_frames::Sampling;
 use longhaul_hde::PAGE_SIZE;
 use longhaul_memory::GuestMemory;
 use longhaul_memory::bitmap::DirtyBitmap;
@@ -39,7 +40,6 @@ use longhaul_memory::bitmap::DirtyBitmap;
 use crate::copier::Copier;
 use crate::cost::Pipeline;
 use crate::frames::Made;
-use crate::sampling::Sampling;
 use crate::{
     Command, GuestState, Mode, OptionsError, RamStatistics, SourceEvent, SourceFailure, SourceOptions,
     Statistics, Status, StopRule,

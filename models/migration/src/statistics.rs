@@ -3,6 +3,7 @@
 use longhaul_amst::SenderStats;
 use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
+use longhaul_frames::CopyStatistics;
 use longhaul_hde::{EncoderStats, PAGE_SIZE};
 use serde::{Deserialize, Serialize};
 
@@ -139,29 +140,5 @@ impl RamStatistics {
     /// QEMU's `normal-bytes`.
     pub fn normal_bytes(&self) -> u64 {
         self.normal * PAGE_SIZE as u64
-    }
-}
-
-/// How pages travelled. Every copy of a page counts.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub struct CopyStatistics {
-    /// Frames.
-    pub frames: u64,
-    /// Pages that travelled as real bytes.
-    pub real_pages: u64,
-    /// Bytes of their frames.
-    pub real_frame_bytes: u64,
-    /// Pages that travelled as a length.
-    pub synthetic_pages: u64,
-    /// Bytes of their frames.
-    pub synthetic_frame_bytes: u64,
-    /// Zero pages among all.
-    pub zero_pages: u64,
-}
-
-impl CopyStatistics {
-    /// Pages sent.
-    pub fn pages(&self) -> u64 {
-        self.real_pages + self.synthetic_pages
     }
 }

@@ -20,9 +20,7 @@ use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
 use super::guest::Guest;
 use super::scene::digest_of;
-use crate::schema::{
-    Amount, Carrier, Cost, Encoding, Memory, Migration, Mode, Pattern, PayloadMode, Scenario, Vm,
-};
+use crate::schema::{Amount, Carrier, Cost, Encoding, Memory, Migration, Mode, Pattern, Scenario, Vm};
 
 /// What a write of a bulk sender hands to its socket.
 pub const SOCKET_WRITE: u64 = 128 << 10;
@@ -300,10 +298,7 @@ fn source_options(
         max_postcopy_bandwidth: spec.max_postcopy_bandwidth,
         encoding,
         cost,
-        payload: match scenario.payload {
-            PayloadMode::Real => migration::PayloadMode::Real,
-            PayloadMode::Sampled { share } => migration::PayloadMode::Sampled { share },
-        },
+        payload: scenario.payload,
         device_state: spec.device_state,
         preempt: spec.preempt,
         recover: spec.recover,

@@ -4,7 +4,6 @@ mod metrics;
 mod record;
 
 use longhaul_core::time::{Instant, Span};
-use longhaul_frames::PayloadMode as Payload;
 use longhaul_hde::CostModel;
 use longhaul_replication as replication;
 use longhaul_replication::{Guest as Protected, ReplicaOptions, ReplicaSetOptions, SetGuests, SourceOptions};
@@ -13,7 +12,7 @@ use super::build::BuildError;
 use super::cast::{Role, Workload, vms_of};
 use super::endpoint::Protocol;
 use super::machines::{Maker, encoder_options};
-use crate::schema::{Consistency, Failover, PayloadMode, Policy, Replication};
+use crate::schema::{Consistency, Failover, Policy, Replication};
 
 pub use metrics::of_replication;
 pub use record::replication_record;
@@ -64,10 +63,7 @@ impl Maker<'_> {
                 codec: CostModel::measured(encoding.level),
                 threads,
             }),
-            payload: match scenario.payload {
-                PayloadMode::Real => Payload::Real,
-                PayloadMode::Sampled { share } => Payload::Sampled { share },
-            },
+            payload: scenario.payload,
             transport: spec.transport.sender_options(),
             max_bandwidth: spec.max_bandwidth,
             heartbeat: heartbeat(spec),

@@ -2,24 +2,21 @@
 
 use bytes::Bytes;
 use longhaul_core::units::ByteSize;
+use longhaul_frames::{Amount, Kind, Sent};
 use longhaul_hde::{
-    ClassCounts, EncodeWork, Encoder, EncoderOptions, EncoderStats, FrameHeader, PAGE_SIZE, PageInput,
+    ClassCounts, EncodeWork, Encoder, EncoderOptions, EncoderStats, FrameHeader, HeldPages, PAGE_SIZE,
+    PageInput,
 };
 
 use crate::Encoding;
-use crate::measure::{Amount, Kind};
 use crate::xbzrle::cache::CacheStatistics;
 use crate::xbzrle::{self, Cache};
-
-type Page = [u8; PAGE_SIZE];
 
 /// What makes frames of real pages.
 pub(super) enum Codec {
     Hde {
         encoder: Box<Encoder>,
         options: EncoderOptions,
-        /// The version of each page that the destination has; empty if nothing may be built on it.
-        sent_versions: Vec<u32>,
         /// What earlier encoders have counted.
         before: EncoderStats,
         /// What a cache has counted that is not used any more.
@@ -32,13 +29,6 @@ pub(super) enum Codec {
     },
 }
 
-/// A page to encode.
-pub(super) struct Input<'a> {
-    pub number: u64,
-    pub content: &'a Page,
-    pub baseline: Option<&'a Page>,
-}
-
 /// A frame of real pages.
 pub(super) struct Encoded {
     pub frame: Bytes,
@@ -49,11 +39,23 @@ pub(super) struct Encoded {
     pub work: EncodeWork,
 }
 
+impl Encoded {
+    /// What its pages have come to.
+    pub fn amount(&self) -> Amount {
+        Amount {
+            body_bytes: (self.frame.len() - self.header_len) as u64,
+            zero_pages: self.zero_pages,
+            overflows: self.overflows,
+            work: self.work,
+        }
+    }
+}
+
 impl Codec {
-    /// For a guest of so many pages.
-    pub fn new(pages: u64, encoding: Encoding) -> Codec {
+    /// What this encoding says.
+    pub fn new(encoding: Encoding) -> Codec {
         match encoding {
-            Encoding::Hde(options) => Codec::hde(pages, options),
+            Encoding::Hde(options) => Codec::hde(options),
             Encoding::Xbzrle { cache } => Codec::Xbzrle {
                 cache: Cache::new(cache),
                 started: false,
@@ -75,22 +77,19 @@ impl Codec {
             index_pages: 0,
             ..options
         };
-        Codec::hde(0, options)
+        Codec::hde(options)
     }
 
     /// One that knows no frame but the one that it makes.
     pub fn trial(encoding: Encoding) -> Codec {
         match encoding {
-            Encoding::Hde(options) => Codec::hde(
-                0,
-                EncoderOptions {
-                    duplicates: false,
-                    similar: false,
-                    index_anchors: 0,
-                    index_pages: 0,
-                    ..options
-                },
-            ),
+            Encoding::Hde(options) => Codec::hde(EncoderOptions {
+                duplicates: false,
+                similar: false,
+                index_anchors: 0,
+                index_pages: 0,
+                ..options
+            }),
             Encoding::Xbzrle { .. } => Codec::Xbzrle {
                 cache: Cache::new(ByteSize::from_kib(4)),
                 started: false,
@@ -98,12 +97,10 @@ impl Codec {
         }
     }
 
-    fn hde(pages: u64, options: EncoderOptions) -> Codec {
-        let pages = usize::try_from(pages).expect("pages that fit the address space");
+    fn hde(options: EncoderOptions) -> Codec {
         Codec::Hde {
             encoder: Box::new(Encoder::new(options)),
             options,
-            sent_versions: if options.delta { vec![0; pages] } else { Vec::new() },
             before: EncoderStats::default(),
             cache: None,
         }
@@ -123,17 +120,17 @@ impl Codec {
         }
     }
 
-    /// What a page that is about to be sent at `version` may build on.
+    /// What a page that is about to be sent at `version` may build on. `sent` is what the destination has.
     pub fn baseline(
         &mut self,
         page: u64,
         version: u32,
-        was_sent: bool,
+        sent: &Sent,
         age: u64,
         last_stage: bool,
     ) -> Option<u32> {
         match self {
-            Codec::Hde { sent_versions, .. } if was_sent => sent_versions.get(page as usize).copied(),
+            Codec::Hde { options, .. } if options.delta => sent.version(page),
             Codec::Xbzrle { cache, started: true } => cache.replace(page, version, age, last_stage),
             Codec::Hde { .. } | Codec::Xbzrle { .. } => None,
         }
@@ -145,19 +142,10 @@ impl Codec {
         }
     }
 
-    /// A page was sent at this version.
-    pub fn sent(&mut self, page: u64, version: u32) {
-        if let Codec::Hde { sent_versions, .. } = self
-            && let Some(sent) = sent_versions.get_mut(page as usize)
-        {
-            *sent = version;
-        }
-    }
-
-    pub fn begin_postcopy(&mut self, pages: u64) {
+    pub fn begin_postcopy(&mut self) {
         if let Codec::Xbzrle { cache, .. } = self {
             let counted = *cache.statistics();
-            *self = Codec::hde(pages, EncoderOptions::raw());
+            *self = Codec::hde(EncoderOptions::raw());
             if let Codec::Hde { cache, .. } = self {
                 *cache = Some(counted);
             }
@@ -188,19 +176,20 @@ impl Codec {
         }
     }
 
-    pub fn encode(&mut self, sequence: u64, inputs: &[Input]) -> Encoded {
+    /// Makes a frame; `held` is what the destination has, if the codec may build on it.
+    pub fn encode(
+        &mut self,
+        sequence: u64,
+        pages: &[PageInput<'_>],
+        held: Option<&dyn HeldPages>,
+    ) -> Encoded {
         match self {
             Codec::Hde { encoder, .. } => {
-                let pages: Vec<PageInput<'_>> = inputs
-                    .iter()
-                    .map(|input| PageInput {
-                        number: input.number,
-                        content: input.content,
-                        baseline: input.baseline,
-                    })
-                    .collect();
                 let zero_before = encoder.stats().pages.zero;
-                let frame = encoder.encode(sequence, &pages);
+                let frame = match held {
+                    Some(held) => encoder.encode_with(sequence, pages, held),
+                    None => encoder.encode(sequence, pages),
+                };
                 Encoded {
                     header_len: FrameHeader::encoded_len(&frame).expect("a frame just encoded"),
                     frame,
@@ -210,15 +199,7 @@ impl Codec {
                 }
             }
             Codec::Xbzrle { cache, .. } => {
-                let pages: Vec<xbzrle::codec::Input<'_>> = inputs
-                    .iter()
-                    .map(|input| xbzrle::codec::Input {
-                        number: input.number,
-                        content: input.content,
-                        cached: input.baseline,
-                    })
-                    .collect();
-                let encoded = xbzrle::codec::encode(sequence, &pages);
+                let encoded = xbzrle::codec::encode(sequence, pages);
                 cache.count(encoded.compared_bytes, encoded.overflows);
                 let page = PAGE_SIZE as u64;
                 Encoded {
@@ -228,7 +209,7 @@ impl Codec {
                     overflows: encoded.overflows,
                     work: EncodeWork {
                         frames: 1,
-                        scanned: inputs.len() as u64 * page,
+                        scanned: pages.len() as u64 * page,
                         compared: encoded.compared_pages * page,
                         ..EncodeWork::default()
                     },

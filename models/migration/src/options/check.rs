@@ -2,16 +2,16 @@
 
 use longhaul_core::time::Span;
 use longhaul_core::units::ByteSize;
-use longhaul_hde::PAGE_SIZE;
+use longhaul_frames::PAGES_PER_FRAME;
 
 use super::{Encoding, SourceOptions, StopRule, Throttle};
+use crate::MAX_ATTEMPTS;
 use crate::cost::MAX_THREADS;
 use crate::xbzrle::Cache;
-use crate::{MAX_ATTEMPTS, PAGES_PER_FRAME};
 
-/// An upper bound of the length of a frame: whole pages that nothing shortens, and for each a class byte or XBZRLE's
-/// eleven bytes, and ten bytes of page runs; a header of fewer than 64 bytes. A frame of zero pages is shorter.
-pub(crate) const LONGEST_FRAME_BYTES: u64 = 64 + (PAGES_PER_FRAME * (PAGE_SIZE + 11 + 10)) as u64;
+/// An upper bound of the length of a frame, with XBZRLE's eleven bytes per page in place of a class byte.
+pub(crate) const LONGEST_FRAME_BYTES: u64 =
+    longhaul_frames::LONGEST_FRAME_BYTES + 10 * PAGES_PER_FRAME as u64;
 
 /// Why options were refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -9,7 +9,7 @@
 //! | … | per page: number (8), kind (1: 0 zeros, 1 runs, 2 whole), length (2) and bytes |
 
 use bytes::Bytes;
-use longhaul_hde::{PAGE_SIZE, PageStore, is_zero};
+use longhaul_hde::{PAGE_SIZE, PageInput, PageStore, is_zero};
 
 use crate::wire::{Reader, put_uleb128};
 
@@ -27,14 +27,6 @@ enum Kind {
     Zero = 0,
     Runs = 1,
     Whole = 2,
-}
-
-/// A page to encode.
-pub struct Input<'a> {
-    pub number: u64,
-    pub content: &'a Page,
-    /// What the destination has, if the cache knows.
-    pub cached: Option<&'a Page>,
 }
 
 /// A frame and what is in it.
@@ -87,8 +79,8 @@ pub fn decode_page(runs: &[u8], page: &mut Page) -> Option<()> {
     Some(())
 }
 
-/// Encodes pages into a frame.
-pub fn encode(sequence: u64, pages: &[Input]) -> Encoded {
+/// Encodes pages into a frame. The baseline of a page is what the destination has, if the cache knows.
+pub fn encode(sequence: u64, pages: &[PageInput<'_>]) -> Encoded {
     assert!(pages.len() <= MAX_PAGES, "{} pages in one frame", pages.len());
     let mut encoded = Encoded {
         frame: Bytes::new(),
@@ -106,7 +98,7 @@ pub fn encode(sequence: u64, pages: &[Input]) -> Encoded {
             (Kind::Zero, &[])
         } else {
             let shorter = page
-                .cached
+                .baseline
                 .map(|cached| encode_page(cached, page.content, &mut runs));
             encoded.compared_pages += u64::from(shorter.is_some());
             match shorter {
@@ -295,10 +287,10 @@ mod tests {
         let mut new = old;
         new[100] = 9;
         let contents = [[0; PAGE_SIZE], new, [3; PAGE_SIZE]];
-        let input = |number, index: usize, cached| Input {
+        let input = |number, index: usize, baseline| PageInput {
             number,
             content: &contents[index],
-            cached,
+            baseline,
         };
         let inputs = [input(1, 0, None), input(4, 1, Some(&old)), input(9, 2, None)];
         (encode(5, &inputs), contents)

@@ -193,8 +193,9 @@ fn a_sample_predicts_the_whole() {
                 "{pattern:?} {name}: {a} and {b}"
             );
         };
-        close("bytes", whole.ram.transferred, part.ram.transferred, 4);
-        close("time", whole.total_time.as_ns(), part.total_time.as_ns(), 4);
+        // Real pages can only copy from real ones, so a sample of memory whose pages are alike is a bit above the whole.
+        close("bytes", whole.ram.transferred, part.ram.transferred, 5);
+        close("time", whole.total_time.as_ns(), part.total_time.as_ns(), 5);
         close("zero pages", whole.ram.duplicate, part.ram.duplicate, 4);
         close("pages", whole.copy.pages(), part.copy.pages(), 4);
     }
