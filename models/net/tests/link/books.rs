@@ -216,7 +216,7 @@ proptest! {
         }
         // What asks for events is a packet inside. FQ-CoDel may have dropped it since from the queue for which it asked.
         if drive.link.ledger().inside.packets == 0 {
-            let drops_what_waits = matches!(spec.queue, QueueLimit::FqCoDel(_));
+            let drops_what_waits = matches!(spec.queue, Queue::FqCoDel(_));
             prop_assert!(drive.pending() <= usize::from(drops_what_waits));
         }
         prop_assert!(drive.pending() <= 1 + offered.len());
