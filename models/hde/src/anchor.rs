@@ -74,13 +74,20 @@ pub(crate) fn find_some(page: &[u8; PAGE_SIZE], anchors: &mut Vec<Anchor>) {
     let mut marks = [0; PLACES.next_multiple_of(STRIDE)];
     mark_even(page, &mut marks[..PLACES]);
     let mut next = 0;
-    for_each_marked(&marks, |place| {
-        let place = 2 * place;
-        if place >= next {
-            anchors.push(Anchor::at(page, place));
-            next = place + SPACING;
+    let (strides, _) = marks.as_chunks::<STRIDE>();
+    for (start, stride) in (0..).step_by(STRIDE).zip(strides) {
+        let mut left = bits(stride);
+        loop {
+            // Without places before the next one, at most two anchors of a stride are left.
+            left &= u64::MAX.checked_shl((next - start.min(next)) as u32).unwrap_or(0);
+            if left == 0 {
+                break;
+            }
+            let place = start + left.trailing_zeros() as usize;
+            anchors.push(Anchor::at(page, 2 * place));
+            next = place + SPACING / 2;
         }
-    });
+    }
 }
 
 /// Leaves some of the anchors that [`find_all`] has found in one page, [`SPACING`] apart.

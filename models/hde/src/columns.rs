@@ -144,10 +144,10 @@ impl Columns {
         work: &mut EncodeWork,
     ) -> Class {
         let page = around.page();
-        let mut scratch = [0; PAGE_SIZE];
+        let mut scratch = None;
         let base = match page.baseline {
             _ if !options.delta => None,
-            None => around.held(Place::own(page.number), &mut scratch),
+            None => around.held(Place::own(page.number), scratch.insert([0; PAGE_SIZE])),
             baseline => baseline,
         };
         let mut changed = UnitSet::ALL;
@@ -200,7 +200,7 @@ impl Columns {
         changed: &UnitSet,
     ) {
         let content = around.page().content;
-        let mut scratch = [0; PAGE_SIZE];
+        let mut scratch = None;
         let walked: Result<(), std::convert::Infallible> = segments(changed, &self.pieces, |segment| {
             if segment.changed {
                 let units = segment.units.clone();
@@ -208,7 +208,8 @@ impl Columns {
                     Context::Nothing => None,
                     Context::Base => base.map(|base| &base[bytes(units.clone())]),
                     Context::Piece(piece) => {
-                        let source = source(around, &self.plan, piece, &mut scratch);
+                        let scratch = scratch.get_or_insert_with(|| [0; PAGE_SIZE]);
+                        let source = source(around, &self.plan, piece, scratch);
                         Some(&source[piece.source(units.clone())])
                     }
                 };

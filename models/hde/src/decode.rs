@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::PAGE_SIZE;
 use crate::body::{ClassCounts, ResultHash, ZERO_HASH, content_hash};
 use crate::contents::ImageId;
 use crate::cost::DecodeWork;
@@ -14,6 +13,7 @@ use crate::entropy::SectionReader;
 use crate::header::{BodyForm, FrameHeader, PageRun};
 use crate::plan::{self, Class, Context, LITERAL_SORTS, Origin, Piece, Plan, Recipe, segments};
 use crate::units::{UNIT, bytes};
+use crate::{MAX_PAGES_PER_FRAME, PAGE_SIZE};
 
 type Page = [u8; PAGE_SIZE];
 
@@ -125,7 +125,8 @@ pub struct Decoder {
     plan: Vec<u8>,
     context: Vec<u8>,
     data: Vec<u8>,
-    pages: Vec<Page>,
+    /// Bytes of the pages of a frame, and perhaps more; zeroed memory that is not touched costs nothing.
+    pages: Vec<u8>,
 }
 
 impl Default for Decoder {
@@ -201,7 +202,7 @@ impl Decoder {
             return Err(DecodeError::OutOfOrder);
         }
         let (counts, work) = self.rebuild(&header, body, store)?;
-        for (number, page) in header.pages().zip(&self.pages) {
+        for (number, page) in header.pages().zip(self.pages.as_chunks().0) {
             store.install(number, page);
         }
         self.link = self.is_ordered.then(|| header.link());
@@ -244,9 +245,14 @@ impl Decoder {
 
         let mut counts = ClassCounts::default();
         let mut hash = ResultHash::default();
-        self.pages.resize(numbers.len(), [0; PAGE_SIZE]);
+        if self.pages.len() < numbers.len() * PAGE_SIZE {
+            // Room for more of the kind, without what was in the old one.
+            let room = numbers.len().next_power_of_two().min(MAX_PAGES_PER_FRAME);
+            self.pages = vec![0; room * PAGE_SIZE];
+        }
+        let (pages, _) = self.pages.as_chunks_mut();
         for (position, (number, recipe)) in numbers.iter().zip(&plan.recipes).enumerate() {
-            let (earlier, rest) = self.pages.split_at_mut(position);
+            let (earlier, rest) = pages.split_at_mut(position);
             let page = &mut rest[0];
             counts.count(recipe.class());
             if *recipe == Recipe::Zero {

@@ -29,7 +29,7 @@ pub struct EncoderOptions {
     pub duplicates: bool,
     /// Whether to look for similar content elsewhere.
     pub similar: bool,
-    /// Most pages that the index remembers; about 60 bytes of memory each.
+    /// Most pages that the index remembers; about 75 bytes of memory each.
     pub index_pages: usize,
     /// Most anchors that the index remembers, rounded down to a power of two; 8 bytes of memory each. A page has about
     /// 100. Fewer than the pages remembered have is no loss for content that moves by whole pages, as long as a few

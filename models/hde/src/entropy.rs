@@ -8,7 +8,7 @@
 //!
 //! A section may have a context, bytes that both ends have already and that zstd may refer back to.
 
-use zstd::zstd_safe::{CCtx, CParameter, DCtx, ErrorCode, Strategy, compress_bound};
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, ErrorCode, compress_bound};
 
 use crate::decode::DecodeError;
 use crate::varint;
@@ -55,29 +55,28 @@ impl SectionWriter {
 fn compress(level: i32, content: &[u8], context: &[u8], out: &mut Vec<u8>) -> Result<usize, ErrorCode> {
     // A context that is borrowed binds the zstd context to its lifetime, so there is a new one per section.
     let mut zstd = CCtx::create();
-    for parameter in parameters(level, content.len() + context.len()) {
+    for parameter in parameters(level, content.len(), context.len()) {
         zstd.set_parameter(parameter)?;
     }
     zstd.ref_prefix(context)?;
     zstd.compress2(out, content)
 }
 
+/// The least level for content that is mostly changes.
+const LEVEL_OF_CHANGES: i32 = 3;
+
 /// zstd's parameters for a level, with a window over everything there is.
 ///
-/// Levels 1 and 2 are tuned for memory, of which there is always a lot: tables larger than zstd's own for these levels,
-/// which still fit the second-level cache of a core.
-fn parameters(level: i32, len: usize) -> Vec<CParameter> {
-    let window = len.next_power_of_two().ilog2().clamp(17, 26);
+/// Content of which at least half has a context is what little has changed of many pages: even [`LEVEL_OF_CHANGES`] takes
+/// less time over it than the other stages take over the pages. Level 1, for whole pages, is zstd's own with the matches
+/// of level 2, which are shorter.
+fn parameters(level: i32, content: usize, context: usize) -> Vec<CParameter> {
+    let window = (content + context).next_power_of_two().ilog2().clamp(17, 26);
+    let is_changes = context > 0 && context * 2 >= content;
+    let level = if is_changes { level.max(LEVEL_OF_CHANGES) } else { level };
     let mut parameters = vec![CParameter::CompressionLevel(level), CParameter::WindowLog(window)];
-    match level {
-        1 => parameters.extend([CParameter::HashLog(15), CParameter::MinMatch(6)]),
-        2 => parameters.extend([
-            CParameter::Strategy(Strategy::ZSTD_dfast),
-            CParameter::HashLog(15),
-            CParameter::ChainLog(13),
-            CParameter::MinMatch(5),
-        ]),
-        _ => {}
+    if level == 1 {
+        parameters.push(CParameter::MinMatch(6));
     }
     parameters
 }

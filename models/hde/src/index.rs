@@ -3,7 +3,7 @@
 //! Whole pages are never stale: a page that is overwritten takes its old content out of the index. Anchors are hints
 //! and may be stale; whoever follows one compares the bytes.
 //!
-//! The index holds no contents. A page takes about 60 bytes (its place and hash, and entries in two hash tables), an
+//! The index holds no contents. A page takes about 75 bytes (its place and hash, and entries in two hash tables), an
 //! anchor 8; both are bounded by capacities, and memory grows with what is entered.
 
 use crate::anchor::{Anchor, KEY_BITS};
@@ -84,8 +84,7 @@ impl ContentIndex {
     pub(crate) fn forget(&mut self, place: Place) {
         if let Some(id) = self.id_of(place) {
             self.unlist(id);
-            let entries = &self.entries;
-            self.by_place.remove(id, |id| hash_of(entries[id as usize].place));
+            self.by_place.remove(id, hash_of(place));
             self.free.push(id);
         }
     }
@@ -137,8 +136,7 @@ impl ContentIndex {
             }
             None => return None,
         };
-        let entries = &self.entries;
-        self.by_place.insert(id, |id| hash_of(entries[id as usize].place));
+        self.by_place.insert(id, hash_of(place));
         Some(id)
     }
 
@@ -147,17 +145,14 @@ impl ContentIndex {
         let content = self.entries[id as usize].content;
         if self.find(content).is_none() {
             self.entries[id as usize].listed = true;
-            let entries = &self.entries;
-            self.by_content
-                .insert(id, |id| entries[id as usize].content as u64);
+            self.by_content.insert(id, content as u64);
         }
     }
 
     fn unlist(&mut self, id: u32) {
         if std::mem::take(&mut self.entries[id as usize].listed) {
-            let entries = &self.entries;
-            self.by_content
-                .remove(id, |id| entries[id as usize].content as u64);
+            let content = self.entries[id as usize].content;
+            self.by_content.remove(id, content as u64);
         }
     }
 }

@@ -103,6 +103,20 @@ impl Hit {
     }
 }
 
+/// The first unit within the window of an anchor.
+fn first_unit(anchor: &Anchor) -> usize {
+    usize::from(anchor.offset).div_ceil(UNIT)
+}
+
+fn look_up(index: &ContentIndex, anchor: &Anchor) -> Option<Hit> {
+    let (place, offset) = index.find_anchor(anchor.key)?;
+    Some(Hit {
+        unit: first_unit(anchor),
+        place,
+        shift: offset.cast_signed() - usize::from(anchor.offset).cast_signed(),
+    })
+}
+
 /// Finds the pieces of a page.
 pub(crate) struct Search<'a> {
     pub around: &'a Surroundings<'a>,
@@ -118,50 +132,61 @@ impl Search<'_> {
     /// `anchors` are those of the changed runs of the page, ascending. `changed` marks the units that differ from its
     /// base, or all; on return, those that differ from their pieces or, outside of pieces, from the base.
     pub(crate) fn run(&mut self, anchors: &[Anchor], changed: &mut UnitSet, pieces: &mut Vec<Piece>) {
-        self.look_up(anchors);
-        let content = self.around.page().content;
-        let mut scratch = [0; PAGE_SIZE];
-        let mut end = 0;
+        let (mut end, mut scratch) = (0, None);
+        if self.thorough {
+            // Each when its turn comes: most lie within a piece by then, and looking them up is what takes time.
+            for anchor in anchors {
+                if pieces.len() < MAX_PIECES
+                    && first_unit(anchor) >= end
+                    && let Some(hit) = look_up(self.index, anchor)
+                {
+                    self.follow(&hit, &mut end, changed, pieces, &mut scratch);
+                }
+            }
+            return;
+        }
+        self.hits.clear();
+        let hits = anchors.iter().filter_map(|anchor| look_up(self.index, anchor));
+        self.hits.extend(hits);
         for i in 0..self.hits.len() {
             let hit = self.hits[i];
-            if pieces.len() == MAX_PIECES {
-                break;
+            if pieces.len() < MAX_PIECES && hit.unit >= end && self.is_confirmed(i) {
+                self.follow(&hit, &mut end, changed, pieces, &mut scratch);
             }
-            if hit.unit < end || !(self.thorough || self.is_confirmed(i)) {
-                continue;
-            }
-            let Some((found, origin)) = self.best_match(&hit, end, changed, &mut scratch) else {
-                continue;
-            };
-            let source = match origin {
-                Origin::Frame => self.around.earlier(hit.place.page),
-                Origin::Store | Origin::Image(_) => self.around.held(hit.place, &mut scratch),
-            };
-            let source = source.expect("it was compared with");
-            for unit in found.units.clone() {
-                changed.set(unit, !same(content, source, unit, hit.shift));
-            }
-            end = found.units.end;
-            pieces.push(Piece {
-                start: found.units.start as u16,
-                end: end as u16,
-                origin,
-                page: hit.place.page,
-                shift: hit.shift,
-            });
         }
     }
 
-    fn look_up(&mut self, anchors: &[Anchor]) {
-        self.hits.clear();
-        self.hits.extend(anchors.iter().filter_map(|anchor| {
-            let (place, offset) = self.index.find_anchor(anchor.key)?;
-            Some(Hit {
-                unit: usize::from(anchor.offset).div_ceil(UNIT),
-                place,
-                shift: offset.cast_signed() - usize::from(anchor.offset).cast_signed(),
-            })
-        }));
+    /// Makes a piece of a hint, not before unit `end`, if it is worth one; `end` is then its end.
+    fn follow(
+        &mut self,
+        hit: &Hit,
+        end: &mut usize,
+        changed: &mut UnitSet,
+        pieces: &mut Vec<Piece>,
+        scratch: &mut Option<Page>,
+    ) {
+        let content = self.around.page().content;
+        // Made when it is first needed, as most pages need none.
+        let scratch = scratch.get_or_insert_with(|| [0; PAGE_SIZE]);
+        let Some((found, origin)) = self.best_match(hit, *end, changed, scratch) else {
+            return;
+        };
+        let source = match origin {
+            Origin::Frame => self.around.earlier(hit.place.page),
+            Origin::Store | Origin::Image(_) => self.around.held(hit.place, scratch),
+        };
+        let source = source.expect("it was compared with");
+        for unit in found.units.clone() {
+            changed.set(unit, !same(content, source, unit, hit.shift));
+        }
+        *end = found.units.end;
+        pieces.push(Piece {
+            start: found.units.start as u16,
+            end: found.units.end as u16,
+            origin,
+            page: hit.place.page,
+            shift: hit.shift,
+        });
     }
 
     /// Whether another hit beside this one points to the same source.
