@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use longhaul_core::record::{MigrationRecord, Progress, ReplicationRecord, RunRecord};
+use longhaul_core::record::{FederationRecord, MigrationRecord, Progress, ReplicationRecord, RunRecord};
 
 use crate::common::{root, run, smoke_scenarios};
 
@@ -83,6 +83,9 @@ fn table(record: &RunRecord) -> String {
     }
     for r in &record.replications {
         replication_lines(&mut text, r);
+    }
+    for f in &record.federations {
+        federation_lines(&mut text, f);
     }
     for l in &record.links {
         let Some(p) = l.packets else {
@@ -174,6 +177,44 @@ fn story(m: &MigrationRecord) -> Vec<(&'static str, String)> {
         story.push(("network_ns", text));
     }
     story
+}
+
+fn federation_lines(text: &mut String, f: &FederationRecord) {
+    let or_dash = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+    writeln!(
+        text,
+        "federation {} {} updates {} spread_median_ns {} convergence_ns {} retransmits {}",
+        f.name,
+        short(&f.progress),
+        f.state.updates,
+        or_dash(f.state.propagation.map(|latency| latency.median_ns)),
+        or_dash(f.convergence_ns),
+        f.retransmits,
+    )
+    .expect("writing to a string");
+    if let Some(log) = &f.log {
+        writeln!(
+            text,
+            "federation {} log committed {} failed {} repeats {} commit_median_ns {} elections {} terms {} leaderless_ns {}",
+            f.name,
+            log.committed,
+            log.failed,
+            log.repeats,
+            or_dash(log.commit_latency.map(|latency| latency.median_ns)),
+            log.elections,
+            log.terms,
+            log.leaderless_ns,
+        )
+        .expect("writing to a string");
+    }
+    for c in &f.clusters {
+        writeln!(
+            text,
+            "federation {} cluster {} lives {} down_ns {} applied {} sent {} received {}",
+            f.name, c.region, c.lives, c.down_ns, c.applied, c.sent, c.received
+        )
+        .expect("writing to a string");
+    }
 }
 
 fn replication_lines(text: &mut String, r: &ReplicationRecord) {

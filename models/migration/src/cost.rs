@@ -104,6 +104,11 @@ impl<T> Pipeline<T> {
         free.chain(done).filter(|at| *at > now).min()
     }
 
+    /// Whether no thread is free.
+    pub fn is_busy(&self, now: Instant) -> bool {
+        self.free_at.iter().all(|at| *at > now)
+    }
+
     /// When the next item is done.
     pub fn next_done(&self) -> Option<Instant> {
         self.items.front().map(|(done, _)| *done)

@@ -107,11 +107,13 @@ impl<M: GuestMemory> Source<M> {
         if !matches!(self.state, State::Active | State::Stopped | State::Postcopy) {
             return None;
         }
-        let encodes = self
-            .pipeline
-            .as_ref()
-            .is_some_and(|pipeline| !pipeline.is_empty());
-        Some(if !self.link.sender().wants_more() {
+        let pipeline = self.pipeline.as_ref();
+        let encodes = pipeline.is_some_and(|pipeline| !pipeline.is_empty());
+        // Whatever waits behind them, threads that all work are as fast as they can be.
+        let busy = pipeline.is_some_and(|pipeline| pipeline.is_busy(self.now));
+        Some(if busy {
+            Bound::Processor
+        } else if !self.link.sender().wants_more() {
             Bound::Network
         } else if !self.pacer.is_free(self.now) {
             Bound::BandwidthLimit
