@@ -73,7 +73,11 @@ const LEVEL_OF_CHANGES: i32 = 3;
 fn parameters(level: i32, content: usize, context: usize) -> Vec<CParameter> {
     let window = (content + context).next_power_of_two().ilog2().clamp(17, 26);
     let is_changes = context > 0 && context * 2 >= content;
-    let level = if is_changes { level.max(LEVEL_OF_CHANGES) } else { level };
+    let level = if is_changes {
+        level.max(LEVEL_OF_CHANGES)
+    } else {
+        level
+    };
     let mut parameters = vec![CParameter::CompressionLevel(level), CParameter::WindowLog(window)];
     if level == 1 {
         parameters.push(CParameter::MinMatch(6));
