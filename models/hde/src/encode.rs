@@ -41,10 +41,9 @@ pub struct EncoderOptions {
 impl EncoderOptions {
     /// Everything, at this zstd level (1 to 19).
     ///
-    /// Level 1 is the one to begin with: frames of whole pages are compressed at the speed of zstd's fastest level, frames
-    /// of changes at level 3 at least, since there is little left of them by then. Level 3 gives whole pages about 5 % better
-    /// a ratio at two thirds of the speed, and levels from 6 on win a few percent more for changes. The `hde` bench has
-    /// the figures.
+    /// Level 1 is the one to begin with: whole pages are compressed by zstd's fastest strategy, changes at level 3 at least,
+    /// since there is little left of them by then. Level 3 gives whole pages a ratio about 5 % better at three quarters of
+    /// the speed; levels from 6 on win a few percent more for changes. The `hde` bench has the figures.
     pub fn hde(level: i32) -> EncoderOptions {
         EncoderOptions {
             level: Some(level),
