@@ -85,27 +85,32 @@ impl<'a> Workload<'a> {
 }
 
 /// Bytes produced, and the shortest processor time of each direction in nanoseconds.
+#[derive(Clone)]
 pub struct Outcome {
     pub encoded: usize,
     pub encode: f64,
     pub decode: f64,
 }
 
-/// Encodes, decodes and compares, `passes` times.
-pub fn measure(workload: &Workload<'_>, contender: Contender, passes: usize) -> Outcome {
-    let mut best = Outcome {
+/// Encodes, decodes and compares, `passes` times each; the contenders take turns, so that what else the machine does
+/// disturbs them alike.
+pub fn measure(workload: &Workload<'_>, contenders: &[Contender], passes: usize) -> Vec<Outcome> {
+    let never = Outcome {
         encoded: 0,
         encode: f64::INFINITY,
         decode: f64::INFINITY,
     };
+    let mut best = vec![never; contenders.len()];
     for _ in 0..passes {
-        let pass = match contender {
-            Contender::Hde(level) => hde(workload, EncoderOptions::hde(level)),
-            other => by_portion(workload, &mut codec(other)),
-        };
-        best.encoded = pass.encoded;
-        best.encode = best.encode.min(pass.encode);
-        best.decode = best.decode.min(pass.decode);
+        for (contender, best) in contenders.iter().zip(&mut best) {
+            let pass = match *contender {
+                Contender::Hde(level) => hde(workload, EncoderOptions::hde(level)),
+                other => by_portion(workload, &mut codec(other)),
+            };
+            best.encoded = pass.encoded;
+            best.encode = best.encode.min(pass.encode);
+            best.decode = best.decode.min(pass.decode);
+        }
     }
     best
 }
@@ -145,7 +150,7 @@ impl PageStore for Memory {
     }
 }
 
-pub fn hde(workload: &Workload<'_>, options: EncoderOptions) -> Outcome {
+fn hde(workload: &Workload<'_>, options: EncoderOptions) -> Outcome {
     let mut encoder = Encoder::new(options);
     for (number, page) in (0..).zip(workload.held.unwrap_or_default()) {
         encoder.learn(number, page);

@@ -78,7 +78,7 @@ pub(crate) fn find_some(page: &[u8; PAGE_SIZE], anchors: &mut Vec<Anchor>) {
     for (start, stride) in (0..).step_by(STRIDE).zip(strides) {
         let mut left = bits(stride);
         loop {
-            // Without places before the next one, at most two anchors of a stride are left.
+            // Places before the next one drop out together: to test them one by one takes most of the time.
             left &= u64::MAX.checked_shl((next - start.min(next)) as u32).unwrap_or(0);
             if left == 0 {
                 break;
@@ -229,7 +229,10 @@ mod tests {
             let mean = PAGE_SIZE / anchors.len();
             assert!((SPACING..SPACING + 2 * gap).contains(&mean), "{mean}");
         }
-        assert!(some.iter().all(|anchor| anchor.offset % 2 == 0));
+        let mut even = all;
+        even.retain(|anchor| anchor.offset % 2 == 0);
+        thin_out(&mut even);
+        assert_eq!(some, even);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::dictionary::Dictionary;
 use crate::encode::{EncoderOptions, PageInput};
 use crate::entropy::SectionWriter;
 use crate::index::{ContentIndex, Place};
-use crate::page::sort_of;
+use crate::page::{blank, sort_of};
 use crate::plan::{Class, Context, LITERAL_SORTS, Origin, Piece, PlanWriter, segments};
 use crate::similar::{Hit, Search, Surroundings, anchors_of_changes};
 use crate::units::{UNITS, UnitSet, bytes};
@@ -208,7 +208,7 @@ impl Columns {
                     Context::Nothing => None,
                     Context::Base => base.map(|base| &base[bytes(units.clone())]),
                     Context::Piece(piece) => {
-                        let scratch = scratch.get_or_insert_with(|| [0; PAGE_SIZE]);
+                        let scratch = scratch.get_or_insert_with(blank);
                         let source = source(around, &self.plan, piece, scratch);
                         Some(&source[piece.source(units.clone())])
                     }

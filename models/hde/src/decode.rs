@@ -245,10 +245,11 @@ impl Decoder {
 
         let mut counts = ClassCounts::default();
         let mut hash = ResultHash::default();
-        if self.pages.len() < numbers.len() * PAGE_SIZE {
+        let needed = numbers.len() * PAGE_SIZE;
+        if self.pages.len() < needed {
             // Room for more of the kind, without what was in the old one.
-            let room = numbers.len().next_power_of_two().min(MAX_PAGES_PER_FRAME);
-            self.pages = vec![0; room * PAGE_SIZE];
+            let room = (2 * self.pages.len()).min(MAX_PAGES_PER_FRAME * PAGE_SIZE);
+            self.pages = vec![0; room.max(needed)];
         }
         let (pages, _) = self.pages.as_chunks_mut();
         for (position, (number, recipe)) in numbers.iter().zip(&plan.recipes).enumerate() {

@@ -21,7 +21,8 @@ type Page = [u8; PAGE_SIZE];
 /// What the encoder may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EncoderOptions {
-    /// zstd level, 1 to 19; `None` stores bodies uncompressed.
+    /// zstd level, 1 to 19; `None` stores bodies uncompressed. Bodies that are mostly changes are compressed at level 3
+    /// even if this is lower.
     pub level: Option<i32>,
     /// Whether to send deltas against baselines.
     pub delta: bool,
@@ -39,6 +40,10 @@ pub struct EncoderOptions {
 
 impl EncoderOptions {
     /// Everything, at this zstd level (1 to 19).
+    ///
+    /// Level 1 is the one to begin with: whole pages are compressed by zstd's fastest strategy, changes at level 3 at least,
+    /// since there is little left of them by then. Level 3 gives whole pages a ratio about 5 % better at three quarters of
+    /// the speed; levels from 6 on win a few percent more for changes. The `hde` bench has the figures.
     pub fn hde(level: i32) -> EncoderOptions {
         EncoderOptions {
             level: Some(level),

@@ -67,12 +67,12 @@ const LEVEL_OF_CHANGES: i32 = 3;
 
 /// zstd's parameters for a level, with a window over everything there is.
 ///
-/// Content of which at least half has a context is what little has changed of many pages: even [`LEVEL_OF_CHANGES`] takes
-/// less time over it than the other stages take over the pages. Level 1, for whole pages, is zstd's own with the matches
-/// of level 2, which are shorter.
+/// Content with a context of at least half its length is what little has changed of many pages (or little altogether,
+/// behind a dictionary): even [`LEVEL_OF_CHANGES`] takes less time over it than the other stages take over the pages.
+/// Level 1, for whole pages, is zstd's own with the matches of level 2, which are shorter.
 fn parameters(level: i32, content: usize, context: usize) -> Vec<CParameter> {
     let window = (content + context).next_power_of_two().ilog2().clamp(17, 26);
-    let is_changes = context > 0 && context * 2 >= content;
+    let is_changes = context * 2 >= content;
     let level = if is_changes {
         level.max(LEVEL_OF_CHANGES)
     } else {

@@ -11,13 +11,13 @@
 //!    earlier pages of the frame and, if there is one, from the same page; only the other units are data;
 //! 5. **literal**: the page itself.
 //!
-//! What is left over is data, which zstd compresses at the level of the options. Changed units have their old
-//! counterparts as a *context*: zstd may refer back to them, although they do not travel, because the receiver puts the
-//! same context together from what it holds. That is what makes the codec: on recorded guests the data of an epoch is a
-//! ninth of its pages, and compresses four-fold in its context.
+//! What is left over is data, which zstd compresses at the level of the options, or better where there is little of it.
+//! Changed units have their old counterparts as a *context*: zstd may refer back to them, although they do not travel,
+//! because the receiver puts the same context together from what it holds. That is what makes the codec: on recorded
+//! guests the data of an epoch is a ninth of its pages, and compresses four-fold in its context.
 //!
 //! The more of an epoch a frame carries, the more its data refers to itself: on the recorded guest of the bench, frames of
-//! 64 pages reach about two thirds of the ratio of [`MAX_PAGES_PER_FRAME`]. Work per page does not grow with the frame.
+//! 64 pages reach nine tenths of the ratio of [`MAX_PAGES_PER_FRAME`]. Work per page does not grow with the frame.
 //!
 //! A frame is self-describing and checks itself twice: checksums over the bytes in transit, and a hash over the pages
 //! that come out of the decoder, so that a wrong baseline or a corrupted store is an error and never a wrong page. Frames

@@ -14,6 +14,11 @@ pub fn is_zero(page: &[u8; PAGE_SIZE]) -> bool {
     })
 }
 
+/// A page to write into, for where most pages need none: it is as good as free only as long as it is not made.
+pub(crate) fn blank() -> [u8; PAGE_SIZE] {
+    [0; PAGE_SIZE]
+}
+
 /// In how many bytes the two pages differ.
 pub fn changed_bytes(a: &[u8; PAGE_SIZE], b: &[u8; PAGE_SIZE]) -> usize {
     let (strides_a, _) = a.as_chunks::<STRIDE>();
@@ -34,11 +39,16 @@ pub fn changed_bytes(a: &[u8; PAGE_SIZE], b: &[u8; PAGE_SIZE]) -> usize {
 }
 
 /// What sort of page this looks like, of four: text or not, many zeros or few. The pages of a frame compress better
-/// with those of their sort beside them (on the recorded guest of the `hde` bench, by 0.8 percent).
+/// with those of their sort beside them (on the recorded guest of the `hde` bench, by 0.7 percent).
+///
+/// A quarter of the page tells it as well as all of it.
 pub(crate) fn sort_of(page: &[u8; PAGE_SIZE]) -> u8 {
+    /// One stride in so many is looked at.
+    const SAMPLED: usize = 4;
+    const SAMPLE: usize = PAGE_SIZE / SAMPLED;
     let (mut text, mut zeros) = (0, 0);
     let (strides, _) = page.as_chunks::<STRIDE>();
-    for stride in strides.iter().step_by(4) {
+    for stride in strides.iter().step_by(SAMPLED) {
         // As in `changed_bytes`.
         let (mut text_here, mut zeros_here) = (0u8, 0u8);
         for byte in stride {
@@ -48,7 +58,7 @@ pub(crate) fn sort_of(page: &[u8; PAGE_SIZE]) -> u8 {
         text += usize::from(text_here);
         zeros += usize::from(zeros_here);
     }
-    u8::from(text >= PAGE_SIZE / 8) << 1 | u8::from(zeros >= PAGE_SIZE * 3 / 32)
+    u8::from(text >= SAMPLE / 2) << 1 | u8::from(zeros >= SAMPLE * 3 / 8)
 }
 
 #[cfg(test)]
@@ -78,13 +88,15 @@ mod tests {
 
     #[test]
     fn pages_are_sorted_by_text_and_zeros() {
-        let page = |byte: u8, count: usize| std::array::from_fn(|i| if i < count { byte } else { 0x80 });
-        assert_eq!(sort_of(&page(0, 1535)), 0);
-        assert_eq!(sort_of(&page(0, 1536)), 1);
-        assert_eq!(sort_of(&page(b'a', 2047)), 0);
-        assert_eq!(sort_of(&page(b'a', 2048)), 2);
-        let mut half = page(b'~', 2048);
-        half[2048..].fill(0);
+        // So many bytes of every 128.
+        let page =
+            |byte: u8, count: usize| std::array::from_fn(|i| if i % 128 < count { byte } else { 0x80 });
+        assert_eq!(sort_of(&page(0, 47)), 0);
+        assert_eq!(sort_of(&page(0, 48)), 1);
+        assert_eq!(sort_of(&page(b'a', 63)), 0);
+        assert_eq!(sort_of(&page(b'a', 64)), 2);
+        let mut half: [u8; PAGE_SIZE] = page(b'~', 64);
+        half.chunks_exact_mut(128).for_each(|stride| stride[64..].fill(0));
         assert_eq!(sort_of(&half), 3);
     }
 }

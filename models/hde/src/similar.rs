@@ -11,6 +11,7 @@ use crate::anchor::{self, Anchor};
 use crate::contents::{HeldPages, ImageId};
 use crate::encode::PageInput;
 use crate::index::{ContentIndex, Place};
+use crate::page::blank;
 use crate::plan::{MAX_PIECES, Origin, Piece, PlanWriter};
 use crate::units::{UNIT, UNITS, UnitSet, bytes};
 
@@ -166,8 +167,7 @@ impl Search<'_> {
         scratch: &mut Option<Page>,
     ) {
         let content = self.around.page().content;
-        // Made when it is first needed, as most pages need none.
-        let scratch = scratch.get_or_insert_with(|| [0; PAGE_SIZE]);
+        let scratch = scratch.get_or_insert_with(blank);
         let Some((found, origin)) = self.best_match(hit, *end, changed, scratch) else {
             return;
         };
