@@ -11,6 +11,15 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The data folder, which may be absent.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where test data lies is up to the machine"
+)]
+pub fn data_folder() -> PathBuf {
+    std::env::var_os("LONGHAUL_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from)
+}
+
 /// The smoke scenarios, in the order of their names.
 pub fn smoke_scenarios() -> Vec<PathBuf> {
     let paths = scenarios_in("scenarios/smoke");

@@ -7,6 +7,7 @@
 //! | `goldens` | every smoke scenario still gives the records that were reviewed |
 //! | `determinism` | one digest per scenario, seed and model version, however it is run |
 //! | `invariants` | the right answers that goldens alone cannot know: closed forms, conservation, bounds |
+//! | `imports` | published topologies as scenarios |
 //! | `kernel` | what a real kernel made of scenarios, against reviewed medians |
 //! | `knobs` | every field of a scenario does something |
 //! | `nodes` | machines over sockets, one process per region, on loopback addresses |
@@ -25,6 +26,7 @@ mod determinism;
 mod faults;
 mod fidelity;
 mod goldens;
+mod imports;
 mod invariants;
 mod kernel;
 mod knobs;

@@ -5,22 +5,14 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use longhaul_core::record::Progress;
 
-use crate::common::{root, run};
+use crate::common::{data_folder, run};
 
 /// Bytes of one image.
 const IMAGE_BYTES: usize = 256 << 20;
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "where test data lies is up to the machine"
-)]
-fn data_folder() -> PathBuf {
-    std::env::var_os("LONGHAUL_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from)
-}
 
 /// Unpacks one image; every image but the first is packed with the one before it as its prefix.
 fn unpack(path: &Path, prefix: &[u8]) -> Vec<u8> {

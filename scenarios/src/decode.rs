@@ -146,9 +146,9 @@ const LONGEST_HORIZON: Span = Span::from_s(10 * 365 * 24 * 3_600);
 const DEFAULT_REROUTE_AFTER: Span = Span::from_ms(200);
 /// Most regions, machines, migrations, transfers or assertions: far beyond what packet fidelity can carry, and
 /// few enough that every check stays quick.
-const MOST_ITEMS: usize = 1_000;
+pub(crate) const MOST_ITEMS: usize = 1_000;
 /// Most entries of `links`.
-const MOST_LINKS: usize = 4_000;
+pub(crate) const MOST_LINKS: usize = 4_000;
 
 /// What could be read of a list. Each item comes with its index in the file.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@
 //! | [`faults`] | when links fail, and which routes hold meanwhile |
 //! | [`show`] | the canonical text of a scenario, and its hash |
 //! | [`metric`] | what each metric measures and in which unit |
+//! | [`import`] | a published topology as a scenario |
 //! | [`schema`] | the scenario itself, resolved |
 //! | [`run`] | runs it in virtual time |
 //! | [`parallel`] | many runs at once |
@@ -25,6 +26,7 @@ pub mod decode;
 pub mod diagnose;
 pub mod faults;
 mod fidelity;
+pub mod import;
 pub mod library;
 pub mod metric;
 pub mod overrides;

@@ -4,10 +4,12 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{Fidelity, RECORD_FORMAT};
 use longhaul_core::time::Span;
+use longhaul_core::units::BitRate;
+use longhaul_import::Defaults;
 use longhaul_scenarios::schema::SCHEMA_VERSION;
 use longhaul_validation::filter::Filter;
 use longhaul_validation::tolerance::Declared;
@@ -28,6 +30,7 @@ Examples:
   longhaul run wan.ron --verify           run twice and compare event by event
   longhaul show cross_region > mine.ron   a scenario with every default written out
   longhaul check mine.ron                 all mistakes and doubts, without running
+  longhaul import gml Kdl.gml -o kdl.ron  a published topology as a scenario
   longhaul validate transfers.csv         how far the simulator is off measurements
   longhaul doctor                         what this machine can replay, and how
   longhaul replay wan.ron                 on a real kernel, compared with the simulation";
@@ -79,6 +82,8 @@ pub enum Verb {
     Validate(ValidateArgs),
     /// Replay a scenario on a real kernel and compare it with its simulation.
     Replay(ReplayArgs),
+    /// Make a scenario of a published topology or table of latencies.
+    Import(ImportArgs),
     /// List the scenarios that come with the program.
     List,
     /// Say what this machine can replay, and how.
@@ -143,6 +148,65 @@ pub struct RunArgs {
     /// Say on standard error what will run, and how fast it ran.
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+/// Formats of topologies and latencies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Format {
+    /// Internet Topology Zoo, GML.
+    Gml,
+    /// Internet Topology Zoo, GraphML.
+    Graphml,
+    /// SNDlib, native XML.
+    Sndlib,
+    /// TopoHub, node-link JSON.
+    Topohub,
+    /// REPETITA, `.graph`.
+    Repetita,
+    /// A matrix of round trips in ms, as cloudping's JSON.
+    RttMatrix,
+    /// Teal, node-link JSON.
+    Teal,
+    /// TEAVAR, `topology.txt`.
+    Teavar,
+}
+
+/// Which file, and what to assume where it is silent.
+#[derive(clap::Args, Debug)]
+pub struct ImportArgs {
+    /// The format of the file.
+    #[arg(value_enum, value_name = "FORMAT")]
+    pub format: Format,
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where to write the scenario, a new file; without it, it is printed.
+    #[arg(long, short, value_name = "FILE.ron")]
+    pub out: Option<PathBuf>,
+    /// Rate of links that state none.
+    #[arg(long, value_name = "RATE", default_value = "10 Gbit/s")]
+    pub rate: BitRate,
+    /// One-way delay of links that state neither delay nor length, and whose ends have no coordinates.
+    #[arg(long, value_name = "TIME", default_value = "1 ms")]
+    pub delay: Span,
+    /// How much longer than the great circle a cable is, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 180, value_parser = clap::value_parser!(u32).range(100..=1_000))]
+    pub route_percent: u32,
+    /// What one unit of capacity is, in formats that do not say.
+    #[arg(long, value_name = "RATE", default_value = "1 Mbit/s")]
+    pub unit: BitRate,
+}
+
+impl ImportArgs {
+    /// What to assume.
+    pub fn defaults(&self) -> Defaults {
+        Defaults {
+            capacity: self.rate,
+            latency: self.delay,
+            route_percent: self.route_percent,
+            unit: self.unit.as_bits_per_s(),
+        }
+    }
 }
 
 /// Which measurements, and how close is close enough.

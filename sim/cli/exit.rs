@@ -11,6 +11,7 @@ use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::run::BuildError;
 use longhaul_scenarios::source::ReadError;
 
+use crate::import::ImportFailure;
 use crate::replay::ReplayFailure;
 use crate::replica::ReplicaError;
 use crate::reproduce;
@@ -88,6 +89,9 @@ pub enum Failure {
         /// Events of the run.
         events: u64,
     },
+    /// No scenario of a topology.
+    #[error(transparent)]
+    Import(#[from] ImportFailure),
     /// No validation.
     #[error(transparent)]
     Validate(#[from] ValidateError),

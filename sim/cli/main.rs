@@ -18,6 +18,7 @@ mod digest;
 mod doctor;
 mod exit;
 mod guest;
+mod import;
 mod interrupt;
 mod list;
 mod node;
@@ -59,6 +60,7 @@ fn dispatch(args: &Args) -> Exit {
         Verb::Run(verb) => run::run(verb, colour),
         Verb::Check(verb) => check::check(verb, colour),
         Verb::Show(verb) => show::show(verb),
+        Verb::Import(verb) => import::import(verb),
         Verb::List => list::list(),
         Verb::Validate(verb) => validate::validate(verb, colour),
         Verb::Doctor(verb) => doctor::doctor(verb, colour),

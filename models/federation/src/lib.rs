@@ -29,7 +29,7 @@
 //!
 //! # Partitions
 //! A peer that owes an answer for too long is lost: its streams are closed, its changes wait in a bounded
-//! [outbox](outbox), and whoever dials tries again. When the peer is back, first what waits is sent, in order; then both
+//! [outbox], and whoever dials tries again. When the peer is back, first what waits is sent, in order; then both
 //! compare their states by hash trees and send each other what differs ([`reconcile`]), whatever the outbox may have
 //! dropped.
 //!

@@ -1,6 +1,7 @@
 //! What all formats have in common: nodes and edges as a file lists them, and the topology that they make.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, Probability};
@@ -126,6 +127,22 @@ pub enum Remark {
     ZeroCapacity,
     /// The graph falls into this many parts.
     Disconnected(usize),
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Remark::SelfLoop => "from a node to itself: left out",
+            Remark::Parallel => "a further edge between the same nodes",
+            Remark::RepeatedLabel => "several nodes have this label: their ids are appended",
+            Remark::NoCoordinates => "no position",
+            Remark::PlanarCoordinates => "positions that are not degrees: all are ignored",
+            Remark::NoCapacity => "no capacity: the default is taken",
+            Remark::NoLatency => "nothing tells the delay: the default is taken",
+            Remark::ZeroCapacity => "a capacity of zero",
+            Remark::Disconnected(parts) => return write!(f, "falls into {parts} parts"),
+        })
+    }
 }
 
 /// Why a file is refused.
