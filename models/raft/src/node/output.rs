@@ -6,7 +6,7 @@ use crate::{ConfigError, Entry, Event, Message, NodeId};
 /// What a node wants done, or reports.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output {
-    /// Make this durable, after all writes before it, and tell with [`Node::on_persisted`].
+    /// Make this durable, after all writes before it, and tell with [`Node::on_persisted`](super::Node::on_persisted).
     Persist(Write),
     /// Send this to the member that it names.
     Send(Message),
@@ -14,7 +14,7 @@ pub enum Output {
     Apply(Entry),
     /// Begin with this state, which survived. Only ever the first output.
     Restore(Snapshot),
-    /// Replace the state by this one, if it can be read, and tell with [`Node::install`].
+    /// Replace the state by this one, if it can be read, and tell with [`Node::install`](super::Node::install).
     Offer {
         /// Who leads.
         from: NodeId,
