@@ -20,7 +20,9 @@
 //! # Others on the path
 //! Where no queue stands nobody waits for anybody, and more streams take nothing from others. Where one stands the path
 //! is full, and those who share it share it about equally by connections: then there are at most `contending` streams,
-//! or as many as the bandwidth-delay product needs by their buffers.
+//! or as many as the bandwidth-delay product needs by their buffers. Delay alone does not tell: jitter that keeps frames in
+//! order looks like a queue. Where the path is full, fewer streams carry more each; where they do not, they limit
+//! themselves, and giving way would give nobody anything.
 
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
@@ -46,6 +48,10 @@ const FAILING: f64 = 0.7;
 const IDLE: f64 = 0.1;
 /// A change of goodput that makes it another path.
 const CHANGED: f64 = 0.2;
+/// How much more each of fewer streams must carry, of what it would if the path were full and nobody else there.
+const RELIEF: f64 = 0.25;
+/// A share of what each carried before below which the path has changed.
+const OTHER_PATH: f64 = 0.5;
 /// How much more than fills the path without a queue is left when fewer are tried.
 const SPARE: f64 = 1.1;
 /// The interval between tries grows from so many round trips, and at least so much time, to so much.
@@ -178,7 +184,11 @@ impl Adaptive {
     fn give_way(&mut self, now: Instant, streams: u32, monitor: &Monitor) -> Option<u32> {
         let allowed = self.contending.max(needed(monitor));
         let sure = FULL.least as usize;
-        if streams <= allowed || self.ticks() < sure || monitor.queue_stands(sure) != Some(true) {
+        if streams <= allowed
+            || self.ticks() < sure
+            || monitor.queue_stands(sure) != Some(true)
+            || self.gave_nothing(streams, monitor)
+        {
             return None;
         }
         self.full_with = Some(streams);
@@ -193,7 +203,8 @@ impl Adaptive {
     fn take_back(&mut self, now: Instant, streams: u32, monitor: &Monitor) -> Option<u32> {
         let fuller = self.fuller.filter(|fuller| fuller.streams > streams)?;
         let sure = FULL.compared;
-        let full = self.ticks() < sure || monitor.queue_stands(sure) != Some(false);
+        let full = monitor.queue_stands(sure) != Some(false) && !self.gave_nothing(streams, monitor);
+        let full = self.ticks() < sure || full;
         let enough = monitor.goodput_over(sure) as f64 >= KEPT * fuller.goodput;
         if full || enough || monitor.idle_share(sure) > IDLE {
             return None;
@@ -201,6 +212,18 @@ impl Adaptive {
         // Half of the way: there the path was full.
         let more = streams.midpoint(fuller.streams).max(streams + 1);
         Some(self.keep(now, more, monitor))
+    }
+
+    /// Whether streams became fewer and those that are left do not carry more: then they limit themselves, not the path.
+    fn gave_nothing(&self, streams: u32, monitor: &Monitor) -> bool {
+        self.fuller.is_some_and(|fuller| {
+            let each = monitor.goodput_over(FULL.compared) as f64 / f64::from(streams.max(1));
+            let before = fuller.goodput / f64::from(fuller.streams);
+            let possible = f64::from(fuller.streams) / f64::from(streams.max(1)) - 1.0;
+            // If each carries far less, it is another path by now.
+            let expected = OTHER_PATH * before..(1.0 + RELIEF * possible) * before;
+            fuller.streams > streams && expected.contains(&each)
+        })
     }
 
     /// Looks since the number was changed or kept.
