@@ -53,14 +53,14 @@ impl Sender {
     /// The chunk that would be sent once more, on which stream, and when it is late enough for that: its own stream may
     /// have stalled, and others wait for it. Copies stay within a share of all that was sent.
     pub(super) fn next_rescue(&self) -> Option<(ChunkName, StreamId, Instant)> {
-        let copies = self
-            .rescued_bytes
-            .saturating_add(self.controller.aim().chunk_bytes.into());
+        let chunk = u64::from(self.controller.aim().chunk_bytes);
+        let copies = self.rescued_bytes.saturating_add(chunk);
         let share = match self.controller.path_is_free() {
             true => FREE_RESCUE_SHARE,
             false => RESCUE_SHARE,
         };
-        if copies > self.stats.wire_bytes / share {
+        // Two chunks may always be copies: the first messages are small, and everything waits for them.
+        if copies > (self.stats.wire_bytes / share).max(2 * chunk) {
             return None;
         }
         let waits = match self.outbox.obstacle() {
