@@ -54,6 +54,11 @@ impl Flight {
             .min_by_key(|&(_, sent_at)| sent_at)
     }
 
+    /// Length of the record of a chunk that is out; 0 of any other.
+    pub fn wire_bytes(&self, name: ChunkName) -> u64 {
+        self.chunks.get(&name).map_or(0, |it| it.chunk.wire_bytes())
+    }
+
     /// Sends a chunk once more.
     ///
     /// # Panics

@@ -16,6 +16,8 @@ use crate::record::ChunkName;
 const RESCUE_SHARE: u64 = 100;
 /// And where no queue stands, so that a copy takes nobody's place.
 const FREE_RESCUE_SHARE: u64 = 8;
+/// So many bytes may be copies whatever the share: the first messages are small, and everything waits for them.
+const SMALL_BYTES: u64 = 16 << 10;
 
 impl Sender {
     /// Gives the next chunk to the stream that has waited longest for one, or a late one once more.
@@ -59,8 +61,8 @@ impl Sender {
             true => FREE_RESCUE_SHARE,
             false => RESCUE_SHARE,
         };
-        // Two chunks may always be copies: the first messages are small, and everything waits for them.
-        if copies > (self.stats.wire_bytes / share).max(2 * chunk) {
+        let within_share = copies <= self.stats.wire_bytes / share;
+        if !within_share && self.rescued_bytes >= SMALL_BYTES {
             return None;
         }
         let waits = match self.outbox.obstacle() {
@@ -78,6 +80,9 @@ impl Sender {
             (self.pool.first_ready()?, self.latency.late_after(idle)?)
         };
         let (name, sent_at) = self.flight.oldest(|name| !self.pool.carries(stream, name))?;
+        if !within_share && self.rescued_bytes + self.flight.wire_bytes(name) > SMALL_BYTES {
+            return None;
+        }
         // Copies keep to the pace as well.
         let released = self.pace.next(self.now).unwrap_or(self.now);
         let late_at = sent_at.saturating_add(patience);
