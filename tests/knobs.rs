@@ -314,6 +314,108 @@ fn every_field_of_a_replication_moves_the_digest() {
     changes_count(&longer, &[r#"replications[r1].backoff.most="300 ms""#]);
 }
 
+/// Clusters that write the same keys over links with little room, one of which is cut off, and one of which ends and
+/// comes back.
+const FEDERATED: &str = r#"Scenario(
+    version: 1, name: "federated", question: "q", expect: "e", seed: 3, horizon: "90 s", sample_interval: "1 s",
+    regions: [(name: "a"), (name: "b"), (name: "c"), (name: "d")],
+    links: [
+        (between: ("a", "b"), rtt: "20 ms", rate: "10 Mbit/s"),
+        (between: ("a", "c"), rtt: "30 ms", rate: "10 Mbit/s"),
+        (between: ("b", "c"), rtt: "40 ms", rate: "10 Mbit/s"),
+        (between: ("c", "d"), rtt: "40 ms", rate: "2 Mbit/s"),
+    ],
+    federations: [(
+        name: "f", members: ["a", "b", "c", "d"], at: "100 ms", duration: "30 s",
+        state: (every: "250 ms", keys: 60, value: "16 KiB", changed: "20 %", hot_keys: "20 %", hot_updates: "60 %",
+            removals: "5 %"),
+        commands: (every: "300 ms", value: "200 B", names: 50, reads: "30 %"),
+        settings: (
+            sync_interval: "2 s", sync_batch: 20, outbox_changes: 40, outbox_bytes: "512 KiB", level: 6,
+            baseline_interval: "12 s", max_delta_chain: 3, dictionary: "16 KiB", streams: 2, connect_timeout: "2 s",
+            retry_interval: "1 s", max_retries: 3, keepalive: "3 s", answer_timeout: "2 s", recovery_timeout: "2 s",
+            metrics_interval: "5 s", target_ratio: 3, target_latency: "35 ms",
+            consensus: Raft(voters: ["a", "b", "c"], timeout: "2 s"),
+        ),
+    )],
+    faults: [
+        LinkDown(between: ("c", "d"), at: "8 s", for: "12 s"),
+        Kill(region: "b", at: "14 s", for: "6 s"),
+    ],
+)"#;
+
+const FEDERATED_CHANGES: &[&str] = &[
+    r#"federations[f].members=["a", "b", "d", "c"]"#,
+    "federations[f].topology=Ring",
+    r#"federations[f].topology=Star(hub: "a")"#,
+    r#"federations[f].at="120 ms""#,
+    r#"federations[f].duration="31 s""#,
+    r#"federations[f].state.every="260 ms""#,
+    "federations[f].state.keys=61",
+    "federations[f].state.shared=false",
+    r#"federations[f].state.value="17 KiB""#,
+    r#"federations[f].state.changed="40 %""#,
+    r#"federations[f].state.hot_keys="30 %""#,
+    r#"federations[f].state.hot_updates="50 %""#,
+    r#"federations[f].state.removals="10 %""#,
+    "federations[f].state.priority=High",
+    r#"federations[f].commands.every="310 ms""#,
+    r#"federations[f].commands.value="210 B""#,
+    "federations[f].commands.names=40",
+    r#"federations[f].commands.reads="20 %""#,
+    "federations[f].config=Production",
+    r#"federations[f].settings.sync_interval="3 s""#,
+    "federations[f].settings.sync_batch=5",
+    "federations[f].settings.outbox_changes=20",
+    r#"federations[f].settings.outbox_bytes="64 KiB""#,
+    "federations[f].settings.coalesce=false",
+    "federations[f].settings.level=2",
+    "federations[f].settings.adaptive=false",
+    r#"federations[f].settings.bandwidth_threshold="1 %""#,
+    r#"federations[f].settings.dictionary="0 B""#,
+    r#"federations[f].settings.baseline_interval="6 s""#,
+    "federations[f].settings.max_delta_chain=1",
+    "federations[f].settings.encode_time=false",
+    "federations[f].settings.streams=3",
+    r#"federations[f].settings.stream_buffer="16 KiB""#,
+    r#"federations[f].settings.connect_timeout="1 s""#,
+    r#"federations[f].settings.retry_interval="2 s""#,
+    "federations[f].settings.max_retries=1",
+    r#"federations[f].settings.keepalive="2 s""#,
+    r#"federations[f].settings.answer_timeout="1 s""#,
+    r#"federations[f].settings.recovery_timeout="1 ms""#,
+    r#"federations[f].settings.metrics_interval="4 s""#,
+    "federations[f].settings.target_ratio=100",
+    r#"federations[f].settings.target_latency="500 ms""#,
+    r#"federations[f].settings.durable_after="2 s""#,
+    r#"federations[f].settings.consensus.voters=["a", "b", "c", "d"]"#,
+    r#"federations[f].settings.consensus.timeout="1 s""#,
+    "federations[f].settings.consensus.batch_entries=1",
+    r#"federations[f].settings.consensus.batch_interval="50 ms""#,
+    r#"federations[f].settings.consensus.election_timeout="2 s""#,
+    r#"federations[f].settings.consensus.heartbeat="200 ms""#,
+    "federations[f].settings.consensus.pre_vote=false",
+    "federations[f].settings.consensus.lease_drift_ppm=100",
+    "federations[f].tcp.initial_window=2",
+];
+
+#[test]
+fn every_field_of_a_federation_moves_the_digest() {
+    changes_count(FEDERATED, FEDERATED_CHANGES);
+    // What is written out overrules the configuration.
+    let shorter = FEDERATED.replace("level: 6,", "");
+    changes_count(&shorter, &["federations[f].config=MultiRegion"]);
+    // A quorum matters to a leader that is cut off from it: here every voter is, one after the other.
+    let (before, _) = FEDERATED.split_once("faults:").expect("faults");
+    let cut_off = r#"faults: [
+        LinkDown(between: ("a", "b"), at: "6 s", for: "6 s"), LinkDown(between: ("a", "c"), at: "6 s", for: "6 s"),
+        LinkDown(between: ("b", "a"), at: "15 s", for: "6 s"), LinkDown(between: ("b", "c"), at: "15 s", for: "6 s"),
+        LinkDown(between: ("c", "a"), at: "24 s", for: "6 s"), LinkDown(between: ("c", "b"), at: "24 s", for: "6 s"),
+    ])"#;
+    let quorum = ["federations[f].settings.consensus.check_quorum=false"];
+    changes_count(&format!("{before}{cut_off}"), &quorum);
+}
+
 #[test]
 fn every_field_of_a_migration_moves_the_digest() {
     changes_count(MOVING, MOVING_CHANGES);
