@@ -138,7 +138,7 @@ impl HeldPages for Mirror<'_> {
 }
 
 /// The receiver's memory, flat.
-struct Memory(Vec<Page>);
+pub struct Memory(pub Vec<Page>);
 
 impl PageStore for Memory {
     fn page(&self, number: u64) -> Option<&Page> {

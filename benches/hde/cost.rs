@@ -5,11 +5,10 @@
 //! vocabulary for the entropy coder, which is slower on what it can compress.
 
 use longhaul_core::random::{Stream, Streams};
-use longhaul_hde::{
-    DecodeWork, Decoder, EncodeWork, Encoder, EncoderOptions, PAGE_SIZE, PageInput, PageStore,
-};
+use longhaul_hde::{DecodeWork, Decoder, EncodeWork, Encoder, EncoderOptions, PAGE_SIZE, PageInput};
 
 use crate::Page;
+use crate::contenders::Memory;
 use crate::support::Stopwatch;
 
 const PAGES: usize = 4096;
@@ -157,19 +156,6 @@ fn encode_once(options: EncoderOptions, pages: &[Page], baselines: Option<&[Page
     Measured {
         ns: stopwatch.elapsed_ns(),
         work: *encoder.last_work(),
-    }
-}
-
-/// The receiver's memory, flat.
-struct Memory(Vec<Page>);
-
-impl PageStore for Memory {
-    fn page(&self, number: u64) -> Option<&Page> {
-        self.0.get(number as usize)
-    }
-
-    fn install(&mut self, number: u64, content: &Page) {
-        self.0[number as usize] = *content;
     }
 }
 

@@ -115,7 +115,7 @@ mod queue;
 mod replay;
 mod replication;
 mod transport;
-mod value;
+pub(crate) mod value;
 mod work;
 
 use std::collections::BTreeMap;

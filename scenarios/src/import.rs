@@ -13,10 +13,8 @@ use longhaul_net::geo::Coordinates;
 use longhaul_routing::{Distance, RegionId, Spf};
 use thiserror::Error;
 
+use crate::decode::value::{LONGEST_NAME, may_be_in_name};
 use crate::decode::{MOST_ITEMS, MOST_LINKS};
-
-/// Longest name of a region.
-const LONGEST_NAME: usize = 64;
 
 /// A scenario that was written from a topology.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -160,9 +158,9 @@ fn names(import: &Import, remarks: &mut Vec<String>) -> Vec<String> {
 
 /// A text with what names may not have replaced by `-`.
 fn allowed(text: &str) -> String {
-    let kept = text.chars().map(|letter| match letter {
-        'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' => letter,
-        _ => '-',
+    let kept = text.chars().map(|letter| match may_be_in_name(letter) {
+        true => letter,
+        false => '-',
     });
     let mut name = String::new();
     for letter in kept {

@@ -1,5 +1,7 @@
 //! The encoder: picks a class for every page and builds frames.
 
+use std::ops::Add;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -94,6 +96,23 @@ pub struct EncoderStats {
     pub frame_bytes: u64,
     /// Bytes that went through each stage.
     pub work: EncodeWork,
+}
+
+/// What two encoders have done together.
+impl Add for EncoderStats {
+    type Output = EncoderStats;
+
+    fn add(mut self, other: EncoderStats) -> EncoderStats {
+        self.pages.add(&other.pages);
+        EncoderStats {
+            frames: self.frames + other.frames,
+            pages: self.pages,
+            residual_bytes: self.residual_bytes + other.residual_bytes,
+            raw_bytes: self.raw_bytes + other.raw_bytes,
+            frame_bytes: self.frame_bytes + other.frame_bytes,
+            work: self.work + other.work,
+        }
+    }
 }
 
 /// Encodes pages into frames for one receiver.

@@ -78,7 +78,7 @@ impl FrameMaker {
 
     /// Counters of the encoders; real pages only.
     pub fn encoder_stats(&self) -> EncoderStats {
-        codec::sum(self.codec.stats(), self.urgent.stats())
+        self.codec.stats() + self.urgent.stats()
     }
 
     pub fn cache_statistics(&self) -> Option<CacheStatistics> {

@@ -12,7 +12,7 @@ use crate::syntax::{Kind, Node};
 use super::context::{At, Context};
 
 /// Longest name in characters; names become parts of file names and of table columns.
-const LONGEST_NAME: usize = 64;
+pub const LONGEST_NAME: usize = 64;
 
 /// The text of a string. `--set name=foo` needs no quotes, so a bare word counts where it does not come from
 /// the file itself.
@@ -44,11 +44,15 @@ pub fn sentence(cx: &mut Context, at: &At) -> Option<String> {
     Some(text)
 }
 
+/// Whether names may have this character.
+pub fn may_be_in_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_' || character == '-'
+}
+
 /// A name: 1 to 64 letters, digits, `_` and `-`.
 pub fn name(cx: &mut Context, at: &At) -> Option<String> {
     let name = text(cx, at)?;
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if name.is_empty() || name.chars().count() > LONGEST_NAME || !name.chars().all(allowed) {
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || !name.chars().all(may_be_in_name) {
         let message = format!("a name has 1 to {LONGEST_NAME} ASCII letters, digits, `_` and `-`");
         return cx.refuse(at, message);
     }

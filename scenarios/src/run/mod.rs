@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `build` | turns the scenario into a network, machines and starts |
 //! | `cast` | who takes part: every machine with its number, for the replay too |
+//! | `encoding` | what became of pages, for the records of migrations and replications |
 //! | `endpoint` | the machines behind one type |
 //! | `machines` | makes the machines, for the replay too |
 //! | `links` | the links of the network, with the files that they name |
@@ -22,6 +23,7 @@
 pub(crate) mod assertions;
 mod build;
 pub(crate) mod cast;
+mod encoding;
 pub(crate) mod endpoint;
 mod faults;
 pub(crate) mod federations;

@@ -12,7 +12,6 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 use longhaul_engine::Engine;
 use longhaul_federation::check::check_history;
-use longhaul_memory::PAGE_SIZE;
 use longhaul_migration::Statistics;
 use longhaul_net::routing::LinkId;
 use longhaul_raft::history::Verdict as Order;
@@ -20,6 +19,7 @@ use longhaul_raft::history::Verdict as Order;
 use super::RunOptions;
 use super::assertions;
 use super::cast::{Role, Workload};
+use super::encoding::add_encoding;
 use super::endpoint::{Endpoint, Protocol};
 use super::federations::{Counted, federation_record};
 use super::replications::replication_record;
@@ -133,18 +133,9 @@ pub fn migration_record(
     let spec = &scenario.migrations[index];
     let ns = Span::as_ns;
     let counted = statistics.map(|statistics| {
-        let (copy, encoder) = (statistics.copy, statistics.encoder);
-        EncodingRecord {
-            raw_bytes: copy.pages() * PAGE_SIZE as u64,
-            encoded_bytes: copy.real_frame_bytes + copy.synthetic_frame_bytes,
-            real_raw_bytes: copy.real_pages * PAGE_SIZE as u64,
-            real_encoded_bytes: copy.real_frame_bytes,
-            zero_pages: encoder.pages.zero,
-            duplicate_pages: encoder.pages.duplicate,
-            delta_pages: encoder.pages.delta,
-            similar_pages: encoder.pages.similar,
-            literal_pages: encoder.pages.literal,
-        }
+        let mut record = EncodingRecord::default();
+        add_encoding(&mut record, &statistics.copy, &statistics.encoder.pages);
+        record
     });
     MigrationRecord {
         name: run.name.clone(),

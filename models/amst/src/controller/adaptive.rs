@@ -203,8 +203,8 @@ impl Adaptive {
     fn take_back(&mut self, now: Instant, streams: u32, monitor: &Monitor) -> Option<u32> {
         let fuller = self.fuller.filter(|fuller| fuller.streams > streams)?;
         let sure = FULL.compared;
-        let full = monitor.queue_stands(sure) != Some(false) && !self.gave_nothing(streams, monitor);
-        let full = self.ticks() < sure || full;
+        let full = self.ticks() < sure
+            || monitor.queue_stands(sure) != Some(false) && !self.gave_nothing(streams, monitor);
         let enough = monitor.goodput_over(sure) as f64 >= KEPT * fuller.goodput;
         if full || enough || monitor.idle_share(sure) > IDLE {
             return None;

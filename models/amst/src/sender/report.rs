@@ -1,5 +1,7 @@
 //! What a sender wants done, what it reports, and what it has done.
 
+use std::ops::Add;
+
 use bytes::Bytes;
 use longhaul_core::machine::StreamId;
 use longhaul_core::payload::Payload;
@@ -138,4 +140,29 @@ pub struct SenderStats {
     pub starved: Span,
     /// How long a stream had room while the window had none.
     pub blocked: Span,
+}
+
+/// What two senders have done, one after the other: the number of streams is that of the later.
+impl Add for SenderStats {
+    type Output = SenderStats;
+
+    fn add(self, later: SenderStats) -> SenderStats {
+        SenderStats {
+            messages: self.messages + later.messages,
+            message_bytes: self.message_bytes + later.message_bytes,
+            chunks: self.chunks + later.chunks,
+            wire_bytes: self.wire_bytes + later.wire_bytes,
+            taken_bytes: self.taken_bytes + later.taken_bytes,
+            retransmitted_chunks: self.retransmitted_chunks + later.retransmitted_chunks,
+            rescued_chunks: self.rescued_chunks + later.rescued_chunks,
+            acknowledged_chunks: self.acknowledged_chunks + later.acknowledged_chunks,
+            acknowledged_bytes: self.acknowledged_bytes + later.acknowledged_bytes,
+            needless_acknowledgements: self.needless_acknowledgements + later.needless_acknowledgements,
+            lost_streams: self.lost_streams + later.lost_streams,
+            streams: later.streams,
+            most_streams: self.most_streams.max(later.most_streams),
+            starved: self.starved.saturating_add(later.starved),
+            blocked: self.blocked.saturating_add(later.blocked),
+        }
+    }
 }

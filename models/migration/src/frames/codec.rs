@@ -4,8 +4,7 @@ use bytes::Bytes;
 use longhaul_core::units::ByteSize;
 use longhaul_frames::{Amount, Kind, Sent};
 use longhaul_hde::{
-    ClassCounts, EncodeWork, Encoder, EncoderOptions, EncoderStats, FrameHeader, HeldPages, PAGE_SIZE,
-    PageInput,
+    EncodeWork, Encoder, EncoderOptions, EncoderStats, FrameHeader, HeldPages, PAGE_SIZE, PageInput,
 };
 
 use crate::Encoding;
@@ -108,7 +107,7 @@ impl Codec {
 
     pub fn stats(&self) -> EncoderStats {
         match self {
-            Codec::Hde { encoder, before, .. } => sum(*before, *encoder.stats()),
+            Codec::Hde { encoder, before, .. } => *before + *encoder.stats(),
             Codec::Xbzrle { .. } => EncoderStats::default(),
         }
     }
@@ -161,7 +160,7 @@ impl Codec {
             ..
         } = self
         {
-            *before = sum(*before, *encoder.stats());
+            *before = *before + *encoder.stats();
             **encoder = Encoder::new(*options);
         }
     }
@@ -216,23 +215,5 @@ impl Codec {
                 }
             }
         }
-    }
-}
-
-/// What two encoders have counted together.
-pub(super) fn sum(one: EncoderStats, other: EncoderStats) -> EncoderStats {
-    EncoderStats {
-        frames: one.frames + other.frames,
-        pages: ClassCounts {
-            zero: one.pages.zero + other.pages.zero,
-            duplicate: one.pages.duplicate + other.pages.duplicate,
-            delta: one.pages.delta + other.pages.delta,
-            similar: one.pages.similar + other.pages.similar,
-            literal: one.pages.literal + other.pages.literal,
-        },
-        residual_bytes: one.residual_bytes + other.residual_bytes,
-        raw_bytes: one.raw_bytes + other.raw_bytes,
-        frame_bytes: one.frame_bytes + other.frame_bytes,
-        work: one.work + other.work,
     }
 }

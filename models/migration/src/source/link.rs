@@ -155,7 +155,7 @@ impl Link {
 
     /// The transport's counters over all attempts, with prefaces.
     pub fn stats(&self) -> SenderStats {
-        sum(&self.before, self.sender.stats())
+        self.before + *self.sender.stats()
     }
 
     /// # Panics
@@ -353,25 +353,5 @@ impl Back {
             reader: RecordReader::default(),
             retry_at: None,
         }
-    }
-}
-
-fn sum(one: &SenderStats, other: &SenderStats) -> SenderStats {
-    SenderStats {
-        messages: one.messages + other.messages,
-        message_bytes: one.message_bytes + other.message_bytes,
-        chunks: one.chunks + other.chunks,
-        wire_bytes: one.wire_bytes + other.wire_bytes,
-        taken_bytes: one.taken_bytes + other.taken_bytes,
-        retransmitted_chunks: one.retransmitted_chunks + other.retransmitted_chunks,
-        rescued_chunks: one.rescued_chunks + other.rescued_chunks,
-        acknowledged_chunks: one.acknowledged_chunks + other.acknowledged_chunks,
-        acknowledged_bytes: one.acknowledged_bytes + other.acknowledged_bytes,
-        needless_acknowledgements: one.needless_acknowledgements + other.needless_acknowledgements,
-        lost_streams: one.lost_streams + other.lost_streams,
-        streams: other.streams,
-        most_streams: one.most_streams.max(other.most_streams),
-        starved: one.starved.saturating_add(other.starved),
-        blocked: one.blocked.saturating_add(other.blocked),
     }
 }

@@ -10,6 +10,7 @@ use longhaul_memory::PAGE_SIZE;
 use longhaul_replication::{RpoDistribution, SourceStatistics};
 
 use crate::run::cast::{source_region, vms_of};
+use crate::run::encoding::add_encoding;
 use crate::run::workload::{Outage, ReplicationRun};
 use crate::schema::{Memory, Replication, Scenario, Streams};
 
@@ -158,16 +159,7 @@ fn rpo_record(distribution: &RpoDistribution, target: Span) -> Option<RpoRecord>
 fn encoding_record(statistics: Option<&SourceStatistics>) -> EncodingRecord {
     let mut record = EncodingRecord::default();
     for set in statistics.iter().flat_map(|statistics| &statistics.sets) {
-        let (copy, pages) = (set.copy, set.encoder.pages);
-        record.raw_bytes += copy.pages() * PAGE_SIZE as u64;
-        record.encoded_bytes += copy.frame_bytes();
-        record.real_raw_bytes += copy.real_pages * PAGE_SIZE as u64;
-        record.real_encoded_bytes += copy.real_frame_bytes;
-        record.zero_pages += pages.zero;
-        record.duplicate_pages += pages.duplicate;
-        record.delta_pages += pages.delta;
-        record.similar_pages += pages.similar;
-        record.literal_pages += pages.literal;
+        add_encoding(&mut record, &set.copy, &set.encoder.pages);
     }
     record
 }
