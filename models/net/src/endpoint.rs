@@ -6,6 +6,7 @@ use longhaul_core::time::Instant;
 use longhaul_tcp::Connection;
 
 use crate::routing::RegionId;
+use crate::way::Way;
 
 /// One side of an open connection.
 #[derive(Clone, Debug)]
@@ -14,8 +15,10 @@ pub(crate) struct Endpoint {
     pub(crate) outgoing: Outgoing,
     /// Where it is, and its packets start.
     pub(crate) here: RegionId,
-    /// Where they go.
-    pub(crate) to: RegionId,
+    /// Where they go, and how.
+    pub(crate) way: Way,
+    /// Whether nothing has arrived by that way since it was put on it.
+    pub(crate) steered: bool,
     /// Whether a full queue on the first link is the device's own, so that TCP hears of the drop.
     pub(crate) own_device: bool,
     /// Traffic class of its packets.
@@ -56,17 +59,13 @@ struct Armed {
 }
 
 impl Endpoint {
-    pub(crate) fn new(
-        tcp: Connection,
-        (here, to): (RegionId, RegionId),
-        own_device: bool,
-        class: u8,
-    ) -> Endpoint {
+    pub(crate) fn new(tcp: Connection, here: RegionId, way: Way, own_device: bool, class: u8) -> Endpoint {
         Endpoint {
             tcp,
             outgoing: Outgoing::default(),
             here,
-            to,
+            way,
+            steered: false,
             own_device,
             class,
             closed: false,

@@ -14,6 +14,7 @@
 //! | [`background`] | traffic of others in the same queue |
 //! | [`stats`] | what a link counts, and its conservation ledger |
 //! | [`routing`] | lowest-latency routes with a total order, so that the answer is unique |
+//! | [`way`] | which way packets take: the routers', or a path laid for them |
 //! | [`geo`] | great-circle distance and the delay of light in fibre |
 //! | [`rtt`] | measured round trips between named places |
 //!
@@ -36,6 +37,7 @@ pub mod routing;
 pub mod rtt;
 pub mod stats;
 pub mod trace;
+pub mod way;
 
 /// Its options and counters are part of this crate's interface.
 pub use longhaul_tcp as tcp;

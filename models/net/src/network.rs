@@ -12,8 +12,10 @@
 //! The payload itself never moves through the links: TCP counts bytes, and the bytes that it reports as
 //! received in order are taken out of the pipe into which the sender's application had put them.
 
+mod datagrams;
 mod error;
 mod failures;
+mod paths;
 mod processes;
 mod topology;
 mod traffic;
@@ -26,6 +28,7 @@ use longhaul_core::schedule::EntityId;
 use longhaul_core::time::Instant;
 use longhaul_tcp::{Header, SackBlocks, Segment, Stats};
 
+pub use crate::network::datagrams::{Arrived, SocketId};
 pub use crate::network::error::{NetworkError, OpenError, WriteError};
 pub use crate::network::topology::Topology;
 
@@ -33,10 +36,12 @@ use crate::endpoint::Endpoint;
 use crate::forwarding::Forwarding;
 use crate::frame::Frame;
 use crate::link::{Link, LinkSpec};
+use crate::network::datagrams::Datagrams;
 use crate::network::processes::Processes;
 use crate::notice::{ConnectionId, Notice, Side, What};
 use crate::routing::{Graph, LinkId, RegionId};
 use crate::stats::Count;
+use crate::way::Way;
 
 /// A directed link between two regions. Its name is `from->to`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,7 +58,7 @@ pub struct NetworkLink {
 #[derive(Clone, Copy, Debug)]
 pub struct Packet {
     origin: Origin,
-    to: RegionId,
+    way: Way,
     segment: Segment,
     /// Whether a link has damaged it: the host at the end discards it.
     damaged: bool,
@@ -63,7 +68,7 @@ pub struct Packet {
 #[derive(Clone, Copy, Debug)]
 pub struct CommonPart {
     origin: Origin,
-    to: RegionId,
+    way: Way,
     header: Header,
 }
 
@@ -74,7 +79,7 @@ pub struct RarePart {
     damaged: bool,
 }
 
-/// The side that sent a packet, and the traffic class of its connection, in one number: flows are entities, of
+/// The side or socket that sent a packet, and the traffic class of its connection, in one number: flows are entities, of
 /// which there are at most 2^24.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Origin(u32);
@@ -98,6 +103,18 @@ impl Origin {
     }
 }
 
+impl Packet {
+    /// Bytes of the frame, as `netem` counts a rate, without what its way wraps it in.
+    #[inline]
+    fn frame_bytes(&self) -> u32 {
+        if self.origin.flow().is_socket() {
+            // A datagram has its whole length there.
+            return self.segment.len;
+        }
+        self.segment.frame_bytes()
+    }
+}
+
 impl Frame for Packet {
     type Common = CommonPart;
     type Rare = RarePart;
@@ -107,7 +124,7 @@ impl Frame for Packet {
         let (header, sack) = self.segment.split();
         let common = CommonPart {
             origin: self.origin,
-            to: self.to,
+            way: self.way,
             header,
         };
         let damaged = self.damaged;
@@ -119,7 +136,7 @@ impl Frame for Packet {
     fn join(common: CommonPart, rare: Option<RarePart>) -> Packet {
         Packet {
             origin: common.origin,
-            to: common.to,
+            way: common.way,
             segment: Segment::join(common.header, rare.and_then(|rare| rare.sack)),
             damaged: rare.is_some_and(|rare| rare.damaged),
         }
@@ -146,13 +163,20 @@ impl Frame for Packet {
     }
 }
 
-/// One side of a connection as one number: twice the connection, plus one for the acceptor.
+/// One side of a connection as one number: twice the connection, plus one for the acceptor. Sockets for datagrams have the
+/// highest numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Flow(u32);
 
 impl Flow {
     fn new(connection: ConnectionId, side: Side) -> Flow {
         Flow(connection.0 * 2 + u32::from(side == Side::Acceptor))
+    }
+
+    /// Whether it is a socket that sends datagrams.
+    #[inline]
+    fn is_socket(self) -> bool {
+        self.0 >= datagrams::FIRST_SOCKET
     }
 
     fn peer(self) -> Flow {
@@ -190,6 +214,9 @@ pub struct Network {
     /// By flow.
     slots: Vec<Slot>,
     notices: VecDeque<Notice>,
+    datagrams: Datagrams,
+    /// Connections whose payload has arrived over the way that they were last put on.
+    landed: VecDeque<(ConnectionId, Side)>,
     discarded: Count,
     unrouted: Count,
     /// By region: what its processes do.
@@ -225,6 +252,8 @@ impl Network {
             forwarding: Forwarding::new(regions.len(), links.len()),
             slots: Vec::new(),
             notices: VecDeque::new(),
+            datagrams: Datagrams::default(),
+            landed: VecDeque::new(),
             discarded: Count::default(),
             unrouted: Count::default(),
             processes: vec![Processes::Run; regions.len()],

@@ -193,6 +193,14 @@ impl Graph {
             .collect()
     }
 
+    /// The region that a link leads from.
+    ///
+    /// # Panics
+    /// If the link is not of this graph.
+    pub fn near_end(&self, link: LinkId) -> RegionId {
+        self.edges[link.0 as usize].from
+    }
+
     /// The region that a link leads to.
     ///
     /// # Panics

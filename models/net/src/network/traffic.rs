@@ -8,9 +8,11 @@ use longhaul_tcp::{Config, Connection, Event};
 
 use crate::endpoint::{Endpoint, Shutdown};
 use crate::link::{Link, Offer};
+use crate::network::datagrams::FIRST_SOCKET;
 use crate::network::{Flow, Network, OpenError, Origin, Packet, Slot, WriteError};
 use crate::notice::{ConnectionId, Side, What};
 use crate::routing::{LinkId, RegionId};
+use crate::way::Way;
 
 impl Network {
     /// Opens a connection between two regions; both sides have the same options.
@@ -52,15 +54,18 @@ impl Network {
     ) -> Result<ConnectionId, OpenError> {
         config.check()?;
         self.topology.admit(from, to, self.slots.len())?;
+        if self.slots.len() + 2 > FIRST_SOCKET as usize {
+            return Err(OpenError::TooManyConnections);
+        }
         self.forwarding.serve(self.topology.graph(), from, to)?;
         self.forwarding.serve(self.topology.graph(), to, from)?;
         // Below 2^24, as just checked.
         let id = ConnectionId((self.slots.len() / 2) as u32);
         let opener = Connection::connect(config, schedule.now());
         let acceptor = Connection::listen(config);
-        for (tcp, ends) in [(opener, (from, to)), (acceptor, (to, from))] {
-            let mut endpoint = Endpoint::new(tcp, ends, config.segmentation_offload, class);
-            self.processes[ends.0.0 as usize].take_on(&mut endpoint);
+        for (tcp, (here, peer)) in [(opener, (from, to)), (acceptor, (to, from))] {
+            let mut endpoint = Endpoint::new(tcp, here, Way::to(peer), config.segmentation_offload, class);
+            self.processes[here.0 as usize].take_on(&mut endpoint);
             self.slots.push(Slot::Open(Box::new(endpoint)));
         }
         self.settle(schedule, Flow::new(id, Side::Opener));
@@ -183,20 +188,23 @@ impl Network {
         let Some(packet) = packet else { return };
         // Below 2^32, as links are counted.
         let here = self.topology.graph().far_end(LinkId(index as u32));
-        if here != packet.to {
-            let Some(next) = self.forwarding.next(here, packet.to) else {
-                self.unrouted.add(packet.segment.frame_bytes());
-                return;
-            };
-            let first_entity = self.topology.first_entity();
-            let _ = transmit(schedule, first_entity, &mut self.links, next, packet);
+        if here != self.forwarding.end(packet.way) {
+            self.forward(schedule, here, packet);
             return;
         }
         if packet.damaged {
-            self.discarded.add(packet.segment.frame_bytes());
+            self.discarded.add(packet.frame_bytes());
             return;
         }
-        let flow = packet.origin.flow().peer();
+        let from = packet.origin.flow();
+        if from.is_socket() {
+            self.arrive_datagram(&packet);
+            return;
+        }
+        if packet.segment.len > 0 {
+            self.note_landing(from, packet.way);
+        }
+        let flow = from.peer();
         // Segments can outlive their connection; a host without it ignores them.
         let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
             return;
@@ -251,24 +259,28 @@ impl Network {
         let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
             return None;
         };
-        let first_link = self.forwarding.next(endpoint.here, endpoint.to);
+        let first_link = self.forwarding.next(endpoint.here, endpoint.way);
         while let Some(segment) = endpoint.tcp.poll_segment(now) {
             let packet = Packet {
                 origin: Origin::new(flow, endpoint.class),
-                to: endpoint.to,
+                way: endpoint.way,
                 segment,
                 damaged: false,
             };
             let Some(first_link) = first_link else {
-                self.unrouted.add(packet.segment.frame_bytes());
+                self.unrouted.add(packet.frame_bytes());
                 continue;
             };
+            let bytes = self
+                .forwarding
+                .wire_bytes(packet.way, packet.frame_bytes(), segment.packets);
             let offer = transmit(
                 schedule,
                 self.topology.first_entity(),
                 &mut self.links,
                 first_link,
                 packet,
+                bytes,
             );
             if endpoint.own_device {
                 match offer {
@@ -357,17 +369,18 @@ impl Network {
     }
 }
 
-/// Offers a packet to a link and schedules its arrival if it is the link's next.
+/// Offers a packet, so many bytes on the wire, to a link and schedules its arrival if it is the link's next.
 #[inline]
-fn transmit<S: Schedule>(
+pub(super) fn transmit<S: Schedule>(
     schedule: &mut S,
     first_entity: u32,
     links: &mut [Link<Packet>],
     link: LinkId,
     packet: Packet,
+    bytes: u32,
 ) -> Offer {
     let index = link.0 as usize;
-    let offer = links[index].offer(schedule.now(), packet, packet.segment.frame_bytes());
+    let offer = links[index].offer(schedule.now(), packet, bytes);
     if let Offer::Accepted { schedule: Some(at) } = offer {
         schedule_arrival(schedule, first_entity, index, links[index].term(), at);
     }

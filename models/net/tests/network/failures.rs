@@ -70,10 +70,6 @@ impl Lab {
         let links: Vec<bool> = (0..10).map(|id| !links.contains(&LinkId(id))).collect();
         self.network.converge(&links);
     }
-
-    fn offered(&self, link: u32) -> u64 {
-        self.network.link(LinkId(link)).stats().offered.packets
-    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use longhaul_core::units::BitRate;
 use longhaul_net::link::{LinkSpec, QueueLimit};
 use longhaul_net::network::{Network, NetworkLink};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
-use longhaul_net::routing::RegionId;
+use longhaul_net::routing::{LinkId, RegionId};
 
 /// 100 Mbit/s, 40 ms, 1,000 frames.
 pub const PLAIN: LinkSpec = LinkSpec::fifo(
@@ -210,6 +210,11 @@ impl Lab {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Packets that a link was offered.
+    pub fn offered(&self, link: u32) -> u64 {
+        self.network.link(LinkId(link)).stats().offered.packets
     }
 
     /// Bytes that `side` of `connection` received.

@@ -1,0 +1,88 @@
+//! Paths that are laid through the network, and connections that are put on them.
+
+use longhaul_core::schedule::Schedule;
+
+use crate::network::traffic::transmit;
+use crate::network::{Flow, Network, OpenError, Packet, Slot};
+use crate::notice::{ConnectionId, Side};
+use crate::routing::RegionId;
+use crate::way::{Path, Way};
+
+impl Network {
+    /// Lays a path, for good.
+    ///
+    /// # Errors
+    /// If it names no links and no links lead there.
+    ///
+    /// # Panics
+    /// If its links are not of this network, do not follow one another, or do not lead from its start to its end.
+    pub fn lay(&mut self, path: &Path) -> Result<Way, OpenError> {
+        if let Some(links) = &path.links {
+            let graph = self.topology.graph();
+            let end = links.iter().fold(path.from, |here, &link| {
+                assert_eq!(
+                    graph.near_end(link),
+                    here,
+                    "each link goes on where the last one ends"
+                );
+                graph.far_end(link)
+            });
+            assert_eq!(end, path.to, "a path leads where it says");
+        }
+        Ok(self.forwarding.lay(self.topology.graph(), path)?)
+    }
+
+    /// From now on what one side of a connection sends goes another way; what is under way goes on where it is. Harmless
+    /// once the side is closed.
+    ///
+    /// # Panics
+    /// If the connection was never opened, or the way does not end where the peer is.
+    pub fn steer(&mut self, connection: ConnectionId, side: Side, way: Way) {
+        let flow = Flow::new(connection, side);
+        let end = self.forwarding.end(way);
+        if let Some(peer) = self.endpoint_mut(flow.peer()) {
+            assert_eq!(peer.here, end, "a way to the peer");
+        }
+        if let Some(endpoint) = self.endpoint_mut(flow) {
+            endpoint.steered |= endpoint.way != way;
+            endpoint.way = way;
+        }
+    }
+
+    /// The next side of a connection of which payload has arrived over the way that it was last put on, for the first
+    /// time since.
+    pub fn poll_landed(&mut self) -> Option<(ConnectionId, Side)> {
+        self.landed.pop_front()
+    }
+
+    /// A segment with payload is where its connection's peer is.
+    #[inline]
+    pub(super) fn note_landing(&mut self, flow: Flow, way: Way) {
+        let Slot::Open(sender) = &mut self.slots[flow.0 as usize] else {
+            return;
+        };
+        if sender.steered && sender.way == way {
+            sender.steered = false;
+            let side = if flow.0 & 1 == 0 {
+                Side::Opener
+            } else {
+                Side::Acceptor
+            };
+            self.landed.push_back((ConnectionId(flow.0 / 2), side));
+        }
+    }
+
+    /// Puts a packet on the next link of its way; where there is none, it is lost.
+    #[inline]
+    pub(super) fn forward<S: Schedule>(&mut self, schedule: &mut S, here: RegionId, packet: Packet) {
+        let Some(link) = self.forwarding.next(here, packet.way) else {
+            self.unrouted.add(packet.frame_bytes());
+            return;
+        };
+        let bytes = self
+            .forwarding
+            .wire_bytes(packet.way, packet.frame_bytes(), packet.segment.packets);
+        let first_entity = self.topology.first_entity();
+        let _ = transmit(schedule, first_entity, &mut self.links, link, packet, bytes);
+    }
+}

@@ -1,0 +1,261 @@
+//! Laid paths, what they wrap packets in, connections that move between them, and datagrams.
+
+use crate::support::{Lab, PLAIN};
+use longhaul_core::payload::Payload;
+use longhaul_core::random::Streams;
+use longhaul_core::schedule::Schedule;
+use longhaul_core::time::{Instant, Span};
+use longhaul_core::units::{BitRate, Probability};
+use longhaul_net::link::LinkSpec;
+use longhaul_net::network::{Arrived, Network, NetworkLink, SocketId};
+use longhaul_net::notice::Side;
+use longhaul_net::routing::{LinkId, RegionId};
+use longhaul_net::tcp::Config;
+use longhaul_net::way::{Encapsulation, Path, Way};
+
+const A: RegionId = RegionId(0);
+const B: RegionId = RegionId(2);
+const HOUR: Instant = Instant::from_ns(3_600_000_000_000);
+
+/// `a` and `b`, joined through `x` (10 ms a link) and through `y` (30 ms a link): links 0 to 3 are `a->x`, `x->b` and
+/// back, 4 to 7 the same through `y`.
+fn diamond(laws: impl Fn(u32, LinkSpec) -> LinkSpec) -> Lab {
+    let hops = [
+        (0, 1, 10),
+        (1, 2, 10),
+        (2, 1, 10),
+        (1, 0, 10),
+        (0, 3, 30),
+        (3, 2, 30),
+        (2, 3, 30),
+        (3, 0, 30),
+    ];
+    let links = (0u32..).zip(hops).map(|(index, (from, to, ms))| NetworkLink {
+        from: RegionId(from),
+        to: RegionId(to),
+        spec: laws(
+            index,
+            LinkSpec {
+                delay: Span::from_ms(ms),
+                ..PLAIN
+            },
+        ),
+    });
+    let links: Vec<NetworkLink> = links.collect();
+    let regions = ["a", "x", "b", "y"].map(str::to_owned);
+    Lab {
+        network: Network::new(100, &Streams::new(1, 0), &regions, &links).unwrap(),
+        ..Lab::line(1, &[(PLAIN, PLAIN)])
+    }
+}
+
+fn pinned(from: RegionId, to: RegionId, links: &[u32]) -> Path {
+    Path {
+        from,
+        to,
+        links: Some(links.iter().copied().map(LinkId).collect()),
+        encapsulation: None,
+    }
+}
+
+fn routed(encapsulation: Option<Encapsulation>) -> Path {
+    Path {
+        from: A,
+        to: B,
+        links: None,
+        encapsulation,
+    }
+}
+
+impl Lab {
+    fn arrivals(&mut self) -> Vec<(Instant, Arrived)> {
+        let mut found = vec![];
+        loop {
+            while let Some(arrived) = self.network.poll_datagram() {
+                found.push((self.queue.now(), arrived));
+            }
+            if !self.step(HOUR) {
+                return found;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_datagram_takes_its_time_and_arrives_whole() {
+    let mut lab = diamond(|_, spec| spec);
+    let way = lab.network.lay(&pinned(A, B, &[4, 5])).unwrap();
+    let socket = lab.network.bind(A, way, 0);
+    let payload = Payload::Synthetic(5);
+    lab.network.send_datagram(&mut lab.queue, socket, payload.clone());
+    let arrived = lab.arrivals();
+    // 47 bytes at 100 Mbit/s are 3,760 ns, twice.
+    let at = Instant::ZERO + Span::from_ms(60) + Span::from_ns(2 * 3_760);
+    assert_eq!(
+        arrived,
+        [(
+            at,
+            Arrived {
+                socket: SocketId(0),
+                payload
+            }
+        )]
+    );
+    assert_eq!((lab.offered(4), lab.offered(5), lab.offered(0)), (1, 1, 0));
+}
+
+#[test]
+fn a_routed_way_follows_the_routers_and_a_pinned_one_does_not() {
+    let mut lab = diamond(|_, spec| spec);
+    let free = lab.network.lay(&routed(None)).unwrap();
+    let fixed = lab.network.lay(&pinned(A, B, &[0, 1])).unwrap();
+    let sockets = [free, fixed].map(|way| lab.network.bind(A, way, 0));
+    let usable: Vec<bool> = (0..8).map(|link| link > 3).collect();
+    lab.network.converge(&usable);
+    for socket in sockets {
+        lab.network
+            .send_datagram(&mut lab.queue, socket, Payload::Synthetic(100));
+    }
+    assert_eq!(lab.arrivals().len(), 2);
+    assert_eq!((lab.offered(0), lab.offered(4)), (1, 1));
+    assert_eq!(lab.network.unrouted().packets, 0);
+}
+
+#[test]
+fn datagrams_are_lost_doubled_and_never_late() {
+    let mut lab = diamond(|index, spec| LinkSpec {
+        duplicate: if index == 0 {
+            Probability::ONE
+        } else {
+            Probability::ZERO
+        },
+        ..spec
+    });
+    let way = lab.network.lay(&pinned(A, B, &[0, 1])).unwrap();
+    let socket = lab.network.bind(A, way, 0);
+    lab.network
+        .send_datagram(&mut lab.queue, socket, Payload::Synthetic(10));
+    assert_eq!(lab.arrivals().len(), 2, "one link doubles it");
+    lab.network.fail(lab.queue.now(), LinkId(1));
+    lab.network
+        .send_datagram(&mut lab.queue, socket, Payload::Synthetic(10));
+    assert_eq!(lab.arrivals(), [], "nobody hears of what is lost");
+    lab.network.check();
+
+    // Longer on its way than a datagram may be.
+    let mut lab = diamond(|_, spec| LinkSpec {
+        delay: Span::from_s(61),
+        ..spec
+    });
+    let way = lab.network.lay(&pinned(A, B, &[0, 1])).unwrap();
+    let socket = lab.network.bind(A, way, 0);
+    lab.network
+        .send_datagram(&mut lab.queue, socket, Payload::Synthetic(10));
+    lab.queue_until(Span::from_s(121));
+    lab.network
+        .send_datagram(&mut lab.queue, socket, Payload::Synthetic(11));
+    let lengths: Vec<u64> = lab
+        .arrivals()
+        .iter()
+        .map(|(_, arrived)| arrived.payload.len())
+        .collect();
+    assert_eq!(lengths, [11]);
+    assert_eq!(lab.network.discarded().packets, 1);
+}
+
+impl Lab {
+    fn queue_until(&mut self, span: Span) {
+        while self.step(Instant::ZERO + span) {}
+    }
+}
+
+#[test]
+fn what_a_tunnel_adds_is_on_the_wire() {
+    let mut lab = diamond(|_, spec| spec);
+    // WireGuard over IPv4: 20 + 8 + 16 + 16, padded to 16 within 1,420.
+    let wireguard = Encapsulation {
+        header_bytes: 60,
+        trailer_bytes: 0,
+        align_bytes: 16,
+        pad_limit_bytes: 1_420,
+    };
+    assert_eq!(wireguard.wire_bytes(14 + 100, 1), 14 + 60 + 112);
+    assert_eq!(wireguard.wire_bytes(14 + 1_420, 1), 14 + 60 + 1_420);
+    assert_eq!(wireguard.wire_bytes(2 * (14 + 1_420), 2), 2 * (14 + 60 + 1_420));
+    let way = lab.network.lay(&routed(Some(wireguard))).unwrap();
+    let socket = lab.network.bind(A, way, 0);
+    // 14 + 20 + 8 + 100: a packet of 128 bytes.
+    lab.network
+        .send_datagram(&mut lab.queue, socket, Payload::Synthetic(100));
+    lab.arrivals();
+    assert_eq!(lab.network.link(LinkId(0)).stats().offered.bytes, 14 + 60 + 128);
+}
+
+#[test]
+fn a_connection_moves_to_another_path_and_back_without_losing_a_byte() {
+    let mut lab = diamond(|_, spec| spec);
+    let [near, far] = [[0, 1], [4, 5]].map(|links| lab.network.lay(&pinned(A, B, &links)).unwrap());
+    let opened = lab.network.open(&mut lab.queue, A, B, Config::default()).unwrap();
+    lab.network.steer(opened, Side::Opener, near);
+    lab.write(opened, Side::Opener, Payload::Synthetic(20_000_000));
+    let mut landed = vec![];
+    for (at_ms, way) in [(500, far), (1_000, near), (1_500, near)] {
+        lab.queue_until(Span::from_ms(at_ms));
+        while let Some(side) = lab.network.poll_landed() {
+            landed.push(side);
+        }
+        let before = [lab.offered(0), lab.offered(4)];
+        lab.network.steer(opened, Side::Opener, way);
+        lab.queue_until(Span::from_ms(at_ms + 100));
+        let moved = [lab.offered(0) > before[0], lab.offered(4) > before[1]];
+        assert_eq!(moved, [way == near, way == far], "at {at_ms} ms");
+    }
+    lab.shutdown(opened, Side::Opener);
+    lab.run(HOUR);
+    while let Some(side) = lab.network.poll_landed() {
+        landed.push(side);
+    }
+    // Put on the near path before the first byte, then moved twice; the last time nothing changed.
+    assert_eq!(landed, [(opened, Side::Opener); 3]);
+    assert_eq!(lab.received_bytes(opened, Side::Acceptor), 20_000_000);
+}
+
+#[test]
+fn a_path_whose_links_fail_is_a_black_hole_until_the_connection_is_moved() {
+    let mut lab = diamond(|_, spec| spec);
+    let [near, far] = [[0, 1], [4, 5]].map(|links| lab.network.lay(&pinned(A, B, &links)).unwrap());
+    let opened = lab.network.open(&mut lab.queue, A, B, Config::default()).unwrap();
+    lab.network.steer(opened, Side::Opener, near);
+    lab.write(opened, Side::Opener, Payload::Synthetic(50_000_000));
+    lab.shutdown(opened, Side::Opener);
+    lab.queue_until(Span::from_s(1));
+    lab.network.fail(lab.queue.now(), LinkId(1));
+    let before = lab.received_bytes(opened, Side::Acceptor);
+    lab.queue_until(Span::from_s(3));
+    assert_eq!(lab.received_bytes(opened, Side::Acceptor), before);
+    lab.network.steer(opened, Side::Opener, far);
+    lab.run(HOUR);
+    assert_eq!(lab.received_bytes(opened, Side::Acceptor), 50_000_000);
+    let rate = BitRate::from_bits_per_s(100_000_000);
+    assert!(lab.network.link(LinkId(5)).stats().delivered.bytes > rate.bytes_in(Span::from_s(1)) / 10);
+}
+
+#[test]
+#[should_panic(expected = "a way to the peer")]
+fn a_way_to_somewhere_else_is_refused() {
+    let mut lab = diamond(|_, spec| spec);
+    let opened = lab.network.open(&mut lab.queue, A, B, Config::default()).unwrap();
+    let back = lab.network.lay(&pinned(B, A, &[2, 3])).unwrap();
+    lab.network.steer(opened, Side::Opener, back);
+}
+
+#[test]
+fn a_way_to_a_region_is_the_routers_own() {
+    let mut lab = diamond(|_, spec| spec);
+    let opened = lab.network.open(&mut lab.queue, A, B, Config::default()).unwrap();
+    lab.network.steer(opened, Side::Opener, Way::to(B));
+    lab.write(opened, Side::Opener, Payload::Synthetic(1_000));
+    lab.queue_until(Span::from_s(1));
+    assert_eq!(lab.network.poll_landed(), None, "it was on that way before");
+    assert_eq!(lab.received_bytes(opened, Side::Acceptor), 1_000);
+}
