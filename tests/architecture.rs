@@ -12,7 +12,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-engine", &["longhaul-core"]),
     ("longhaul-replay", &["longhaul-core"]),
     ("longhaul-tcp", &["longhaul-core"]),
-    ("longhaul-net", &["longhaul-core", "longhaul-tcp"]),
+    (
+        "longhaul-net",
+        &["longhaul-core", "longhaul-routing", "longhaul-tcp"],
+    ),
     (
         "longhaul-flow",
         &["longhaul-core", "longhaul-net", "longhaul-tcp"],

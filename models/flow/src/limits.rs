@@ -1,6 +1,6 @@
 //! What this fidelity does not model, by name: it is refused rather than left out.
 
-use longhaul_net::link::{LinkSpec, Queue};
+use longhaul_net::link::{ETHERNET_MTU, LinkSpec, Queue};
 use longhaul_net::loss::Loss;
 use longhaul_net::network::NetworkError;
 use thiserror::Error;
@@ -19,6 +19,9 @@ pub enum FlowError {
         /// What it has.
         what: Vec<&'static str>,
     },
+    /// Connections go one way.
+    #[error("routes that share flows are not modelled at flow fidelity")]
+    Multipath,
 }
 
 /// What a link has that is not modelled; nothing if it can be simulated.
@@ -36,6 +39,7 @@ pub fn not_modelled(spec: &LinkSpec) -> Vec<&'static str> {
         (changes.steps.is_some(), "a change over time"),
         (changes.delivery.is_some(), "a recorded rate"),
         (spec.background.is_some(), "background traffic"),
+        (spec.mtu < ETHERNET_MTU, "an MTU below that of Ethernet"),
     ];
     has.into_iter()
         .filter(|(has, _)| *has)

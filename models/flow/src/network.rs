@@ -22,7 +22,7 @@ use longhaul_core::time::Instant;
 use longhaul_net::link::LinkError;
 use longhaul_net::network::{NetworkError, NetworkLink, Topology};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
-use longhaul_net::routing::{Graph, LinkId};
+use longhaul_net::routing::{Graph, LinkId, RoutingPolicy};
 
 use crate::limits::{FlowError, not_modelled};
 use crate::maxmin::{Share, Solver};
@@ -88,7 +88,24 @@ impl Network {
         regions: &[String],
         links: &[NetworkLink],
     ) -> Result<Network, FlowError> {
-        let topology = Topology::new(first_entity, regions, links)?;
+        Network::with_routing(first_entity, streams, regions, links, RoutingPolicy::default())
+    }
+
+    /// The same, with routes chosen otherwise.
+    ///
+    /// # Errors
+    /// As [`Network::new`], if a link costs too much, and if routes are to be shared.
+    pub fn with_routing(
+        first_entity: u32,
+        streams: &Streams,
+        regions: &[String],
+        links: &[NetworkLink],
+        policy: RoutingPolicy,
+    ) -> Result<Network, FlowError> {
+        if policy.multipath {
+            return Err(FlowError::Multipath);
+        }
+        let topology = Topology::new(first_entity, regions, links, policy)?;
         let mut carriers = Vec::with_capacity(links.len());
         for (link, name) in links.iter().zip(topology.names()) {
             let what = not_modelled(&link.spec);

@@ -1,7 +1,10 @@
 //! The tables by which regions forward packets: one look-up per hop, by region and [`Way`].
 
+use longhaul_routing::choose;
+
+use crate::network::Packet;
 use crate::routing::{Graph, LinkId, RegionId, RouteError};
-use crate::way::{Encapsulation, Path, Way};
+use crate::way::{ETHERNET_BYTES, Encapsulation, Path, Way};
 
 /// Next hops for the ways in use, over the links that the routers take for usable.
 #[derive(Clone, Debug)]
@@ -11,26 +14,36 @@ pub(crate) struct Forwarding {
     /// By way: those to regions first, made once someone asks for a route there, then the paths that were laid.
     columns: Vec<Option<Column>>,
     regions: usize,
+    /// Makes the choice among equally good routes another one in every run.
+    salt: u64,
 }
 
 /// Where packets of a way go on from each region.
 #[derive(Clone, Debug)]
 struct Column {
     end: RegionId,
-    /// By region.
-    next: Box<[Option<LinkId>]>,
+    hops: Hops,
     /// Whether the links were given, so that no routing protocol moves them.
     pinned: bool,
     encapsulation: Option<Encapsulation>,
 }
 
+/// By region.
+#[derive(Clone, Debug)]
+enum Hops {
+    One(Box<[Option<LinkId>]>),
+    /// Equally good ones, each with its key; a region's flows choose among its own.
+    Several(Box<[Box<[(LinkId, u64)]>]>),
+}
+
 impl Forwarding {
     /// Over all links; no way is in use.
-    pub(crate) fn new(regions: usize, links: usize) -> Forwarding {
+    pub(crate) fn new(regions: usize, links: usize, salt: u64) -> Forwarding {
         Forwarding {
             usable: vec![true; links],
             columns: vec![None; regions],
             regions,
+            salt,
         }
     }
 
@@ -39,11 +52,11 @@ impl Forwarding {
     pub(crate) fn serve(&mut self, graph: &Graph, from: RegionId, to: RegionId) -> Result<(), RouteError> {
         let column = self.columns[to.0 as usize].get_or_insert_with(|| Column {
             end: to,
-            next: next_hops(graph, to, &self.usable),
+            hops: Hops::of(graph, to, &self.usable),
             pinned: false,
             encapsulation: None,
         });
-        if column.next[from.0 as usize].is_none() {
+        if column.hops.next(from, 0).is_none() {
             graph.route(from, to)?;
         }
         Ok(())
@@ -51,25 +64,23 @@ impl Forwarding {
 
     /// Lays a path and returns its way.
     pub(crate) fn lay(&mut self, graph: &Graph, path: &Path) -> Result<Way, RouteError> {
-        let next = match &path.links {
+        let hops = match &path.links {
             None => {
                 graph.route(path.from, path.to)?;
-                next_hops(graph, path.to, &self.usable)
+                Hops::of(graph, path.to, &self.usable)
             }
             Some(links) => {
                 let mut next = vec![None; self.regions];
-                let mut here = path.from;
                 for &link in links {
-                    next[here.0 as usize] = Some(link);
-                    here = graph.far_end(link);
+                    next[graph.near_end(link).0 as usize] = Some(link);
                 }
-                next.into()
+                Hops::One(next.into())
             }
         };
         let way = Way::numbered(self.columns.len());
         self.columns.push(Some(Column {
             end: path.to,
-            next,
+            hops,
             pinned: path.links.is_some(),
             encapsulation: path.encapsulation,
         }));
@@ -81,17 +92,17 @@ impl Forwarding {
         assert_eq!(usable.len(), self.usable.len(), "a network keeps its links");
         self.usable.copy_from_slice(usable);
         for column in self.columns.iter_mut().flatten().filter(|column| !column.pinned) {
-            column.next = next_hops(graph, column.end, usable);
+            column.hops = Hops::of(graph, column.end, usable);
         }
     }
 
-    /// The link on which `here` sends packets of a way; `None` if it has no route.
+    /// The link on which `here` sends packets of a way and a flow; `None` if it has no route.
     ///
     /// # Panics
     /// If the way is not in use.
     #[inline]
-    pub(crate) fn next(&self, here: RegionId, way: Way) -> Option<LinkId> {
-        self.column(way).next[here.0 as usize]
+    pub(crate) fn next(&self, here: RegionId, way: Way, flow: u64) -> Option<LinkId> {
+        self.column(way).hops.next(here, flow ^ self.salt)
     }
 
     /// Where a way ends.
@@ -112,6 +123,15 @@ impl Forwarding {
         }
     }
 
+    /// Whether a link with this MTU carries a packet, with what its way wraps it in. SACK blocks do not count: a TCP that
+    /// has some to tell puts less payload beside them.
+    #[inline]
+    pub(crate) fn fits(&self, packet: &Packet, mtu: u32) -> bool {
+        let packets = packet.packets();
+        let bytes = self.wire_bytes(packet.way(), packet.frame_bytes_without_sack(), packets);
+        bytes <= (mtu + ETHERNET_BYTES) * u32::from(packets)
+    }
+
     #[inline]
     fn column(&self, way: Way) -> &Column {
         let column = self.columns[way.index()].as_ref();
@@ -119,6 +139,29 @@ impl Forwarding {
     }
 }
 
-fn next_hops(graph: &Graph, to: RegionId, usable: &[bool]) -> Box<[Option<LinkId>]> {
-    graph.next_hops(to, |link| usable[link.0 as usize]).into()
+impl Hops {
+    fn of(graph: &Graph, to: RegionId, usable: &[bool]) -> Hops {
+        let up = |link: LinkId| usable[link.0 as usize];
+        if !graph.policy().multipath {
+            return Hops::One(graph.next_hops(to, up).into());
+        }
+        let keyed = |links: Vec<LinkId>| links.into_iter().map(|link| (link, graph.key(link))).collect();
+        let equal = graph.equal_next_hops(to, up).into_iter();
+        Hops::Several(equal.map(keyed).collect())
+    }
+
+    #[inline]
+    fn next(&self, here: RegionId, flow: u64) -> Option<LinkId> {
+        match self {
+            Hops::One(next) => next[here.0 as usize],
+            Hops::Several(equal) => match &*equal[here.0 as usize] {
+                [] => None,
+                [(only, _)] => Some(*only),
+                several => {
+                    let place = choose(flow, several.iter().map(|(_, key)| *key));
+                    place.map(|place| several[place].0)
+                }
+            },
+        }
+    }
 }

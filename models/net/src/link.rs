@@ -42,7 +42,7 @@ use longhaul_core::random::{Stream, Streams};
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::Probability;
 
-pub use crate::link::spec::{Changes, LinkError, LinkSpec};
+pub use crate::link::spec::{Changes, ETHERNET_MTU, LinkError, LinkSpec};
 pub use crate::queue::{Queue, QueueLimit};
 
 use crate::background::BackgroundProcess;

@@ -26,7 +26,7 @@ use longhaul_core::machine::PathInfo;
 use longhaul_core::random::Streams;
 use longhaul_core::schedule::EntityId;
 use longhaul_core::time::Instant;
-use longhaul_tcp::{Header, SackBlocks, Segment, Stats};
+use longhaul_tcp::{HEADER_BYTES, Header, SackBlocks, Segment, Stats};
 
 pub use crate::network::datagrams::{Arrived, SocketId};
 pub use crate::network::error::{NetworkError, OpenError, WriteError};
@@ -39,7 +39,7 @@ use crate::link::{Link, LinkSpec};
 use crate::network::datagrams::Datagrams;
 use crate::network::processes::Processes;
 use crate::notice::{ConnectionId, Notice, Side, What};
-use crate::routing::{Graph, LinkId, RegionId};
+use crate::routing::{Graph, LinkId, RegionId, RoutingPolicy};
 use crate::stats::Count;
 use crate::way::Way;
 
@@ -104,6 +104,26 @@ impl Origin {
 }
 
 impl Packet {
+    #[inline]
+    pub(crate) fn way(&self) -> Way {
+        self.way
+    }
+
+    /// How many packets a burst stands for.
+    #[inline]
+    pub(crate) fn packets(&self) -> u16 {
+        self.segment.packets
+    }
+
+    /// [`Packet::frame_bytes`] of the same packet without SACK blocks.
+    #[inline]
+    pub(crate) fn frame_bytes_without_sack(&self) -> u32 {
+        if self.segment.has_sack() {
+            return self.segment.len + u32::from(self.segment.packets) * HEADER_BYTES;
+        }
+        self.frame_bytes()
+    }
+
     /// Bytes of the frame, as `netem` counts a rate, without what its way wraps it in.
     #[inline]
     fn frame_bytes(&self) -> u32 {
@@ -219,6 +239,9 @@ pub struct Network {
     landed: VecDeque<(ConnectionId, Side)>,
     discarded: Count,
     unrouted: Count,
+    oversized: Count,
+    /// By link: the longest IP packet.
+    mtus: Vec<u32>,
     /// By region: what its processes do.
     processes: Vec<Processes>,
 }
@@ -235,7 +258,21 @@ impl Network {
         regions: &[String],
         links: &[NetworkLink],
     ) -> Result<Network, NetworkError> {
-        let topology = Topology::new(first_entity, regions, links)?;
+        Network::with_routing(first_entity, streams, regions, links, RoutingPolicy::default())
+    }
+
+    /// The same, with routes chosen otherwise.
+    ///
+    /// # Errors
+    /// As [`Network::new`], and if a link costs too much.
+    pub fn with_routing(
+        first_entity: u32,
+        streams: &Streams,
+        regions: &[String],
+        links: &[NetworkLink],
+        policy: RoutingPolicy,
+    ) -> Result<Network, NetworkError> {
+        let topology = Topology::new(first_entity, regions, links, policy)?;
         let mut built = Vec::with_capacity(links.len());
         for (link, name) in links.iter().zip(topology.names()) {
             match Link::new(&link.spec, name, streams) {
@@ -249,13 +286,19 @@ impl Network {
         Ok(Network {
             topology,
             links: built,
-            forwarding: Forwarding::new(regions.len(), links.len()),
+            forwarding: Forwarding::new(
+                regions.len(),
+                links.len(),
+                streams.stream("routing", "flow hash").u64(),
+            ),
             slots: Vec::new(),
             notices: VecDeque::new(),
             datagrams: Datagrams::default(),
             landed: VecDeque::new(),
             discarded: Count::default(),
             unrouted: Count::default(),
+            oversized: Count::default(),
+            mtus: links.iter().map(|link| link.spec.mtu).collect(),
             processes: vec![Processes::Run; regions.len()],
         })
     }
@@ -304,6 +347,11 @@ impl Network {
     /// Frames that regions without a route to their destination have lost so far.
     pub fn unrouted(&self) -> Count {
         self.unrouted
+    }
+
+    /// Frames lost so far because a link does not carry packets of their length.
+    pub fn oversized(&self) -> Count {
+        self.oversized
     }
 
     /// What one side's TCP has done so far, also after the connection is closed.

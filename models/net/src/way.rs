@@ -55,7 +55,7 @@ pub struct Encapsulation {
 }
 
 /// The Ethernet header, which counts in a frame and not in a packet.
-const ETHERNET_BYTES: u32 = 14;
+pub(crate) const ETHERNET_BYTES: u32 = 14;
 
 impl Encapsulation {
     /// Bytes on the wire of a frame of `frame_bytes` that stands for so many packets. The packets of a burst count as

@@ -1,15 +1,14 @@
 //! Routes against closed cases and against every path there is.
 
 use longhaul_core::time::Span;
-use longhaul_net::routing::{Edge, Graph, GraphError, LinkId, RegionId, RouteError};
+use longhaul_core::units::BitRate;
+use longhaul_net::routing::{
+    Edge, Graph, GraphError, LinkId, Objective, RegionId, RouteError, RoutingPolicy, Weights,
+};
 use proptest::prelude::*;
 
 fn edge(from: u32, to: u32, ms: u64) -> Edge {
-    Edge {
-        from: RegionId(from),
-        to: RegionId(to),
-        latency: Span::from_ms(ms),
-    }
+    Edge::of_latency(RegionId(from), RegionId(to), Span::from_ms(ms))
 }
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -234,6 +233,106 @@ proptest! {
                 });
                 // Parallel links cost the same if both are on a best path, so the lists agree too.
                 prop_assert_eq!(found, best.map(|(latency, _, _, links)| (latency, links)));
+            }
+        }
+    }
+}
+
+/// Ends 0 and 3, two ways between them: through 1 at 10 ms, cost 10 and 100 Mbit/s a link, through 2 at 20 ms, cost 1 and
+/// 1 Gbit/s.
+fn two_ways(objective: Objective) -> Graph {
+    let link = |from, to, ms, cost, mbit: u64| Edge {
+        cost,
+        capacity: BitRate::from_bits_per_s(mbit * 1_000_000),
+        ..edge(from, to, ms)
+    };
+    let edges = [
+        link(0, 1, 10, 10, 100),
+        link(1, 3, 10, 10, 100),
+        link(0, 2, 20, 1, 1_000),
+        link(2, 3, 20, 1, 1_000),
+    ];
+    let policy = RoutingPolicy {
+        objective,
+        multipath: false,
+    };
+    Graph::with_policy(&names(&["a", "near", "wide", "b"]), &edges, policy).unwrap()
+}
+
+#[test]
+fn each_objective_finds_its_route_and_its_next_hops() {
+    let balanced = |latency_per_ms, cost| {
+        Objective::Balanced(Weights {
+            latency_per_ms,
+            cost,
+            ..Weights::LATENCY
+        })
+    };
+    for (objective, expected) in [
+        (Objective::Latency, [0, 1]),
+        (Objective::Cost, [2, 3]),
+        (Objective::Widest, [2, 3]),
+        (balanced(1_000_000, 1_000_000), [0, 1]),
+        (balanced(1_000_000, 2_000_000), [2, 3]),
+    ] {
+        let graph = two_ways(objective);
+        assert_eq!(links(&graph, "a", "b"), expected, "{objective:?}");
+        let hops = graph.next_hops(RegionId(3), |_| true);
+        assert_eq!(hops[0], Some(LinkId(expected[0])), "{objective:?}");
+        // Without the first link of the best way the other one is left.
+        let hops = graph.next_hops(RegionId(3), |link| link != LinkId(expected[0]));
+        assert_eq!(hops[0], Some(LinkId(2 - expected[0])), "{objective:?}");
+    }
+    // Equal now, and both are next hops.
+    let graph = two_ways(balanced(18_000_000, 20_000_000));
+    assert_eq!(
+        graph.equal_next_hops(RegionId(3), |_| true)[0],
+        [LinkId(0), LinkId(2)]
+    );
+}
+
+#[test]
+fn a_cost_that_cannot_be_summed_is_refused() {
+    let dear = Edge {
+        cost: u64::MAX,
+        ..edge(0, 1, 10)
+    };
+    let error = Graph::new(&names(&["a", "b"]), &[dear]).unwrap_err();
+    assert_eq!(error, GraphError::TooDear(LinkId(0), u64::MAX));
+}
+
+proptest! {
+    /// Widest routes are no tree: what a region on the way does depends on the destination alone.
+    #[test]
+    fn next_hops_of_the_widest_routes_lead_to_the_end_and_are_as_wide(
+        list in prop::collection::vec((0u32..7, 0u32..7, 1u64..6, 1u64..5), 1..30)
+    ) {
+        let mut list: Vec<_> = list.into_iter().filter(|(from, to, _, _)| from != to).collect();
+        list.sort_by_key(|&(from, to, _, _)| (from, to));
+        list.dedup_by_key(|&mut (from, to, _, _)| (from, to));
+        let edges: Vec<Edge> = list
+            .iter()
+            .map(|&(from, to, ms, rate)| Edge { capacity: BitRate::from_bits_per_s(rate), ..edge(from, to, ms) })
+            .collect();
+        let policy = RoutingPolicy { objective: Objective::Widest, multipath: false };
+        let regions = names(&["a", "b", "c", "d", "e", "f", "g"]);
+        let graph = Graph::with_policy(&regions, &edges, policy).unwrap();
+        let width = |links: &[LinkId]| links.iter().map(|link| list[link.0 as usize].3).min();
+        for to in (0..7).map(RegionId) {
+            let hops = graph.next_hops(to, |_| true);
+            for from in (0..7).map(RegionId).filter(|from| *from != to) {
+                let Ok(route) = graph.route(from, to) else {
+                    prop_assert_eq!(hops[from.0 as usize], None);
+                    continue;
+                };
+                let (mut here, mut taken) = (from, vec![]);
+                while here != to {
+                    let hop = hops[here.0 as usize].expect("a way on");
+                    taken.push(hop);
+                    prop_assert!(taken.len() <= 7, "a circle");
+                    here = graph.far_end(hop);
+                }
+                prop_assert_eq!(width(&taken), width(&route.links));
             }
         }
     }

@@ -93,5 +93,5 @@ pub use config::{Config, ConfigError, Controller};
 pub use congestion::rounds::{RoundController, SlowStartRound};
 pub use connection::Connection;
 pub use event::{Event, Failure};
-pub use segment::{Ecn, Flags, Header, SackBlock, SackBlocks, Segment};
+pub use segment::{Ecn, Flags, HEADER_BYTES, Header, SackBlock, SackBlocks, Segment};
 pub use stats::Stats;

@@ -13,6 +13,9 @@ use crate::loss::{LawError, Loss};
 use crate::queue::{Queue, QueueError, QueueLimit};
 use crate::trace::DeliveryTrace;
 
+/// Longest IP packet of Ethernet, in bytes.
+pub const ETHERNET_MTU: u32 = 1_500;
+
 /// What a link is like.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LinkSpec {
@@ -21,6 +24,10 @@ pub struct LinkSpec {
     pub rate: BitRate,
     /// One-way propagation delay at the start.
     pub delay: Span,
+    /// What it costs to use, where routes count costs; at most [`longhaul_routing::MAX_WEIGHT`].
+    pub cost: u64,
+    /// Longest IP packet that it carries, in bytes; longer ones are lost without a word.
+    pub mtu: u32,
     /// What waits, how much of it, and who goes first.
     pub queue: Queue,
     /// Loss law at the start, applied before the queue.
@@ -56,6 +63,8 @@ impl LinkSpec {
         LinkSpec {
             rate,
             delay,
+            cost: 0,
+            mtu: ETHERNET_MTU,
             queue: Queue::Fifo(limit),
             loss: Loss::None,
             jitter: Jitter::None,

@@ -72,16 +72,22 @@ impl Network {
         }
     }
 
-    /// Puts a packet on the next link of its way; where there is none, it is lost.
+    /// Puts a packet on the next link of its way; where there is none, or where that carries no
+    /// packets of its length, it is lost.
     #[inline]
     pub(super) fn forward<S: Schedule>(&mut self, schedule: &mut S, here: RegionId, packet: Packet) {
-        let Some(link) = self.forwarding.next(here, packet.way) else {
+        let flow = u64::from(packet.origin.flow().0);
+        let Some(link) = self.forwarding.next(here, packet.way, flow) else {
             self.unrouted.add(packet.frame_bytes());
             return;
         };
         let bytes = self
             .forwarding
             .wire_bytes(packet.way, packet.frame_bytes(), packet.segment.packets);
+        if !self.forwarding.fits(&packet, self.mtus[link.0 as usize]) {
+            self.oversized.add(bytes);
+            return;
+        }
         let first_entity = self.topology.first_entity();
         let _ = transmit(schedule, first_entity, &mut self.links, link, packet, bytes);
     }

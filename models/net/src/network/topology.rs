@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use longhaul_core::schedule::EntityId;
 
 use crate::network::{NetworkError, NetworkLink, OpenError};
-use crate::routing::{Edge, Graph, LinkId, RegionId};
+use crate::routing::{Edge, Graph, LinkId, RegionId, RoutingPolicy};
 
 /// The graph of a network, the names of its links, and where its entities begin: links from `first_entity` on in the
 /// order of the list, then two per connection.
@@ -26,14 +26,17 @@ impl Topology {
         first_entity: u32,
         regions: &[String],
         links: &[NetworkLink],
+        policy: RoutingPolicy,
     ) -> Result<Topology, NetworkError> {
         let edge = |link: &NetworkLink| Edge {
             from: link.from,
             to: link.to,
             latency: link.spec.delay,
+            cost: link.spec.cost,
+            capacity: link.spec.rate,
         };
         let edges: Vec<Edge> = links.iter().map(edge).collect();
-        let graph = Graph::new(regions, &edges)?;
+        let graph = Graph::with_policy(regions, &edges, policy)?;
         let room = EntityId::LIMIT.saturating_sub(first_entity);
         if links.len() > room as usize {
             return Err(NetworkError::TooManyLinks);

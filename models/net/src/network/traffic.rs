@@ -259,7 +259,9 @@ impl Network {
         let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
             return None;
         };
-        let first_link = self.forwarding.next(endpoint.here, endpoint.way);
+        let first_link = self
+            .forwarding
+            .next(endpoint.here, endpoint.way, u64::from(flow.0));
         while let Some(segment) = endpoint.tcp.poll_segment(now) {
             let packet = Packet {
                 origin: Origin::new(flow, endpoint.class),

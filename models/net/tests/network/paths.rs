@@ -9,7 +9,7 @@ use longhaul_core::units::{BitRate, Probability};
 use longhaul_net::link::LinkSpec;
 use longhaul_net::network::{Arrived, Network, NetworkLink, SocketId};
 use longhaul_net::notice::Side;
-use longhaul_net::routing::{LinkId, RegionId};
+use longhaul_net::routing::{LinkId, RegionId, RoutingPolicy};
 use longhaul_net::tcp::Config;
 use longhaul_net::way::{Encapsulation, Path, Way};
 
@@ -258,4 +258,78 @@ fn a_way_to_a_region_is_the_routers_own() {
     lab.queue_until(Span::from_s(1));
     assert_eq!(lab.network.poll_landed(), None, "it was on that way before");
     assert_eq!(lab.received_bytes(opened, Side::Acceptor), 1_000);
+}
+
+#[test]
+fn packets_longer_than_a_link_carries_are_lost_without_a_word() {
+    // `y->b` carries 1,400 bytes.
+    let mut lab = diamond(|index, spec| LinkSpec {
+        mtu: if index == 5 { 1_400 } else { 1_500 },
+        ..spec
+    });
+    let way = lab.network.lay(&pinned(A, B, &[4, 5])).unwrap();
+    let socket = lab.network.bind(A, way, 0);
+    for length in [1_372, 1_373] {
+        lab.network
+            .send_datagram(&mut lab.queue, socket, Payload::Synthetic(length));
+    }
+    let lengths: Vec<u64> = lab
+        .arrivals()
+        .iter()
+        .map(|(_, arrived)| arrived.payload.len())
+        .collect();
+    assert_eq!(lengths, [1_372]);
+    assert_eq!(lab.network.oversized().packets, 1);
+
+    // A connection whose segments are too long is a black hole beyond its handshake; shorter ones pass.
+    for (mss, passes) in [(1_448, false), (1_348, true)] {
+        let config = Config {
+            mss,
+            ..Config::default()
+        };
+        let opened = lab.network.open(&mut lab.queue, A, B, config).unwrap();
+        lab.network.steer(opened, Side::Opener, way);
+        lab.write(opened, Side::Opener, Payload::Synthetic(100_000));
+        lab.queue_until(lab.queue.now().saturating_since(Instant::ZERO) + Span::from_s(20));
+        assert_eq!(lab.received_bytes(opened, Side::Acceptor) == 100_000, passes);
+    }
+}
+
+#[test]
+fn equally_good_routes_share_flows_and_not_packets() {
+    let regions = ["a", "x", "b", "y", "z"].map(str::to_owned);
+    let hops = [(0, 1), (1, 2), (0, 3), (3, 2), (0, 4), (4, 2)];
+    let both = hops.iter().flat_map(|&(from, to)| [(from, to), (to, from)]);
+    let links = both.map(|(from, to)| NetworkLink {
+        from: RegionId(from),
+        to: RegionId(to),
+        spec: PLAIN,
+    });
+    let links: Vec<NetworkLink> = links.collect();
+    let policy = RoutingPolicy {
+        multipath: true,
+        ..RoutingPolicy::default()
+    };
+    let network = Network::with_routing(100, &Streams::new(1, 0), &regions, &links, policy).unwrap();
+    let mut lab = Lab {
+        network,
+        ..Lab::line(1, &[(PLAIN, PLAIN)])
+    };
+    let firsts = [0, 4, 8];
+    let mut flows = [0; 3];
+    for _ in 0..90 {
+        let before = firsts.map(|link| lab.offered(link));
+        let opened = lab.network.open(&mut lab.queue, A, B, Config::default()).unwrap();
+        lab.write(opened, Side::Opener, Payload::Synthetic(20_000));
+        lab.shutdown(opened, Side::Opener);
+        lab.shutdown(opened, Side::Acceptor);
+        lab.run(HOUR);
+        let used: Vec<usize> = (0..3)
+            .filter(|&at| lab.offered(firsts[at]) > before[at])
+            .collect();
+        assert_eq!(used.len(), 1, "one way for all packets of a flow");
+        flows[used[0]] += 1;
+    }
+    // 30 each, give or take three standard deviations.
+    assert!(flows.iter().all(|count| (17..=43).contains(count)), "{flows:?}");
 }
