@@ -34,6 +34,7 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     times(decoded, &mut report);
     sampled_share(decoded, &mut report);
     links(decoded, &mut report);
+    routes::objective(decoded, &mut report);
     routes::reachable(decoded, &mut report);
     work::migrations(decoded, &mut report);
     work::transfers(decoded, &mut report);

@@ -12,8 +12,12 @@
 //! | `vms`, `migrations`, `transfers`, `replications`, `federations`, `faults`, `assertions` | `[]` |
 //! | `faults[].for` | the rest of the run |
 //! | `reroute_after` | `"200 ms"`: a link-state protocol tuned for it (see `DEFAULT_REROUTE_AFTER`) |
+//! | `routing.objective`, `routing.multipath` | `LowestLatency`, `false` |
+//! | `routing.objective.latency_per_ms`, `.cost`, `.loss_per_percent` | 0 |
 //! | `regions[].location` | unknown; the link is then not compared with light |
 //! | `links[].queue` | `Bdp(1.0)`: one bandwidth-delay product of the link's own round trip, at least 64 KiB |
+//! | `links[].cost` | 0 |
+//! | `links[].mtu` | `"1500 B"`, Ethernet's |
 //! | `links[].loss`, `links[].jitter`, `links[].background` | `None` |
 //! | `links[].reorder` | `false` |
 //! | `links[].duplicate`, `links[].corrupt` | `"0 %"` |
@@ -114,6 +118,7 @@ mod network;
 mod queue;
 mod replay;
 mod replication;
+mod routing;
 mod transport;
 pub(crate) mod value;
 mod work;
@@ -126,7 +131,7 @@ use longhaul_core::units::Probability;
 use crate::diagnose::Sink;
 use crate::schema::{
     Assertion, Fault, Federation, Fidelity, Link, Migration, PayloadMode, Region, Replay, Replication,
-    SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
+    RoutingPolicy, SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -201,6 +206,8 @@ pub struct Decoded {
     pub federations: Items<Federation>,
     /// See [`Scenario::faults`]; both faults of a symmetric entry have its index.
     pub faults: Items<Fault>,
+    /// See [`Scenario::routing`].
+    pub routing: Option<RoutingPolicy>,
     /// See [`Scenario::reroute_after`].
     pub reroute_after: Option<Span>,
     /// See [`Scenario::assertions`].
@@ -234,6 +241,7 @@ impl Decoded {
             replications: all(self.replications)?,
             federations: all(self.federations)?,
             faults: all(self.faults)?,
+            routing: self.routing?,
             reroute_after: self.reroute_after?,
             assertions: all(self.assertions)?,
             replay: self.replay?,
@@ -241,7 +249,7 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 22] = [
     "version",
     "name",
     "question",
@@ -260,6 +268,7 @@ const FIELDS: [&str; 21] = [
     "replications",
     "federations",
     "faults",
+    "routing",
     "reroute_after",
     "assertions",
     "replay",
@@ -304,6 +313,7 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         regions,
         links: links(cx, &fields),
         faults: faults(cx, &fields),
+        routing: fields.optional(cx, "routing", RoutingPolicy::default(), routing::routing),
         reroute_after: fields.optional(cx, "reroute_after", DEFAULT_REROUTE_AFTER, |cx, at| {
             value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)
         }),

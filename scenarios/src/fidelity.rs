@@ -35,6 +35,9 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
             found.push(format!("a recorded rate on {}", link.name()));
         }
     }
+    if scenario.routing.multipath {
+        found.push("routes that share flows".to_owned());
+    }
     for fault in &scenario.faults {
         found.push(match fault {
             Fault::LinkDown(down) => format!("a failure of {}", down.link()),

@@ -67,6 +67,8 @@ pub struct Scenario {
     pub federations: Vec<Federation>,
     /// What fails, and when.
     pub faults: Vec<Fault>,
+    /// How routes are chosen.
+    pub routing: RoutingPolicy,
     /// How long after a link fails or comes back the routers use other routes.
     pub reroute_after: Span,
     /// What must hold at the end.

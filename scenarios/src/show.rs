@@ -49,6 +49,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         replications,
         federations,
         faults,
+        routing,
         reroute_after,
         assertions,
         replay,
@@ -74,6 +75,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "replications", replications, replication::replication)?;
     write_list(out, "federations", federations, federation::federation)?;
     write_list(out, "faults", faults, fault)?;
+    writeln!(out, "    routing: {},", link::routing(routing))?;
     // Where no link fails it has no effect, and a field without effect is an error to be told.
     if faults.iter().any(|fault| matches!(fault, Fault::LinkDown(_))) {
         writeln!(out, "    reroute_after: \"{reroute_after}\",")?;

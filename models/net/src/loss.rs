@@ -138,6 +138,14 @@ impl Chain {
 }
 
 impl Loss {
+    /// The share of the frames that it takes in the long run.
+    pub fn mean(&self) -> Probability {
+        match *self {
+            Loss::None => Probability::ZERO,
+            Loss::Independent(mean) | Loss::GilbertElliott { mean, .. } | Loss::TwoState { mean, .. } => mean,
+        }
+    }
+
     /// Whether the law's parameters fit together.
     ///
     /// # Errors

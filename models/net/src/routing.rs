@@ -15,12 +15,11 @@
 use std::collections::BTreeMap;
 
 use longhaul_core::time::Span;
-use longhaul_core::units::BitRate;
+use longhaul_core::units::{BitRate, Probability};
 use longhaul_routing::{
-    Builder, LinkState, MAX_WEIGHT, Metric, Router, Spf, Topology, UNUSABLE, descend, equal_next_hops,
-    next_hop,
+    Builder, LinkState, Metric, Router, Spf, Topology, UNUSABLE, descend, equal_next_hops, next_hop,
 };
-pub use longhaul_routing::{Congestion, Objective, Weights};
+pub use longhaul_routing::{Congestion, MAX_WEIGHT, Objective, Weights};
 use thiserror::Error;
 
 /// A region, by its index in the list that the graph was made of.
@@ -44,6 +43,8 @@ pub struct Edge {
     pub cost: u64,
     /// Rate at which it sends.
     pub capacity: BitRate,
+    /// Share of the packets that it loses.
+    pub loss: Probability,
 }
 
 impl Edge {
@@ -55,6 +56,7 @@ impl Edge {
             latency,
             cost: 0,
             capacity: BitRate::from_bits_per_s(0),
+            loss: Probability::ZERO,
         }
     }
 }
@@ -189,6 +191,7 @@ impl Graph {
             let latency = edge.latency.min(Span::from_ns(MAX_WEIGHT));
             let state = LinkState {
                 cost: edge.cost,
+                loss: edge.loss,
                 ..LinkState::idle(latency, edge.capacity)
             };
             // Digits keep parallel links in the order of the list.

@@ -16,7 +16,9 @@ use crate::diagnose::{Diagnostic, Sink, approximate};
 use crate::metric::Subject;
 use crate::path::locate;
 use crate::replay::records::unmeasured;
-use crate::schema::{Amount, Carrier, Controller, Fault, Jitter, Link, Loss, Queue, Scenario, Scope, Tcp};
+use crate::schema::{
+    Amount, Carrier, Controller, Fault, Jitter, Link, Loss, Objective, Queue, Scenario, Scope, Tcp,
+};
 use crate::syntax::Node;
 
 use super::routes::{graph, route};
@@ -34,7 +36,8 @@ pub fn lint(
     fault_entries: &[usize],
     sink: &mut Sink,
 ) {
-    let graph = graph(scenario.regions.iter(), scenario.links.iter()).expect("a scenario without mistakes");
+    let graph = graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing)
+        .expect("a scenario without mistakes");
     let mut lint = Lint {
         root,
         scenario,
@@ -49,6 +52,7 @@ pub fn lint(
     lint.replications();
     lint.federations();
     lint.faults(fault_entries);
+    lint.costs();
     lint.links();
     lint.regions();
     lint.guests();
@@ -178,6 +182,27 @@ impl Lint<'_> {
         {
             let message = "no link fails, so this has no effect".to_owned();
             self.warn("reroute_after", message);
+        }
+    }
+
+    /// Costs that nobody counts, and routes by costs that nobody gave.
+    fn costs(&mut self) {
+        let counts = match self.scenario.routing.objective {
+            Objective::Cost => true,
+            Objective::Balanced(weights) => weights.cost > 0,
+            Objective::Latency | Objective::Widest => false,
+        };
+        let dear = self.scenario.links.iter().position(|link| link.cost > 0);
+        match dear {
+            Some(link) if !counts => {
+                let path = format!("links[{}].cost", self.link_entries[link]);
+                self.warn(&path, "routes count no costs, so this has no effect".to_owned());
+            }
+            None if counts => {
+                let message = "routes count costs, and no link has one".to_owned();
+                self.warn("routing.objective", message);
+            }
+            _ => {}
         }
     }
 

@@ -1,9 +1,10 @@
 //! Who can reach whom, and over which links.
 
-use longhaul_net::routing::{Edge, Graph, Route};
+use longhaul_core::units::BitRate;
+use longhaul_net::routing::{Edge, Graph, Route, RoutingPolicy};
 
 use crate::decode::Decoded;
-use crate::schema::{Link, Region, whereabouts};
+use crate::schema::{Link, Objective, Region, whereabouts};
 
 use super::Report;
 
@@ -11,6 +12,7 @@ use super::Report;
 pub fn graph<'a>(
     regions: impl Iterator<Item = &'a Region>,
     links: impl Iterator<Item = &'a Link>,
+    policy: RoutingPolicy,
 ) -> Option<Graph> {
     let names: Vec<String> = regions.map(|region| region.name.clone()).collect();
     // Only names are needed to number the ends of links.
@@ -24,9 +26,12 @@ pub fn graph<'a>(
             from,
             to,
             latency: link.delay,
+            cost: link.cost,
+            capacity: link.rate.mean().unwrap_or(BitRate::from_bits_per_s(0)),
+            loss: link.loss.mean(),
         })
     });
-    Graph::new(&names, &edges.collect::<Option<Vec<Edge>>>()?).ok()
+    Graph::with_policy(&names, &edges.collect::<Option<Vec<Edge>>>()?, policy).ok()
 }
 
 /// The route between two regions by name.
@@ -40,7 +45,9 @@ pub fn reachable(decoded: &Decoded, report: &mut Report) {
         return;
     }
     let regions = decoded.regions.good.iter().map(|(_, region)| region);
-    let Some(graph) = graph(regions, decoded.links.good.iter().map(|(_, link)| link)) else {
+    let policy = decoded.routing.unwrap_or_default();
+    let links = decoded.links.good.iter().map(|(_, link)| link);
+    let Some(graph) = graph(regions, links, policy) else {
         return;
     };
     for (position, (index, migration)) in decoded.migrations.good.iter().enumerate() {
@@ -79,6 +86,25 @@ pub fn reachable(decoded: &Decoded, report: &mut Report) {
             &format!("transfers[{index}].to"),
             report,
         );
+    }
+}
+
+/// Widest routes need rates that are known.
+pub fn objective(decoded: &Decoded, report: &mut Report) {
+    if decoded
+        .routing
+        .is_none_or(|routing| routing.objective != Objective::Widest)
+    {
+        return;
+    }
+    let varies = |link: &Link| link.rate.constant().is_none() || !link.changes.is_empty();
+    let mut links = decoded.links.good.iter().map(|(_, link)| link);
+    if let Some(link) = links.find(|link| varies(link)) {
+        let message = format!(
+            "the rate of `{}` varies, so that no route is the widest",
+            link.name()
+        );
+        report.error("routing.objective", message);
     }
 }
 

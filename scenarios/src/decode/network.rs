@@ -1,8 +1,9 @@
 //! Regions and links: where they are, how far and how fast.
 
 use longhaul_core::time::Span;
-use longhaul_core::units::{BitRate, Probability};
-
+use longhaul_core::units::{BitRate, ByteSize, Probability};
+use longhaul_net::link::ETHERNET_MTU;
+use longhaul_net::routing::MAX_WEIGHT;
 use longhaul_net::trace::DeliveryTrace;
 
 use crate::schema::{Jitter, Link, Location, Loss, Rate, Region};
@@ -55,6 +56,8 @@ pub fn link(cx: &mut Context, at: &At) -> Option<Vec<Link>> {
         "to",
         "delay",
         "rate",
+        "cost",
+        "mtu",
         "queue",
         "loss",
         "jitter",
@@ -71,6 +74,8 @@ pub fn link(cx: &mut Context, at: &At) -> Option<Vec<Link>> {
         None => directed(cx, &fields),
     };
     let rate = fields.required(cx, "rate", rate);
+    let cost = fields.optional(cx, "cost", 0, |cx, at| value::integer(cx, at, 0, MAX_WEIGHT));
+    let mtu = fields.optional(cx, "mtu", ETHERNET_MTU, mtu);
     let loss = fields.optional(cx, "loss", Loss::None, laws::loss);
     let jitter = fields.optional(cx, "jitter", Jitter::None, laws::jitter);
     let reorder = fields.optional(cx, "reorder", false, value::boolean);
@@ -80,7 +85,7 @@ pub fn link(cx: &mut Context, at: &At) -> Option<Vec<Link>> {
     let period = fields.optional(cx, "period", None, |cx, at| positive_span(cx, at).map(Some));
     let background = fields.optional(cx, "background", None, laws::background);
     let queue = fields.optional(cx, "queue", queue::DEFAULT, queue::queue);
-    let (ends, rate, queue) = (ends?, rate?, queue?);
+    let (ends, rate, queue, cost, mtu) = (ends?, rate?, queue?, cost?, mtu?);
     let (loss, jitter, changes, period) = (loss?, jitter?, changes?, period?);
     let (reorder, duplicate, corrupt, background) = (reorder?, duplicate?, corrupt?, background?);
     laws::agree(cx, &fields, &rate, &changes, period)?;
@@ -101,6 +106,8 @@ pub fn link(cx: &mut Context, at: &At) -> Option<Vec<Link>> {
         to,
         rate: rate.clone(),
         delay,
+        cost,
+        mtu,
         queue: queue.clone(),
         loss,
         jitter: jitter.clone(),
@@ -112,6 +119,13 @@ pub fn link(cx: &mut Context, at: &At) -> Option<Vec<Link>> {
         background,
     };
     Some(ends.into_iter().map(link).collect())
+}
+
+/// A length of IP packets: what every host of IPv4 takes (RFC 791) to what jumbo frames hold.
+fn mtu(cx: &mut Context, at: &At) -> Option<u32> {
+    let (least, most) = (ByteSize::from_bytes(576), ByteSize::from_bytes(9_216));
+    let mtu = value::quantity_within(cx, at, &least, &most)?;
+    Some(mtu.as_bytes() as u32)
 }
 
 /// A constant rate, a recorded one or a random one.

@@ -86,7 +86,7 @@ fn default_margins(scenario: &Scenario) -> Vec<Margin> {
 /// The links that data takes before anything changes. The others carry acknowledgements, of which Linux
 /// sends more than are simulated: it does not wait at the end of a burst or a write.
 fn carriers(scenario: &Scenario) -> BTreeSet<String> {
-    let graph = check::graph(scenario.regions.iter(), scenario.links.iter());
+    let graph = check::graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing);
     let graph = graph.expect("the check found no contradiction");
     let moves = scenario.migrations.iter().enumerate();
     let moves = moves.map(|(index, migration)| (scenario.origin(index), migration.to.as_str()));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_core::random::Streams;
 use longhaul_core::time::Span;
+use longhaul_net::link::ETHERNET_MTU;
 use longhaul_net::routing::{Graph, LinkId, RegionId};
 use longhaul_replay::plan::{
     self, Action, Batch, LinkPlan, Place, Plan, RegionPlan, Route, Step, Tool, WirePlan,
@@ -54,12 +55,20 @@ pub enum PlanError {
 /// [`PlanError`].
 pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
     let scenario = &loaded.scenario;
-    let graph = check::graph(scenario.regions.iter(), scenario.links.iter());
+    let graph = check::graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing);
     let talks = talks(scenario);
     let mut refused = Vec::new();
     if scenario.regions.len() > MOST_REGIONS {
         let reason = format!("{} regions: at most {MOST_REGIONS}", scenario.regions.len());
         refused.push(NotReplayable::new("regions".to_owned(), reason));
+    }
+    if scenario.routing.multipath {
+        let reason = "the kernel hashes flows otherwise: without it a replay has one route".to_owned();
+        refused.push(NotReplayable::new("routing.multipath".to_owned(), reason));
+    }
+    for link in scenario.links.iter().filter(|link| link.mtu != ETHERNET_MTU) {
+        let reason = format!("a replay has links of {ETHERNET_MTU} B");
+        refused.push(NotReplayable::new(format!("links[{}].mtu", link.name()), reason));
     }
     let carries_pages = !scenario.migrations.is_empty() || !scenario.replications.is_empty();
     if scenario.payload != PayloadMode::Real && carries_pages {

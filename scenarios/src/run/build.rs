@@ -92,7 +92,7 @@ pub enum BuildError {
 
 /// Builds the world and schedules what starts by itself. `base_dir` is where image files are looked for.
 pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Result<Scene, BuildError> {
-    let graph = check::graph(scenario.regions.iter(), scenario.links.iter());
+    let graph = check::graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing);
     let graph = graph.expect("the check found no contradiction");
     let choice = fidelity::choose(scenario, |from, to| path(scenario, &graph, from, to));
     let streams = Streams::new(scenario.seed, 0);
@@ -131,11 +131,18 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
         .collect();
     let network = match choice.fidelity {
         Fidelity::Packet => {
-            let network = Network::new(first_network_entity, &streams, &names, &links)?;
+            let network =
+                Network::with_routing(first_network_entity, &streams, &names, &links, scenario.routing)?;
             Transit::Packet(Box::new(network))
         }
         Fidelity::Flow => {
-            let network = flow::network::Network::new(first_network_entity, &streams, &names, &links)?;
+            let network = flow::network::Network::with_routing(
+                first_network_entity,
+                &streams,
+                &names,
+                &links,
+                scenario.routing,
+            )?;
             Transit::Flow(Flows::new(network, links.len()))
         }
     };

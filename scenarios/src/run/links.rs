@@ -98,6 +98,8 @@ impl Link {
             // A trace takes the place of a rate.
             rate: self.rate.constant().unwrap_or(BitRate::from_bits_per_s(0)),
             delay: self.delay,
+            cost: self.cost,
+            mtu: self.mtu,
             queue: self.queue.clone(),
             loss: self.loss,
             jitter: jitter::Jitter::None,

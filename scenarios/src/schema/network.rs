@@ -6,6 +6,7 @@ pub use longhaul_net::background::{Arrivals, Background};
 pub use longhaul_net::course::Step;
 pub use longhaul_net::loss::Loss;
 pub use longhaul_net::queue::{CoDel, FqCoDel, Htb, HtbClass, Queue, QueueLimit};
+pub use longhaul_net::routing::{Objective, RoutingPolicy};
 
 /// A region: a node of the network.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,6 +37,10 @@ pub struct Link {
     pub rate: Rate,
     /// One-way propagation delay.
     pub delay: Span,
+    /// What it costs to use, in a unit of the author's choice, where routes count costs.
+    pub cost: u64,
+    /// Longest IP packet that it carries, 576 B to 9,216 B.
+    pub mtu: u32,
     /// What waits in front of the link, how much of it, and who goes first.
     pub queue: Queue,
     /// Loss law, drawn for each frame before it is queued.

@@ -4,7 +4,8 @@ use longhaul_core::units::ByteSize;
 
 use crate::decode::print_millionths;
 use crate::schema::{
-    Arrivals, Background, HtbClass, Jitter, Link, Loss, Queue, QueueLimit, Rate, Spread, Step,
+    Arrivals, Background, HtbClass, Jitter, Link, Loss, Objective, Queue, QueueLimit, Rate, RoutingPolicy,
+    Spread, Step,
 };
 
 use super::quoted;
@@ -16,6 +17,8 @@ pub fn link(link: &Link) -> String {
         to,
         rate,
         delay,
+        cost,
+        mtu,
         queue,
         loss,
         jitter,
@@ -36,7 +39,7 @@ pub fn link(link: &Link) -> String {
     let period = period.map_or(String::new(), |period| format!(", period: \"{period}\""));
     let background = background.as_ref().map_or("None".to_owned(), other_traffic);
     format!(
-        "(from: {}, to: {}, rate: {rate}, delay: \"{delay}\", queue: {}, loss: {}, jitter: {}, reorder: {reorder}, \
+        "(from: {}, to: {}, rate: {rate}, delay: \"{delay}\", cost: {cost}, mtu: \"{mtu} B\", queue: {}, loss: {}, jitter: {}, reorder: {reorder}, \
          duplicate: \"{duplicate}\", corrupt: \"{corrupt}\", changes: [{}]{period}, background: {background})",
         quoted(from),
         quoted(to),
@@ -45,6 +48,26 @@ pub fn link(link: &Link) -> String {
         jitter_text(jitter),
         changes.join(", "),
     )
+}
+
+/// How routes are chosen.
+pub fn routing(policy: &RoutingPolicy) -> String {
+    let RoutingPolicy { objective, multipath } = policy;
+    let objective = match objective {
+        Objective::Latency => "LowestLatency".to_owned(),
+        Objective::Cost => "LowestCost".to_owned(),
+        Objective::Widest => "Widest".to_owned(),
+        Objective::Balanced(weights) => {
+            let print = |millionths: u32| print_millionths(i64::from(millionths));
+            format!(
+                "Balanced(latency_per_ms: {}, cost: {}, loss_per_percent: {})",
+                print(weights.latency_per_ms),
+                print(weights.cost),
+                print(weights.loss_per_percent)
+            )
+        }
+    };
+    format!("(objective: {objective}, multipath: {multipath})")
 }
 
 fn queue_text(queue: &Queue) -> String {

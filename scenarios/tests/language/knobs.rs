@@ -26,6 +26,8 @@ const CANDIDATES: &[&str] = &[
     "\"2 GB\"",
     "\"7 %\"",
     "\"90 %\"",
+    "LowestCost",
+    "\"1300 B\"",
     "Uniform",
     "Sequential",
     "PreCopy",

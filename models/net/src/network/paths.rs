@@ -1,12 +1,13 @@
 //! Paths that are laid through the network, and connections that are put on them.
 
 use longhaul_core::schedule::Schedule;
+use longhaul_tcp::{Config, HEADER_BYTES};
 
 use crate::network::traffic::transmit;
 use crate::network::{Flow, Network, OpenError, Packet, Slot};
 use crate::notice::{ConnectionId, Side};
 use crate::routing::RegionId;
-use crate::way::{Path, Way};
+use crate::way::{ETHERNET_BYTES, Path, Way};
 
 impl Network {
     /// Lays a path, for good.
@@ -53,6 +54,26 @@ impl Network {
     /// time since.
     pub fn poll_landed(&mut self) -> Option<(ConnectionId, Side)> {
         self.landed.pop_front()
+    }
+
+    /// The longest payload of a segment that the links of the routes between two regions carry.
+    pub(super) fn mss_between(&self, one: RegionId, other: RegionId) -> u32 {
+        let mtu = self.route_mtu(one, other).min(self.route_mtu(other, one));
+        mtu.saturating_sub(HEADER_BYTES - ETHERNET_BYTES)
+            .max(*Config::MSS.start())
+    }
+
+    /// The least MTU of the links on a route; the most there is without one.
+    fn route_mtu(&self, from: RegionId, to: RegionId) -> u32 {
+        let (mut here, mut mtu) = (from, u32::MAX);
+        while here != to {
+            let Some(link) = self.forwarding.next(here, Way::to(to), 0) else {
+                break;
+            };
+            mtu = mtu.min(self.mtus[link.0 as usize]);
+            here = self.topology.graph().far_end(link);
+        }
+        mtu
     }
 
     /// A segment with payload is where its connection's peer is.

@@ -34,6 +34,7 @@ impl Topology {
             latency: link.spec.delay,
             cost: link.spec.cost,
             capacity: link.spec.rate,
+            loss: link.spec.loss.mean(),
         };
         let edges: Vec<Edge> = links.iter().map(edge).collect();
         let graph = Graph::with_policy(regions, &edges, policy)?;

@@ -21,6 +21,9 @@ impl Network {
     /// hears at once of what its full queue drops, and how long it holds what it took; otherwise a router is in
     /// between and TCP has to find out.
     ///
+    /// Segments are no longer than the links of both routes carry at the moment, as path MTU discovery (RFC 1191) has found
+    /// out before. ICMP is not modelled: what a later route does not carry is lost.
+    ///
     /// # Errors
     /// [`OpenError`]; nothing has changed then.
     ///
@@ -61,6 +64,10 @@ impl Network {
         self.forwarding.serve(self.topology.graph(), to, from)?;
         // Below 2^24, as just checked.
         let id = ConnectionId((self.slots.len() / 2) as u32);
+        let config = Config {
+            mss: config.mss.min(self.mss_between(from, to)),
+            ..config
+        };
         let opener = Connection::connect(config, schedule.now());
         let acceptor = Connection::listen(config);
         for (tcp, (here, peer)) in [(opener, (from, to)), (acceptor, (to, from))] {

@@ -281,7 +281,8 @@ fn packets_longer_than_a_link_carries_are_lost_without_a_word() {
     assert_eq!(lengths, [1_372]);
     assert_eq!(lab.network.oversized().packets, 1);
 
-    // A connection whose segments are too long is a black hole beyond its handshake; shorter ones pass.
+    // A connection that is put on a way whose links do not carry its segments is a black hole beyond its handshake;
+    // shorter ones pass.
     for (mss, passes) in [(1_448, false), (1_348, true)] {
         let config = Config {
             mss,
@@ -332,4 +333,22 @@ fn equally_good_routes_share_flows_and_not_packets() {
     }
     // 30 each, give or take three standard deviations.
     assert!(flows.iter().all(|count| (17..=43).contains(count)), "{flows:?}");
+}
+
+#[test]
+fn connections_begin_with_segments_that_their_route_carries() {
+    let mut lab = diamond(|index, spec| LinkSpec {
+        mtu: if index == 2 { 1_000 } else { 1_500 },
+        ..spec
+    });
+    let opened = lab.network.open(&mut lab.queue, A, B, Config::default()).unwrap();
+    lab.write(opened, Side::Opener, Payload::Synthetic(94_800));
+    lab.shutdown(opened, Side::Opener);
+    lab.shutdown(opened, Side::Acceptor);
+    lab.run(HOUR);
+    assert_eq!(lab.received_bytes(opened, Side::Acceptor), 94_800);
+    assert_eq!(lab.network.oversized().packets, 0);
+    // `b->x` carries 1,000 bytes, 52 of them headers: 100 segments of 948, besides the SYN, an ACK and the FIN.
+    let sent = lab.network.tcp_stats(opened, Side::Opener).segments_sent;
+    assert!((102..=104).contains(&sent), "{sent}");
 }
