@@ -1,0 +1,9 @@
+//! Edges joined by links that delay, lose and break.
+
+mod cost;
+mod failover;
+mod flapping;
+mod measuring;
+mod noise;
+mod selection;
+mod world;
