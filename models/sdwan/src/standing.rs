@@ -4,6 +4,9 @@
 //! or above a higher one for a hold time. A path that goes down is left at once, and its hold time begins when it is
 //! up again. If it is lost again within a hold time of having been come back to, its next hold time is twice as long,
 //! up to sixteen times, so that a path that flaps slowly does not switch traffic at the rate at which it flaps.
+//!
+//! A path whose score never reaches the higher bound is not come back to once it was left, and carries traffic only
+//! when nothing better is up.
 
 use longhaul_core::time::{Instant, Span};
 use serde::{Deserialize, Serialize};

@@ -115,7 +115,13 @@ impl Message {
     /// # Panics
     /// If a packet of a train is shorter than [`TRAIN_BYTES_MIN`].
     pub fn to_bytes(&self) -> Bytes {
-        let mut out = Vec::with_capacity(CONTROL_BYTES);
+        // Exact, so that the buffer is handed on without another allocation.
+        let mut out = Vec::with_capacity(match self {
+            Message::Probe { .. } | Message::Echo { .. } => PROBE_BYTES,
+            Message::Control(_) => CONTROL_BYTES,
+            Message::Train(packet) => usize::from(packet.bytes),
+            Message::Report(_) => REPORT_BYTES,
+        });
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&[VERSION, 0, 0, 0, 0, 0]);
         let kind = match self {

@@ -5,5 +5,7 @@ mod failover;
 mod flapping;
 mod measuring;
 mod noise;
+mod replayed;
 mod selection;
+mod sessions;
 mod world;

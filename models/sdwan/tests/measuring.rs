@@ -1,8 +1,8 @@
 //! What edges measure of their paths.
 
-use longhaul_core::time::Span;
+use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
-use longhaul_sdwan::Event;
+use longhaul_sdwan::{Config, Event, bandwidth};
 
 use crate::world::{World, at_ms, peer};
 
@@ -62,26 +62,29 @@ fn reports_agree_with_the_links() {
 }
 
 #[test]
-fn trains_cost_at_most_one_percent_of_what_the_path_carries() {
-    let bits = 100_000;
-    let change = |config: &mut longhaul_sdwan::Config| {
-        for path in &mut config.paths {
-            path.rate = Some(BitRate::from_bits_per_s(bits));
-        }
+fn trains_cost_at_most_one_percent_of_what_the_path_carries_and_disturb_no_session() {
+    let (bits, hours) = (100_000, 2);
+    let change = |config: &mut Config| {
+        config.paths[0].rate = Some(BitRate::from_bits_per_s(bits));
+        config.bandwidth = config.bandwidth.map(|bandwidth| bandwidth::Config {
+            interval: Span::from_s(1),
+            ..bandwidth
+        });
     };
     let mut world = World::pair(&[40], change, 9);
     for edge in 0..2 {
         world.link(edge, 0).rate = Some(BitRate::from_bits_per_s(bits));
     }
-    let hours = 2;
     world.run_until(at_ms(hours * 3_600_000));
     let counters = world.edges[0].counters();
     // 1,228 bytes on the wire for each datagram of 1,200.
     let on_the_wire = counters.train_bytes_sent as f64 * 1_228.0 / 1_200.0 * 8.0;
     let share = on_the_wire / (bits * hours * 3_600) as f64;
     assert!(
-        counters.trains_sent > 40 && share <= 0.010_1,
+        counters.trains_sent > 300 && share <= 0.010_1,
         "{share} by {counters:?}"
     );
     assert!(share > 0.009, "{share}: the share is there to be used");
+    let down = |(_, event): &(Instant, Event)| matches!(event, Event::PathDown { .. });
+    assert_eq!(world.happened(0, at_ms(0)).iter().find(|event| down(event)), None);
 }
