@@ -44,6 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("longhaul-routing", &["longhaul-core"]),
+    ("longhaul-sdwan", &["longhaul-core"]),
     ("longhaul-te", &["longhaul-core", "longhaul-routing"]),
     (
         "longhaul-import",

@@ -1,0 +1,40 @@
+//! Path monitoring, path redundancy and SD-WAN path selection, without clocks or sockets.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`edge`] | [`Edge`]: the machine of a site |
+//! | [`config`], [`event`] | how it works; what it is told and what it reports |
+//! | [`probe`] | active probes: round trips, standard deviation, RFC 3550 jitter, loss, dead and recovering paths |
+//! | [`bfd`] | failure detection in a fraction of a second (RFC 5880) |
+//! | [`bandwidth`] | rates measured by the receiver of packet trains |
+//! | [`score`] | how good a path is |
+//! | [`standing`] | when a path is left, and when it is come back to |
+//! | [`select`] | which path traffic takes: by policy among those that are up, or in a fixed order |
+//! | [`address`], [`routes`], [`policy`] | flows; destination prefixes and sites; what traffic wants |
+//! | [`flows`] | the flow table |
+//! | [`wire`] | the bytes of what edges send each other |
+
+pub mod address;
+pub mod bandwidth;
+pub mod bfd;
+pub mod config;
+pub mod edge;
+pub mod event;
+pub mod flows;
+mod path;
+pub mod policy;
+pub mod probe;
+pub mod routes;
+pub mod score;
+pub mod select;
+pub mod standing;
+pub mod wire;
+
+pub use address::{FlowKey, Prefix, Protocol, SiteId, TrafficClass};
+pub use config::{Config, ConfigError, PathConfig, Redundancy};
+pub use edge::Edge;
+pub use event::{Cause, Command, Counters, Event, PathReport};
+pub use policy::{Match, Policies, Policy};
+pub use routes::Routes;
+pub use select::{NoPath, Why};
+pub use standing::Hysteresis;

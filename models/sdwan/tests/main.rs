@@ -1,0 +1,11 @@
+//! Edges joined by links that delay, lose and break.
+
+mod cost;
+mod failover;
+mod flapping;
+mod measuring;
+mod noise;
+mod replayed;
+mod selection;
+mod sessions;
+mod world;
