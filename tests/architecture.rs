@@ -80,6 +80,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-replay",
             "longhaul-replication",
             "longhaul-routing",
+            "longhaul-sdwan",
             "longhaul-tcp",
         ],
     ),

@@ -6,6 +6,7 @@
 mod doctor;
 mod federations;
 mod notes;
+mod overlays;
 mod replay;
 mod replications;
 mod tables;
@@ -105,6 +106,11 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
         &federations::federation_notes(record),
     );
     page.table("Clusters", &federations::clusters(&record.federations), &[]);
+    page.table(
+        "Paths",
+        &overlays::paths(record),
+        &overlays::overlay_notes(record),
+    );
     page.table("Links", &tables::links(&record.links), &notes::link_notes(record));
     page.table(
         "Assertions",

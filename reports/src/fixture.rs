@@ -262,6 +262,7 @@ pub(crate) fn run() -> RunRecord {
         }],
         replications: Vec::new(),
         federations: Vec::new(),
+        overlays: Vec::new(),
         links: vec![LinkRecord {
             name: "frankfurt->new-york".to_owned(),
             rate_bits_per_s: Some(1_000_000_000),
@@ -280,6 +281,7 @@ pub(crate) fn run() -> RunRecord {
             }),
         }],
         unrouted_packets: 0,
+        oversized_packets: 0,
         assertions: vec![assertion(Verdict::Pass), assertion(Verdict::Inconclusive)],
         warnings: vec![
             "the queue of frankfurt->new-york is smaller than its bandwidth-delay product".to_owned(),

@@ -6,6 +6,7 @@
 mod faults;
 mod federations;
 mod lint;
+mod overlays;
 mod replications;
 mod routes;
 mod work;
@@ -40,6 +41,7 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     work::transfers(decoded, &mut report);
     replications::replications(decoded, &mut report);
     federations::federations(decoded, &mut report);
+    overlays::overlays(decoded, &mut report);
     faults::faults(decoded, &mut report);
     work::assertions(decoded, &mut report);
     let empty = [

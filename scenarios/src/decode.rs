@@ -9,7 +9,7 @@
 //! | `sample_interval` | `"1 s"` |
 //! | `payload` | `Real` |
 //! | `fidelity` | `Packet` |
-//! | `vms`, `migrations`, `transfers`, `replications`, `federations`, `faults`, `assertions` | `[]` |
+//! | `vms`, `migrations`, `transfers`, `replications`, `federations`, `overlays`, `faults`, `assertions` | `[]` |
 //! | `faults[].for` | the rest of the run |
 //! | `reroute_after` | `"200 ms"`: a link-state protocol tuned for it (see `DEFAULT_REROUTE_AFTER`) |
 //! | `routing.objective`, `routing.multipath` | `LowestLatency`, `false` |
@@ -95,6 +95,19 @@
 //! | `federations[].config` | `Default` |
 //! | `federations[].settings` | what `config` says, field by field (see [`longhaul_federation::Options`]) |
 //! | `federations[].tcp` | what `transport.tcp` says, field by field |
+//! | `transfers[].port` | 443 |
+//! | `overlays[].selection` | `ByPolicy()`: by the usual four policies |
+//! | `overlays[].selection.hold` | `"60 s"` |
+//! | `overlays[].selection.policies` | see [`longhaul_sdwan::Policies`] |
+//! | `overlays[].selection.policies[]`: `from`, `to`, `ports`, `class` | any |
+//! | `overlays[].selection.policies[].objective`: weights | 0 |
+//! | `overlays[].selection.hysteresis` | `(leave: 50, back: 80, hold: "60 s", advantage: 5)` |
+//! | `overlays[].selection.review` | `"5 s"` |
+//! | `overlays[].paths[]`: `via`, `rate`, `price` | where the routers lead; unknown; unknown |
+//! | `overlays[].probes` | see [`longhaul_sdwan::probe::Config`] |
+//! | `overlays[].bfd` | see [`longhaul_sdwan::bfd::Config`] |
+//! | `overlays[].trains` | see [`longhaul_sdwan::bandwidth::Config`] |
+//! | `overlays[].wrong_by` | 5 |
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |
 //! | `replay` | what a replay takes where nothing is said: see [`crate::replay::settings`] |
@@ -115,11 +128,13 @@ mod laws;
 mod migration;
 mod names;
 mod network;
+mod overlay;
+mod policy;
 mod queue;
 mod replay;
 mod replication;
 mod routing;
-mod transport;
+pub(crate) mod transport;
 pub(crate) mod value;
 mod work;
 
@@ -130,8 +145,8 @@ use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, Fault, Federation, Fidelity, Link, Migration, PayloadMode, Region, Replay, Replication,
-    RoutingPolicy, SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
+    Assertion, Fault, Federation, Fidelity, Link, Migration, Overlay, PayloadMode, Region, Replay,
+    Replication, RoutingPolicy, SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -204,6 +219,8 @@ pub struct Decoded {
     pub replications: Items<Replication>,
     /// See [`Scenario::federations`].
     pub federations: Items<Federation>,
+    /// See [`Scenario::overlays`].
+    pub overlays: Items<Overlay>,
     /// See [`Scenario::faults`]; both faults of a symmetric entry have its index.
     pub faults: Items<Fault>,
     /// See [`Scenario::routing`].
@@ -240,6 +257,7 @@ impl Decoded {
             transfers: all(self.transfers)?,
             replications: all(self.replications)?,
             federations: all(self.federations)?,
+            overlays: all(self.overlays)?,
             faults: all(self.faults)?,
             routing: self.routing?,
             reroute_after: self.reroute_after?,
@@ -249,7 +267,7 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 23] = [
     "version",
     "name",
     "question",
@@ -267,6 +285,7 @@ const FIELDS: [&str; 22] = [
     "transfers",
     "replications",
     "federations",
+    "overlays",
     "faults",
     "routing",
     "reroute_after",
@@ -328,6 +347,7 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         federations: items(cx, &fields, "federations", |cx, at| {
             federation::federation(cx, at, base.tcp)
         }),
+        overlays: items(cx, &fields, "overlays", overlay::overlay),
         assertions: items(cx, &fields, "assertions", assertion::assertion),
         replay: fields.optional(cx, "replay", None, |cx, at| replay::replay(cx, at).map(Some)),
     })

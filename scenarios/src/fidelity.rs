@@ -38,6 +38,9 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     if scenario.routing.multipath {
         found.push("routes that share flows".to_owned());
     }
+    for overlay in &scenario.overlays {
+        found.push(format!("the overlay {}", overlay.name));
+    }
     for fault in &scenario.faults {
         found.push(match fault {
             Fault::LinkDown(down) => format!("a failure of {}", down.link()),

@@ -82,6 +82,7 @@ const ENTRIES: &[Entry] = entries![
     "smoke/migration_sampled",
     "smoke/multi_hop",
     "smoke/multi_stream",
+    "smoke/path_failover",
     "smoke/postcopy",
     "smoke/postcopy_recovery",
     "smoke/raft_leader_loss",

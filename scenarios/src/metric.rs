@@ -13,6 +13,8 @@ pub enum Subject {
     Replication,
     /// Every federation.
     Federation,
+    /// Every overlay.
+    Overlay,
     /// Every directed link.
     Link,
 }
@@ -33,7 +35,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 62] = [
+pub const METRICS: [(&str, Metric); 68] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -94,6 +96,12 @@ pub const METRICS: [(&str, Metric); 62] = [
     ("FederationDropped", Metric::FederationDropped),
     ("FederationErrors", Metric::FederationErrors),
     ("FederationSuccess", Metric::FederationSuccess),
+    ("OverlaySwitches", Metric::OverlaySwitches),
+    ("OverlayFlaps", Metric::OverlayFlaps),
+    ("OverlayDetectionTime", Metric::OverlayDetectionTime),
+    ("OverlayFailoverTime", Metric::OverlayFailoverTime),
+    ("OverlayWrongDecisions", Metric::OverlayWrongDecisions),
+    ("OverlayProbing", Metric::OverlayProbing),
     ("LinkUtilisation", Metric::LinkUtilisation),
     ("LinkLoss", Metric::LinkLoss),
     ("LinkQueueDrops", Metric::LinkQueueDrops),
@@ -173,6 +181,12 @@ impl Metric {
             | Metric::FederationDropped
             | Metric::FederationErrors
             | Metric::FederationSuccess => Subject::Federation,
+            Metric::OverlaySwitches
+            | Metric::OverlayFlaps
+            | Metric::OverlayDetectionTime
+            | Metric::OverlayFailoverTime
+            | Metric::OverlayWrongDecisions
+            | Metric::OverlayProbing => Subject::Overlay,
             Metric::LinkUtilisation
             | Metric::LinkLoss
             | Metric::LinkQueueDrops
@@ -211,10 +225,13 @@ impl Metric {
             | Metric::FederationConvergenceTime
             | Metric::FederationReconcileTime
             | Metric::FederationLeaderless
+            | Metric::OverlayDetectionTime
+            | Metric::OverlayFailoverTime
             | Metric::LinkQueueDelay => Unit::Time,
             Metric::MigrationTransferred
             | Metric::ReplicationTransferred
             | Metric::FederationSent
+            | Metric::OverlayProbing
             | Metric::LinkDelivered => Unit::Size,
             Metric::TransferGoodput | Metric::ReplicationSeedRate => Unit::Rate,
             Metric::ReplicationRpoWithin
@@ -224,6 +241,7 @@ impl Metric {
             | Metric::LinkUtilisation
             | Metric::LinkLoss
             | Metric::FederationSavings
+            | Metric::OverlayWrongDecisions
             | Metric::LinkQueueDrops => Unit::Share,
             Metric::MigrationCompressionRatio
             | Metric::MigrationDirtySyncCount
@@ -244,6 +262,8 @@ impl Metric {
             | Metric::FederationDropped
             | Metric::FederationErrors
             | Metric::FederationSuccess
+            | Metric::OverlaySwitches
+            | Metric::OverlayFlaps
             | Metric::ReplicationSuccess => Unit::Number,
         }
     }

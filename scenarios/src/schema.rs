@@ -10,6 +10,7 @@ mod federation;
 mod guest;
 mod migration;
 mod network;
+mod overlay;
 mod replay;
 mod replication;
 mod transfer;
@@ -24,6 +25,7 @@ pub use federation::*;
 pub use guest::*;
 pub use migration::*;
 pub use network::*;
+pub use overlay::*;
 pub use replay::*;
 pub use replication::*;
 pub use transfer::*;
@@ -65,6 +67,8 @@ pub struct Scenario {
     pub replications: Vec<Replication>,
     /// Federations of clusters.
     pub federations: Vec<Federation>,
+    /// Sites joined by several paths.
+    pub overlays: Vec<Overlay>,
     /// What fails, and when.
     pub faults: Vec<Fault>,
     /// How routes are chosen.

@@ -5,6 +5,7 @@ mod federation;
 mod guest;
 mod link;
 mod migration;
+mod overlay;
 mod replication;
 
 use std::fmt::{self, Write as _};
@@ -48,6 +49,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         transfers,
         replications,
         federations,
+        overlays,
         faults,
         routing,
         reroute_after,
@@ -74,6 +76,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "transfers", transfers, transfer)?;
     write_list(out, "replications", replications, replication::replication)?;
     write_list(out, "federations", federations, federation::federation)?;
+    write_list(out, "overlays", overlays, overlay::overlay)?;
     write_list(out, "faults", faults, fault)?;
     writeln!(out, "    routing: {},", link::routing(routing))?;
     // Where no link fails it has no effect, and a field without effect is an error to be told.
@@ -202,6 +205,7 @@ fn transfer(transfer: &Transfer) -> String {
         to,
         amount,
         at,
+        port,
         carrier,
     } = transfer;
     let amount = match amount {
@@ -220,7 +224,7 @@ fn transfer(transfer: &Transfer) -> String {
         Carrier::Amst(transport) => format!("transport: {}", transport_settings(*transport)),
     };
     format!(
-        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", {carrier})",
+        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", port: {port}, {carrier})",
         quoted(name),
         quoted(from),
         quoted(to),

@@ -25,6 +25,8 @@ struct Column {
     hops: Hops,
     /// Whether the links were given, so that no routing protocol moves them.
     pinned: bool,
+    /// Whether what is sent by it leaves.
+    open: bool,
     encapsulation: Option<Encapsulation>,
 }
 
@@ -54,6 +56,7 @@ impl Forwarding {
             end: to,
             hops: Hops::of(graph, to, &self.usable),
             pinned: false,
+            open: true,
             encapsulation: None,
         });
         if column.hops.next(from, 0).is_none() {
@@ -82,9 +85,29 @@ impl Forwarding {
             end: path.to,
             hops,
             pinned: path.links.is_some(),
+            open: true,
             encapsulation: path.encapsulation,
         }));
         Ok(way)
+    }
+
+    /// A way to a region that leads nowhere.
+    pub(crate) fn lay_void(&mut self, to: RegionId) -> Way {
+        let way = Way::numbered(self.columns.len());
+        self.columns.push(Some(Column {
+            end: to,
+            hops: Hops::One(vec![None; self.regions].into()),
+            pinned: true,
+            open: true,
+            encapsulation: None,
+        }));
+        way
+    }
+
+    /// Opens or closes a way.
+    pub(crate) fn set_open(&mut self, way: Way, open: bool) {
+        let column = self.columns[way.index()].as_mut();
+        column.expect("a way in use").open = open;
     }
 
     /// From now on the routers use these links, and no others.
@@ -103,6 +126,17 @@ impl Forwarding {
     #[inline]
     pub(crate) fn next(&self, here: RegionId, way: Way, flow: u64) -> Option<LinkId> {
         self.column(way).hops.next(here, flow ^ self.salt)
+    }
+
+    /// The link on which what is sent by a way leaves its start: as [`Forwarding::next`], but none while it is closed.
+    ///
+    /// # Panics
+    /// If the way is not in use.
+    #[inline]
+    pub(crate) fn first(&self, here: RegionId, way: Way, flow: u64) -> Option<LinkId> {
+        let column = self.column(way);
+        let hop = column.hops.next(here, flow ^ self.salt);
+        hop.filter(|_| column.open)
     }
 
     /// Where a way ends.

@@ -30,6 +30,7 @@ use longhaul_tcp::{HEADER_BYTES, Header, SackBlocks, Segment, Stats};
 
 pub use crate::network::datagrams::{Arrived, SocketId};
 pub use crate::network::error::{NetworkError, OpenError, WriteError};
+pub use crate::network::paths::segment_payload;
 pub use crate::network::topology::Topology;
 
 use crate::endpoint::Endpoint;

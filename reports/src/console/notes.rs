@@ -163,7 +163,15 @@ pub(super) fn link_notes(record: &RunRecord) -> Vec<Note> {
         status: "frames",
         text: format!("no route: {} lost", human::count(record.unrouted_packets)),
     });
-    record.links.iter().filter_map(note).chain(unrouted).collect()
+    let oversized = (record.oversized_packets > 0).then(|| Note {
+        status: "frames",
+        text: format!(
+            "longer than a link's MTU: {} lost",
+            human::count(record.oversized_packets)
+        ),
+    });
+    let links = record.links.iter().filter_map(note);
+    links.chain(unrouted).chain(oversized).collect()
 }
 
 /// Why assertions do not hold.

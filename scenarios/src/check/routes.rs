@@ -78,6 +78,17 @@ pub fn reachable(decoded: &Decoded, report: &mut Report) {
             both_ways(&graph, &members[one], &members[other], &path, report);
         }
     }
+    for (index, overlay) in &decoded.overlays.good {
+        for (place, routed) in overlay
+            .paths
+            .iter()
+            .enumerate()
+            .filter(|(_, path)| path.via.is_none())
+        {
+            let path = format!("overlays[{index}].paths[{place}].between");
+            both_ways(&graph, &routed.ends.0, &routed.ends.1, &path, report);
+        }
+    }
     for (index, transfer) in &decoded.transfers.good {
         both_ways(
             &graph,

@@ -169,6 +169,14 @@ fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, rep
                 .map(|(_, federation)| federation.name.clone());
             ("federation", names.collect(), decoded.federations.complete)
         }
+        Subject::Overlay => {
+            let names = decoded
+                .overlays
+                .good
+                .iter()
+                .map(|(_, overlay)| overlay.name.clone());
+            ("overlay", names.collect(), decoded.overlays.complete)
+        }
         Subject::Link => {
             let names = decoded.links.good.iter().map(|(_, link)| link.name());
             ("link", names.collect(), decoded.links.complete)

@@ -25,6 +25,8 @@ pub struct Names {
     pub replications: BTreeMap<String, Place>,
     /// Federations.
     pub federations: BTreeMap<String, Place>,
+    /// Overlays.
+    pub overlays: BTreeMap<String, Place>,
     /// Migrations and transfers.
     pub workloads: BTreeMap<String, Place>,
 }
@@ -39,6 +41,7 @@ impl Names {
             transfers: BTreeMap::new(),
             replications: BTreeMap::new(),
             federations: BTreeMap::new(),
+            overlays: BTreeMap::new(),
             workloads: BTreeMap::new(),
         };
         names.transfers = declared(
@@ -56,6 +59,9 @@ impl Names {
         taken.extend(names.replications.clone());
         let what = "federation, replication, transfer or migration";
         names.federations = declared(root, "federations", what, &taken, sink);
+        taken.extend(names.federations.clone());
+        let what = "overlay, federation, replication, transfer or migration";
+        names.overlays = declared(root, "overlays", what, &taken, sink);
         names
     }
 }

@@ -8,8 +8,10 @@ use crate::schema::{Amount, Carrier, Transfer, Transport};
 use super::context::{At, Context, Fields};
 use super::names::reference;
 use super::transport::{self, tcp};
-use super::value;
+use super::{policy, value};
 
+/// The port of HTTPS.
+const HTTPS: u16 = 443;
 /// Longest call of an application.
 const LONGEST_CALL: Span = Span::from_s(1);
 /// Largest transfer.
@@ -33,6 +35,7 @@ pub fn transfer(cx: &mut Context, at: &At, base: Transport) -> Option<Transfer> 
         "size",
         "duration",
         "at",
+        "port",
         "streams",
         "call_time",
         "tcp",
@@ -45,9 +48,10 @@ pub fn transfer(cx: &mut Context, at: &At, base: Transport) -> Option<Transfer> 
     let to = fields.required(cx, "to", region);
     let amount = amount(cx, at, &fields);
     let start = fields.optional(cx, "at", Span::ZERO, value::quantity);
+    let port = fields.optional(cx, "port", HTTPS, policy::port);
     let carrier = carrier(cx, &fields, base);
     let (name, from, to, amount) = (name?, from?, to?, amount?);
-    let (start, carrier) = (start?, carrier?);
+    let (start, port, carrier) = (start?, port?, carrier?);
     if from == to {
         return cx.refuse(&fields.get("to")?, format!("a transfer from `{from}` to itself"));
     }
@@ -65,6 +69,7 @@ pub fn transfer(cx: &mut Context, at: &At, base: Transport) -> Option<Transfer> 
         to,
         amount,
         at: start,
+        port,
         carrier,
     })
 }

@@ -5,6 +5,7 @@ use longhaul_bulk::{ReceiverEvent, SenderEvent};
 use longhaul_federation as federation;
 use longhaul_migration::{DestinationEvent, SourceEvent};
 use longhaul_replication as replication;
+use longhaul_sdwan as sdwan;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -28,6 +29,7 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
             .ok()
             .map(Event::Replica),
         Role::Cluster(_) => federation::Event::deserialize(event).ok().map(Event::Cluster),
+        Role::Edge(_) => sdwan::Event::deserialize(event).ok().map(Event::Edge),
         Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),
         Role::ObjectReceiver => ArrivalEvent::deserialize(event).ok().map(Event::ObjectReceiver),
     }

@@ -65,6 +65,8 @@ fn default_margins(scenario: &Scenario) -> Vec<Margin> {
         Subject::Transfer => !scenario.transfers.is_empty(),
         Subject::Replication => !scenario.replications.is_empty(),
         Subject::Federation => !federations.is_empty(),
+        // A scenario with one is not replayed.
+        Subject::Overlay => false,
         Subject::Link => true,
     };
     let carriers = carriers(scenario).into_iter().map(|name| Margin {

@@ -66,6 +66,10 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
         let reason = "the kernel hashes flows otherwise: without it a replay has one route".to_owned();
         refused.push(NotReplayable::new("routing.multipath".to_owned(), reason));
     }
+    for overlay in &scenario.overlays {
+        let reason = "a replay has the routers' own paths only".to_owned();
+        refused.push(NotReplayable::new(format!("overlays[{}]", overlay.name), reason));
+    }
     for link in scenario.links.iter().filter(|link| link.mtu != ETHERNET_MTU) {
         let reason = format!("a replay has links of {ETHERNET_MTU} B");
         refused.push(NotReplayable::new(format!("links[{}].mtu", link.name()), reason));

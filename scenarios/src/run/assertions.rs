@@ -5,13 +5,14 @@
 //! yet is inconclusive.
 
 use longhaul_core::record::{
-    AssertionRecord, FederationRecord, LinkRecord, MigrationRecord, PostcopyRecord, Progress,
+    AssertionRecord, FederationRecord, LinkRecord, MigrationRecord, OverlayRecord, PostcopyRecord, Progress,
     ReplicationRecord, RunRecord, TransferRecord, Verdict,
 };
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 
 use super::federations::of_federation;
+use super::overlays::of_overlay;
 use super::replications::of_replication;
 use crate::metric::Subject;
 use crate::schema::{Assertion, Bound, Level, Metric, Scope, Statistic, Value};
@@ -29,6 +30,8 @@ pub struct Evidence<'r> {
     pub replications: &'r [ReplicationRecord],
     /// Federations.
     pub federations: &'r [FederationRecord],
+    /// Overlays.
+    pub overlays: &'r [OverlayRecord],
     /// Links.
     pub links: &'r [LinkRecord],
 }
@@ -41,6 +44,7 @@ impl<'r> From<&'r RunRecord> for Evidence<'r> {
             transfers: &run.transfers,
             replications: &run.replications,
             federations: &run.federations,
+            overlays: &run.overlays,
             links: &run.links,
         }
     }
@@ -107,7 +111,7 @@ pub fn overall(run: &RunRecord) -> Verdict {
     }
 }
 
-/// The sample of every migration, transfer, replication, federation or link of a scope, by name, in the order of the records.
+/// The sample of every migration, transfer, replication, federation, overlay or link of a scope, by name, in the order of the records.
 pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r str, Sample)> {
     let in_scope = |name: &str| match scope {
         Scope::All => true,
@@ -129,6 +133,10 @@ pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r
         Subject::Federation => {
             let of = |f: &'r FederationRecord| (f.name.as_str(), of_federation(metric, f, run.end_ns));
             run.federations.iter().map(of).collect()
+        }
+        Subject::Overlay => {
+            let of = |o: &'r OverlayRecord| (o.name.as_str(), of_overlay(metric, o));
+            run.overlays.iter().map(of).collect()
         }
         Subject::Link => {
             let of = |l: &'r LinkRecord| (l.name.as_str(), of_link(metric, l));

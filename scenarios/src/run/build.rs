@@ -20,6 +20,7 @@ use super::faults::Faults;
 use super::federations;
 use super::links::{self, Files};
 use super::machines::{Maker, SOCKET_WRITE, World};
+use super::overlays::Overlays;
 use super::sample::Sampler;
 use super::scene::{SAMPLE, SCENE, Scene, digest_of};
 use super::transit::{Flows, Transit};
@@ -69,6 +70,14 @@ pub enum BuildError {
     Federation {
         /// The federation.
         federation: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An overlay is impossible.
+    #[error("{overlay}: {reason}")]
+    Overlay {
+        /// The overlay.
+        overlay: String,
         /// What is wrong.
         reason: String,
     },
@@ -129,10 +138,13 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
         .iter()
         .map(|region| region.name.clone())
         .collect();
+    let mut overlays = Overlays::default();
     let network = match choice.fidelity {
         Fidelity::Packet => {
-            let network =
+            let mut network =
                 Network::with_routing(first_network_entity, &streams, &names, &links, scenario.routing)?;
+            let laid = Overlays::lay(scenario, &graph, &cast, &mut network);
+            overlays = laid.expect("the check found a route for every path");
             Transit::Packet(Box::new(network))
         }
         Fidelity::Flow => {
@@ -160,7 +172,10 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
         scenario.links.iter().map(Link::name).collect(),
     );
     let checkers = scenario.federations.iter().map(federations::checker).collect();
-    let mut scene = Scene::new(network, cast, endpoints, workloads, faults, sampler, checkers);
+    let mut scene = Scene::new(
+        scenario, network, cast, endpoints, workloads, faults, sampler, checkers,
+    );
+    scene.overlays = overlays;
     scene.inputs = inputs;
     scene.fidelity_reason = choice.reason;
     Ok(scene)

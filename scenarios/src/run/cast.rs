@@ -4,6 +4,7 @@
 use longhaul_core::machine::PeerId;
 use longhaul_net::routing::RegionId;
 
+use crate::decode::transport;
 use crate::schema::{Carrier, Migration, Replication, Scenario, Tcp, Vm};
 
 /// What machines work for, by index in the scenario.
@@ -17,6 +18,8 @@ pub enum Workload {
     Replication(usize),
     /// A federation of clusters.
     Federation(usize),
+    /// An overlay, whose edges work for all others.
+    Overlay(usize),
 }
 
 /// What a machine does in its workload.
@@ -40,6 +43,8 @@ pub enum Role {
     ObjectReceiver,
     /// A cluster of a federation, by its place in the list of members.
     Cluster(u32),
+    /// The edge of an overlay, by the place of its region in [`Overlay::sites`](crate::schema::Overlay::sites).
+    Edge(u32),
 }
 
 impl Role {
@@ -60,6 +65,8 @@ pub struct Part {
     pub region: RegionId,
     /// Settings of the connections that it opens or accepts.
     pub tcp: Tcp,
+    /// The port where it accepts them.
+    pub port: u16,
 }
 
 /// All machines of a scenario; the index is the [`PeerId`]. Workloads stand in the order of the scenario, kind by kind,
@@ -115,6 +122,17 @@ impl Cast {
             cast.pairs
                 .extend(pairs.map(|(one, other)| (peer(one), peer(other))));
         }
+        for (index, spec) in scenario.overlays.iter().enumerate() {
+            for (place, region) in (0..).zip(spec.sites()) {
+                cast.add(
+                    scenario,
+                    Workload::Overlay(index),
+                    Role::Edge(place),
+                    region,
+                    transport::DEFAULT.tcp,
+                );
+            }
+        }
         cast
     }
 
@@ -131,6 +149,7 @@ impl Cast {
             role,
             region,
             tcp,
+            port: port(scenario, workload),
         });
     }
 
@@ -178,7 +197,7 @@ impl Cast {
     /// If there is no such workload.
     pub fn starters(&self, workload: Workload) -> Vec<PeerId> {
         match workload {
-            Workload::Federation(_) => self.machines(workload).collect(),
+            Workload::Federation(_) | Workload::Overlay(_) => self.machines(workload).collect(),
             _ => vec![self.first(workload)],
         }
     }
@@ -195,6 +214,18 @@ impl Cast {
         self.pairs
             .iter()
             .map(move |&(one, other)| (region(one), region(other)))
+    }
+}
+
+/// Where the machines of a workload accept connections: QEMU's first port for migrations, that of NBD for replications,
+/// and that of etcd for federations; edges accept none.
+fn port(scenario: &Scenario, workload: Workload) -> u16 {
+    match workload {
+        Workload::Migration(_) => 49_152,
+        Workload::Transfer(index) => scenario.transfers[index].port,
+        Workload::Replication(_) => 10_809,
+        Workload::Federation(_) => 2_379,
+        Workload::Overlay(_) => 0,
     }
 }
 

@@ -15,12 +15,14 @@ use longhaul_federation as federation;
 use longhaul_migration as migration;
 use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_replication as replication;
+use longhaul_sdwan as sdwan;
 use longhaul_tcp as tcp;
 use serde::{Deserialize, Serialize};
 
 use super::cast::Part;
 use super::federations::ClusterProcess;
 use super::guest::Guest;
+use super::overlays::EdgeProcess;
 
 /// One endpoint of the scenario.
 pub struct Endpoint {
@@ -82,6 +84,8 @@ pub enum Protocol {
     ObjectReceiver(Box<object::ObjectReceiver>),
     /// A cluster of a federation.
     Cluster(Box<ClusterProcess>),
+    /// The edge of an overlay.
+    Edge(Box<EdgeProcess>),
 }
 
 /// What a machine reports.
@@ -106,6 +110,8 @@ pub enum Event {
     ObjectReceiver(object::ArrivalEvent),
     /// From a cluster of a federation.
     Cluster(federation::Event),
+    /// From the edge of an overlay.
+    Edge(sdwan::Event),
 }
 
 /// What a scenario tells a machine to do.
@@ -116,8 +122,10 @@ pub enum Order {
         /// For the source of a migration: the guest, if another migration has brought it here.
         guest: Option<migration::GuestState>,
     },
-    /// For a cluster of a federation, which would go on for ever: end.
+    /// For a cluster of a federation or an edge, which would go on for ever: end.
     Stop,
+    /// For an edge.
+    Edge(sdwan::Command),
 }
 
 impl Endpoint {
@@ -162,7 +170,7 @@ impl Machine for Protocol {
             Protocol::MigrationSource(m) => {
                 let start = |order| match order {
                     Order::Start { guest } => migration::Command::Start { guest },
-                    Order::Stop => unreachable!("a migration ends by itself"),
+                    Order::Stop | Order::Edge(_) => unreachable!("a migration ends by itself"),
                 };
                 m.handle(now, with_command(input, start));
             }
@@ -185,9 +193,21 @@ impl Machine for Protocol {
                 let command = |order| match order {
                     Order::Start { .. } => federation::Command::Start,
                     Order::Stop => federation::Command::Stop,
+                    Order::Edge(_) => unreachable!("an order for an edge"),
                 };
                 m.handle(now, with_command(input, command));
             }
+            Protocol::Edge(m) => match input {
+                Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
+                Input::Command(Order::Stop) => m.stop(),
+                input => m.handle(
+                    now,
+                    with_command(input, |order| match order {
+                        Order::Edge(command) => command,
+                        Order::Start { .. } | Order::Stop => unreachable!("taken out before"),
+                    }),
+                ),
+            },
         }
     }
 
@@ -202,6 +222,7 @@ impl Machine for Protocol {
             Protocol::ObjectSender(m) => map_event(m.poll(), Event::ObjectSender),
             Protocol::ObjectReceiver(m) => map_event(m.poll(), Event::ObjectReceiver),
             Protocol::Cluster(m) => map_event(m.poll(), Event::Cluster),
+            Protocol::Edge(m) => map_event(m.poll(), Event::Edge),
         }
     }
 }

@@ -6,7 +6,7 @@ use longhaul_core::random::{Stream, Streams};
 use longhaul_core::schedule::{Class, Schedule, TimerId};
 use longhaul_core::time::{Instant, Span};
 use longhaul_engine::Engine;
-use longhaul_net::routing::RegionId;
+use longhaul_net::routing::{LinkId, RegionId};
 use serde_json::json;
 
 use super::cast::Workload;
@@ -28,6 +28,8 @@ pub struct Faults {
     changes_done: usize,
     epochs_done: usize,
     signals_done: usize,
+    /// When each link last failed.
+    failed_at: BTreeMap<LinkId, Instant>,
     /// How many links are down.
     down: usize,
     /// Regions that stand still.
@@ -76,6 +78,7 @@ impl Faults {
             changes_done: 0,
             epochs_done,
             signals_done: 0,
+            failed_at: BTreeMap::new(),
             down: 0,
             still: BTreeSet::new(),
         };
@@ -110,6 +113,11 @@ impl Faults {
             happened.push(("routing".to_owned(), "Rerouted", detail));
         }
         happened
+    }
+
+    /// When a link last failed.
+    pub fn failed_at(&self, link: LinkId) -> Option<Instant> {
+        self.failed_at.get(&link).copied()
     }
 
     /// Takes back what is still to come, unless a link is down or out of use: what is on its way at the end of the
@@ -182,6 +190,7 @@ impl Faults {
             return (name, "LinkUp", String::new());
         }
         self.down += 1;
+        self.failed_at.insert(link, now);
         let lost = network.fail(now, link);
         (name, "LinkDown", json!({ "lost_packets": lost }).to_string())
     }

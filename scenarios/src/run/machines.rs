@@ -86,6 +86,7 @@ impl<'a> Maker<'a> {
             (Role::ObjectSender, Workload::Transfer(index)) => self.object_sender(index),
             (Role::ObjectReceiver, Workload::Transfer(index)) => Ok(self.object_receiver(index)),
             (Role::Cluster(place), Workload::Federation(index)) => self.cluster(index, place),
+            (Role::Edge(place), Workload::Overlay(index)) => self.edge(index, place),
             (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),
         }
     }

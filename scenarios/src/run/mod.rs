@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `build` | turns the scenario into a network, machines and starts |
 //! | `cast` | who takes part: every machine with its number, for the replay too |
+//! | `crossings` | connections that cross overlays |
 //! | `encoding` | what became of pages, for the records of migrations and replications |
 //! | `endpoint` | the machines behind one type |
 //! | `machines` | makes the machines, for the replay too |
@@ -16,6 +17,7 @@
 //! | `processes` | machines that stand still, go on, end, or are started again |
 //! | `replications` | the machines of continuous replications, and their records |
 //! | `federations` | the machines of federations, and their records |
+//! | `overlays` | the ends of paths, what crosses them, and what edges decide |
 //! | `sample` | the time series |
 //! | `summary` | from the world at the end to the records |
 //! | `assertions` | from the records to verdicts |
@@ -23,6 +25,7 @@
 pub(crate) mod assertions;
 mod build;
 pub(crate) mod cast;
+mod crossings;
 mod encoding;
 pub(crate) mod endpoint;
 mod faults;
@@ -30,6 +33,7 @@ pub(crate) mod federations;
 mod guest;
 pub(crate) mod links;
 pub(crate) mod machines;
+pub(crate) mod overlays;
 mod processes;
 pub(crate) mod replications;
 mod sample;

@@ -42,7 +42,7 @@ impl Scene {
                 self.deliver(engine, peer, Input::Wake);
             }
             if self.wound_up {
-                self.stop_cluster(engine, peer);
+                self.stop_machine(engine, peer);
             }
         }
         self.network.resume(engine, region);
@@ -66,6 +66,7 @@ impl Scene {
                 self.check_disks(index);
             }
         }
+        self.kill_edges(engine.now(), region);
         let name = self.network.region_name(region);
         for workload in self.workloads.kill(engine.now(), &self.cast, region, name) {
             self.end(engine, workload);
@@ -80,6 +81,7 @@ impl Scene {
             return;
         }
         for peer in self.machines_in(region) {
+            self.restart_edge(engine, peer);
             let endpoint = &mut self.endpoints[peer.0 as usize];
             if let (Protocol::Cluster(process), Life::Ended { start }) =
                 (&mut endpoint.machine, endpoint.life)
@@ -95,10 +97,11 @@ impl Scene {
         }
     }
 
-    /// Tells a cluster of a federation that all is over; nobody else has to be told.
-    pub(super) fn stop_cluster(&mut self, engine: &mut Engine, peer: PeerId) {
+    /// Tells a cluster of a federation or an edge that all is over; nobody else has to be told.
+    pub(super) fn stop_machine(&mut self, engine: &mut Engine, peer: PeerId) {
         let endpoint = &self.endpoints[peer.0 as usize];
-        if matches!(endpoint.machine, Protocol::Cluster(_)) && endpoint.life == Life::Runs {
+        if matches!(endpoint.machine, Protocol::Cluster(_) | Protocol::Edge(_)) && endpoint.life == Life::Runs
+        {
             self.deliver(engine, peer, Input::Command(Order::Stop));
         }
     }
@@ -139,7 +142,7 @@ impl Scene {
         }
     }
 
-    fn machines_in(&self, region: RegionId) -> Vec<PeerId> {
+    pub(super) fn machines_in(&self, region: RegionId) -> Vec<PeerId> {
         let here = self.cast.parts().filter(|(_, part)| part.region == region);
         here.map(|(peer, _)| peer).collect()
     }

@@ -8,6 +8,7 @@ use longhaul_net::routing::LinkId;
 
 use super::cast::Workload;
 use super::endpoint::{Endpoint, Protocol};
+use super::overlays::Overlays;
 use super::transit::Transit;
 use super::workload::Workloads;
 
@@ -46,6 +47,7 @@ impl Sampler {
         network: &mut Transit,
         endpoints: &[Endpoint],
         workloads: &Workloads,
+        overlays: &Overlays,
     ) {
         let mut push = |entity: &str, metric: &str, value: u64| {
             self.samples.push(SampleRecord {
@@ -58,6 +60,11 @@ impl Sampler {
         for (name, link) in self.links.iter().zip((0..).map(LinkId)) {
             for (metric, value) in network.link_samples(link, now) {
                 push(name, metric, value);
+            }
+        }
+        for (name, values) in overlays.samples() {
+            for (metric, value) in values {
+                push(&name, metric, value);
             }
         }
         let mut states: BTreeMap<usize, BTreeSet<u128>> = BTreeMap::new();
@@ -114,7 +121,7 @@ impl Sampler {
                         push(&name, "committed_entries", replica.node().commit().0);
                     }
                 }
-                Protocol::BulkSender(_) | Protocol::Replica(_) => {}
+                Protocol::BulkSender(_) | Protocol::Replica(_) | Protocol::Edge(_) => {}
             }
         }
         for (index, hashes) in states {

@@ -13,14 +13,17 @@ use longhaul_engine::{Engine, Event as EngineEvent, World};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 
 use longhaul_federation::check::Checker;
+use longhaul_sdwan as sdwan;
 
 use super::cast::{Cast, Part, Role, Workload};
 use super::endpoint::{Endpoint, Event, Life, Order};
 use super::faults::Faults;
+use super::overlays::Overlays;
 use super::sample::Sampler;
 use super::transit::Transit;
 use super::workload::Workloads;
 use crate::faults::Signal;
+use crate::schema::Scenario;
 
 /// The scene itself among the entities; the machines follow, then the network.
 pub const SCENE: EntityId = EntityId::new(0);
@@ -33,13 +36,15 @@ pub const FAULT: u32 = i32::MAX as u32;
 
 /// Which machine and stream each end of a connection belongs to.
 #[derive(Clone, Copy)]
-struct Attachment {
+pub(super) struct Attachment {
     opener: (PeerId, StreamId),
     acceptor: (PeerId, Option<StreamId>),
 }
 
 /// The simulated world.
 pub struct Scene {
+    /// What is simulated.
+    pub scenario: Scenario,
     /// Links and connections.
     pub network: Transit,
     /// Who takes part.
@@ -48,8 +53,10 @@ pub struct Scene {
     pub endpoints: Vec<Endpoint>,
     /// What they work for.
     pub workloads: Workloads,
+    /// The overlays that their connections cross.
+    pub overlays: Overlays,
     /// What fails, and when.
-    faults: Faults,
+    pub(super) faults: Faults,
     /// Everything worth telling, in order.
     pub events: Vec<EventRecord>,
     /// The time series.
@@ -59,7 +66,7 @@ pub struct Scene {
     /// Files that were read to build it.
     pub inputs: Vec<InputRecord>,
     next_sample: Option<TimerId>,
-    attachments: Vec<Attachment>,
+    pub(super) attachments: Vec<Attachment>,
     /// What must hold of each federation, in the order of the scenario.
     pub(super) checkers: Vec<Checker>,
     /// All work is done.
@@ -72,7 +79,12 @@ pub struct Scene {
 
 impl Scene {
     /// A scene in which nothing has started.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that a world is made of, named by its type"
+    )]
     pub fn new(
+        scenario: &Scenario,
         network: Transit,
         cast: Cast,
         endpoints: Vec<Endpoint>,
@@ -82,6 +94,8 @@ impl Scene {
         checkers: Vec<Checker>,
     ) -> Scene {
         Scene {
+            scenario: scenario.clone(),
+            overlays: Overlays::default(),
             network,
             cast,
             endpoints,
@@ -113,8 +127,14 @@ impl Scene {
     fn sample(&mut self, engine: &mut Engine) {
         let now = engine.now();
         self.network.catch_up(now);
-        self.sampler
-            .sample(now, &mut self.network, &self.endpoints, &self.workloads);
+        self.sampler.sample(
+            now,
+            &mut self.network,
+            &self.endpoints,
+            &self.workloads,
+            &self.overlays,
+        );
+        self.judge_paths(now);
         (0..self.checkers.len()).for_each(|index| self.check_disks(index));
         self.next_sample = (self.workloads.outstanding() > 0).then(|| {
             let next = now.saturating_add(self.sampler.interval());
@@ -154,7 +174,7 @@ impl Scene {
                     }
                 }
                 Output::Inspect { stream } => inspected.push(stream),
-                Output::Datagram { .. } => unreachable!("no machine of this version sends datagrams"),
+                Output::Datagram { to, payload } => self.send_datagram(engine, to, payload),
                 Output::Event(event) => self.record(engine, peer, &event),
                 Output::WakeAt { at, .. } => {
                     arm(engine, endpoint, at.max(now));
@@ -184,16 +204,10 @@ impl Scene {
         let acceptor = self.endpoints[to.0 as usize].part.region;
         let endpoint = &mut self.endpoints[opener.0 as usize];
         let tcp = endpoint.next_tcp();
-        let connection = self
-            .network
-            .open(
-                engine,
-                endpoint.part.region,
-                acceptor,
-                tcp,
-                endpoint.part.tcp.class,
-            )
-            .expect("the scenario's check found a route both ways");
+        let (region, class) = (endpoint.part.region, endpoint.part.tcp.class);
+        let port = self.endpoints[to.0 as usize].part.port;
+        let connection = self.connect(engine, (region, acceptor), tcp, class, port);
+        let endpoint = &mut self.endpoints[opener.0 as usize];
         endpoint.streams.insert(stream, (connection, Side::Opener));
         assert_eq!(
             connection.0 as usize,
@@ -206,10 +220,15 @@ impl Scene {
         });
     }
 
-    /// Carries notices of the network to the machines until there are none.
-    fn drain(&mut self, engine: &mut Engine) {
-        while let Some(notice) = self.network.poll_notice() {
-            self.notify(engine, notice);
+    /// Carries notices and datagrams of the network to the machines until there are none.
+    pub(super) fn drain(&mut self, engine: &mut Engine) {
+        loop {
+            while let Some(notice) = self.network.poll_notice() {
+                self.notify(engine, notice);
+            }
+            if !self.next_datagram(engine) {
+                break;
+            }
         }
     }
 
@@ -228,6 +247,9 @@ impl Scene {
                 // Processes run in the region again, but not this one: nobody listens.
                 return self.network.abort(engine, connection, side);
             }
+        }
+        if matches!(what, What::Closed(_)) {
+            self.end_crossing(engine, connection, side);
         }
         let Some((peer, stream)) = self.attached(connection, side) else {
             // A handshake that failed before it was over: the accepting machine has never heard of it.
@@ -267,7 +289,11 @@ impl Scene {
     /// Writes down what a machine reports, moves its workload on, and starts what waited for it.
     fn record(&mut self, engine: &mut Engine, peer: PeerId, event: &Event) {
         let now = engine.now();
-        let (kind, detail) = kind_and_detail(event);
+        let (kind, mut detail) = kind_and_detail(event);
+        if let Event::Edge(event) = event {
+            detail = self.name_paths(&detail);
+            self.follow_edge(now, event);
+        }
         engine.mix(digest_of(&detail));
         let part = self.endpoints[peer.0 as usize].part;
         let workload = part.workload;
@@ -287,7 +313,10 @@ impl Scene {
                 run.name
             );
         }
-        self.note(engine, self.entity(&part), kind, detail);
+        // What is measured stands in the time series.
+        if !matches!(event, Event::Edge(sdwan::Event::Measured(_))) {
+            self.note(engine, self.entity(&part), kind, detail);
+        }
         if ended {
             self.end(engine, workload);
         }
@@ -297,7 +326,7 @@ impl Scene {
     fn entity(&self, part: &Part) -> String {
         let name = self.workloads.name(part.workload);
         match part.role {
-            Role::Cluster(_) => format!("{name}/{}", self.network.region_name(part.region)),
+            Role::Cluster(_) | Role::Edge(_) => format!("{name}/{}", self.network.region_name(part.region)),
             _ => name.to_owned(),
         }
     }
@@ -438,7 +467,7 @@ impl World for Scene {
         // Not while a machine reports the end: it has more to say first.
         if self.wound_up && !std::mem::replace(&mut self.clusters_stopped, true) {
             for peer in self.cast.parts().map(|(peer, _)| peer).collect::<Vec<_>>() {
-                self.stop_cluster(engine, peer);
+                self.stop_machine(engine, peer);
             }
             self.drain(engine);
         }

@@ -4,8 +4,8 @@ use longhaul_amst::SenderStats;
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{
     AmstRecord, BoundsRecord, EncodingRecord, Ended, FederationRecord, LinkRecord, MigrationRecord,
-    PayloadRecord, PostcopyRecord, RECORD_FORMAT, RamRecord, ReplicationRecord, RunRecord, ThrottleRecord,
-    TransferRecord, TransportRecord, Verdict, XbzrleCacheRecord,
+    OverlayRecord, PayloadRecord, PostcopyRecord, RECORD_FORMAT, RamRecord, ReplicationRecord, RunRecord,
+    ThrottleRecord, TransferRecord, TransportRecord, Verdict, XbzrleCacheRecord,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
@@ -22,6 +22,7 @@ use super::cast::{Role, Workload};
 use super::encoding::add_encoding;
 use super::endpoint::{Endpoint, Protocol};
 use super::federations::{Counted, federation_record};
+use super::overlays::overlay_record;
 use super::replications::replication_record;
 use super::scene::Scene;
 use super::workload::{MigrationRun, TransferRun};
@@ -88,10 +89,14 @@ pub fn summarise(
         federations: (0..scene.workloads.federations.len())
             .map(|i| federation(loaded, scene, i, now))
             .collect(),
+        overlays: (0..scenario.overlays.len())
+            .map(|i| overlay(scene, i, now))
+            .collect(),
         links: (0..scenario.links.len())
             .map(|i| link(loaded, scene, i, now))
             .collect(),
         unrouted_packets: scene.network.unrouted(),
+        oversized_packets: scene.network.oversized(),
         assertions: Vec::new(),
         warnings: loaded
             .warnings
@@ -212,6 +217,21 @@ fn replication(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> Re
         &scene.workloads.replications[index],
         Some(&source.statistics()),
         segments(scene, endpoint),
+        now,
+    )
+}
+
+fn overlay(scene: &Scene, index: usize, now: Instant) -> OverlayRecord {
+    let edges = scene.cast.machines(Workload::Overlay(index));
+    let counters = edges.map(|peer| match &scene.endpoints[peer.0 as usize].machine {
+        Protocol::Edge(process) => process.counters(),
+        _ => unreachable!("an overlay has edges"),
+    });
+    overlay_record(
+        &scene.scenario,
+        &scene.overlays,
+        index,
+        &counters.collect::<Vec<_>>(),
         now,
     )
 }

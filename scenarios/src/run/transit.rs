@@ -197,6 +197,14 @@ impl Transit {
         self.packets().restart(region);
     }
 
+    /// Packets lost because a link does not carry their length.
+    pub fn oversized(&self) -> u64 {
+        match self {
+            Transit::Packet(network) => network.oversized().packets,
+            Transit::Flow(_) => 0,
+        }
+    }
+
     /// Packets lost where there was no route.
     pub fn unrouted(&self) -> u64 {
         match self {
@@ -205,10 +213,16 @@ impl Transit {
         }
     }
 
-    fn packets(&mut self) -> &mut packet::Network {
+    /// The network at packet fidelity, which a scenario with faults or overlays always has.
+    ///
+    /// # Panics
+    /// At flow fidelity.
+    pub fn packets(&mut self) -> &mut packet::Network {
         match self {
             Transit::Packet(network) => network,
-            Transit::Flow(_) => unreachable!("a scenario with faults is simulated packet by packet"),
+            Transit::Flow(_) => {
+                unreachable!("a scenario with faults or overlays is simulated packet by packet")
+            }
         }
     }
 

@@ -20,7 +20,24 @@ pub use transfer::TransferRun;
 
 use super::cast::{Cast, Part, Role, Workload};
 use super::endpoint::Event;
-use crate::schema::{Scenario, Start};
+use crate::schema::{Overlay, Scenario, Start};
+
+/// An overlay during a run.
+pub struct OverlayRun {
+    /// Name in the scenario.
+    pub name: String,
+    /// Since when it runs.
+    pub stage: Stage,
+}
+
+impl OverlayRun {
+    fn new(spec: &Overlay) -> OverlayRun {
+        OverlayRun {
+            name: spec.name.clone(),
+            stage: Stage::NOT_STARTED,
+        }
+    }
+}
 
 /// The workloads of a scenario during a run.
 pub struct Workloads {
@@ -32,6 +49,8 @@ pub struct Workloads {
     pub replications: Vec<ReplicationRun>,
     /// In the order of the scenario.
     pub federations: Vec<FederationRun>,
+    /// In the order of the scenario.
+    pub overlays: Vec<OverlayRun>,
     /// What starts at a time of the run.
     starts: Vec<(Span, Workload)>,
     /// What starts how long after another one has completed: the other one, itself, the pause.
@@ -67,6 +86,7 @@ impl Workloads {
         for (index, spec) in scenario.federations.iter().enumerate() {
             starts.push((spec.at, Workload::Federation(index)));
         }
+        starts.extend((0..scenario.overlays.len()).map(|index| (Span::ZERO, Workload::Overlay(index))));
         let migrations = scenario.migrations.iter();
         let transfers = scenario.transfers.iter();
         Workloads {
@@ -76,6 +96,7 @@ impl Workloads {
                 .collect(),
             replications: scenario.replications.iter().map(ReplicationRun::new).collect(),
             federations: scenario.federations.iter().map(FederationRun::new).collect(),
+            overlays: scenario.overlays.iter().map(OverlayRun::new).collect(),
             starts,
             waiting,
             brought_by: (0..scenario.migrations.len())
@@ -113,6 +134,7 @@ impl Workloads {
             Workload::Transfer(index) => &self.transfers[index].name,
             Workload::Replication(index) => &self.replications[index].name,
             Workload::Federation(index) => &self.federations[index].name,
+            Workload::Overlay(index) => &self.overlays[index].name,
         }
     }
 
@@ -123,6 +145,7 @@ impl Workloads {
             Workload::Transfer(index) => &self.transfers[index].stage,
             Workload::Replication(index) => &self.replications[index].stage,
             Workload::Federation(index) => &self.federations[index].stage,
+            Workload::Overlay(index) => &self.overlays[index].stage,
         }
     }
 
@@ -133,6 +156,7 @@ impl Workloads {
             Workload::Transfer(index) => &mut self.transfers[index].stage,
             Workload::Replication(index) => &mut self.replications[index].stage,
             Workload::Federation(index) => &mut self.federations[index].stage,
+            Workload::Overlay(index) => &mut self.overlays[index].stage,
         }
     }
 
@@ -148,6 +172,8 @@ impl Workloads {
             Workload::Migration(index) => self.migrations[index].observe(now, event),
             Workload::Transfer(index) => self.transfers[index].observe(now, event),
             Workload::Replication(index) => self.replications[index].observe(now, event),
+            // What edges report ends nothing.
+            Workload::Overlay(_) => false,
         }
     }
 
@@ -162,6 +188,9 @@ impl Workloads {
             }
             if let (Role::Cluster(place), Workload::Federation(index)) = (part.role, part.workload) {
                 self.federations[index].killed(now, place as usize);
+                continue;
+            }
+            if let Workload::Overlay(_) = part.workload {
                 continue;
             }
             let stage = self.stage_mut(part.workload);
@@ -186,7 +215,7 @@ impl Workloads {
         }
     }
 
-    /// Workloads that have neither completed nor failed.
+    /// Workloads that have neither completed nor failed. Overlays are there for the others, and have no end.
     pub fn outstanding(&self) -> usize {
         let migrations = self.migrations.iter().map(|run| &run.stage);
         let transfers = self.transfers.iter().map(|run| &run.stage);

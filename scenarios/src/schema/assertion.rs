@@ -140,6 +140,18 @@ pub enum Metric {
     FederationErrors,
     /// Federation: 1 if all clusters that were there at the end were equal, with nothing left to do; else 0.
     FederationSuccess,
+    /// Overlay: times that flows went from one path to another, all those of an edge and a moment counted once.
+    OverlaySwitches,
+    /// Overlay: times that a path went down soon after it had come up.
+    OverlayFlaps,
+    /// Overlay: the longest time from the failure of a link to an edge's knowing of it.
+    OverlayDetectionTime,
+    /// Overlay: the longest time from the failure of a link to the first payload that arrived by another path.
+    OverlayFailoverTime,
+    /// Overlay: the share of samples in which a flow was on a path while another was better.
+    OverlayWrongDecisions,
+    /// Overlay: bytes of all datagrams of its edges.
+    OverlayProbing,
     /// Link: bits sent over rate × time, from the first to the last frame.
     LinkUtilisation,
     /// Link: frames lost by the loss law over frames offered.

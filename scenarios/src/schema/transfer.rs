@@ -18,6 +18,8 @@ pub struct Transfer {
     pub amount: Amount,
     /// When it starts.
     pub at: Span,
+    /// Port of the receiver, above zero: what policies of overlays know it by.
+    pub port: u16,
     /// What carries it.
     pub carrier: Carrier,
 }

@@ -28,6 +28,13 @@ const CANDIDATES: &[&str] = &[
     "\"90 %\"",
     "LowestCost",
     "\"1300 B\"",
+    "None",
+    "LowestLatency",
+    "Bulk",
+    "55",
+    "6005",
+    "[\"orient\"]",
+    "0.1",
     "Uniform",
     "Sequential",
     "PreCopy",
@@ -127,6 +134,7 @@ fn every_leaf_counts(text: &str) {
         match accepted.next() {
             Some((change, after)) => assert!(after != before, "{change} changes nothing"),
             None if path.ends_with(".metric") => metric_counts(text, path.trim_end_matches(".metric")),
+            None if path.contains(".objective.") => weights_count(text, &path),
             // The number of the default class can only change together with `default_class`, which has its turn.
             None if path.ends_with(".class") => assert!(path.contains(".classes[")),
             // A name that others refer to changes everywhere or nowhere.
@@ -159,6 +167,28 @@ fn metric_counts(text: &str, assertion: &str) {
             .canonical
     };
     assert!(with("MigrationDowntime") != with("LinkQueueDelay"));
+}
+
+/// Weights add up to one, so that two of them change together.
+fn weights_count(text: &str, weight: &str) {
+    let (objective, name) = weight.rsplit_once('.').expect("a field of an objective");
+    let other = if name == "latency" { "jitter" } else { "latency" };
+    let value = |name: &str| {
+        let nodes = parse(text, 0, 0, &mut Sink::default()).unwrap();
+        let mut found = Vec::new();
+        leaves(&nodes, "", &mut found);
+        let path = format!("{objective}.{name}");
+        let (_, value) = found.into_iter().find(|(known, _)| *known == path).unwrap();
+        value.parse::<f64>().unwrap()
+    };
+    let with = |by: f64| {
+        let changes = [(name, value(name) + by), (other, value(other) - by)]
+            .map(|(name, value)| format!("{objective}.{name}={value:.3}"));
+        let changes = changes.each_ref().map(String::as_str);
+        let loaded = read_with(text, &changes);
+        loaded.unwrap_or_else(|errors| panic!("{errors}")).canonical
+    };
+    assert_ne!(with(0.01), with(0.02), "{weight}");
 }
 
 #[test]
@@ -224,6 +254,12 @@ fn the_full_scenario_has_every_field_and_every_variant() {
         "Automatic",
         "Manual(at: ",
         "Manual()",
+        "objective: Balanced(",
+        "InOrder(",
+        "ByPolicy(",
+        "objective: Weighted(",
+        "bfd: None",
+        "trains: None",
         "Reno",
         "Cubic",
         "Only(",
@@ -238,7 +274,7 @@ fn the_full_scenario_has_every_field_and_every_variant() {
         assert!(canonical.contains(variant), "{variant}");
     }
     // What the canonical text has no more: the forms that it resolves.
-    for sugar in ["between:", "Bdp(", "\n    transport: ("] {
+    for sugar in ["rtt:", "Bdp(", "\n    transport: ("] {
         assert!(FULL.contains(sugar), "{sugar}");
         assert!(!canonical.contains(sugar), "{sugar}");
     }

@@ -5,6 +5,7 @@
 mod federation;
 mod link;
 mod migration;
+mod overlay;
 mod replication;
 mod transfer;
 
@@ -13,11 +14,12 @@ use serde::{Deserialize, Serialize};
 pub use federation::*;
 pub use link::*;
 pub use migration::*;
+pub use overlay::*;
 pub use replication::*;
 pub use transfer::*;
 
 /// Version of the records; a reader refuses a newer one.
-pub const RECORD_FORMAT: u32 = 4;
+pub const RECORD_FORMAT: u32 = 5;
 
 /// A whole run: the content of `summary.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -65,9 +67,15 @@ pub struct RunRecord {
     /// In the order of the scenario.
     pub federations: Vec<FederationRecord>,
     /// In the order of the scenario.
+    #[serde(default)]
+    pub overlays: Vec<OverlayRecord>,
+    /// In the order of the scenario.
     pub links: Vec<LinkRecord>,
     /// Frames lost in regions that had no route to where they were going; on no link.
     pub unrouted_packets: u64,
+    /// Frames lost because a link does not carry packets of their length; on no link.
+    #[serde(default)]
+    pub oversized_packets: u64,
     /// In the order of the scenario.
     pub assertions: Vec<AssertionRecord>,
     /// What a reader should know before trusting the numbers.

@@ -114,6 +114,14 @@ impl Network {
             segment,
             damaged: false,
         };
+        if self
+            .forwarding
+            .first(here, way, u64::from(packet.origin.flow().0))
+            .is_none()
+        {
+            self.unrouted.add(packet.frame_bytes());
+            return;
+        }
         self.forward(schedule, here, packet);
     }
 

@@ -3,11 +3,18 @@
 use longhaul_core::schedule::Schedule;
 use longhaul_tcp::{Config, HEADER_BYTES};
 
+use crate::link::ETHERNET_MTU;
 use crate::network::traffic::transmit;
 use crate::network::{Flow, Network, OpenError, Packet, Slot};
 use crate::notice::{ConnectionId, Side};
 use crate::routing::RegionId;
 use crate::way::{ETHERNET_BYTES, Path, Way};
+
+/// The longest payload of a TCP segment in IP packets of at most `mtu` bytes.
+pub fn segment_payload(mtu: u32) -> u32 {
+    mtu.saturating_sub(HEADER_BYTES - ETHERNET_BYTES)
+        .max(*Config::MSS.start())
+}
 
 impl Network {
     /// Lays a path, for good.
@@ -56,24 +63,38 @@ impl Network {
         self.landed.pop_front()
     }
 
-    /// The longest payload of a segment that the links of the routes between two regions carry.
-    pub(super) fn mss_between(&self, one: RegionId, other: RegionId) -> u32 {
-        let mtu = self.route_mtu(one, other).min(self.route_mtu(other, one));
-        mtu.saturating_sub(HEADER_BYTES - ETHERNET_BYTES)
-            .max(*Config::MSS.start())
+    /// A way to a region by which nothing arrives: what is sent by it is lost, as where no route is.
+    pub fn lay_void(&mut self, to: RegionId) -> Way {
+        self.forwarding.lay_void(to)
     }
 
-    /// The least MTU of the links on a route; the most there is without one.
-    fn route_mtu(&self, from: RegionId, to: RegionId) -> u32 {
+    /// Closes a way, as the interface of a tunnel without a session is: what is sent by it is lost; or opens it again.
+    ///
+    /// # Panics
+    /// If the way is not in use.
+    pub fn set_open(&mut self, way: Way, open: bool) {
+        self.forwarding.set_open(way, open);
+    }
+
+    /// The longest IP packet that the links of a way carry from a region, without what it is wrapped in; `None` if the way
+    /// does not lead anywhere.
+    pub fn mtu_by(&self, from: RegionId, way: Way) -> Option<u32> {
+        let end = self.forwarding.end(way);
         let (mut here, mut mtu) = (from, u32::MAX);
-        while here != to {
-            let Some(link) = self.forwarding.next(here, Way::to(to), 0) else {
-                break;
-            };
+        while here != end {
+            let link = self.forwarding.next(here, way, 0)?;
             mtu = mtu.min(self.mtus[link.0 as usize]);
             here = self.topology.graph().far_end(link);
         }
-        mtu
+        let fits =
+            |inner: &u32| self.forwarding.wire_bytes(way, inner + ETHERNET_BYTES, 1) <= mtu + ETHERNET_BYTES;
+        (1..=mtu).rev().find(fits)
+    }
+
+    /// The longest payload of a segment that the links of the routes between two regions carry.
+    pub(super) fn mss_between(&self, one: RegionId, other: RegionId) -> u32 {
+        let mtu = |from, to| self.mtu_by(from, Way::to(to)).unwrap_or(ETHERNET_MTU);
+        segment_payload(mtu(one, other).min(mtu(other, one)))
     }
 
     /// A segment with payload is where its connection's peer is.

@@ -55,28 +55,70 @@ impl Network {
         config: Config,
         class: u8,
     ) -> Result<ConnectionId, OpenError> {
+        self.admit(from, to, &config)?;
+        self.forwarding.serve(self.topology.graph(), from, to)?;
+        self.forwarding.serve(self.topology.graph(), to, from)?;
+        let config = Config {
+            mss: config.mss.min(self.mss_between(from, to)),
+            ..config
+        };
+        let ways = [Way::to(to), Way::to(from)];
+        Ok(self.connect(schedule, (from, to), config, class, ways))
+    }
+
+    /// The same for a connection whose two sides, the opener's first, send by these ways.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing has changed then.
+    ///
+    /// # Panics
+    /// If one of the regions is not of this network, or a way does not end at the other.
+    pub fn open_by<S: Schedule>(
+        &mut self,
+        schedule: &mut S,
+        (from, to): (RegionId, RegionId),
+        config: Config,
+        class: u8,
+        ways: [Way; 2],
+    ) -> Result<ConnectionId, OpenError> {
+        assert_eq!(
+            ways.map(|way| self.forwarding.end(way)),
+            [to, from],
+            "ways to the peers"
+        );
+        self.admit(from, to, &config)?;
+        Ok(self.connect(schedule, (from, to), config, class, ways))
+    }
+
+    /// Whether there is room for another connection between two regions.
+    fn admit(&self, from: RegionId, to: RegionId, config: &Config) -> Result<(), OpenError> {
         config.check()?;
         self.topology.admit(from, to, self.slots.len())?;
         if self.slots.len() + 2 > FIRST_SOCKET as usize {
             return Err(OpenError::TooManyConnections);
         }
-        self.forwarding.serve(self.topology.graph(), from, to)?;
-        self.forwarding.serve(self.topology.graph(), to, from)?;
-        // Below 2^24, as just checked.
+        Ok(())
+    }
+
+    fn connect<S: Schedule>(
+        &mut self,
+        schedule: &mut S,
+        (from, to): (RegionId, RegionId),
+        config: Config,
+        class: u8,
+        [there, back]: [Way; 2],
+    ) -> ConnectionId {
+        // Below 2^24, as was checked.
         let id = ConnectionId((self.slots.len() / 2) as u32);
-        let config = Config {
-            mss: config.mss.min(self.mss_between(from, to)),
-            ..config
-        };
         let opener = Connection::connect(config, schedule.now());
         let acceptor = Connection::listen(config);
-        for (tcp, (here, peer)) in [(opener, (from, to)), (acceptor, (to, from))] {
-            let mut endpoint = Endpoint::new(tcp, here, Way::to(peer), config.segmentation_offload, class);
+        for (tcp, here, way) in [(opener, from, there), (acceptor, to, back)] {
+            let mut endpoint = Endpoint::new(tcp, here, way, config.segmentation_offload, class);
             self.processes[here.0 as usize].take_on(&mut endpoint);
             self.slots.push(Slot::Open(Box::new(endpoint)));
         }
         self.settle(schedule, Flow::new(id, Side::Opener));
-        Ok(id)
+        id
     }
 
     /// Hands payload over on one side, also before the connection is established. TCP takes what fits in its
@@ -268,7 +310,7 @@ impl Network {
         };
         let first_link = self
             .forwarding
-            .next(endpoint.here, endpoint.way, u64::from(flow.0));
+            .first(endpoint.here, endpoint.way, u64::from(flow.0));
         while let Some(segment) = endpoint.tcp.poll_segment(now) {
             let packet = Packet {
                 origin: Origin::new(flow, endpoint.class),

@@ -352,3 +352,29 @@ fn connections_begin_with_segments_that_their_route_carries() {
     let sent = lab.network.tcp_stats(opened, Side::Opener).segments_sent;
     assert!((102..=104).contains(&sent), "{sent}");
 }
+
+#[test]
+fn what_is_sent_by_a_closed_way_or_by_none_is_lost() {
+    let mut lab = diamond(|_, spec| spec);
+    let way = lab.network.lay(&pinned(A, B, &[4, 5])).unwrap();
+    let back = lab.network.lay(&pinned(B, A, &[6, 7])).unwrap();
+    let void = lab.network.lay_void(B);
+    let opened = lab
+        .network
+        .open_by(&mut lab.queue, (A, B), Config::default(), 0, [void, back])
+        .unwrap();
+    lab.write(opened, Side::Opener, Payload::Synthetic(1_000));
+    lab.queue_until(Span::from_ms(500));
+    assert_eq!(lab.received_bytes(opened, Side::Acceptor), 0);
+    assert_eq!(lab.network.unrouted().packets, 1, "the SYN");
+    lab.network.set_open(way, false);
+    lab.network.steer(opened, Side::Opener, way);
+    lab.queue_until(Span::from_ms(1_500));
+    assert_eq!(lab.network.unrouted().packets, 2, "the SYN again, after a second");
+    lab.network.set_open(way, true);
+    lab.queue_until(Span::from_s(4));
+    assert_eq!(lab.received_bytes(opened, Side::Acceptor), 1_000);
+    assert_eq!((lab.offered(0), lab.offered(2)), (0, 0));
+    assert_eq!(lab.network.mtu_by(A, void), None);
+    assert_eq!(lab.network.mtu_by(A, way), Some(1_500));
+}

@@ -1,0 +1,131 @@
+//! The table of the paths of overlays and the remarks under it.
+
+use longhaul_core::record::{OverlayRecord, PathRecord, RunRecord, SwitchRecord};
+
+use super::Note;
+use super::tables::{or_missing, route};
+use crate::human::{self, printable};
+use crate::table::Align::{Left, Right};
+use crate::table::Table;
+
+/// Switches of an overlay that are told one by one.
+const MOST_SWITCHES: usize = 5;
+
+/// One row per path and direction.
+pub(super) fn paths(record: &RunRecord) -> Table {
+    let rows = record.overlays.iter().flat_map(|overlay| {
+        let row = |path: &PathRecord| {
+            vec![
+                format!("{}/{}", printable(&overlay.name), printable(&path.name)),
+                route(&path.from, &path.to),
+                human::share(path.up_ns, record.simulated_ns),
+                human::count(path.downs),
+                or_missing(path.rtt_mean_ns.map(human::span)),
+                or_missing(path.rtt_stddev_ns.map(human::span)),
+                or_missing(
+                    path.probe_loss_parts
+                        .map(|parts| human::share(parts, 1_000_000_000_000)),
+                ),
+                or_missing(
+                    path.score_millis
+                        .map(|millis| format!("{:.1}", millis as f64 / 1e3)),
+                ),
+                or_missing(path.measured_bits_per_s.map(human::rate)),
+            ]
+        };
+        overlay.paths.iter().map(row)
+    });
+    Table {
+        columns: vec![
+            ("path", Left),
+            ("route", Left),
+            ("up", Right),
+            ("downs", Right),
+            ("RTT", Right),
+            ("sd", Right),
+            ("loss", Right),
+            ("score", Right),
+            ("measured", Right),
+        ],
+        name_column: 0,
+        rows: rows.collect(),
+    }
+}
+
+/// Switches, decisions and what watching costs.
+pub(super) fn overlay_notes(record: &RunRecord) -> Vec<Note> {
+    record.overlays.iter().flat_map(notes_of).collect()
+}
+
+fn notes_of(overlay: &OverlayRecord) -> Vec<Note> {
+    let name = printable(&overlay.name);
+    let mut notes = Vec::new();
+    let mut note = |status, text: String| {
+        notes.push(Note {
+            status,
+            text: format!("{name}: {text}"),
+        });
+    };
+    for switch in overlay.switches.iter().take(MOST_SWITCHES) {
+        note("switch", switch_text(switch));
+    }
+    if let Some(more) = overlay
+        .switches
+        .len()
+        .checked_sub(MOST_SWITCHES)
+        .filter(|more| *more > 0)
+    {
+        note("switches", format!("{more} more"));
+    }
+    if overlay.decision_samples > 0 {
+        let (wrong, all) = (overlay.wrong_decision_samples, overlay.decision_samples);
+        let text = format!(
+            "wrong in {} of {} samples ({})",
+            human::count(wrong),
+            human::count(all),
+            human::share(wrong, all)
+        );
+        note("decisions", text);
+    }
+    let sum = |of: fn(&longhaul_core::record::EdgeRecord) -> u64| overlay.edges.iter().map(of).sum::<u64>();
+    note(
+        "watching",
+        format!(
+            "{} probes, {} BFD messages and {} trains, {} in all; {} flaps",
+            human::count(sum(|edge| edge.probes_sent)),
+            human::count(sum(|edge| edge.control_sent)),
+            human::count(sum(|edge| edge.trains_sent)),
+            human::bytes(sum(|edge| edge.bytes_sent)),
+            human::count(sum(|edge| edge.flaps)),
+        ),
+    );
+    notes
+}
+
+fn switch_text(switch: &SwitchRecord) -> String {
+    let mut text = format!(
+        "at {} in {}, to {} from {} to {} ({}, {})",
+        human::span(switch.at_ns),
+        printable(&switch.from),
+        printable(&switch.to),
+        printable(&switch.old_path),
+        printable(&switch.new_path),
+        match switch.why.as_str() {
+            "Died" => "it died",
+            "Poor" => "it was poor",
+            "Better" => "a better one",
+            "FailBack" => "it is back",
+            other => other,
+        },
+        match switch.flows {
+            1 => "1 flow".to_owned(),
+            flows => format!("{} flows", human::count(flows)),
+        },
+    );
+    let after =
+        |what: &str, ns: Option<u64>| ns.map_or(String::new(), |ns| format!("; {what} {}", human::span(ns)));
+    text += &after("failure known after", switch.detection_ns);
+    text += &after("left after", switch.decision_ns);
+    text += &after("first byte after", switch.first_byte_ns);
+    text
+}

@@ -1,0 +1,63 @@
+//! Mistakes in overlays that show only between items.
+
+use std::collections::BTreeMap;
+
+use longhaul_sdwan::config::BACKUPS_MAX;
+
+use crate::decode::Decoded;
+use crate::schema::{Overlay, OverlayPath, Selection};
+
+use super::Report;
+
+/// Everything about overlays.
+pub fn overlays(decoded: &Decoded, report: &mut Report) {
+    let mut joined: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    for (index, overlay) in &decoded.overlays.good {
+        let path = format!("overlays[{index}]");
+        paths(decoded, overlay, &path, report);
+        for (one, other) in overlay.pairs() {
+            let pair = (one.min(other), one.max(other));
+            if let Some(first) = joined.insert(pair, &overlay.name) {
+                let message =
+                    format!("`{first}` joins `{one}` and `{other}` already: traffic has one overlay");
+                report.error(&format!("{path}.paths"), message);
+            }
+        }
+    }
+}
+
+fn paths(decoded: &Decoded, overlay: &Overlay, at: &str, report: &mut Report) {
+    for (place, path) in overlay.paths.iter().enumerate() {
+        let at = format!("{at}.paths[{place}]");
+        let alike = |other: &&OverlayPath| other.joins(&path.ends.0, &path.ends.1);
+        let before: Vec<&OverlayPath> = overlay.paths[..place].iter().filter(alike).collect();
+        if before.iter().any(|other| other.name == path.name) {
+            let message = format!(
+                "another path between `{}` and `{}` is named `{}`",
+                path.ends.0, path.ends.1, path.name
+            );
+            report.error(&format!("{at}.name"), message);
+        }
+        if matches!(overlay.selection, Selection::InOrder { .. }) && before.len() == BACKUPS_MAX + 1 {
+            let message = format!("a primary path has at most {BACKUPS_MAX} backups");
+            report.error(&at, message);
+        }
+        if !decoded.links.complete {
+            continue;
+        }
+        let links = decoded.links.good.iter().map(|(_, link)| link);
+        let hops = path.hops();
+        let there = hops.iter().copied();
+        let back = hops.iter().map(|&(from, to)| (to, from));
+        for (from, to) in there.chain(back) {
+            if !links
+                .clone()
+                .any(|link| (link.from.as_str(), link.to.as_str()) == (from, to))
+            {
+                let message = format!("no link leads from `{from}` to `{to}`");
+                report.error(&format!("{at}.via"), message);
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Connections that cross overlays: the hand-over between edges and the network.
+
+use longhaul_core::machine::{Input, PeerId};
+use longhaul_core::payload::Payload;
+use longhaul_core::schedule::Schedule;
+use longhaul_core::time::Instant;
+use longhaul_engine::Engine;
+use longhaul_net::notice::{ConnectionId, Side};
+use longhaul_net::routing::RegionId;
+use longhaul_sdwan::{Command, Event};
+use longhaul_tcp::Config;
+
+use super::endpoint::{Life, Order, Protocol};
+use super::overlays::{flow_number, side_of};
+use super::scene::Scene;
+use super::transit::Transit;
+
+impl Scene {
+    /// Opens a connection between two regions, over the paths that the edges choose if an overlay joins them.
+    pub(super) fn connect(
+        &mut self,
+        engine: &mut Engine,
+        (from, to): (RegionId, RegionId),
+        tcp: Config,
+        class: u8,
+        port: u16,
+    ) -> ConnectionId {
+        const ROUTED: &str = "the scenario's check found a route both ways";
+        let next = ConnectionId(self.attachments.len() as u32);
+        let Some(edges) = self.overlays.edges_of((from, to), next, port, class) else {
+            return self.network.open(engine, from, to, tcp, class).expect(ROUTED);
+        };
+        let mut ways = Vec::new();
+        for ((edge, key), (side, end)) in edges
+            .into_iter()
+            .zip([(Side::Opener, to), (Side::Acceptor, from)])
+        {
+            let flow = flow_number(next, side);
+            if let Protocol::Edge(process) = &self.endpoints[edge.0 as usize].machine {
+                let policies = &process.config().policies;
+                let objective = policies.as_slice()[policies.classify(&key)].objective;
+                self.overlays.cross(flow, edge, objective);
+            }
+            self.tell_edge(engine, edge, Command::Classify { flow, key });
+            ways.push(self.overlays.way_of(flow, end));
+        }
+        let tcp = Config {
+            mss: tcp.mss.min(self.overlays.segment_payload(from, to)),
+            ..tcp
+        };
+        let network = self.network.packets();
+        network
+            .open_by(engine, (from, to), tcp, class, [ways[0], ways[1]])
+            .expect(ROUTED)
+    }
+
+    /// A side of a connection is over, and its edge hears of it.
+    pub(super) fn end_crossing(&mut self, engine: &mut Engine, connection: ConnectionId, side: Side) {
+        let flow = flow_number(connection, side);
+        if let Some(edge) = self.overlays.forget(flow) {
+            self.tell_edge(engine, edge, Command::Ended { flow });
+        }
+    }
+
+    /// Tells an edge something, if it runs.
+    fn tell_edge(&mut self, engine: &mut Engine, edge: PeerId, command: Command) {
+        if self.endpoints[edge.0 as usize].life == Life::Runs {
+            self.deliver(engine, edge, Input::Command(Order::Edge(command)));
+        }
+    }
+
+    /// Carries out what an edge has decided.
+    pub(super) fn follow_edge(&mut self, now: Instant, event: &Event) {
+        let faults = &self.faults;
+        let steered = self.overlays.observe(now, event, |link| faults.failed_at(link));
+        if let Some((flow, way)) = steered {
+            let (connection, side) = side_of(flow);
+            let network = self.network.packets();
+            // One that is just being opened begins on this way.
+            if connection.0 < network.connections() {
+                network.steer(connection, side, way);
+            }
+        }
+    }
+
+    /// Sends a datagram over the path that a number stands for.
+    pub(super) fn send_datagram(&mut self, engine: &mut Engine, to: PeerId, payload: Payload) {
+        let socket = self.overlays.socket(to).expect("edges send to their paths");
+        self.network.packets().send_datagram(engine, socket, payload);
+    }
+
+    /// Hands on the next datagram that has arrived, and notes where payload has landed; false if there is none. A machine
+    /// that stands still or has ended gets none.
+    pub(super) fn next_datagram(&mut self, engine: &mut Engine) -> bool {
+        let Transit::Packet(network) = &mut self.network else {
+            return false;
+        };
+        while let Some((connection, side)) = network.poll_landed() {
+            self.overlays.land(engine.now(), flow_number(connection, side));
+        }
+        let Some(arrived) = network.poll_datagram() else {
+            return false;
+        };
+        let (edge, from) = self.overlays.arrival(arrived.socket);
+        if self.endpoints[edge.0 as usize].life == Life::Runs {
+            let payload = arrived.payload;
+            self.deliver(engine, edge, Input::Datagram { from, payload });
+        }
+        true
+    }
+
+    /// Compares what the edges have chosen with how the paths are.
+    pub(super) fn judge_paths(&mut self, now: Instant) {
+        if let Transit::Packet(network) = &self.network {
+            self.overlays.judge(now, &self.scenario, network);
+        }
+    }
+
+    /// The edges of a region end. What they had put on a path stays there.
+    pub(super) fn kill_edges(&mut self, now: Instant, region: RegionId) {
+        for peer in self.machines_in(region) {
+            if let Protocol::Edge(process) = &mut self.endpoints[peer.0 as usize].machine {
+                process.kill();
+                self.overlays.orphan(peer, now);
+            }
+        }
+    }
+
+    /// An edge that has ended is started again, and knows nothing.
+    pub(super) fn restart_edge(&mut self, engine: &mut Engine, peer: PeerId) {
+        let endpoint = &mut self.endpoints[peer.0 as usize];
+        if let (Protocol::Edge(process), Life::Ended { .. }) = (&mut endpoint.machine, endpoint.life) {
+            process.restart();
+            endpoint.life = Life::Runs;
+            self.start(engine, peer);
+        }
+    }
+
+    /// The detail of an edge's event with the names of paths in place of their numbers.
+    pub(super) fn name_paths(&self, detail: &str) -> String {
+        let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_str(detail) else {
+            return detail.to_owned();
+        };
+        for field in ["path", "from", "to"] {
+            if let Some(value) = fields.get_mut(field)
+                && let Some(name) = value.as_u64().and_then(|peer| self.overlays.path_name(peer))
+            {
+                *value = name.into();
+            }
+        }
+        serde_json::Value::Object(fields).to_string()
+    }
+}

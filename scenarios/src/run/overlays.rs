@@ -1,0 +1,495 @@
+//! Overlays at work: the ends of their paths, what crosses them, and what edges decide.
+//!
+//! To an edge a path is a peer, numbered from [`FIRST_PATH`] on; its datagrams leave by a socket whose way is that path.
+//! Every connection between two sites of an overlay is a flow to the edge on each side: the opener's edge puts its
+//! direction on a path, the acceptor's the other.
+
+mod config;
+mod metrics;
+mod process;
+mod record;
+mod truth;
+
+use std::collections::BTreeMap;
+
+use longhaul_core::machine::PeerId;
+use longhaul_core::time::{Instant, Span};
+use longhaul_net::network::{Network, OpenError, SocketId, segment_payload};
+use longhaul_net::notice::{ConnectionId, Side};
+use longhaul_net::routing::{Graph, LinkId, RegionId};
+use longhaul_net::way::{Path, Way};
+use longhaul_sdwan::{Event, FlowKey, PathReport, Why};
+
+pub use metrics::of_overlay;
+pub use process::EdgeProcess;
+pub use record::overlay_record;
+
+use super::build::BuildError;
+use super::cast::{Cast, Role, Workload, region_id};
+use super::endpoint::Protocol;
+use super::machines::Maker;
+use crate::schema::{OverlayPath, PathObjective, Scenario};
+
+/// The number of the first path end among peers.
+pub const FIRST_PATH: u32 = 1 << 30;
+
+/// One end of a path: what leaves here.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// Its overlay and its path, by index.
+    pub overlay: usize,
+    /// See [`End::overlay`].
+    pub path: usize,
+    /// Where it starts.
+    pub from: RegionId,
+    /// Where it ends.
+    pub to: RegionId,
+}
+
+/// The ends of all paths of a scenario: of each path the one at its first region, then the other.
+pub fn ends(scenario: &Scenario) -> Vec<End> {
+    let mut ends = Vec::new();
+    for (overlay, spec) in scenario.overlays.iter().enumerate() {
+        for (path, of) in spec.paths.iter().enumerate() {
+            let (one, other) = (region_id(scenario, &of.ends.0), region_id(scenario, &of.ends.1));
+            for (from, to) in [(one, other), (other, one)] {
+                ends.push(End {
+                    overlay,
+                    path,
+                    from,
+                    to,
+                });
+            }
+        }
+    }
+    ends
+}
+
+/// The links of a path from its first region to the other: those given, or those of the route over all links.
+fn links_of(scenario: &Scenario, graph: &Graph, path: &OverlayPath) -> Vec<LinkId> {
+    let Some(_) = &path.via else {
+        let ends = (
+            region_id(scenario, &path.ends.0),
+            region_id(scenario, &path.ends.1),
+        );
+        return graph
+            .route(ends.0, ends.1)
+            .expect("the check found a route")
+            .links;
+    };
+    let named = |(from, to): (&str, &str)| {
+        let mut links = scenario.links.iter();
+        let index = links.position(|link| (link.from.as_str(), link.to.as_str()) == (from, to));
+        LinkId(index.expect("the check found the link") as u32)
+    };
+    path.hops().into_iter().map(named).collect()
+}
+
+/// The same links the other way round, last first.
+fn reversed(scenario: &Scenario, links: &[LinkId]) -> Vec<LinkId> {
+    let back = |link: &LinkId| {
+        let link = &scenario.links[link.0 as usize];
+        let mut links = scenario.links.iter();
+        let index = links.position(|other| (&other.from, &other.to) == (&link.to, &link.from));
+        index.map(|index| LinkId(index as u32))
+    };
+    links.iter().rev().filter_map(back).collect()
+}
+
+impl Maker<'_> {
+    /// The edge of an overlay at a site.
+    pub(super) fn edge(&self, overlay: usize, place: u32) -> Result<Protocol, BuildError> {
+        let spec = &self.scenario.overlays[overlay];
+        let region = region_id(self.scenario, spec.sites()[place as usize]);
+        let config = config::edge(self.scenario, overlay, region, &ends(self.scenario));
+        let name = format!("{}/{}", spec.name, spec.sites()[place as usize]);
+        EdgeProcess::new(config, self.streams, name)
+            .map(|process| Protocol::Edge(Box::new(process)))
+            .map_err(|error| BuildError::Overlay {
+                overlay: spec.name.clone(),
+                reason: error.to_string(),
+            })
+    }
+}
+
+/// A path end in the network, and what has become of it.
+struct PathEnd {
+    end: End,
+    name: String,
+    /// `overlay/path from->to`.
+    entity: String,
+    /// The edge that sends here.
+    edge: PeerId,
+    way: Way,
+    socket: SocketId,
+    /// Its links, and those of the way back.
+    links: Vec<LinkId>,
+    back: Vec<LinkId>,
+    /// Since when it is up as its edge sees it.
+    up_since: Option<Instant>,
+    up_before: Span,
+    downs: u64,
+    /// When its edge last took it for down.
+    down_at: Option<Instant>,
+    report: Option<PathReport>,
+}
+
+/// One side of a connection that edges know.
+#[derive(Clone, Copy)]
+struct Crossing {
+    edge: PeerId,
+    /// The end that it is on.
+    on: Option<usize>,
+    objective: PathObjective,
+    /// The switch that it waits for: nothing has arrived since.
+    switch: Option<usize>,
+}
+
+/// Traffic of an edge that went to another path, all of it at one moment.
+struct Switch {
+    at: Instant,
+    from: usize,
+    to: usize,
+    why: Why,
+    flows: u64,
+    /// When a link of the old path failed, if that was why.
+    failed_at: Option<Instant>,
+    detected_at: Option<Instant>,
+    landed_at: Option<Instant>,
+}
+
+/// What was compared with the truth.
+#[derive(Clone, Copy, Default)]
+struct Decisions {
+    samples: u64,
+    wrong: u64,
+}
+
+/// The overlays of a run.
+#[derive(Default)]
+pub struct Overlays {
+    ends: Vec<PathEnd>,
+    by_socket: BTreeMap<SocketId, usize>,
+    /// The edge of each pair of regions, in the first.
+    edges: BTreeMap<(RegionId, RegionId), PeerId>,
+    /// The longest segment between them.
+    segments: BTreeMap<(RegionId, RegionId), u32>,
+    voids: BTreeMap<RegionId, Way>,
+    crossings: BTreeMap<u64, Crossing>,
+    switches: Vec<Switch>,
+    decisions: Vec<Decisions>,
+}
+
+impl Overlays {
+    /// Lays the paths of a scenario.
+    ///
+    /// # Errors
+    /// Nothing leads somewhere that a path should.
+    pub fn lay(
+        scenario: &Scenario,
+        graph: &Graph,
+        cast: &Cast,
+        network: &mut Network,
+    ) -> Result<Overlays, OpenError> {
+        let mut overlays = Overlays {
+            decisions: vec![Decisions::default(); scenario.overlays.len()],
+            ..Overlays::default()
+        };
+        for end in ends(scenario) {
+            let spec = &scenario.overlays[end.overlay];
+            let path = &spec.paths[end.path];
+            let forward = links_of(scenario, graph, path);
+            let backward = reversed(scenario, &forward);
+            let starts_here = region_id(scenario, &path.ends.0) == end.from;
+            let (links, back) = if starts_here {
+                (forward, backward)
+            } else {
+                (backward, forward)
+            };
+            let way = network.lay(&Path {
+                from: end.from,
+                to: end.to,
+                links: path.via.is_some().then(|| links.clone()),
+                encapsulation: None,
+            })?;
+            let socket = network.bind(end.from, way, 0);
+            let place = spec
+                .sites()
+                .iter()
+                .position(|site| region_id(scenario, site) == end.from);
+            let place = place.expect("an end is a site") as u32;
+            let edge = cast.peer(Workload::Overlay(end.overlay), Role::Edge(place));
+            let pair = (end.from, end.to);
+            overlays.edges.insert(pair, edge);
+            let longest = network.mtu_by(end.from, way).map_or(u32::MAX, segment_payload);
+            let known = overlays.segments.entry(pair).or_insert(u32::MAX);
+            *known = longest.min(*known);
+            overlays
+                .voids
+                .entry(end.to)
+                .or_insert_with(|| network.lay_void(end.to));
+            overlays.by_socket.insert(socket, overlays.ends.len());
+            overlays.ends.push(PathEnd {
+                name: path.name.clone(),
+                entity: format!(
+                    "{}/{} {}->{}",
+                    spec.name,
+                    path.name,
+                    graph.name(end.from),
+                    graph.name(end.to)
+                ),
+                edge,
+                way,
+                socket,
+                links,
+                back,
+                up_since: None,
+                up_before: Span::ZERO,
+                downs: 0,
+                down_at: None,
+                report: None,
+                end,
+            });
+        }
+        Ok(overlays)
+    }
+
+    /// The edges that put a connection on its paths, the opener's first, if an overlay joins its regions; and what the
+    /// connection is to them.
+    pub fn edges_of(
+        &self,
+        (from, to): (RegionId, RegionId),
+        connection: ConnectionId,
+        port: u16,
+        class: u8,
+    ) -> Option<[(PeerId, FlowKey); 2]> {
+        let there = *self.edges.get(&(from, to))?;
+        let back = *self.edges.get(&(to, from))?;
+        let key = |from, to| config::flow_key(from, to, connection.0, port, class);
+        Some([(there, key(from, to)), (back, key(to, from))])
+    }
+
+    /// The longest payload of a segment that every path between two regions carries.
+    pub fn segment_payload(&self, from: RegionId, to: RegionId) -> u32 {
+        self.segments[&(from, to)].min(self.segments[&(to, from)])
+    }
+
+    /// The way that a flow begins on, by what its edge has decided.
+    pub fn way_of(&self, flow: u64, to: RegionId) -> Way {
+        let on = self.crossings.get(&flow).and_then(|crossing| crossing.on);
+        on.map_or(self.voids[&to], |end| self.ends[end].way)
+    }
+
+    /// A flow becomes known.
+    pub fn cross(&mut self, flow: u64, edge: PeerId, objective: PathObjective) {
+        self.crossings.entry(flow).or_insert(Crossing {
+            edge,
+            on: None,
+            objective,
+            switch: None,
+        });
+    }
+
+    /// A flow is over; the edge that has to hear of it, if one knows it.
+    pub fn forget(&mut self, flow: u64) -> Option<PeerId> {
+        self.crossings.remove(&flow).map(|crossing| crossing.edge)
+    }
+
+    /// The flows of an edge that has died: nobody puts them on a path.
+    pub fn orphan(&mut self, edge: PeerId, now: Instant) -> Vec<u64> {
+        for end in self.ends.iter_mut().filter(|end| end.edge == edge) {
+            if let Some(since) = end.up_since.take() {
+                end.up_before = end.up_before.saturating_add(now.saturating_since(since));
+            }
+        }
+        let own = self
+            .crossings
+            .iter()
+            .filter(|(_, crossing)| crossing.edge == edge);
+        own.map(|(flow, _)| *flow).collect()
+    }
+
+    /// Where a datagram for a path end leaves, if that is one.
+    pub fn socket(&self, to: PeerId) -> Option<SocketId> {
+        let index = to.0.checked_sub(FIRST_PATH)?;
+        Some(self.ends[index as usize].socket)
+    }
+
+    /// The edge for which a datagram of a socket is, and the number of the path end there.
+    pub fn arrival(&self, socket: SocketId) -> (PeerId, PeerId) {
+        // The two ends of a path follow each other.
+        let far = self.by_socket[&socket] ^ 1;
+        (self.ends[far].edge, PeerId(FIRST_PATH + far as u32))
+    }
+
+    /// Follows what an edge reports. What changes the way of a flow comes back: the flow, and its way.
+    pub fn observe(
+        &mut self,
+        now: Instant,
+        event: &Event,
+        failed_at: impl Fn(LinkId) -> Option<Instant>,
+    ) -> Option<(u64, Way)> {
+        match *event {
+            Event::PathUp { path, .. } => {
+                let end = &mut self.ends[index(path)];
+                end.up_since = Some(now);
+            }
+            Event::PathDown { path, .. } => {
+                let end = &mut self.ends[index(path)];
+                if let Some(since) = end.up_since.take() {
+                    end.up_before = end.up_before.saturating_add(now.saturating_since(since));
+                }
+                end.downs += 1;
+                end.down_at = Some(now);
+            }
+            Event::Measured(report) => self.ends[index(report.path)].report = Some(report),
+            Event::Assigned { flow, path, .. } => return self.put(flow, Some(index(path)), None),
+            Event::Moved { flow, from, to, why } => {
+                let switch = self.switch(now, index(from), index(to), why, failed_at);
+                return self.put(flow, Some(index(to)), Some(switch));
+            }
+            Event::NoPath { flow, .. } => return self.put(flow, None, None),
+            Event::Switched { .. } | Event::Rate { .. } | Event::Expired { .. } => {}
+        }
+        None
+    }
+
+    fn put(&mut self, flow: u64, on: Option<usize>, switch: Option<usize>) -> Option<(u64, Way)> {
+        let crossing = self.crossings.get_mut(&flow)?;
+        let before = std::mem::replace(&mut crossing.on, on);
+        crossing.switch = switch;
+        let to = on.or(before).map(|end| self.ends[end].end.to)?;
+        Some((flow, self.way_of(flow, to)))
+    }
+
+    /// The switch of this moment between two path ends.
+    fn switch(
+        &mut self,
+        now: Instant,
+        from: usize,
+        to: usize,
+        why: Why,
+        failed_at: impl Fn(LinkId) -> Option<Instant>,
+    ) -> usize {
+        let same = |switch: &Switch| (switch.at, switch.from, switch.to) == (now, from, to);
+        // Those of one moment are the last ones.
+        let mut recent = self
+            .switches
+            .iter()
+            .enumerate()
+            .rev()
+            .take_while(|(_, switch)| switch.at == now);
+        let found = recent.find(|(_, switch)| same(switch)).map(|(place, _)| place);
+        let place = found.unwrap_or_else(|| {
+            let old = &self.ends[from];
+            let died = why == Why::Died;
+            let links = old.links.iter().chain(&old.back);
+            self.switches.push(Switch {
+                at: now,
+                from,
+                to,
+                why,
+                flows: 0,
+                failed_at: links.filter_map(|link| failed_at(*link)).max().filter(|_| died),
+                detected_at: old.down_at.filter(|_| died),
+                landed_at: None,
+            });
+            self.switches.len() - 1
+        });
+        self.switches[place].flows += 1;
+        place
+    }
+
+    /// Payload of a flow has arrived over the path that it was put on last.
+    pub fn land(&mut self, now: Instant, flow: u64) {
+        let switch = self
+            .crossings
+            .get_mut(&flow)
+            .and_then(|crossing| crossing.switch.take());
+        if let Some(switch) = switch {
+            self.switches[switch].landed_at.get_or_insert(now);
+        }
+    }
+
+    /// Compares every flow's path with the best that there would be, as it really is.
+    pub fn judge(&mut self, now: Instant, scenario: &Scenario, network: &Network) {
+        if self.crossings.is_empty() {
+            return;
+        }
+        let truths: Vec<_> = (self.ends.iter())
+            .map(|end| {
+                let path = &scenario.overlays[end.end.overlay].paths[end.end.path];
+                let links: Vec<LinkId> = end.links.iter().chain(&end.back).copied().collect();
+                truth::attributes(scenario, network, path, &links, now)
+            })
+            .collect();
+        for crossing in self.crossings.values() {
+            let Some(on) = crossing.on else { continue };
+            let end = &self.ends[on].end;
+            let points = |place: usize| truths[place].as_ref().map(|it| crossing.objective.points(it));
+            let rivals = (0..self.ends.len()).filter(|&place| {
+                let other = &self.ends[place].end;
+                (other.overlay, other.from, other.to) == (end.overlay, end.from, end.to)
+            });
+            // Where no path works, none is wrong.
+            let Some(best) = rivals.filter_map(points).max_by(f64::total_cmp) else {
+                continue;
+            };
+            let margin = f64::from(scenario.overlays[end.overlay].wrong_by);
+            let decisions = &mut self.decisions[end.overlay];
+            decisions.samples += 1;
+            decisions.wrong += u64::from(points(on).is_none_or(|own| own + margin < best));
+        }
+    }
+
+    /// The figures of the paths for the time series: the entity, and its values.
+    pub fn samples(&self) -> Vec<(String, Vec<(&'static str, u64)>)> {
+        let sample = |end: &PathEnd| {
+            let entity = end.entity.clone();
+            let mut values = vec![("path_up", u64::from(end.up_since.is_some()))];
+            if let Some(report) = &end.report {
+                let ns = |span: Option<Span>| span.map(Span::as_ns);
+                let more = [
+                    ("rtt_mean_ns", ns(report.rtt_mean)),
+                    ("rtt_stddev_ns", ns(report.rtt_stddev)),
+                    ("jitter_ns", report.jitter_rfc3550_ns.map(|ns| ns.round() as u64)),
+                    ("probe_loss_parts", report.loss.map(|loss| loss.as_parts())),
+                    ("score_millis", Some((report.score * 1_000.0).round() as u64)),
+                    (
+                        "measured_bits_per_s",
+                        report.measured_rate.map(|rate| rate.as_bits_per_s()),
+                    ),
+                ];
+                values.extend(more.into_iter().filter_map(|(name, value)| Some((name, value?))));
+            }
+            (entity, values)
+        };
+        self.ends.iter().map(sample).collect()
+    }
+
+    /// The name of the path behind a number of a peer.
+    pub fn path_name(&self, peer: u64) -> Option<&str> {
+        let index = usize::try_from(peer.checked_sub(u64::from(FIRST_PATH))?).ok()?;
+        self.ends.get(index).map(|end| end.name.as_str())
+    }
+}
+
+fn index(path: PeerId) -> usize {
+    (path.0 - FIRST_PATH) as usize
+}
+
+/// The number by which edges know one side of a connection.
+pub fn flow_number(connection: ConnectionId, side: Side) -> u64 {
+    u64::from(connection.0) * 2 + u64::from(side == Side::Acceptor)
+}
+
+/// The side of a connection behind such a number.
+pub fn side_of(flow: u64) -> (ConnectionId, Side) {
+    let connection = u32::try_from(flow / 2).expect("connections are fewer");
+    let side = if flow.is_multiple_of(2) {
+        Side::Opener
+    } else {
+        Side::Acceptor
+    };
+    (ConnectionId(connection), side)
+}

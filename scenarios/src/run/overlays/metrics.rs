@@ -1,0 +1,33 @@
+//! The metrics of overlays.
+
+use longhaul_core::record::{EdgeRecord, OverlayRecord, SwitchRecord};
+
+use crate::run::assertions::{MILLIONTHS, Sample, quotient};
+use crate::schema::Metric;
+
+/// The sample that an overlay gives a metric.
+pub fn of_overlay(metric: Metric, overlay: &OverlayRecord) -> Sample {
+    let sum = |of: fn(&EdgeRecord) -> u64| overlay.edges.iter().map(of).sum::<u64>();
+    let number = |count: u64| Sample::Exact(count.saturating_mul(MILLIONTHS));
+    let failed = |switch: &&SwitchRecord| switch.decision_ns.is_some();
+    let longest = |of: fn(&SwitchRecord) -> Sample| {
+        let samples = overlay.switches.iter().filter(failed).map(of);
+        samples.fold(Sample::Missing, Sample::longer)
+    };
+    match metric {
+        Metric::OverlaySwitches => number(overlay.switches.len() as u64),
+        Metric::OverlayFlaps => number(sum(|edge| edge.flaps)),
+        Metric::OverlayDetectionTime => {
+            longest(|switch| switch.detection_ns.map_or(Sample::Missing, Sample::Exact))
+        }
+        // Flows that had nothing to send, or that ended, do not land.
+        Metric::OverlayFailoverTime => {
+            longest(|switch| switch.first_byte_ns.map_or(Sample::Missing, Sample::Exact))
+        }
+        Metric::OverlayWrongDecisions => {
+            const PARTS: u64 = longhaul_core::units::Probability::PARTS;
+            quotient(overlay.wrong_decision_samples, overlay.decision_samples, PARTS)
+        }
+        _ => Sample::Exact(sum(|edge| edge.bytes_sent)),
+    }
+}

@@ -1,0 +1,112 @@
+//! The process of an edge, which can be killed and started again.
+
+use longhaul_core::machine::{Input, Machine, Output};
+use longhaul_core::random::Streams;
+use longhaul_core::time::Instant;
+use longhaul_sdwan::{Command, Config, ConfigError, Counters, Edge, Event};
+
+/// An edge over all its lives.
+pub struct EdgeProcess {
+    config: Config,
+    streams: Streams,
+    /// Names its random stream.
+    name: String,
+    life: Option<Box<Edge>>,
+    lives: u32,
+    /// What earlier lives have done.
+    past: Counters,
+    stopped: bool,
+}
+
+impl EdgeProcess {
+    /// An edge that waits for [`Input::Start`].
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn new(config: Config, streams: Streams, name: String) -> Result<EdgeProcess, ConfigError> {
+        let mut process = EdgeProcess {
+            config,
+            streams,
+            name,
+            life: None,
+            lives: 0,
+            past: Counters::default(),
+            stopped: false,
+        };
+        process.life = Some(Box::new(process.born()?));
+        Ok(process)
+    }
+
+    fn born(&mut self) -> Result<Edge, ConfigError> {
+        let stream = self.streams.stream(&self.name, &format!("edge {}", self.lives));
+        self.lives += 1;
+        Edge::new(self.config.clone(), stream)
+    }
+
+    /// The edge, while it runs.
+    pub fn edge(&self) -> Option<&Edge> {
+        self.life.as_deref()
+    }
+
+    /// How it works.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Counters of all lives.
+    pub fn counters(&self) -> Counters {
+        self.edge()
+            .map_or(self.past, |edge| sum(self.past, edge.counters()))
+    }
+
+    /// It ends, as after SIGKILL. Nothing of it lasts.
+    pub fn kill(&mut self) {
+        self.past = self.counters();
+        self.life = None;
+    }
+
+    /// It is started again, and waits for [`Input::Start`].
+    pub fn restart(&mut self) {
+        let edge = self.born().expect("a configuration that was good before");
+        self.life = Some(Box::new(edge));
+    }
+
+    /// All is over: it does nothing more.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+}
+
+fn sum(one: Counters, other: Counters) -> Counters {
+    Counters {
+        switches: one.switches + other.switches,
+        moved_flows: one.moved_flows + other.moved_flows,
+        flaps: one.flaps + other.flaps,
+        datagrams_sent: one.datagrams_sent + other.datagrams_sent,
+        bytes_sent: one.bytes_sent + other.bytes_sent,
+        train_bytes_sent: one.train_bytes_sent + other.train_bytes_sent,
+        probes_sent: one.probes_sent + other.probes_sent,
+        probes_echoed: one.probes_echoed + other.probes_echoed,
+        control_sent: one.control_sent + other.control_sent,
+        trains_sent: one.trains_sent + other.trains_sent,
+        refused: one.refused + other.refused,
+    }
+}
+
+impl Machine for EdgeProcess {
+    type Command = Command;
+    type Event = Event;
+
+    fn handle(&mut self, now: Instant, input: Input<Command>) {
+        if let Some(edge) = self.life.as_mut().filter(|_| !self.stopped) {
+            edge.handle(now, input);
+        }
+    }
+
+    fn poll(&mut self) -> Output<Event> {
+        match self.life.as_mut().filter(|_| !self.stopped) {
+            Some(edge) => edge.poll(),
+            None => Output::Idle,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Overlays: sites joined by several paths, with an edge at each that watches them and chooses.
+
+use longhaul_core::time::Span;
+use longhaul_core::units::BitRate;
+pub use longhaul_sdwan::score::{Objective as PathObjective, Weights as PathWeights};
+pub use longhaul_sdwan::{Hysteresis, TrafficClass};
+use longhaul_sdwan::{bandwidth, bfd, probe};
+
+/// Sites joined by paths.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Overlay {
+    /// Unique among everything that moves.
+    pub name: String,
+    /// The paths, at least one; those between the same two sites stand in the order of preference.
+    pub paths: Vec<OverlayPath>,
+    /// Which path traffic takes.
+    pub selection: Selection,
+    /// How paths are probed.
+    pub probes: probe::Config,
+    /// How failures are detected faster than by probes.
+    pub bfd: Option<bfd::Config>,
+    /// How rates are measured.
+    pub trains: Option<bandwidth::Config>,
+    /// A decision counts as wrong if another path would have had more points than the chosen one by over this many.
+    pub wrong_by: u8,
+}
+
+/// A path between two sites, in both directions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OverlayPath {
+    /// Unique among the paths between the same two sites.
+    pub name: String,
+    /// The two regions.
+    pub ends: (String, String),
+    /// The regions between them, in order; `None` goes where the routers lead.
+    pub via: Option<Vec<String>>,
+    /// Its rate, if the edges are to know it before they have measured it.
+    pub rate: Option<BitRate>,
+    /// Its price in millionths of a dollar for each 10^9 bytes, for policies that look at it.
+    pub microdollars_per_gb: Option<u64>,
+}
+
+/// Which path traffic takes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Selection {
+    /// The first one that is up; one that has been down is come back to after it has been up for `hold`.
+    InOrder {
+        /// Above zero.
+        hold: Span,
+    },
+    /// The best one by the policy that applies to a flow.
+    ByPolicy {
+        /// In any order; [`longhaul_sdwan::Policies`] sorts them. Empty for its defaults.
+        policies: Vec<PathPolicy>,
+        /// When a path is left and when it is come back to; without it, the best one of the moment is taken.
+        hysteresis: Option<Hysteresis>,
+        /// How often it is looked for better paths.
+        review: Span,
+    },
+}
+
+/// What some traffic wants of its path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PathPolicy {
+    /// Unique.
+    pub name: String,
+    /// The lowest number is asked first.
+    pub priority: u32,
+    /// Region of the sender.
+    pub from: Option<String>,
+    /// Region of the receiver.
+    pub to: Option<String>,
+    /// The receiver's ports, first and last.
+    pub ports: Option<(u16, u16)>,
+    /// The class of the traffic.
+    pub class: Option<TrafficClass>,
+    /// What it wants.
+    pub objective: PathObjective,
+}
+
+impl Overlay {
+    /// The regions that have an edge, in the order in which the paths name them.
+    pub fn sites(&self) -> Vec<&str> {
+        let mut sites = Vec::new();
+        for path in &self.paths {
+            for end in [path.ends.0.as_str(), path.ends.1.as_str()] {
+                if !sites.contains(&end) {
+                    sites.push(end);
+                }
+            }
+        }
+        sites
+    }
+
+    /// The two ends of each pair of sites that paths join, each pair once, as the first path between them has it.
+    pub fn pairs(&self) -> Vec<(&str, &str)> {
+        let mut pairs: Vec<(&str, &str)> = Vec::new();
+        for path in &self.paths {
+            let (one, other) = (path.ends.0.as_str(), path.ends.1.as_str());
+            if !pairs.contains(&(one, other)) && !pairs.contains(&(other, one)) {
+                pairs.push((one, other));
+            }
+        }
+        pairs
+    }
+}
+
+impl OverlayPath {
+    /// The links that it is laid over, as (from, to), from the first end to the second; none if it goes where the routers
+    /// lead.
+    pub fn hops(&self) -> Vec<(&str, &str)> {
+        let Some(via) = &self.via else { return Vec::new() };
+        let starts = std::iter::once(&self.ends.0).chain(via);
+        let ends = via.iter().chain(std::iter::once(&self.ends.1));
+        starts
+            .zip(ends)
+            .map(|(from, to)| (from.as_str(), to.as_str()))
+            .collect()
+    }
+
+    /// Whether it joins these two regions, in either order.
+    pub fn joins(&self, one: &str, other: &str) -> bool {
+        let (from, to) = (self.ends.0.as_str(), self.ends.1.as_str());
+        (from, to) == (one, other) || (from, to) == (other, one)
+    }
+}
