@@ -42,6 +42,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("longhaul-routing", &["longhaul-core"]),
     ("longhaul-te", &["longhaul-core", "longhaul-routing"]),
+    ("longhaul-reservation", &["longhaul-core", "longhaul-routing"]),
+    ("longhaul-tunnel", &["longhaul-core"]),
     (
         "longhaul-import",
         &["longhaul-core", "longhaul-net", "longhaul-routing"],
