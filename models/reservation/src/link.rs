@@ -11,8 +11,8 @@ use longhaul_core::time::Instant;
 use crate::reservation::{Priority, ReservationId};
 use crate::tree::{Summary, Tree, Value};
 
-/// No more bit/s than this can be reserved on a link, whatever its capacity, so that sums of steps fit in 64 bits, also while one is half
-/// booked.
+/// No more bit/s than this can be reserved on a link, whatever its capacity, so that sums of steps fit in 64 bits, also
+/// while a reservation is half booked.
 const MAX_LIMIT: u64 = 1 << 61;
 
 /// By how many bit/s the reserved rate changes.
