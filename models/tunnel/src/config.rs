@@ -77,7 +77,7 @@ pub struct IpsecConfig {
     pub retransmissions: u32,
     /// The initiator renews keys when they are this old, less up to a tenth at random.
     pub rekey_after: Span,
-    /// Keys this old are used no more.
+    /// Keys this old are used no more. At least 1 s more than `rekey_after`.
     pub lifetime: Span,
     /// Asks whether the peer is alive if nothing was heard for this long (RFC 7296, section 1.4: "liveness check").
     pub dead_peer_detection: Option<Span>,
@@ -278,7 +278,7 @@ impl Config {
                 )?;
                 number("retransmissions", ipsec.retransmissions, 0, 20)?;
                 time("rekey_after", ipsec.rekey_after, second, MAX_TIMER)?;
-                time("lifetime", ipsec.lifetime, ipsec.rekey_after, MAX_TIMER)?;
+                time("lifetime", ipsec.lifetime, ipsec.rekey_after + second, MAX_TIMER)?;
                 for (field, value) in [
                     ("dead_peer_detection", ipsec.dead_peer_detection),
                     ("retry_after", ipsec.retry_after),

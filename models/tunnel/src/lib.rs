@@ -29,12 +29,14 @@ pub mod ike;
 mod ike_wire;
 pub mod overhead;
 pub mod path_mtu;
+mod path_mtu_config;
 mod path_mtu_wire;
 pub mod plan;
 mod seal;
 pub mod tunnel;
 mod vxlan;
 pub mod wireguard;
+mod wireguard_keys;
 mod wireguard_wire;
 
 pub use config::{Config, ConfigError, Control, GreKeepalive, IpsecConfig, Role, WireGuardConfig};

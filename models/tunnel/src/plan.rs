@@ -2,7 +2,7 @@
 //!
 //! There is one tunnel for each pair of regions, whichever end asks first; its name keeps the order of that request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_core::machine::PeerId;
 use longhaul_core::random::Streams;
@@ -56,6 +56,22 @@ impl Entry {
         tunnel_name(&self.from, &self.to)
     }
 
+    /// The machines of the two ends, the opening one first, each with random numbers of its own. `peers` are the
+    /// addresses at which they stand, in the same order; each end of each tunnel has one to itself.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn ends(&self, peers: [PeerId; 2], streams: &Streams) -> Result<[Tunnel; 2], ConfigError> {
+        let end = |role, region: &str, peer| {
+            let random = streams.stream(&format!("{}@{region}", self.name()), "tunnel");
+            Tunnel::new(self.config(role), peer, random)
+        };
+        Ok([
+            end(Role::Initiator, &self.from, peers[1])?,
+            end(Role::Responder, &self.to, peers[0])?,
+        ])
+    }
+
     /// The configuration of one end.
     fn config(&self, role: Role) -> Config {
         Config {
@@ -67,10 +83,10 @@ impl Entry {
     }
 }
 
-/// Endpoints by region, and the tunnels between them.
+/// The regions at which tunnels can end, and the tunnels between them.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    endpoints: BTreeMap<String, PeerId>,
+    endpoints: BTreeSet<String>,
     /// By the regions in the order of their names.
     tunnels: BTreeMap<(String, String), Entry>,
 }
@@ -81,9 +97,9 @@ impl Plan {
         Plan::default()
     }
 
-    /// Gives a region an endpoint, or another one.
-    pub fn set_endpoint(&mut self, region: &str, endpoint: PeerId) {
-        self.endpoints.insert(region.to_owned(), endpoint);
+    /// Gives a region an endpoint. Whether it had none.
+    pub fn add_endpoint(&mut self, region: &str) -> bool {
+        self.endpoints.insert(region.to_owned())
     }
 
     /// Plans a tunnel. If there is one between the two regions, in either direction, it stays as it is.
@@ -92,7 +108,9 @@ impl Plan {
     /// [`PlanError`]
     pub fn establish(&mut self, entry: Entry) -> Result<&Entry, PlanError> {
         for region in [&entry.from, &entry.to] {
-            self.endpoint(region)?;
+            if !self.endpoints.contains(region) {
+                return Err(PlanError::NoEndpoint(region.clone()));
+            }
         }
         if entry.from == entry.to {
             return Err(PlanError::SameRegion(entry.from));
@@ -124,27 +142,5 @@ impl Plan {
     /// All tunnels, in the order of the pairs of their regions.
     pub fn tunnels(&self) -> impl ExactSizeIterator<Item = &Entry> {
         self.tunnels.values()
-    }
-
-    /// The machines of the two ends, the opening one first, each with the endpoint at which it stands and random
-    /// numbers of its own.
-    ///
-    /// # Errors
-    /// [`PlanError`]
-    pub fn ends(&self, entry: &Entry, streams: &Streams) -> Result<[(PeerId, Tunnel); 2], PlanError> {
-        let (near, far) = (self.endpoint(&entry.from)?, self.endpoint(&entry.to)?);
-        let end = |role, region: &str, peer| {
-            let random = streams.stream(&format!("{}@{region}", entry.name()), "tunnel");
-            Tunnel::new(entry.config(role), peer, random)
-        };
-        Ok([
-            (near, end(Role::Initiator, &entry.from, far)?),
-            (far, end(Role::Responder, &entry.to, near)?),
-        ])
-    }
-
-    fn endpoint(&self, region: &str) -> Result<PeerId, PlanError> {
-        let endpoint = self.endpoints.get(region).copied();
-        endpoint.ok_or_else(|| PlanError::NoEndpoint(region.to_owned()))
     }
 }

@@ -23,6 +23,7 @@ use longhaul_core::time::{Instant, Span};
 use crate::config::{Role, WireGuardConfig};
 use crate::control::{Context, Controller, earliest};
 use crate::event::{DownReason, Event, WireError};
+use crate::wireguard_keys::Session;
 use crate::wireguard_wire::Message;
 pub use crate::wireguard_wire::{INITIATION_BYTES, KEEPALIVE_BYTES, RESPONSE_BYTES};
 
@@ -38,44 +39,6 @@ pub const REKEY_TIMEOUT: Span = Span::from_s(5);
 pub const KEEPALIVE_TIMEOUT: Span = Span::from_s(10);
 /// At most this is added to [`REKEY_TIMEOUT`] at random.
 pub const MAX_JITTER: Span = Span::from_ms(333);
-
-/// Keys.
-#[derive(Clone, Copy, Debug)]
-struct Session {
-    local: u32,
-    remote: u32,
-    born: Instant,
-    initiator: bool,
-    sent: u64,
-    seen: Window,
-}
-
-/// Which counters were received: the highest and, as bits, the 64 up to it (RFC 6479's idea, shorter).
-#[derive(Clone, Copy, Debug, Default)]
-struct Window {
-    above_highest: u64,
-    bits: u64,
-}
-
-impl Window {
-    /// Whether a counter is new; notes it.
-    fn admit(&mut self, counter: u64) -> bool {
-        let Some(above) = counter.checked_add(1) else {
-            return false;
-        };
-        if above > self.above_highest {
-            let shift = u32::try_from(above - self.above_highest).unwrap_or(u32::MAX);
-            self.bits = self.bits.checked_shl(shift).unwrap_or(0) | 1;
-            self.above_highest = above;
-            return true;
-        }
-        let back = u32::try_from(self.above_highest - above).unwrap_or(u32::MAX);
-        let bit = 1u64.checked_shl(back).unwrap_or(0);
-        let new = bit != 0 && self.bits & bit == 0;
-        self.bits |= bit;
-        new
-    }
-}
 
 /// A handshake that this end began.
 #[derive(Clone, Copy, Debug)]
@@ -258,14 +221,7 @@ impl WireGuard {
         }
         let local = cx.random.u32();
         self.previous = None;
-        self.next = Some(Session {
-            local,
-            remote: sender,
-            born: cx.now,
-            initiator: false,
-            sent: 0,
-            seen: Window::default(),
-        });
+        self.next = Some(Session::new(local, sender, cx.now, false));
         let message = Message::Response {
             sender: local,
             receiver: sender,
@@ -278,14 +234,7 @@ impl WireGuard {
         let attempt = self.attempt.filter(|attempt| attempt.local == Some(receiver));
         let began = attempt.ok_or(WireError::Session)?.began;
         self.authenticated_received(cx);
-        let keys = Session {
-            local: receiver,
-            remote: sender,
-            born: cx.now,
-            initiator: true,
-            sent: 0,
-            seen: Window::default(),
-        };
+        let keys = Session::new(receiver, sender, cx.now, true);
         let replaced = self.current.replace(keys);
         self.previous = self.next.take().or(replaced);
         self.handshake_complete(cx, began);
