@@ -1,6 +1,6 @@
 //! Admission by path search: the best path of those whose links all have the rate free throughout the interval.
 //!
-//! Constrained shortest path first (RFC 2702, section 5.2 and RFC 3630): links without enough left are pruned, then the
+//! Constrained shortest path first (the constraint-based routing of RFC 2702): links without enough left are pruned, then the
 //! shortest path by latency is taken, ties by hops and names as everywhere. If nothing is free, links are pruned anew
 //! by what they could have if lower priorities left.
 

@@ -8,7 +8,7 @@
 //! - [`Usage`], [`Totals`]: what is in use and what will be.
 //!
 //! Advance reservations after Guérin and Orda, "Networks with advance reservations: the routing perspective"
-//! (INFOCOM 2000); priorities after RFC 3209, section 4.7, and RFC 2702, section 5.6.
+//! (INFOCOM 2000); priorities after RFC 3209, section 4.7.1, and the preemption attribute of RFC 2702.
 //!
 //! On no link and at no instant is more reserved than the capacity less the headroom and the background load. Where a link
 //! loses capacity afterwards, [`Calendar::shed`] restores that.

@@ -1,8 +1,10 @@
 //! GRE with and without keepalives, VXLAN, configurations that are refused, and the shape of events in records.
 
-use longhaul_core::machine::{Input, PeerId};
+use longhaul_core::machine::{Input, Machine, Output, PeerId};
 use longhaul_core::random::Streams;
-use longhaul_core::time::Span;
+use longhaul_core::tape::{Recorder, feed};
+use longhaul_core::time::{Instant, Span};
+use longhaul_core::units::Probability;
 use longhaul_tunnel::config::{IkeSizes, IpsecConfig};
 use longhaul_tunnel::{
     Command, Config, Control, DownReason, Event, GreKeepalive, IpVersion, Role, Tunnel, WireGuardConfig,
@@ -182,4 +184,58 @@ fn events_have_a_form_in_records() {
     })
     .expect("an event");
     assert_eq!(text, r#"{"Up":{"after":80000000}}"#);
+}
+
+#[test]
+fn wakes_for_nothing_change_nothing() {
+    let keepalive = Some(GreKeepalive::default());
+    for control in [
+        Control::WireGuard(WireGuardConfig::default()),
+        Control::Ipsec(IpsecConfig::default()),
+        Control::Gre {
+            key: false,
+            keepalive,
+        },
+    ] {
+        let run = |restless| {
+            let mut pipe = tunnel(control, 3);
+            pipe.restless = restless;
+            pipe.loss = Probability::from_ratio(20, 100).expect("a percentage");
+            pipe.start();
+            for second in 1..600 {
+                pipe.run_until(at_ms(second * 1_000));
+                pipe.tell(0, Input::Command(Command::Sent));
+            }
+            (pipe.sent, pipe.events)
+        };
+        assert_eq!(run(false), run(true), "{control:?}");
+    }
+}
+
+#[test]
+fn a_tunnel_can_be_taped_and_fed_back() {
+    let end = || {
+        let mut ends = tunnel(Control::WireGuard(WireGuardConfig::default()), 5)
+            .ends
+            .into_iter();
+        ends.next().expect("an end")
+    };
+    let mut recorder = Recorder::new("tunnel", end());
+    let mut input = Input::Start;
+    let mut now = Instant::ZERO;
+    for _ in 0..30 {
+        recorder.handle(now, input);
+        input = Input::Wake;
+        loop {
+            match recorder.poll() {
+                Output::WakeAt { at, .. } => {
+                    now = at;
+                    break;
+                }
+                Output::Idle => panic!("a persistent keepalive never rests"),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(feed(&mut end(), &recorder.tape()).expect("the same outputs"), 30);
 }

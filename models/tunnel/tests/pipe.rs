@@ -27,6 +27,8 @@ pub struct Pipe<M: Machine> {
     /// Longer packets do not pass. Headers count.
     pub mtu: u32,
     pub header_bytes: u32,
+    /// Between two things that happen, both ends are woken for nothing.
+    pub restless: bool,
     /// Everything that was sent: when, by whom, bytes of payload.
     pub sent: Vec<(Instant, usize, u64)>,
     pub events: Vec<(Instant, usize, M::Event)>,
@@ -49,6 +51,7 @@ impl<M: Machine> Pipe<M> {
             cut: false,
             mtu: u32::MAX,
             header_bytes: 28,
+            restless: false,
             sent: Vec::new(),
             events: Vec::new(),
             wakes: [None; 2],
@@ -110,6 +113,11 @@ impl<M: Machine> Pipe<M> {
             let Some(next) = next.filter(|next| *next <= end) else {
                 break;
             };
+            if self.restless {
+                self.now = Instant::from_ns(self.now.as_ns().midpoint(next.as_ns()));
+                self.tell(0, Input::Wake);
+                self.tell(1, Input::Wake);
+            }
             self.now = next;
             if arrival == Some(next) {
                 let (_, (to, payload)) = self.flying.pop_first().expect("an arrival");
