@@ -102,13 +102,20 @@ fn a_black_hole_after_a_change_of_route_is_noticed_and_measured() {
         .iter()
         .find(|(_, _, event)| *event == PathMtuEvent::BlackHole { was: 1_500 });
     // Confirmed every 30 s by up to three probes of 15 s.
-    let (at, _, _) = hole.expect("noticed");
+    let (at, _, _) = *hole.expect("noticed");
     assert_eq!(at.as_ns() / 1_000_000, 160 + 30_000 + 45_000);
     pipe.run_until(at_ms(400_000));
     assert_eq!(
         (pipe.ends[0].mtu(), pipe.ends[0].state()),
         (1_420, PathMtuState::SearchComplete)
     );
+    // The next usual size and one byte more fail; what is just below the old size is not tried.
+    let found = pipe
+        .events
+        .iter()
+        .rfind(|(_, _, event)| *event == PathMtuEvent::Found { mtu: 1_420 });
+    let (found, _, _) = found.expect("measured");
+    assert!(*found < at + Span::from_s(92), "{found:?}");
     // When the old route is back, the raise timer finds that.
     pipe.mtu = 1_500;
     pipe.run_until(at_ms(1_000_000));
