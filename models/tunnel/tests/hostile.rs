@@ -4,9 +4,10 @@ use bytes::Bytes;
 use longhaul_core::machine::{Input, Machine, Output, PeerId};
 use longhaul_core::payload::Payload;
 use longhaul_core::time::Span;
+use longhaul_core::units::Probability;
 use longhaul_tunnel::config::IpsecConfig;
 use longhaul_tunnel::path_mtu::{PathMtu, PathMtuCommand, PathMtuConfig, PathMtuState};
-use longhaul_tunnel::{Command, Control, GreKeepalive, IpVersion, Tunnel, WireGuardConfig};
+use longhaul_tunnel::{Command, Control, Event, GreKeepalive, IpVersion, Tunnel, WireGuardConfig};
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, proptest};
 use proptest::prop_oneof;
 
@@ -36,6 +37,8 @@ enum Step {
     Command(Command),
     Pass(u64),
     Cut(bool),
+    /// What is lost and what comes twice in per cent, and by how many ms packets may be late.
+    Path(u64, u64, u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -52,7 +55,28 @@ fn step() -> impl Strategy<Value = Step> {
         command.prop_map(Step::Command),
         (0..400_000u64).prop_map(Step::Pass),
         any::<bool>().prop_map(Step::Cut),
+        (0..60u64, 0..60u64, 0..500u64).prop_map(|(loss, twice, late)| Step::Path(loss, twice, late)),
     ]
+}
+
+fn set_path<M: Machine>(pipe: &mut Pipe<M>, loss: u64, twice: u64, late_ms: u64) {
+    let percent = |share| Probability::from_ratio(share, 100).expect("a percentage");
+    (pipe.loss, pipe.duplication) = (percent(loss), percent(twice));
+    pipe.jitter = Span::from_ms(late_ms);
+}
+
+/// Whether an end is up by what it told: up when it was down, down and renewed only when it was up.
+fn told_up(pipe: &Pipe<Tunnel>, end: usize) -> bool {
+    let mut up = false;
+    for (at, _, event) in pipe.events.iter().filter(|(_, by, _)| *by == end) {
+        match event {
+            Event::Up { .. } => assert!(!std::mem::replace(&mut up, true), "up twice at {at:?}"),
+            Event::Down { .. } => assert!(std::mem::take(&mut up), "down twice at {at:?}"),
+            Event::Rekeyed { .. } => assert!(up, "renewed while down at {at:?}"),
+            Event::Retransmitted { .. } | Event::HandshakeFailed { .. } | Event::Refused { .. } => {}
+        }
+    }
+    up
 }
 
 fn first_message(control: Control) -> Vec<u8> {
@@ -83,6 +107,7 @@ proptest! {
         let genuine = first_message(control);
         pipe.start();
         for (step, end) in steps {
+            prop_assert!([0, 1].iter().all(|end| told_up(&pipe, *end) == pipe.ends[*end].is_up()));
             let from = PeerId(1 - end as u32);
             match step {
                 Step::Bytes(bytes) => {
@@ -104,15 +129,18 @@ proptest! {
                 Step::Command(command) => pipe.tell(end, Input::Command(command)),
                 Step::Pass(ms) => pipe.run_until(pipe.now + Span::from_ms(ms)),
                 Step::Cut(cut) => pipe.cut = cut,
+                Step::Path(loss, twice, late) => set_path(&mut pipe, loss, twice, late),
             }
         }
         pipe.cut = false;
+        set_path(&mut pipe, 0, 0, 0);
         // A Delete may be on its way.
         pipe.run_until(pipe.now + Span::from_s(1));
         pipe.tell(0, Input::Command(Command::Establish));
         pipe.tell(1, Input::Command(Command::Establish));
         pipe.run_until(pipe.now + Span::from_s(180));
         prop_assert!(pipe.ends.iter().all(Tunnel::is_up));
+        prop_assert!([0, 1].iter().all(|end| told_up(&pipe, *end)));
     }
 
     #[test]
@@ -149,9 +177,11 @@ proptest! {
                 }
                 Step::Pass(ms) => pipe.run_until(pipe.now + Span::from_ms(ms)),
                 Step::Cut(cut) => pipe.cut = cut,
+                Step::Path(loss, twice, late) => set_path(&mut pipe, loss, twice, late),
             }
         }
         pipe.cut = false;
+        set_path(&mut pipe, 0, 0, 0);
         // The raise timer corrects what false messages said.
         pipe.run_until(pipe.now + Span::from_s(2_400));
         if pipe.ends[0].state() == PathMtuState::Searching {
