@@ -1,5 +1,5 @@
 //! What a reservation costs on a network of 100 links that holds 100,000 of them: reserving and releasing on paths of
-//! one to five links, asking what is left, and preempting. Times are processor time where the kernel tells it, medians of
+//! one to five links, asking what is left, admission by path search, and preemption. Times are processor time where the kernel tells it, medians of
 //! seven runs.
 
 #![allow(missing_docs, reason = "a program, not a library")]
@@ -116,6 +116,23 @@ fn main() {
     println!("{:>9.0} ns to release", median(release));
     println!(
         "{ask:>9.0} ns to ask what a link has left during an interval, {ask_month:.0} ns for all 31 days"
+    );
+    let some: Vec<_> = demands.iter().take(1_000).cloned().collect();
+    let admit = per_call(&some, |demand, links| {
+        let (from, to) = (
+            topology.link(links[0]).from,
+            topology.link(links[links.len() - 1]).to,
+        );
+        let admitted = calendar.admit(Instant::ZERO, &topology, from, to, demand.clone());
+        if let Ok(admission) = admitted {
+            calendar
+                .release(Instant::ZERO, admission.id)
+                .expect("a reservation");
+        }
+    });
+    println!(
+        "{:>9.1} us to find the best path that has the rate, reserve and release",
+        admit / 1e3
     );
     // A hundred times the usual rate, so that many must displace others.
     let urgent: Vec<_> = demands.into_iter().take(500).collect();
