@@ -92,6 +92,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-migration",
             "longhaul-raft",
             "longhaul-replication",
+            "longhaul-tunnel",
         ],
     ),
     ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),
