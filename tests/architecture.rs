@@ -46,6 +46,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-routing", &["longhaul-core"]),
     ("longhaul-sdwan", &["longhaul-core"]),
     ("longhaul-te", &["longhaul-core", "longhaul-routing"]),
+    ("longhaul-reservation", &["longhaul-core", "longhaul-routing"]),
+    ("longhaul-tunnel", &["longhaul-core"]),
     (
         "longhaul-import",
         &["longhaul-core", "longhaul-net", "longhaul-routing"],
@@ -95,6 +97,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-migration",
             "longhaul-raft",
             "longhaul-replication",
+            "longhaul-tunnel",
         ],
     ),
     ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),

@@ -17,6 +17,7 @@ pub mod guests;
 pub mod objects;
 pub mod pages;
 pub mod transport;
+pub mod tunnels;
 
 /// A fuzz target.
 pub struct Target {
@@ -99,5 +100,15 @@ pub const TARGETS: &[Target] = &[
         name: "replication_replica",
         run: guests::replica,
         seeds: guests::replica_seeds,
+    },
+    Target {
+        name: "tunnel_ends",
+        run: tunnels::ends,
+        seeds: tunnels::ends_seeds,
+    },
+    Target {
+        name: "path_mtu",
+        run: tunnels::path_mtu,
+        seeds: tunnels::path_mtu_seeds,
     },
 ];

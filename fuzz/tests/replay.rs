@@ -118,4 +118,6 @@ replays! {
     migration_destination: 600, 100_000;
     replication_message: 3000, 500_000;
     replication_replica: 600, 100_000;
+    tunnel_ends: 1500, 200_000;
+    path_mtu: 1500, 200_000;
 }
