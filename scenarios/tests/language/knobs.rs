@@ -33,6 +33,7 @@ const CANDIDATES: &[&str] = &[
     "Bulk",
     "55",
     "6005",
+    "(interval: \"5 s\")",
     "[\"orient\"]",
     "0.1",
     "Uniform",
