@@ -84,6 +84,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-routing",
             "longhaul-sdwan",
             "longhaul-tcp",
+            "longhaul-tunnel",
         ],
     ),
     (

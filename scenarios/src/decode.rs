@@ -104,6 +104,11 @@
 //! | `overlays[].selection.hysteresis` | `(leave: 50, back: 80, hold: "60 s", advantage: 5)` |
 //! | `overlays[].selection.review` | `"5 s"` |
 //! | `overlays[].paths[]`: `via`, `rate`, `price` | where the routers lead; unknown; unknown |
+//! | `overlays[].paths[].tunnel` | `None` |
+//! | `overlays[].paths[].tunnel.ip` | 4 |
+//! | `overlays[].paths[].tunnel`: WireGuard's `keepalive` | `"25 s"` |
+//! | `overlays[].paths[].tunnel`: IPsec's options | see [`longhaul_tunnel::IpsecConfig`] |
+//! | `overlays[].paths[].tunnel`: GRE's `key`, `keepalive` | `false`, `None`; `every` `"10 s"`, `retries` 3 |
 //! | `overlays[].probes` | see [`longhaul_sdwan::probe::Config`] |
 //! | `overlays[].bfd` | see [`longhaul_sdwan::bfd::Config`] |
 //! | `overlays[].trains` | see [`longhaul_sdwan::bandwidth::Config`] |
@@ -135,6 +140,7 @@ mod replay;
 mod replication;
 mod routing;
 pub(crate) mod transport;
+mod tunnel;
 pub(crate) mod value;
 mod work;
 

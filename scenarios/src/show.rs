@@ -7,6 +7,7 @@ mod link;
 mod migration;
 mod overlay;
 mod replication;
+mod tunnel;
 
 use std::fmt::{self, Write as _};
 

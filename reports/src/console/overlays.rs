@@ -1,6 +1,6 @@
 //! The table of the paths of overlays and the remarks under it.
 
-use longhaul_core::record::{OverlayRecord, PathRecord, RunRecord, SwitchRecord};
+use longhaul_core::record::{OverlayRecord, PathRecord, RunRecord, SwitchRecord, TunnelRecord};
 
 use super::Note;
 use super::tables::{or_missing, route};
@@ -77,6 +77,11 @@ fn notes_of(overlay: &OverlayRecord) -> Vec<Note> {
     {
         note("switches", format!("{more} more"));
     }
+    for path in &overlay.paths {
+        if let Some(tunnel) = &path.tunnel {
+            note("tunnel", tunnel_text(path, tunnel));
+        }
+    }
     if overlay.decision_samples > 0 {
         let (wrong, all) = (overlay.wrong_decision_samples, overlay.decision_samples);
         let text = format!(
@@ -100,6 +105,25 @@ fn notes_of(overlay: &OverlayRecord) -> Vec<Note> {
         ),
     );
     notes
+}
+
+fn tunnel_text(path: &PathRecord, tunnel: &TunnelRecord) -> String {
+    let mut text = format!("{} {}: ", printable(&path.name), route(&path.from, &path.to));
+    text += &match tunnel.established_ns {
+        Some(ns) => format!("up after {}", human::span(ns)),
+        None => "never up".to_owned(),
+    };
+    let counts = [
+        (tunnel.downs, "times down"),
+        (tunnel.rekeys, "renewals of keys"),
+        (tunnel.retransmissions, "messages again"),
+        (tunnel.failures, "handshakes given up"),
+        (tunnel.refused, "datagrams refused"),
+    ];
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        text += &format!(", {} {what}", human::count(count));
+    }
+    text
 }
 
 fn switch_text(switch: &SwitchRecord) -> String {

@@ -9,9 +9,9 @@ use crate::syntax::Kind;
 
 use super::context::{At, Context, Fields, Variant, list, variant};
 use super::network::{constant_rate, region_name};
-use super::policy;
 use super::value::{self, MILLION};
 use super::work::positive_span;
+use super::{policy, tunnel};
 
 /// Most paths of an overlay.
 const MOST_PATHS: usize = 1_000;
@@ -64,7 +64,7 @@ pub fn overlay(cx: &mut Context, at: &At) -> Option<Overlay> {
 }
 
 fn path(cx: &mut Context, at: &At) -> Option<OverlayPath> {
-    let known = ["name", "between", "via", "rate", "price"];
+    let known = ["name", "between", "via", "tunnel", "rate", "price"];
     let fields = Fields::of(cx, at, "a path", None, &known)?;
     let name = fields.required(cx, "name", value::name);
     let ends = fields.required(cx, "between", ends);
@@ -72,6 +72,7 @@ fn path(cx: &mut Context, at: &At) -> Option<OverlayPath> {
         let (via, complete) = list(cx, at, MOST_VIA, region_name);
         complete.then(|| Some(via.into_iter().map(|(_, region)| region).collect()))
     });
+    let tunnel = fields.optional(cx, "tunnel", None, tunnel::tunnel);
     let rate = fields.optional(cx, "rate", None, |cx, at| constant_rate(cx, at).map(Some));
     let price = fields.optional(cx, "price", None, |cx, at| {
         let millionths = value::millionths(cx, at, 0, 1_000 * MILLION)?;
@@ -81,6 +82,7 @@ fn path(cx: &mut Context, at: &At) -> Option<OverlayPath> {
         name: name?,
         ends: ends?,
         via: via?,
+        tunnel: tunnel?,
         rate: rate?,
         microdollars_per_gb: price?,
     })

@@ -35,7 +35,7 @@ impl Endpoint for Protocol {
             | Protocol::Replica(_) => false,
             // Records have headers to be read.
             Protocol::ObjectSender(_) | Protocol::ObjectReceiver(_) => false,
-            Protocol::Cluster(_) | Protocol::Edge(_) => false,
+            Protocol::Cluster(_) | Protocol::Edge(_) | Protocol::Tunnel(_) => false,
             Protocol::BulkSender(_) | Protocol::BulkReceiver(_) => true,
         }
     }
@@ -58,6 +58,7 @@ impl Endpoint for Protocol {
             Protocol::Replica(replica) => serde_json::to_value(replica.statistics()),
             Protocol::Cluster(process) => serde_json::to_value(process.statistics()),
             Protocol::Edge(process) => serde_json::to_value(process.counters()),
+            Protocol::Tunnel(_) => Ok(Value::Null),
         };
         summary.expect("statistics have a JSON form")
     }

@@ -30,6 +30,8 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
             .map(Event::Replica),
         Role::Cluster(_) => federation::Event::deserialize(event).ok().map(Event::Cluster),
         Role::Edge(_) => sdwan::Event::deserialize(event).ok().map(Event::Edge),
+        // A scenario with tunnels is not replayed.
+        Role::Tunnel(_) => None,
         Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),
         Role::ObjectReceiver => ArrivalEvent::deserialize(event).ok().map(Event::ObjectReceiver),
     }

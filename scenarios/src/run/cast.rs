@@ -4,6 +4,7 @@
 use longhaul_core::machine::PeerId;
 use longhaul_net::routing::RegionId;
 
+use super::overlays;
 use crate::decode::transport;
 use crate::schema::{Carrier, Migration, Replication, Scenario, Tcp, Vm};
 
@@ -45,6 +46,8 @@ pub enum Role {
     Cluster(u32),
     /// The edge of an overlay, by the place of its region in [`Overlay::sites`](crate::schema::Overlay::sites).
     Edge(u32),
+    /// The tunnel at a path end, by its number among all path ends of the scenario.
+    Tunnel(u32),
 }
 
 impl Role {
@@ -128,6 +131,19 @@ impl Cast {
                     scenario,
                     Workload::Overlay(index),
                     Role::Edge(place),
+                    region,
+                    transport::DEFAULT.tcp,
+                );
+            }
+        }
+        for (number, end) in (0..).zip(overlays::ends(scenario)) {
+            if scenario.overlays[end.overlay].paths[end.path].has_tunnel() {
+                let region = &scenario.regions[end.from.0 as usize].name;
+                let workload = Workload::Overlay(end.overlay);
+                cast.add(
+                    scenario,
+                    workload,
+                    Role::Tunnel(number),
                     region,
                     transport::DEFAULT.tcp,
                 );

@@ -9,6 +9,7 @@ use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_net::routing::RegionId;
 use longhaul_sdwan::{Command, Event};
 use longhaul_tcp::Config;
+use longhaul_tunnel as tunnel;
 
 use super::endpoint::{Life, Order, Protocol};
 use super::overlays::{flow_number, side_of};
@@ -85,8 +86,22 @@ impl Scene {
 
     /// Sends a datagram over the path that a number stands for.
     pub(super) fn send_datagram(&mut self, engine: &mut Engine, to: PeerId, payload: Payload) {
-        let socket = self.overlays.socket(to).expect("edges send to their paths");
+        let (socket, tunnel) = self.overlays.leave(engine.now(), to);
+        if let Some(tunnel) = tunnel {
+            self.deliver(
+                engine,
+                tunnel,
+                Input::Command(Order::Tunnel(tunnel::Command::Sent)),
+            );
+        }
         self.network.packets().send_datagram(engine, socket, payload);
+    }
+
+    /// Opens or closes the path of a tunnel that has come up or gone down.
+    pub(super) fn follow_tunnel(&mut self, now: Instant, end: u32, event: &tunnel::Event) {
+        if let Some((way, open)) = self.overlays.observe_tunnel(now, end, event) {
+            self.network.packets().set_open(way, open);
+        }
     }
 
     /// Hands on the next datagram that has arrived, and notes where payload has landed; false if there is none. A machine
@@ -101,7 +116,11 @@ impl Scene {
         let Some(arrived) = network.poll_datagram() else {
             return false;
         };
-        let (edge, from) = self.overlays.arrival(arrived.socket);
+        let (edge, from, tunnel) = self.overlays.arrive(engine.now(), arrived.socket);
+        if let Some(tunnel) = tunnel {
+            let order = Order::Tunnel(tunnel::Command::Received);
+            self.deliver(engine, tunnel, Input::Command(order));
+        }
         if self.endpoints[edge.0 as usize].life == Life::Runs {
             let payload = arrived.payload;
             self.deliver(engine, edge, Input::Datagram { from, payload });

@@ -17,12 +17,13 @@ use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_replication as replication;
 use longhaul_sdwan as sdwan;
 use longhaul_tcp as tcp;
+use longhaul_tunnel as tunnel;
 use serde::{Deserialize, Serialize};
 
 use super::cast::Part;
 use super::federations::ClusterProcess;
 use super::guest::Guest;
-use super::overlays::EdgeProcess;
+use super::overlays::{EdgeProcess, TunnelEnd};
 
 /// One endpoint of the scenario.
 pub struct Endpoint {
@@ -86,6 +87,8 @@ pub enum Protocol {
     Cluster(Box<ClusterProcess>),
     /// The edge of an overlay.
     Edge(Box<EdgeProcess>),
+    /// The end of a tunnel.
+    Tunnel(Box<TunnelEnd>),
 }
 
 /// What a machine reports.
@@ -112,6 +115,8 @@ pub enum Event {
     Cluster(federation::Event),
     /// From the edge of an overlay.
     Edge(sdwan::Event),
+    /// From the end of a tunnel.
+    Tunnel(tunnel::Event),
 }
 
 /// What a scenario tells a machine to do.
@@ -126,6 +131,8 @@ pub enum Order {
     Stop,
     /// For an edge.
     Edge(sdwan::Command),
+    /// For the end of a tunnel.
+    Tunnel(tunnel::Command),
 }
 
 impl Endpoint {
@@ -170,7 +177,9 @@ impl Machine for Protocol {
             Protocol::MigrationSource(m) => {
                 let start = |order| match order {
                     Order::Start { guest } => migration::Command::Start { guest },
-                    Order::Stop | Order::Edge(_) => unreachable!("a migration ends by itself"),
+                    Order::Stop | Order::Edge(_) | Order::Tunnel(_) => {
+                        unreachable!("a migration ends by itself")
+                    }
                 };
                 m.handle(now, with_command(input, start));
             }
@@ -193,10 +202,21 @@ impl Machine for Protocol {
                 let command = |order| match order {
                     Order::Start { .. } => federation::Command::Start,
                     Order::Stop => federation::Command::Stop,
-                    Order::Edge(_) => unreachable!("an order for an edge"),
+                    Order::Edge(_) | Order::Tunnel(_) => unreachable!("an order for an edge or a tunnel"),
                 };
                 m.handle(now, with_command(input, command));
             }
+            Protocol::Tunnel(m) => match input {
+                Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
+                Input::Command(Order::Stop) => m.stop(),
+                input => m.handle(
+                    now,
+                    with_command(input, |order| match order {
+                        Order::Tunnel(command) => command,
+                        _ => unreachable!("no order for a tunnel"),
+                    }),
+                ),
+            },
             Protocol::Edge(m) => match input {
                 Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
                 Input::Command(Order::Stop) => m.stop(),
@@ -204,7 +224,7 @@ impl Machine for Protocol {
                     now,
                     with_command(input, |order| match order {
                         Order::Edge(command) => command,
-                        Order::Start { .. } | Order::Stop => unreachable!("taken out before"),
+                        _ => unreachable!("no order for an edge"),
                     }),
                 ),
             },
@@ -223,6 +243,7 @@ impl Machine for Protocol {
             Protocol::ObjectReceiver(m) => map_event(m.poll(), Event::ObjectReceiver),
             Protocol::Cluster(m) => map_event(m.poll(), Event::Cluster),
             Protocol::Edge(m) => map_event(m.poll(), Event::Edge),
+            Protocol::Tunnel(m) => map_event(m.poll(), Event::Tunnel),
         }
     }
 }

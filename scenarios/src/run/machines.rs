@@ -87,6 +87,7 @@ impl<'a> Maker<'a> {
             (Role::ObjectReceiver, Workload::Transfer(index)) => Ok(self.object_receiver(index)),
             (Role::Cluster(place), Workload::Federation(index)) => self.cluster(index, place),
             (Role::Edge(place), Workload::Overlay(index)) => self.edge(index, place),
+            (Role::Tunnel(end), Workload::Overlay(_)) => self.tunnel(end),
             (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),
         }
     }

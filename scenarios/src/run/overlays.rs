@@ -9,11 +9,13 @@ mod metrics;
 mod process;
 mod record;
 mod truth;
+mod tunnels;
 
 use std::collections::BTreeMap;
 
 use longhaul_core::machine::PeerId;
 use longhaul_core::time::{Instant, Span};
+use longhaul_net::link::ETHERNET_MTU;
 use longhaul_net::network::{Network, OpenError, SocketId, segment_payload};
 use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_net::routing::{Graph, LinkId, RegionId};
@@ -23,6 +25,7 @@ use longhaul_sdwan::{Event, FlowKey, PathReport, Why};
 pub use metrics::of_overlay;
 pub use process::EdgeProcess;
 pub use record::overlay_record;
+pub use tunnels::{FIRST_UNDERLAY, TunnelEnd};
 
 use super::build::BuildError;
 use super::cast::{Cast, Role, Workload, region_id};
@@ -132,6 +135,15 @@ struct PathEnd {
     /// When its edge last took it for down.
     down_at: Option<Instant>,
     report: Option<PathReport>,
+    tunnel: Option<WrappedEnd>,
+}
+
+/// The end of a tunnel.
+struct WrappedEnd {
+    machine: PeerId,
+    /// Where its control messages leave.
+    socket: SocketId,
+    standing: tunnels::Standing,
 }
 
 /// One side of a connection that edges know.
@@ -206,12 +218,38 @@ impl Overlays {
             } else {
                 (backward, forward)
             };
-            let way = network.lay(&Path {
-                from: end.from,
-                to: end.to,
-                links: path.via.is_some().then(|| links.clone()),
-                encapsulation: None,
-            })?;
+            let lay = |network: &mut Network, encapsulation| {
+                network.lay(&Path {
+                    from: end.from,
+                    to: end.to,
+                    links: path.via.is_some().then(|| links.clone()),
+                    encapsulation,
+                })
+            };
+            let (way, mtu, tunnel) = match &path.tunnel {
+                None => {
+                    let way = lay(network, None)?;
+                    (way, network.mtu_by(end.from, way), None)
+                }
+                Some(tunnel) => {
+                    let bare = lay(network, tunnels::bare(tunnel))?;
+                    let outer = network.mtu_by(end.from, bare).unwrap_or(ETHERNET_MTU);
+                    let wrapped = tunnels::encapsulation(tunnel, outer);
+                    let (encapsulation, mtu) =
+                        wrapped.expect("the least MTU of a link has room for a tunnel");
+                    let way = lay(network, Some(encapsulation))?;
+                    network.set_open(way, false);
+                    let number = overlays.ends.len() as u32;
+                    let standing = tunnels::Standing::default();
+                    let tunnel = WrappedEnd {
+                        machine: cast.peer(Workload::Overlay(end.overlay), Role::Tunnel(number)),
+                        socket: network.bind(end.from, bare, 0),
+                        standing,
+                    };
+                    overlays.by_socket.insert(tunnel.socket, overlays.ends.len());
+                    (way, Some(mtu), Some(tunnel))
+                }
+            };
             let socket = network.bind(end.from, way, 0);
             let place = spec
                 .sites()
@@ -221,7 +259,7 @@ impl Overlays {
             let edge = cast.peer(Workload::Overlay(end.overlay), Role::Edge(place));
             let pair = (end.from, end.to);
             overlays.edges.insert(pair, edge);
-            let longest = network.mtu_by(end.from, way).map_or(u32::MAX, segment_payload);
+            let longest = mtu.map_or(u32::MAX, segment_payload);
             let known = overlays.segments.entry(pair).or_insert(u32::MAX);
             *known = longest.min(*known);
             overlays
@@ -248,6 +286,7 @@ impl Overlays {
                 downs: 0,
                 down_at: None,
                 report: None,
+                tunnel,
                 end,
             });
         }
@@ -309,17 +348,63 @@ impl Overlays {
         own.map(|(flow, _)| *flow).collect()
     }
 
-    /// Where a datagram for a path end leaves, if that is one.
-    pub fn socket(&self, to: PeerId) -> Option<SocketId> {
-        let index = to.0.checked_sub(FIRST_PATH)?;
-        Some(self.ends[index as usize].socket)
+    /// Where a datagram for a path end leaves; and the tunnel that is to hear of it, if one is.
+    ///
+    /// # Panics
+    /// If the number is none of a path end.
+    pub fn leave(&mut self, now: Instant, to: PeerId) -> (SocketId, Option<PeerId>) {
+        if let Some(index) = to.0.checked_sub(FIRST_PATH) {
+            let end = &mut self.ends[index as usize];
+            let tunnel = end.tunnel.as_mut();
+            let told = tunnel.and_then(|it| {
+                it.standing
+                    .tell_sent(now, index.is_multiple_of(2))
+                    .then_some(it.machine)
+            });
+            return (end.socket, told);
+        }
+        let end = &self.ends[(to.0 - FIRST_UNDERLAY) as usize];
+        let tunnel = end.tunnel.as_ref().expect("tunnels send to their own kind");
+        (tunnel.socket, None)
     }
 
-    /// The edge for which a datagram of a socket is, and the number of the path end there.
-    pub fn arrival(&self, socket: SocketId) -> (PeerId, PeerId) {
+    /// Who gets a datagram of a socket, and from which number; and the tunnel that is to hear of it, if one is.
+    pub fn arrive(&mut self, now: Instant, socket: SocketId) -> (PeerId, PeerId, Option<PeerId>) {
         // The two ends of a path follow each other.
         let far = self.by_socket[&socket] ^ 1;
-        (self.ends[far].edge, PeerId(FIRST_PATH + far as u32))
+        let bare = self.ends[far ^ 1]
+            .tunnel
+            .as_ref()
+            .is_some_and(|tunnel| tunnel.socket == socket);
+        let end = &mut self.ends[far];
+        let number = far as u32;
+        match &mut end.tunnel {
+            // To a tunnel the other end has the number of its own path end.
+            Some(tunnel) if bare => (tunnel.machine, PeerId(FIRST_UNDERLAY + number), None),
+            tunnel => {
+                let tunnel = tunnel.as_mut();
+                let told = tunnel.and_then(|it| it.standing.tell_received(now).then_some(it.machine));
+                (end.edge, PeerId(FIRST_PATH + number), told)
+            }
+        }
+    }
+
+    /// Follows what the tunnel at a path end reports: the way to be opened or closed, if one is.
+    pub fn observe_tunnel(
+        &mut self,
+        now: Instant,
+        number: u32,
+        event: &longhaul_tunnel::Event,
+    ) -> Option<(Way, bool)> {
+        let end = &mut self.ends[number as usize];
+        let tunnel = end.tunnel.as_mut().expect("a path with a tunnel");
+        let open = tunnel.standing.observe(now, event)?;
+        Some((end.way, open))
+    }
+
+    /// The name of the path of a path end.
+    pub fn name_of(&self, number: u32) -> &str {
+        &self.ends[number as usize].name
     }
 
     /// Follows what an edge reports. What changes the way of a flow comes back: the flow, and its way.

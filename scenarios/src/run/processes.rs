@@ -5,7 +5,7 @@ use longhaul_core::schedule::Schedule;
 use longhaul_engine::Engine;
 use longhaul_net::routing::RegionId;
 
-use super::cast::Workload;
+use super::cast::{Role, Workload};
 use super::endpoint::{Life, Order, Protocol};
 use super::scene::{Scene, disarm};
 
@@ -100,7 +100,10 @@ impl Scene {
     /// Tells a cluster of a federation or an edge that all is over; nobody else has to be told.
     pub(super) fn stop_machine(&mut self, engine: &mut Engine, peer: PeerId) {
         let endpoint = &self.endpoints[peer.0 as usize];
-        if matches!(endpoint.machine, Protocol::Cluster(_) | Protocol::Edge(_)) && endpoint.life == Life::Runs
+        if matches!(
+            endpoint.machine,
+            Protocol::Cluster(_) | Protocol::Edge(_) | Protocol::Tunnel(_)
+        ) && endpoint.life == Life::Runs
         {
             self.deliver(engine, peer, Input::Command(Order::Stop));
         }
@@ -144,6 +147,8 @@ impl Scene {
 
     pub(super) fn machines_in(&self, region: RegionId) -> Vec<PeerId> {
         let here = self.cast.parts().filter(|(_, part)| part.region == region);
+        // Tunnels are the kernel's, which goes on.
+        let here = here.filter(|(_, part)| !matches!(part.role, Role::Tunnel(_)));
         here.map(|(peer, _)| peer).collect()
     }
 }

@@ -290,12 +290,16 @@ impl Scene {
     fn record(&mut self, engine: &mut Engine, peer: PeerId, event: &Event) {
         let now = engine.now();
         let (kind, mut detail) = kind_and_detail(event);
-        if let Event::Edge(event) = event {
-            detail = self.name_paths(&detail);
-            self.follow_edge(now, event);
+        let part = self.endpoints[peer.0 as usize].part;
+        match (event, part.role) {
+            (Event::Edge(event), _) => {
+                detail = self.name_paths(&detail);
+                self.follow_edge(now, event);
+            }
+            (Event::Tunnel(event), Role::Tunnel(end)) => self.follow_tunnel(now, end, event),
+            _ => {}
         }
         engine.mix(digest_of(&detail));
-        let part = self.endpoints[peer.0 as usize].part;
         let workload = part.workload;
         if let Workload::Transfer(index) = workload
             && self.workloads.transfers[index].compares_streams(event)
@@ -326,6 +330,11 @@ impl Scene {
     fn entity(&self, part: &Part) -> String {
         let name = self.workloads.name(part.workload);
         match part.role {
+            Role::Tunnel(end) => format!(
+                "{name}/{} {}",
+                self.overlays.name_of(end),
+                self.network.region_name(part.region)
+            ),
             Role::Cluster(_) | Role::Edge(_) => format!("{name}/{}", self.network.region_name(part.region)),
             _ => name.to_owned(),
         }

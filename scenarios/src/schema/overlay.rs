@@ -5,6 +5,7 @@ use longhaul_core::units::BitRate;
 pub use longhaul_sdwan::score::{Objective as PathObjective, Weights as PathWeights};
 pub use longhaul_sdwan::{Hysteresis, TrafficClass};
 use longhaul_sdwan::{bandwidth, bfd, probe};
+use longhaul_tunnel::{Control, IpVersion};
 
 /// Sites joined by paths.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,10 +35,21 @@ pub struct OverlayPath {
     pub ends: (String, String),
     /// The regions between them, in order; `None` goes where the routers lead.
     pub via: Option<Vec<String>>,
+    /// What its packets are wrapped in.
+    pub tunnel: Option<PathTunnel>,
     /// Its rate, if the edges are to know it before they have measured it.
     pub rate: Option<BitRate>,
     /// Its price in millionths of a dollar for each 10^9 bytes, for policies that look at it.
     pub microdollars_per_gb: Option<u64>,
+}
+
+/// A tunnel of a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PathTunnel {
+    /// Version of the outer IP.
+    pub outer: IpVersion,
+    /// Its kind, with its options.
+    pub control: Control,
 }
 
 /// Which path traffic takes.

@@ -3,7 +3,7 @@
 use crate::decode::print_millionths;
 use crate::schema::{Overlay, OverlayPath, PathObjective, PathPolicy, PathWeights, Selection};
 
-use super::quoted;
+use super::{quoted, tunnel};
 
 /// One entry of `overlays`.
 pub fn overlay(overlay: &Overlay) -> String {
@@ -51,6 +51,7 @@ fn path(path: &OverlayPath) -> String {
         name,
         ends,
         via,
+        tunnel,
         rate,
         microdollars_per_gb,
     } = path;
@@ -58,13 +59,14 @@ fn path(path: &OverlayPath) -> String {
         let via: Vec<String> = via.iter().map(|region| quoted(region)).collect();
         format!(", via: [{}]", via.join(", "))
     });
+    let tunnel = tunnel.as_ref().map_or("None".to_owned(), tunnel::tunnel);
     let rate = rate.map_or(String::new(), |rate| format!(", rate: \"{rate}\""));
     let price = microdollars_per_gb.map_or(String::new(), |price| {
         let price = i64::try_from(price).expect("at most 1,000 million");
         format!(", price: {}", print_millionths(price))
     });
     format!(
-        "(name: {}, between: ({}, {}){via}{rate}{price})",
+        "(name: {}, between: ({}, {}){via}, tunnel: {tunnel}{rate}{price})",
         quoted(name),
         quoted(&ends.0),
         quoted(&ends.1)

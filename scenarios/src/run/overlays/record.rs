@@ -74,6 +74,7 @@ fn path(scenario: &Scenario, end: &PathEnd, now: Instant) -> PathRecord {
         measured_bits_per_s: report
             .and_then(|report| report.measured_rate)
             .map(|rate| rate.as_bits_per_s()),
+        tunnel: end.tunnel.as_ref().map(|tunnel| tunnel.standing.record()),
     }
 }
 

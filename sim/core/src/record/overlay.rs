@@ -67,6 +67,25 @@ pub struct PathRecord {
     pub score_millis: Option<u64>,
     /// What packet trains have measured, in bit/s.
     pub measured_bits_per_s: Option<u64>,
+    /// The tunnel at the start, if its packets are wrapped.
+    pub tunnel: Option<TunnelRecord>,
+}
+
+/// The end of a tunnel from which a path starts.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct TunnelRecord {
+    /// When packets could first be sent.
+    pub established_ns: Option<u64>,
+    /// How often it went down.
+    pub downs: u64,
+    /// Renewals of keys.
+    pub rekeys: u64,
+    /// Messages of handshakes that were sent again.
+    pub retransmissions: u64,
+    /// Handshakes that were given up.
+    pub failures: u64,
+    /// Datagrams that were no message of it.
+    pub refused: u64,
 }
 
 /// Flows that went from one path to another, all those of an edge and a moment.
