@@ -414,7 +414,7 @@ impl Edge {
         for place in 0..self.paths.len() {
             let flows = self.flows.on_path(place) as u64;
             let report = self.paths[place].report(now, flows);
-            self.event(Event::Measured(report));
+            self.event(Event::Measured(Box::new(report)));
         }
         self.report_at = Some(now + interval);
     }

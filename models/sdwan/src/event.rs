@@ -97,7 +97,7 @@ pub struct PathReport {
 }
 
 /// What an edge reports.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// A path is up.
     PathUp {
@@ -167,8 +167,8 @@ pub enum Event {
         /// What this train has measured.
         rate: BitRate,
     },
-    /// The figures of a path, each reporting interval.
-    Measured(PathReport),
+    /// The figures of a path, each reporting interval. In a box, because all other events are small.
+    Measured(Box<PathReport>),
 }
 
 /// What an edge has done since its start.

@@ -94,7 +94,7 @@ fn without_a_slow_start_sessions_come_up_sooner() {
         let mut world = World::pair(&[20], change, 4);
         world.run_until(at_ms(10_000));
         let events = world.happened(0, at_ms(0));
-        let (at, event) = events.front().copied().expect("it comes up");
+        let (at, event) = events.front().cloned().expect("it comes up");
         assert!(matches!(event, Event::PathUp { down_for: None, .. }), "{event:?}");
         at
     };

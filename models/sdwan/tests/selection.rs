@@ -171,7 +171,7 @@ fn flows_end_expire_and_choose_again_on_command() {
     let expired: Vec<Event> = world
         .events
         .iter()
-        .map(|(_, _, event)| *event)
+        .map(|(_, _, event)| event.clone())
         .filter(|event| matches!(event, Event::Expired { .. }))
         .collect();
     assert_eq!(expired, [Event::Expired { flow: 1 }]);
