@@ -12,12 +12,14 @@
 //! | [`select`] | which path traffic takes: by policy among those that are up, or in a fixed order |
 //! | [`address`], [`routes`], [`policy`] | flows; destination prefixes and sites; what traffic wants |
 //! | [`flows`] | the flow table |
+//! | [`discovery`] | how sites find each other: signed announcements |
 //! | [`wire`] | the bytes of what edges send each other |
 
 pub mod address;
 pub mod bandwidth;
 pub mod bfd;
 pub mod config;
+pub mod discovery;
 pub mod edge;
 pub mod event;
 pub mod flows;

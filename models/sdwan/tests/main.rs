@@ -1,5 +1,6 @@
 //! Edges joined by links that delay, lose and break.
 
+mod announcements;
 mod cost;
 mod failover;
 mod flapping;
