@@ -113,7 +113,7 @@ pub struct Config {
     /// How paths are probed. Default: each second, see [`probe::Config`].
     pub probe: probe::Config,
     /// How sessions detect failures. Default: 300 ms × 3, see [`bfd::Config`]. Without sessions, lost probes alone take a
-    /// path down.
+    /// path down. Both ends of a path have sessions, or neither.
     pub bfd: Option<bfd::Config>,
     /// How rates are measured. Default: a train each minute, see [`bandwidth::Config`]. Without it, rates are those of
     /// [`PathConfig::rate`].

@@ -34,7 +34,9 @@ pub(crate) struct Path {
     pub config: PathConfig,
     session: Option<Session>,
     prober: Prober,
-    trains: Option<(TrainSender, TrainReceiver)>,
+    trains: Option<TrainSender>,
+    /// It reports the other end's trains also if this end sends none.
+    train_receiver: TrainReceiver,
     disabled: bool,
     up: bool,
     /// Since when it is as it is; `None` before it has been up.
@@ -61,14 +63,15 @@ impl Path {
         let first_probe = phase(config.probe.interval);
         let trains = config.bandwidth.map(|bandwidth| {
             let first = phase(bandwidth.interval.min(FIRST_TRAIN_WITHIN));
-            let sender = TrainSender::new(bandwidth, path.rate, first);
-            (sender, TrainReceiver::new(bandwidth.timeout))
+            TrainSender::new(bandwidth, path.rate, first)
         });
+        let train_timeout = config.bandwidth.unwrap_or_default().timeout;
         Path {
             config: path,
             session: config.bfd.map(|bfd| Session::new(bfd, number, now, stream)),
             prober: Prober::new(config.probe, first_probe),
             trains,
+            train_receiver: TrainReceiver::new(train_timeout),
             disabled: false,
             up: false,
             changed_at: None,
@@ -101,14 +104,11 @@ impl Path {
                 }
             }
             Message::Train(packet) => {
-                let report = self
-                    .trains
-                    .as_mut()
-                    .and_then(|(_, receiver)| receiver.packet(now, packet));
+                let report = self.train_receiver.packet(now, packet);
                 out.extend(report.map(Message::Report));
             }
             Message::Report(report) => {
-                return self.trains.as_mut().and_then(|(sender, _)| sender.report(report));
+                return self.trains.as_mut().and_then(|trains| trains.report(report));
             }
         }
         None
@@ -148,13 +148,9 @@ impl Path {
     }
 
     fn trains(&mut self, now: Instant, out: &mut Vec<Message>) {
-        let Some((sender, receiver)) = &mut self.trains else {
-            return;
-        };
-        out.extend(receiver.expire(now).map(Message::Report));
-        if self.up
-            && let Some(train) = sender.send(now)
-        {
+        out.extend(self.train_receiver.expire(now).map(Message::Report));
+        let trains = self.trains.as_mut().filter(|_| self.up);
+        if let Some(train) = trains.and_then(|trains| trains.send(now)) {
             out.extend(train.map(Message::Train));
         }
     }
@@ -202,13 +198,9 @@ impl Path {
 
     fn next_due(&self) -> Instant {
         let session = self.session.as_ref().map(Session::due);
-        let sender = self
-            .trains
-            .as_ref()
-            .filter(|_| self.up)
-            .map(|(sender, _)| sender.due());
-        let receiver = self.trains.as_ref().and_then(|(_, receiver)| receiver.due());
-        let others = [session, sender, receiver, self.trust.due()];
+        let trains = self.trains.as_ref().filter(|_| self.up).map(TrainSender::due);
+        let receiver = self.train_receiver.due();
+        let others = [session, trains, receiver, self.trust.due()];
         others.into_iter().flatten().fold(self.prober.due(), Instant::min)
     }
 
@@ -234,7 +226,7 @@ impl Path {
 
     fn rate(&self) -> Option<BitRate> {
         match &self.trains {
-            Some((sender, _)) => sender.rate(),
+            Some(trains) => trains.rate(),
             None => self.config.rate,
         }
     }
@@ -251,7 +243,7 @@ impl Path {
             jitter_rfc3550_ns: statistics.jitter_rfc3550_ns,
             loss: statistics.loss(),
             score: self.score,
-            measured_rate: self.trains.as_ref().and_then(|(sender, _)| sender.measured()),
+            measured_rate: self.trains.as_ref().and_then(TrainSender::measured),
             flows,
             probes: self.prober.counters(),
         }

@@ -4,6 +4,7 @@ mod announcements;
 mod cost;
 mod failover;
 mod flapping;
+mod invariants;
 mod measuring;
 mod noise;
 mod replayed;
