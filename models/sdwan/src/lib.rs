@@ -13,6 +13,7 @@
 //! | [`address`], [`routes`], [`policy`] | flows; destination prefixes and sites; what traffic wants |
 //! | [`flows`] | the flow table |
 //! | [`discovery`] | how sites find each other: signed announcements |
+//! | [`judge`] | how often and for how long a choice was wrong, for those who know the paths as they are |
 //! | [`wire`] | the bytes of what edges send each other |
 
 pub mod address;
@@ -23,6 +24,7 @@ pub mod discovery;
 pub mod edge;
 pub mod event;
 pub mod flows;
+pub mod judge;
 mod path;
 pub mod policy;
 pub mod probe;
