@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::event::{Command, Counters, Event};
 use crate::flows::{FlowTable, Group};
 use crate::path::{Looked, Path};
-use crate::select::{Candidate, Decision, NoPath, Why, best, in_order, reconsider};
+use crate::select::{Candidate, Decision, NoPath, Traffic, Why, best, in_order, reconsider};
 use crate::standing::Standing;
 use crate::wire::Message;
 
@@ -39,6 +39,8 @@ pub struct Edge {
     flows: FlowTable,
     /// When traffic of a policy to a site last went to another path.
     switched_at: BTreeMap<(SiteId, usize), Instant>,
+    /// The path that traffic of a policy to a site was on when it was first forced to leave one.
+    homes: BTreeMap<(SiteId, usize), usize>,
     /// When each path is looked at next.
     queue: BTreeSet<(Instant, usize)>,
     review_at: Option<Instant>,
@@ -82,6 +84,7 @@ impl Edge {
             by_peer,
             sites,
             switched_at: BTreeMap::new(),
+            homes: BTreeMap::new(),
             queue: BTreeSet::new(),
             review_at: None,
             report_at: None,
@@ -190,8 +193,7 @@ impl Edge {
             self.event(Event::PathUp { path, down_for });
         }
         if let Some((cause, up_for)) = looked.down {
-            let hold = Path::hold(&self.config, &self.config.paths[place]);
-            self.counters.flaps += u64::from(up_for < hold);
+            self.counters.flaps += u64::from(up_for < self.paths[place].hold);
             self.event(Event::PathDown { path, cause, up_for });
         }
     }
@@ -239,7 +241,12 @@ impl Edge {
                 let last = self.switched_at.get(&(site, group.policy));
                 last.is_none_or(|last| now.saturating_since(*last) >= hysteresis.hold)
             });
-            match reconsider(&candidates, current, &objective, hysteresis, settled) {
+            let traffic = Traffic {
+                current,
+                home: self.homes.get(&(site, group.policy)).copied(),
+                settled,
+            };
+            match reconsider(&candidates, traffic, &objective, hysteresis) {
                 Decision::Stay => {}
                 Decision::Move(path, why) => self.move_group(now, group, Some(path), why),
                 Decision::Lose => self.move_group(now, group, None, Why::Died),
@@ -277,9 +284,17 @@ impl Edge {
 
     /// Moves what was decided by policy, which counts as a switch.
     fn move_group(&mut self, now: Instant, group: Group, to: Option<usize>, why: Why) {
+        let traffic = (group.site, group.policy);
+        if let (Why::Died | Why::Poor, Some(from)) = (why, group.path) {
+            self.homes.entry(traffic).or_insert(from);
+        }
+        let home = self.homes.get(&traffic).copied();
+        if to.is_some() && (to == home || matches!(why, Why::Better | Why::Reevaluated)) {
+            self.homes.remove(&traffic);
+        }
         if group.path.is_some() && to.is_some() {
             self.counters.switches += 1;
-            self.switched_at.insert((group.site, group.policy), now);
+            self.switched_at.insert(traffic, now);
         }
         self.reassign(group, to, why);
     }

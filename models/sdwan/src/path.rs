@@ -6,12 +6,12 @@ use longhaul_core::units::BitRate;
 
 use crate::bandwidth::{TrainReceiver, TrainSender};
 use crate::bfd::{Change, Diagnostic, Session, State};
-use crate::config::{Config, PathConfig, Redundancy};
+use crate::config::{Config, PathConfig};
 use crate::event::{Cause, PathReport};
 use crate::probe::{Liveness, Prober};
 use crate::score::{Attributes, Quality, monitor};
 use crate::select::Candidate;
-use crate::standing::{Hysteresis, Trust};
+use crate::standing::Trust;
 use crate::wire::Message;
 
 /// The greatest delay of the first train.
@@ -41,6 +41,8 @@ pub(crate) struct Path {
     up: bool,
     /// Since when it is as it is; `None` before it has been up.
     changed_at: Option<Instant>,
+    /// Going down sooner than this after coming up is a flap.
+    pub hold: Span,
     trust: Trust,
     quality: Option<Quality>,
     score: f64,
@@ -75,6 +77,7 @@ impl Path {
             disabled: false,
             up: false,
             changed_at: None,
+            hold: trust.unwrap_or_default().hold,
             trust: Trust::new(trust),
             quality: None,
             score: 0.0,
@@ -247,13 +250,5 @@ impl Path {
             flows,
             probes: self.prober.counters(),
         }
-    }
-
-    /// The hold time of its hysteresis.
-    pub fn hold(config: &Config, path: &PathConfig) -> Span {
-        let redundancy = config.redundancy.get(&path.site).map(Redundancy::hysteresis);
-        redundancy
-            .or(config.hysteresis)
-            .map_or(Hysteresis::default().hold, |hysteresis| hysteresis.hold)
     }
 }

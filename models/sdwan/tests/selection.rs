@@ -141,7 +141,23 @@ fn a_path_that_turns_poor_is_left_and_come_back_to_after_a_minute_above_80() {
             _ => None,
         })
         .collect();
-    assert_eq!(whys, [Why::Poor, Why::Better]);
+    assert_eq!(whys, [Why::Poor, Why::Returned]);
+}
+
+#[test]
+fn a_path_too_long_for_a_high_score_is_come_back_to_as_well() {
+    // Round trips of 210 and 420 ms: scores of 78 and 60 at best.
+    let mut world = World::pair(&[105, 210], |config| config.bandwidth = None, 3);
+    world.run_until(at_ms(60_000));
+    world.classify(1, web());
+    assert_eq!(world.edges[0].path_of(1), Some(peer(0)));
+    world.set_path(0, false);
+    world.run_until(at_ms(70_000));
+    assert_eq!(world.edges[0].path_of(1), Some(peer(1)));
+    world.set_path(0, true);
+    world.run_until(at_ms(240_000));
+    assert_eq!(world.edges[0].path_of(1), Some(peer(0)));
+    assert_eq!(world.moves(0, at_ms(0)).len(), 2);
 }
 
 #[test]
