@@ -121,7 +121,8 @@ pub struct Config {
     /// When traffic leaves a path that is up, and when it comes back. Default: 50, 80 and 60 s, see [`Hysteresis`]. Without
     /// it, traffic follows the momentarily best path at every review.
     pub hysteresis: Option<Hysteresis>,
-    /// Sites whose paths are used in a fixed order instead of by policy. Default: none.
+    /// Sites whose paths are used in a fixed order instead of by policy. Paths that are not in the order are watched and
+    /// not used. Default: none.
     pub redundancy: BTreeMap<SiteId, Redundancy>,
     /// How often it is looked for better paths while there are flows; above zero. Default 5 s.
     pub review: Span,

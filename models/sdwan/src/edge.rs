@@ -27,12 +27,23 @@ struct Site {
     order: Option<(Vec<usize>, Option<usize>)>,
 }
 
+/// What an edge does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// It has not started.
+    Waiting,
+    /// It watches its paths.
+    Running,
+    /// It was stopped.
+    Over,
+}
+
 /// The edge of a site.
 #[derive(Debug)]
 pub struct Edge {
     config: Config,
     stream: Stream,
-    started: bool,
+    phase: Phase,
     paths: Vec<Path>,
     by_peer: BTreeMap<PeerId, usize>,
     sites: BTreeMap<SiteId, Site>,
@@ -79,7 +90,7 @@ impl Edge {
             flows: FlowTable::new(config.idle_timeout),
             config,
             stream,
-            started: false,
+            phase: Phase::Waiting,
             paths: Vec::new(),
             by_peer,
             sites,
@@ -130,9 +141,10 @@ impl Edge {
     }
 
     fn start(&mut self, now: Instant) {
-        if std::mem::replace(&mut self.started, true) {
+        if self.phase != Phase::Waiting {
             return;
         }
+        self.phase = Phase::Running;
         for (place, path) in self.config.paths.iter().enumerate() {
             let number = u32::try_from(place + 1).expect("the configuration bounds paths");
             self.paths.push(Path::new(
@@ -145,6 +157,14 @@ impl Edge {
             self.queue.insert((now, place));
         }
         self.report_at = self.config.report.map(|report| now + report);
+    }
+
+    /// Does nothing more, and wants no more wakes.
+    fn stop(&mut self) {
+        self.phase = Phase::Over;
+        self.queue.clear();
+        self.flows = FlowTable::new(None);
+        (self.review_at, self.report_at) = (None, None);
     }
 
     /// Looks at a path: everything that is due, and what follows from it.
@@ -380,6 +400,7 @@ impl Edge {
             Command::Reevaluate => self.reevaluate(now),
             Command::Disable { path } => self.administer(now, path, false),
             Command::Enable { path } => self.administer(now, path, true),
+            Command::Stop => self.stop(),
         }
     }
 
@@ -440,8 +461,8 @@ impl Machine for Edge {
     type Event = Event;
 
     fn handle(&mut self, now: Instant, input: Input<Command>) {
-        if !self.started && input != Input::Start {
-            // Nothing comes before the start.
+        if self.phase != Phase::Running && input != Input::Start {
+            // Nothing comes before the start or after the end.
             return;
         }
         match input {

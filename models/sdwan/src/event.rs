@@ -43,6 +43,8 @@ pub enum Command {
         /// Which one.
         path: PeerId,
     },
+    /// End: forget all flows, say and answer nothing more. The other ends find the paths down.
+    Stop,
 }
 
 /// Why a path went down.

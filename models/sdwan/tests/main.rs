@@ -4,6 +4,7 @@ mod announcements;
 mod cost;
 mod failover;
 mod flapping;
+mod hostile;
 mod invariants;
 mod measuring;
 mod noise;
