@@ -107,7 +107,12 @@ impl Edge {
 
     /// What it has done so far.
     pub fn counters(&self) -> Counters {
-        self.counters
+        let mut counters = self.counters;
+        for probes in self.paths.iter().map(Path::probes) {
+            counters.probes_answered += probes.answered;
+            counters.probes_timed_out += probes.timed_out;
+        }
+        counters
     }
 
     /// How it works.
@@ -400,6 +405,7 @@ impl Edge {
             Command::Reevaluate => self.reevaluate(now),
             Command::Disable { path } => self.administer(now, path, false),
             Command::Enable { path } => self.administer(now, path, true),
+            Command::Promote { path } => self.promote(now, path),
             Command::Stop => self.stop(),
         }
     }
@@ -409,6 +415,20 @@ impl Edge {
         if let Some(place) = place {
             self.paths[place].administer(enabled);
             self.look(now, place);
+        }
+    }
+
+    fn promote(&mut self, now: Instant, path: PeerId) {
+        let Some(place) = self.by_peer.get(&path).copied() else {
+            return;
+        };
+        let site = self.paths[place].config.site;
+        let order = self.sites.get_mut(&site).and_then(|site| site.order.as_mut());
+        if let Some((order, _)) = order
+            && let Some(rank) = order.iter().position(|other| *other == place)
+        {
+            order.swap(0, rank);
+            self.settle(now, site);
         }
     }
 

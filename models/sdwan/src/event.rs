@@ -43,6 +43,12 @@ pub enum Command {
         /// Which one.
         path: PeerId,
     },
+    /// Make a path the first in the fixed order of its site; the one that was first takes its place. Without such an order,
+    /// or for a path that is not in it, nothing changes.
+    Promote {
+        /// Which one.
+        path: PeerId,
+    },
     /// End: forget all flows, say and answer nothing more. The other ends find the paths down.
     Stop,
 }
@@ -188,8 +194,12 @@ pub struct Counters {
     pub bytes_sent: u64,
     /// Of these, bytes of trains.
     pub train_bytes_sent: u64,
-    /// Probes sent.
+    /// Probes sent. Those that are neither answered nor timed out are on their way.
     pub probes_sent: u64,
+    /// Probes answered in time.
+    pub probes_answered: u64,
+    /// Probes not answered in time.
+    pub probes_timed_out: u64,
     /// Probes of other edges that were echoed.
     pub probes_echoed: u64,
     /// Messages of BFD sent.

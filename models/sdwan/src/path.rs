@@ -8,7 +8,7 @@ use crate::bandwidth::{TrainReceiver, TrainSender};
 use crate::bfd::{Change, Diagnostic, Session, State};
 use crate::config::{Config, PathConfig};
 use crate::event::{Cause, PathReport};
-use crate::probe::{Liveness, Prober};
+use crate::probe::{self, Liveness, Prober};
 use crate::score::{Attributes, Quality, monitor};
 use crate::select::Candidate;
 use crate::standing::Trust;
@@ -205,6 +205,11 @@ impl Path {
         let receiver = self.train_receiver.due();
         let others = [session, trains, receiver, self.trust.due()];
         others.into_iter().flatten().fold(self.prober.due(), Instant::min)
+    }
+
+    /// What has happened to its probes.
+    pub fn probes(&self) -> probe::Counters {
+        self.prober.counters()
     }
 
     /// Whether it is up.

@@ -53,7 +53,7 @@ pub enum Why {
     Better,
     /// It was left because it was down or poor, and is good again.
     Returned,
-    /// It is the first in the given order again.
+    /// It comes before another one in the given order, and is good.
     FailBack,
     /// There was no path before.
     Restored,

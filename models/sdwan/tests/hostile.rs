@@ -72,6 +72,7 @@ proptest! {
                 6 => Input::Command(Command::Reevaluate),
                 7 => Input::Datagram { from: PeerId(number), payload: Payload::Synthetic(flow) },
                 8 if number == 0 => Input::Command(Command::Stop),
+                8 => Input::Command(Command::Promote { path: PeerId(number) }),
                 9 => {
                     let payload = bytes::Bytes::from(bytes).into();
                     Input::Datagram { from: PeerId(number), payload }
