@@ -91,6 +91,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-migration",
             "longhaul-raft",
             "longhaul-replication",
+            "longhaul-sdwan",
         ],
     ),
     ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),
