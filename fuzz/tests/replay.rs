@@ -118,6 +118,6 @@ replays! {
     migration_destination: 600, 100_000;
     replication_message: 3000, 500_000;
     replication_replica: 600, 100_000;
-    edge_message: 20_000, 2_000_000;
+    edge_message: 3000, 500_000;
     edge_machine: 2000, 200_000;
 }
