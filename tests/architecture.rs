@@ -99,6 +99,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-raft",
             "longhaul-replication",
             "longhaul-tunnel",
+            "longhaul-sdwan",
         ],
     ),
     ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),

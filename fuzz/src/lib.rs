@@ -12,6 +12,7 @@
 pub mod baselines;
 pub mod bytes;
 pub mod consensus;
+pub mod edges;
 pub mod federation;
 pub mod guests;
 pub mod objects;
@@ -110,5 +111,15 @@ pub const TARGETS: &[Target] = &[
         name: "path_mtu",
         run: tunnels::path_mtu,
         seeds: tunnels::path_mtu_seeds,
+    },
+    Target {
+        name: "edge_message",
+        run: edges::message,
+        seeds: edges::message_seeds,
+    },
+    Target {
+        name: "edge_machine",
+        run: edges::machine,
+        seeds: edges::machine_seeds,
     },
 ];

@@ -120,4 +120,6 @@ replays! {
     replication_replica: 600, 100_000;
     tunnel_ends: 1500, 200_000;
     path_mtu: 1500, 200_000;
+    edge_message: 3000, 500_000;
+    edge_machine: 2000, 200_000;
 }

@@ -113,7 +113,7 @@ pub struct Config {
     /// How paths are probed. Default: each second, see [`probe::Config`].
     pub probe: probe::Config,
     /// How sessions detect failures. Default: 300 ms × 3, see [`bfd::Config`]. Without sessions, lost probes alone take a
-    /// path down.
+    /// path down. Both ends of a path have sessions, or neither.
     pub bfd: Option<bfd::Config>,
     /// How rates are measured. Default: a train each minute, see [`bandwidth::Config`]. Without it, rates are those of
     /// [`PathConfig::rate`].
@@ -121,7 +121,8 @@ pub struct Config {
     /// When traffic leaves a path that is up, and when it comes back. Default: 50, 80 and 60 s, see [`Hysteresis`]. Without
     /// it, traffic follows the momentarily best path at every review.
     pub hysteresis: Option<Hysteresis>,
-    /// Sites whose paths are used in a fixed order instead of by policy. Default: none.
+    /// Sites whose paths are used in a fixed order instead of by policy. Paths that are not in the order are watched and
+    /// not used. Default: none.
     pub redundancy: BTreeMap<SiteId, Redundancy>,
     /// How often it is looked for better paths while there are flows; above zero. Default 5 s.
     pub review: Span,

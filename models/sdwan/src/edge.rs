@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::event::{Command, Counters, Event};
 use crate::flows::{FlowTable, Group};
 use crate::path::{Looked, Path};
-use crate::select::{Candidate, Decision, NoPath, Why, best, in_order, reconsider};
+use crate::select::{Candidate, Decision, NoPath, Traffic, Why, best, in_order, reconsider};
 use crate::standing::Standing;
 use crate::wire::Message;
 
@@ -27,18 +27,31 @@ struct Site {
     order: Option<(Vec<usize>, Option<usize>)>,
 }
 
+/// What an edge does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// It has not started.
+    Waiting,
+    /// It watches its paths.
+    Running,
+    /// It was stopped.
+    Over,
+}
+
 /// The edge of a site.
 #[derive(Debug)]
 pub struct Edge {
     config: Config,
     stream: Stream,
-    started: bool,
+    phase: Phase,
     paths: Vec<Path>,
     by_peer: BTreeMap<PeerId, usize>,
     sites: BTreeMap<SiteId, Site>,
     flows: FlowTable,
     /// When traffic of a policy to a site last went to another path.
     switched_at: BTreeMap<(SiteId, usize), Instant>,
+    /// The path that traffic of a policy to a site was on when it was first forced to leave one.
+    homes: BTreeMap<(SiteId, usize), usize>,
     /// When each path is looked at next.
     queue: BTreeSet<(Instant, usize)>,
     review_at: Option<Instant>,
@@ -77,11 +90,12 @@ impl Edge {
             flows: FlowTable::new(config.idle_timeout),
             config,
             stream,
-            started: false,
+            phase: Phase::Waiting,
             paths: Vec::new(),
             by_peer,
             sites,
             switched_at: BTreeMap::new(),
+            homes: BTreeMap::new(),
             queue: BTreeSet::new(),
             review_at: None,
             report_at: None,
@@ -93,7 +107,12 @@ impl Edge {
 
     /// What it has done so far.
     pub fn counters(&self) -> Counters {
-        self.counters
+        let mut counters = self.counters;
+        for probes in self.paths.iter().map(Path::probes) {
+            counters.probes_answered += probes.answered;
+            counters.probes_timed_out += probes.timed_out;
+        }
+        counters
     }
 
     /// How it works.
@@ -127,9 +146,10 @@ impl Edge {
     }
 
     fn start(&mut self, now: Instant) {
-        if std::mem::replace(&mut self.started, true) {
+        if self.phase != Phase::Waiting {
             return;
         }
+        self.phase = Phase::Running;
         for (place, path) in self.config.paths.iter().enumerate() {
             let number = u32::try_from(place + 1).expect("the configuration bounds paths");
             self.paths.push(Path::new(
@@ -142,6 +162,14 @@ impl Edge {
             self.queue.insert((now, place));
         }
         self.report_at = self.config.report.map(|report| now + report);
+    }
+
+    /// Does nothing more, and wants no more wakes.
+    fn stop(&mut self) {
+        self.phase = Phase::Over;
+        self.queue.clear();
+        self.flows = FlowTable::new(None);
+        (self.review_at, self.report_at) = (None, None);
     }
 
     /// Looks at a path: everything that is due, and what follows from it.
@@ -190,8 +218,7 @@ impl Edge {
             self.event(Event::PathUp { path, down_for });
         }
         if let Some((cause, up_for)) = looked.down {
-            let hold = Path::hold(&self.config, &self.config.paths[place]);
-            self.counters.flaps += u64::from(up_for < hold);
+            self.counters.flaps += u64::from(up_for < self.paths[place].hold);
             self.event(Event::PathDown { path, cause, up_for });
         }
     }
@@ -239,7 +266,12 @@ impl Edge {
                 let last = self.switched_at.get(&(site, group.policy));
                 last.is_none_or(|last| now.saturating_since(*last) >= hysteresis.hold)
             });
-            match reconsider(&candidates, current, &objective, hysteresis, settled) {
+            let traffic = Traffic {
+                current,
+                home: self.homes.get(&(site, group.policy)).copied(),
+                settled,
+            };
+            match reconsider(&candidates, traffic, &objective, hysteresis) {
                 Decision::Stay => {}
                 Decision::Move(path, why) => self.move_group(now, group, Some(path), why),
                 Decision::Lose => self.move_group(now, group, None, Why::Died),
@@ -277,9 +309,17 @@ impl Edge {
 
     /// Moves what was decided by policy, which counts as a switch.
     fn move_group(&mut self, now: Instant, group: Group, to: Option<usize>, why: Why) {
+        let traffic = (group.site, group.policy);
+        if let (Why::Died | Why::Poor, Some(from)) = (why, group.path) {
+            self.homes.entry(traffic).or_insert(from);
+        }
+        let home = self.homes.get(&traffic).copied();
+        if to.is_some() && (to == home || matches!(why, Why::Better | Why::Reevaluated)) {
+            self.homes.remove(&traffic);
+        }
         if group.path.is_some() && to.is_some() {
             self.counters.switches += 1;
-            self.switched_at.insert((group.site, group.policy), now);
+            self.switched_at.insert(traffic, now);
         }
         self.reassign(group, to, why);
     }
@@ -365,6 +405,8 @@ impl Edge {
             Command::Reevaluate => self.reevaluate(now),
             Command::Disable { path } => self.administer(now, path, false),
             Command::Enable { path } => self.administer(now, path, true),
+            Command::Promote { path } => self.promote(now, path),
+            Command::Stop => self.stop(),
         }
     }
 
@@ -373,6 +415,20 @@ impl Edge {
         if let Some(place) = place {
             self.paths[place].administer(enabled);
             self.look(now, place);
+        }
+    }
+
+    fn promote(&mut self, now: Instant, path: PeerId) {
+        let Some(place) = self.by_peer.get(&path).copied() else {
+            return;
+        };
+        let site = self.paths[place].config.site;
+        let order = self.sites.get_mut(&site).and_then(|site| site.order.as_mut());
+        if let Some((order, _)) = order
+            && let Some(rank) = order.iter().position(|other| *other == place)
+        {
+            order.swap(0, rank);
+            self.settle(now, site);
         }
     }
 
@@ -414,7 +470,7 @@ impl Edge {
         for place in 0..self.paths.len() {
             let flows = self.flows.on_path(place) as u64;
             let report = self.paths[place].report(now, flows);
-            self.event(Event::Measured(report));
+            self.event(Event::Measured(Box::new(report)));
         }
         self.report_at = Some(now + interval);
     }
@@ -425,8 +481,8 @@ impl Machine for Edge {
     type Event = Event;
 
     fn handle(&mut self, now: Instant, input: Input<Command>) {
-        if !self.started && input != Input::Start {
-            // Nothing comes before the start.
+        if self.phase != Phase::Running && input != Input::Start {
+            // Nothing comes before the start or after the end.
             return;
         }
         match input {

@@ -43,6 +43,14 @@ pub enum Command {
         /// Which one.
         path: PeerId,
     },
+    /// Make a path the first in the fixed order of its site; the one that was first takes its place. Without such an order,
+    /// or for a path that is not in it, nothing changes.
+    Promote {
+        /// Which one.
+        path: PeerId,
+    },
+    /// End: forget all flows, say and answer nothing more. The other ends find the paths down.
+    Stop,
 }
 
 /// Why a path went down.
@@ -97,7 +105,7 @@ pub struct PathReport {
 }
 
 /// What an edge reports.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// A path is up.
     PathUp {
@@ -167,8 +175,8 @@ pub enum Event {
         /// What this train has measured.
         rate: BitRate,
     },
-    /// The figures of a path, each reporting interval.
-    Measured(PathReport),
+    /// The figures of a path, each reporting interval. In a box, because all other events are small.
+    Measured(Box<PathReport>),
 }
 
 /// What an edge has done since its start.
@@ -186,8 +194,12 @@ pub struct Counters {
     pub bytes_sent: u64,
     /// Of these, bytes of trains.
     pub train_bytes_sent: u64,
-    /// Probes sent.
+    /// Probes sent. Those that are neither answered nor timed out are on their way.
     pub probes_sent: u64,
+    /// Probes answered in time.
+    pub probes_answered: u64,
+    /// Probes not answered in time.
+    pub probes_timed_out: u64,
     /// Probes of other edges that were echoed.
     pub probes_echoed: u64,
     /// Messages of BFD sent.

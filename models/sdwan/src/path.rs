@@ -6,12 +6,12 @@ use longhaul_core::units::BitRate;
 
 use crate::bandwidth::{TrainReceiver, TrainSender};
 use crate::bfd::{Change, Diagnostic, Session, State};
-use crate::config::{Config, PathConfig, Redundancy};
+use crate::config::{Config, PathConfig};
 use crate::event::{Cause, PathReport};
-use crate::probe::{Liveness, Prober};
+use crate::probe::{self, Liveness, Prober};
 use crate::score::{Attributes, Quality, monitor};
 use crate::select::Candidate;
-use crate::standing::{Hysteresis, Trust};
+use crate::standing::Trust;
 use crate::wire::Message;
 
 /// The greatest delay of the first train.
@@ -34,11 +34,15 @@ pub(crate) struct Path {
     pub config: PathConfig,
     session: Option<Session>,
     prober: Prober,
-    trains: Option<(TrainSender, TrainReceiver)>,
+    trains: Option<TrainSender>,
+    /// It reports the other end's trains also if this end sends none.
+    train_receiver: TrainReceiver,
     disabled: bool,
     up: bool,
     /// Since when it is as it is; `None` before it has been up.
     changed_at: Option<Instant>,
+    /// Going down sooner than this after coming up is a flap.
+    pub hold: Span,
     trust: Trust,
     quality: Option<Quality>,
     score: f64,
@@ -61,17 +65,19 @@ impl Path {
         let first_probe = phase(config.probe.interval);
         let trains = config.bandwidth.map(|bandwidth| {
             let first = phase(bandwidth.interval.min(FIRST_TRAIN_WITHIN));
-            let sender = TrainSender::new(bandwidth, path.rate, first);
-            (sender, TrainReceiver::new(bandwidth.timeout))
+            TrainSender::new(bandwidth, path.rate, first)
         });
+        let train_timeout = config.bandwidth.unwrap_or_default().timeout;
         Path {
             config: path,
             session: config.bfd.map(|bfd| Session::new(bfd, number, now, stream)),
             prober: Prober::new(config.probe, first_probe),
             trains,
+            train_receiver: TrainReceiver::new(train_timeout),
             disabled: false,
             up: false,
             changed_at: None,
+            hold: trust.unwrap_or_default().hold,
             trust: Trust::new(trust),
             quality: None,
             score: 0.0,
@@ -101,14 +107,11 @@ impl Path {
                 }
             }
             Message::Train(packet) => {
-                let report = self
-                    .trains
-                    .as_mut()
-                    .and_then(|(_, receiver)| receiver.packet(now, packet));
+                let report = self.train_receiver.packet(now, packet);
                 out.extend(report.map(Message::Report));
             }
             Message::Report(report) => {
-                return self.trains.as_mut().and_then(|(sender, _)| sender.report(report));
+                return self.trains.as_mut().and_then(|trains| trains.report(report));
             }
         }
         None
@@ -148,13 +151,9 @@ impl Path {
     }
 
     fn trains(&mut self, now: Instant, out: &mut Vec<Message>) {
-        let Some((sender, receiver)) = &mut self.trains else {
-            return;
-        };
-        out.extend(receiver.expire(now).map(Message::Report));
-        if self.up
-            && let Some(train) = sender.send(now)
-        {
+        out.extend(self.train_receiver.expire(now).map(Message::Report));
+        let trains = self.trains.as_mut().filter(|_| self.up);
+        if let Some(train) = trains.and_then(|trains| trains.send(now)) {
             out.extend(train.map(Message::Train));
         }
     }
@@ -202,14 +201,15 @@ impl Path {
 
     fn next_due(&self) -> Instant {
         let session = self.session.as_ref().map(Session::due);
-        let sender = self
-            .trains
-            .as_ref()
-            .filter(|_| self.up)
-            .map(|(sender, _)| sender.due());
-        let receiver = self.trains.as_ref().and_then(|(_, receiver)| receiver.due());
-        let others = [session, sender, receiver, self.trust.due()];
+        let trains = self.trains.as_ref().filter(|_| self.up).map(TrainSender::due);
+        let receiver = self.train_receiver.due();
+        let others = [session, trains, receiver, self.trust.due()];
         others.into_iter().flatten().fold(self.prober.due(), Instant::min)
+    }
+
+    /// What has happened to its probes.
+    pub fn probes(&self) -> probe::Counters {
+        self.prober.counters()
     }
 
     /// Whether it is up.
@@ -234,7 +234,7 @@ impl Path {
 
     fn rate(&self) -> Option<BitRate> {
         match &self.trains {
-            Some((sender, _)) => sender.rate(),
+            Some(trains) => trains.rate(),
             None => self.config.rate,
         }
     }
@@ -251,17 +251,9 @@ impl Path {
             jitter_rfc3550_ns: statistics.jitter_rfc3550_ns,
             loss: statistics.loss(),
             score: self.score,
-            measured_rate: self.trains.as_ref().and_then(|(sender, _)| sender.measured()),
+            measured_rate: self.trains.as_ref().and_then(TrainSender::measured),
             flows,
             probes: self.prober.counters(),
         }
-    }
-
-    /// The hold time of its hysteresis.
-    pub fn hold(config: &Config, path: &PathConfig) -> Span {
-        let redundancy = config.redundancy.get(&path.site).map(Redundancy::hysteresis);
-        redundancy
-            .or(config.hysteresis)
-            .map_or(Hysteresis::default().hold, |hysteresis| hysteresis.hold)
     }
 }

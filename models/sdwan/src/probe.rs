@@ -20,7 +20,8 @@ pub struct Config {
     pub timeout: Span,
     /// Answers over which mean and standard deviation are taken, 1 to 100,000. Default 10.
     pub rtt_samples: u32,
-    /// Probes, answered or lost, over which loss is taken, 1 to 100,000. Default 60.
+    /// Probes, answered or lost, over which loss is taken, 1 to 100,000. The more, the finer the figure, and the longer
+    /// an outage weighs on it. Default 60.
     pub loss_samples: u32,
     /// Outcomes older than this count no more; above zero. Default 2 min.
     pub age: Span,

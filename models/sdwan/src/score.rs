@@ -33,22 +33,24 @@ impl Quality {
     }
 }
 
-/// The monitor score: 0.4 of latency, 0.3 of jitter, 0.3 of loss, each 0 to 100 along one continuous curve.
+/// The monitor score: 0.4 of latency, 0.3 of jitter, 0.3 of loss, each 0 to 100 along one continuous curve, and never
+/// more than twice the part of loss.
 ///
 /// Latency counts full below 50 ms, half at 200 ms and nothing from 300 ms; jitter full below 5 ms, half at 50 ms and
-/// nothing from 60 ms; loss loses five points for each percent up to 20 %. Without samples the score is 0: a path
-/// that has never answered is the worst, not a mediocre one.
+/// nothing from 60 ms; loss loses five points for each percent up to 20 %. The limit by loss matters from about 12 % on
+/// and leaves nothing at 20 %: a path that loses that much is bad however short it is. Without samples the score is 0:
+/// a path that has never answered is the worst, not a mediocre one.
 pub fn monitor(quality: Option<Quality>) -> f64 {
     let Some(quality) = quality else { return 0.0 };
     let latency = curve(quality.latency_ms, &[(50.0, 100.0), (200.0, 50.0), (300.0, 0.0)]);
     let jitter = curve(quality.jitter_ms, &[(5.0, 100.0), (50.0, 50.0), (60.0, 0.0)]);
     let loss = curve(quality.loss_percent, &[(0.0, 100.0), (20.0, 0.0)]);
-    0.4 * latency + 0.3 * jitter + 0.3 * loss
+    (0.4 * latency + 0.3 * jitter + 0.3 * loss).min(2.0 * loss)
 }
 
 /// The score that the curve above replaces, for comparison: the same up to 200 ms, 50 ms and 10 %, where each part
-/// falls from half to nothing at once (loss also jumps by half a point at 0.1 %), and 70 for a path of which nothing
-/// is known.
+/// falls from half to nothing at once (loss also jumps by half a point at 0.1 %). It has no limit by loss, so that a
+/// short path scores 70 whatever it loses, and so does a path of which nothing is known.
 pub fn monitor_with_cliffs(quality: Option<Quality>) -> f64 {
     let Some(quality) = quality else { return 70.0 };
     let cliff = |value: f64, points: &[(f64, f64)], end: f64| {
@@ -207,7 +209,10 @@ mod tests {
             (10.0, 2.0, 0.1, 9985, 9985),
             (50.0, 10.0, 1.0, 9683, 9683),
             (100.0, 20.0, 2.0, 8533, 8533),
-            (205.0, 4.08, 85.0, 4900, 3000),
+            (205.0, 4.08, 85.0, 0, 3000),
+            (205.0, 4.08, 0.0, 7900, 6000),
+            (10.0, 2.0, 10.0, 8500, 7000),
+            (10.0, 2.0, 15.0, 5000, 7000),
             (199.99, 0.0, 0.0, 8000, 8000),
             (200.0, 0.0, 0.0, 8000, 6000),
             (300.0, 60.0, 20.0, 0, 0),
@@ -233,7 +238,7 @@ mod tests {
         let axes: [(Axis, f64, f64); 3] = [
             (|x| quality(x, 0.0, 0.0), 320.0, 0.4 * 0.5),
             (|x| quality(0.0, x, 0.0), 70.0, 0.3 * 5.0),
-            (|x| quality(0.0, 0.0, x), 25.0, 0.3 * 5.0),
+            (|x| quality(0.0, 0.0, x), 25.0, 2.0 * 5.0),
         ];
         for (at, end, steepest) in axes {
             let step = end / 10_000.0;

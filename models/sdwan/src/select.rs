@@ -51,7 +51,9 @@ pub enum Why {
     Poor,
     /// It is better than another one, and has been good for long enough.
     Better,
-    /// It is the first in the given order again.
+    /// It was left because it was down or poor, and is good again.
+    Returned,
+    /// It comes before another one in the given order, and is good.
     FailBack,
     /// There was no path before.
     Restored,
@@ -88,6 +90,18 @@ pub fn best(candidates: &[Candidate], objective: &Objective) -> Result<usize, No
     best.map(|candidate| candidate.path).ok_or(NoPath::NoHealthyPaths)
 }
 
+/// Whether a candidate is so much better than the path in use that it is worth moving: by more points of the policy than
+/// the advantage, or, if the policy sees no difference at all, by as much more of the monitor score, or a tenth shorter.
+/// Far away, where the points of latency have run out, this is what tells paths apart.
+fn is_worth_moving(to: &Candidate, own: &Candidate, objective: &Objective, hysteresis: &Hysteresis) -> bool {
+    let advantage = f64::from(hysteresis.advantage);
+    let points = objective.points(&to.attributes) - objective.points(&own.attributes);
+    let score = to.score - own.score;
+    let latencies = to.attributes.quality.zip(own.attributes.quality);
+    let shorter = latencies.is_some_and(|(to, own)| to.latency_ms < 0.9 * own.latency_ms);
+    points > advantage || (points == 0.0 && (score > advantage || (score >= 0.0 && shorter)))
+}
+
 /// What traffic that is on `current` should do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
@@ -99,20 +113,31 @@ pub enum Decision {
     Lose,
 }
 
-/// Whether traffic on the path `current` stays there. `settled` says that its last switch is long enough ago for one
-/// that is not forced. Without hysteresis it always takes what is best at the moment.
+/// Traffic that has a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Traffic {
+    /// The path that it is on.
+    pub current: usize,
+    /// The path that it was on before that one went down or turned poor, if it has not moved by its own will since.
+    pub home: Option<usize>,
+    /// Its last switch is long enough ago for one that is not forced.
+    pub settled: bool,
+}
+
+/// Whether traffic stays on its path. Without hysteresis it always takes what is best at the moment. With it, it goes home
+/// when its home is good again, unless its path is better by more than the advantage by now, and otherwise moves only to
+/// what has been good for the hold time and is better by more than the advantage.
 pub fn reconsider(
     candidates: &[Candidate],
-    current: usize,
+    traffic: Traffic,
     objective: &Objective,
     hysteresis: Option<&Hysteresis>,
-    settled: bool,
 ) -> Decision {
+    let current = traffic.current;
     let own = candidates.iter().find(|candidate| candidate.path == current);
     let Some(own) = own.filter(|own| own.standing > Standing::Down) else {
         return best(candidates, objective).map_or(Decision::Lose, |path| Decision::Move(path, Why::Died));
     };
-    let points = |candidate: &Candidate| objective.points(&candidate.attributes);
     let (eligible, why): (Vec<Candidate>, Why) = match hysteresis {
         None => (candidates.to_vec(), Why::Better),
         // It was left, or should never have been taken but for want of another.
@@ -120,9 +145,17 @@ pub fn reconsider(
             let good = |candidate: &&Candidate| candidate.standing == Standing::Good;
             (candidates.iter().filter(good).copied().collect(), Why::Poor)
         }
-        Some(hysteresis) if settled => {
-            let bound = points(own) + f64::from(hysteresis.advantage);
-            let better = |candidate: &&Candidate| candidate.proven && points(candidate) > bound;
+        Some(hysteresis) if traffic.settled => {
+            let advantage = f64::from(hysteresis.advantage);
+            let points = |candidate: &Candidate| objective.points(&candidate.attributes);
+            let home = candidates.iter().find(|candidate| {
+                let is_good = candidate.standing == Standing::Good;
+                is_good && traffic.home == Some(candidate.path) && candidate.path != current
+            });
+            if let Some(home) = home.filter(|home| points(home) + advantage >= points(own)) {
+                return Decision::Move(home.path, Why::Returned);
+            }
+            let better = |to: &&Candidate| to.proven && is_worth_moving(to, own, objective, hysteresis);
             (candidates.iter().filter(better).copied().collect(), Why::Better)
         }
         Some(_) => return Decision::Stay,
@@ -164,6 +197,14 @@ mod tests {
     use super::*;
 
     const SENSITIVE: Objective = Objective::Weighted(Weights::LATENCY_SENSITIVE);
+
+    fn on(current: usize, home: Option<usize>, settled: bool) -> Traffic {
+        Traffic {
+            current,
+            home,
+            settled,
+        }
+    }
 
     fn candidate(
         path: usize,
@@ -224,8 +265,9 @@ mod tests {
     #[test]
     fn traffic_stays_unless_another_path_is_proven_and_better_by_enough() {
         let hysteresis = Hysteresis::default();
-        let decide =
-            |paths: &[Candidate], settled| reconsider(paths, 2, &SENSITIVE, Some(&hysteresis), settled);
+        let decide = |paths: &[Candidate], settled| {
+            reconsider(paths, on(2, None, settled), &SENSITIVE, Some(&hysteresis))
+        };
         let mut paths = [
             candidate(1, Standing::Good, 10.0, 2.0, 0.1, 1000),
             candidate(2, Standing::Good, 50.0, 10.0, 1.0, 100),
@@ -238,15 +280,50 @@ mod tests {
         paths[0] = candidate(1, Standing::Good, 45.0, 9.0, 1.0, 100);
         assert_eq!(decide(&paths, true), Decision::Stay);
         assert_eq!(
-            reconsider(&paths, 2, &SENSITIVE, None, false),
+            reconsider(&paths, on(2, None, false), &SENSITIVE, None),
             Decision::Move(1, Why::Better)
         );
     }
 
     #[test]
+    fn where_points_have_run_out_the_score_and_then_the_length_decide() {
+        let decide = |to: Candidate, own: Candidate| {
+            let hysteresis = Hysteresis::default();
+            let traffic = on(own.path, None, true);
+            reconsider(&[to, own], traffic, &Objective::LowestLatency, Some(&hysteresis))
+        };
+        let path = |path, latency_ms, loss| candidate(path, Standing::Good, latency_ms, 2.0, loss, 1);
+        let moves = Decision::Move(1, Why::Better);
+        assert_eq!(decide(path(1, 210.0, 0.0), path(2, 260.0, 0.0)), moves);
+        assert_eq!(decide(path(1, 400.0, 0.0), path(2, 450.0, 0.0)), moves);
+        assert_eq!(decide(path(1, 400.0, 0.0), path(2, 430.0, 0.0)), Decision::Stay);
+        assert_eq!(decide(path(1, 400.0, 4.0), path(2, 450.0, 0.0)), Decision::Stay);
+        // What the policy gives up is not made up for.
+        assert_eq!(decide(path(1, 199.0, 8.0), path(2, 198.0, 12.0)), Decision::Stay);
+    }
+
+    #[test]
+    fn traffic_goes_home_when_its_home_is_good_again_and_not_much_worse() {
+        let hysteresis = Hysteresis::default();
+        let decide = |home: Candidate, settled| {
+            let own = candidate(2, Standing::Good, 50.0, 10.0, 1.0, 100);
+            let traffic = on(2, Some(1), settled);
+            reconsider(&[home, own], traffic, &SENSITIVE, Some(&hysteresis))
+        };
+        let home = |standing, latency_ms| candidate(1, standing, latency_ms, 10.0, 1.0, 100);
+        let returns = Decision::Move(1, Why::Returned);
+        // Two points of the policy for eight milliseconds.
+        assert_eq!(decide(home(Standing::Good, 58.0), true), returns);
+        assert_eq!(decide(home(Standing::Good, 58.0), false), Decision::Stay);
+        assert_eq!(decide(home(Standing::Probation, 58.0), true), Decision::Stay);
+        assert_eq!(decide(home(Standing::Good, 74.0), true), Decision::Stay);
+    }
+
+    #[test]
     fn a_poor_path_is_left_for_a_good_one_only_and_a_dead_one_for_anything() {
         let hysteresis = Hysteresis::default();
-        let decide = |paths: &[Candidate]| reconsider(paths, 1, &SENSITIVE, Some(&hysteresis), false);
+        let decide =
+            |paths: &[Candidate]| reconsider(paths, on(1, None, false), &SENSITIVE, Some(&hysteresis));
         let mut paths = [
             candidate(1, Standing::Probation, 10.0, 2.0, 0.1, 1000),
             candidate(2, Standing::Good, 100.0, 20.0, 2.0, 100),

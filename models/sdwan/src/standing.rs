@@ -5,21 +5,24 @@
 //! up again. If it is lost again within a hold time of having been come back to, its next hold time is twice as long,
 //! up to sixteen times, so that a path that flaps slowly does not switch traffic at the rate at which it flaps.
 //!
-//! A path whose score never reaches the higher bound is not come back to once it was left, and carries traffic only
-//! when nothing better is up.
+//! A long path never reaches the higher bound however well it does. It can be come back to when it is about as good as
+//! it usually was while it carried traffic, if that is less.
 
 use longhaul_core::time::{Instant, Span};
 use serde::{Deserialize, Serialize};
 
 /// Doublings of the hold time.
 const STRIKES_MAX: u32 = 4;
+/// Over how long a usual score is taken.
+const USUAL_OVER: Span = Span::from_s(300);
 
 /// When a path is left, and when it is come back to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hysteresis {
     /// A path is left when its monitor score falls below this. Default 50.
     pub leave: u8,
-    /// A path can be come back to when its score has been at least this, 0 to 100 and not below `leave`… Default 80.
+    /// A path can be come back to when its score has been at least this, or no more than `advantage` below what it usually
+    /// was while the path was good, but never below `leave`… 0 to 100 and not below `leave`. Default 80.
     pub back: u8,
     /// …for this time. Also the least time between two switches of one kind of traffic to better paths. Default 60 s.
     pub hold: Span,
@@ -62,6 +65,11 @@ pub struct Trust {
     back_since: Option<Instant>,
     returned_at: Option<Instant>,
     strikes: u32,
+    /// The mean score while the path was good, in which older times weigh less and less.
+    usual: f64,
+    /// The time that it covers.
+    usual_for: Span,
+    updated_at: Instant,
 }
 
 impl Trust {
@@ -74,6 +82,9 @@ impl Trust {
             back_since: None,
             returned_at: None,
             strikes: 0,
+            usual: 0.0,
+            usual_for: Span::ZERO,
+            updated_at: Instant::ZERO,
         }
     }
 
@@ -105,6 +116,10 @@ impl Trust {
         if !up {
             self.back_since = None;
         }
+        if before == Standing::Good && self.standing == Standing::Good {
+            self.remember(now, score);
+        }
+        self.updated_at = now;
         if before == Standing::Good && self.standing != Standing::Good {
             let hold = self
                 .hysteresis
@@ -122,9 +137,29 @@ impl Trust {
         before != self.standing
     }
 
+    /// The path was good since the last update and has this score.
+    fn remember(&mut self, now: Instant, score: f64) {
+        let span = now.saturating_since(self.updated_at);
+        self.usual_for = (self.usual_for + span).min(USUAL_OVER);
+        if span > Span::ZERO {
+            let share = span.min(self.usual_for).as_s_f64() / self.usual_for.as_s_f64();
+            self.usual += (score - self.usual) * share;
+        }
+    }
+
+    /// What the score must reach before the path is come back to.
+    fn bound(&self, hysteresis: &Hysteresis) -> f64 {
+        let back = f64::from(hysteresis.back);
+        if self.usual_for == Span::ZERO {
+            return back;
+        }
+        let usual = self.usual - f64::from(hysteresis.advantage);
+        back.min(usual).max(f64::from(hysteresis.leave))
+    }
+
     /// The standing of a path that is up.
     fn judge(&mut self, now: Instant, score: f64, hysteresis: &Hysteresis) -> Standing {
-        if score < f64::from(hysteresis.back) {
+        if score < self.bound(hysteresis) {
             self.back_since = None;
         } else if self.back_since.is_none() {
             self.back_since = Some(now);
@@ -174,8 +209,9 @@ mod tests {
         // Nothing is known of it, then it shows that it is good enough.
         assert_eq!(standing(0, 0.0), Standing::Probation);
         assert_eq!(standing(1, 60.0), Standing::Good);
-        assert_eq!(standing(2, 50.0), Standing::Good);
-        assert_eq!(standing(3, 49.9), Standing::Probation);
+        assert_eq!(standing(100, 100.0), Standing::Good);
+        assert_eq!(standing(102, 50.0), Standing::Good);
+        assert_eq!(standing(103, 49.9), Standing::Probation);
         // 79.9 is not enough however long; the time above is counted anew after each fall below.
         assert_eq!(standing(200, 79.9), Standing::Probation);
         assert_eq!(standing(210, 80.0), Standing::Probation);
@@ -184,6 +220,27 @@ mod tests {
         assert_eq!(standing(320, 90.0), Standing::Probation);
         assert_eq!(standing(321, 90.0), Standing::Good);
         assert_eq!(trust.due(), None);
+    }
+
+    #[test]
+    fn a_path_that_was_never_better_is_come_back_to_when_it_is_as_good_as_it_was() {
+        let mut trust = Trust::new(Some(Hysteresis::default()));
+        for s in 0..100 {
+            // 62 on average.
+            trust.update(at_s(s), true, if s % 2 == 0 { 60.0 } else { 64.0 });
+        }
+        for s in 100..110 {
+            trust.update(at_s(s), false, 30.0);
+        }
+        let mut standing = |s, score| {
+            trust.update(at_s(s), true, score);
+            trust.standing()
+        };
+        assert_eq!(standing(110, 56.0), Standing::Probation);
+        assert_eq!(standing(171, 56.0), Standing::Probation);
+        assert_eq!(standing(172, 58.0), Standing::Probation);
+        assert_eq!(standing(231, 58.0), Standing::Probation);
+        assert_eq!(standing(232, 58.0), Standing::Good);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use longhaul_core::random::Streams;
 use longhaul_core::time::Span;
 use longhaul_sdwan::bfd::{self, Diagnostic};
-use longhaul_sdwan::{Cause, Config, Event, Redundancy, Why};
+use longhaul_sdwan::{Cause, Command, Config, Event, Redundancy, Why};
 
 use crate::world::{World, at_ms, peer, web};
 
@@ -94,7 +94,7 @@ fn without_a_slow_start_sessions_come_up_sooner() {
         let mut world = World::pair(&[20], change, 4);
         world.run_until(at_ms(10_000));
         let events = world.happened(0, at_ms(0));
-        let (at, event) = events.front().copied().expect("it comes up");
+        let (at, event) = events.front().cloned().expect("it comes up");
         assert!(matches!(event, Event::PathUp { down_for: None, .. }), "{event:?}");
         at
     };
@@ -174,4 +174,27 @@ fn a_primary_fails_over_in_order_and_back_after_the_hold_time() {
         .collect();
     assert_eq!(switches, [Why::Died, Why::Died, Why::FailBack]);
     assert_eq!(world.edges[0].counters().switches - before, 3);
+}
+
+#[test]
+fn a_path_that_is_promoted_comes_first() {
+    let change = |config: &mut Config| {
+        fast(config);
+        let redundancy = Redundancy::new(peer(0), vec![peer(1)], Span::from_s(60)).unwrap();
+        config.redundancy.insert(config.paths[0].site, redundancy);
+    };
+    let mut world = World::pair(&[10, 20, 30], change, 7);
+    world.run_until(at_ms(10_000));
+    world.classify(1, web());
+    // One that is not in the order stays out of it.
+    world.command(0, Command::Promote { path: peer(2) });
+    assert_eq!(world.edges[0].path_of(1), Some(peer(0)));
+    world.command(0, Command::Promote { path: peer(1) });
+    assert_eq!(world.edges[0].path_of(1), Some(peer(1)));
+    // The former first one is now its backup.
+    world.set_path(1, false);
+    world.run_until(at_ms(10_500));
+    assert_eq!(world.edges[0].path_of(1), Some(peer(0)));
+    let counters = world.edges[0].counters();
+    assert!(counters.probes_answered > 20 && counters.probes_sent - counters.probes_answered <= 3);
 }

@@ -1,8 +1,11 @@
 //! Edges joined by links that delay, lose and break.
 
+mod announcements;
 mod cost;
 mod failover;
 mod flapping;
+mod hostile;
+mod invariants;
 mod measuring;
 mod noise;
 mod replayed;

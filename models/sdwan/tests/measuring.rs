@@ -23,7 +23,7 @@ fn reports_agree_with_the_links() {
             .iter()
             .rev()
             .filter_map(|(_, edge, event)| match event {
-                Event::Measured(report) if *edge == 0 && report.path == peer(path) => Some(*report),
+                Event::Measured(report) if *edge == 0 && report.path == peer(path) => Some(**report),
                 _ => None,
             });
         reports.collect::<Vec<_>>()

@@ -211,7 +211,7 @@ impl World {
         let measured = |event: &Event| matches!(event, Event::Measured(_) | Event::Rate { .. });
         let events = self.events.iter();
         let own = events.filter(|(at, own, event)| *own == edge && *at >= from && !measured(event));
-        own.map(|(at, _, event)| (*at, *event)).collect()
+        own.map(|(at, _, event)| (*at, event.clone())).collect()
     }
 
     /// Moves of flows at an edge since `from`.

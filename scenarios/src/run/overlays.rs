@@ -414,26 +414,26 @@ impl Overlays {
         event: &Event,
         failed_at: impl Fn(LinkId) -> Option<Instant>,
     ) -> Option<(u64, Way)> {
-        match *event {
+        match event {
             Event::PathUp { path, .. } => {
-                let end = &mut self.ends[index(path)];
+                let end = &mut self.ends[index(*path)];
                 end.up_since = Some(now);
             }
             Event::PathDown { path, .. } => {
-                let end = &mut self.ends[index(path)];
+                let end = &mut self.ends[index(*path)];
                 if let Some(since) = end.up_since.take() {
                     end.up_before = end.up_before.saturating_add(now.saturating_since(since));
                 }
                 end.downs += 1;
                 end.down_at = Some(now);
             }
-            Event::Measured(report) => self.ends[index(report.path)].report = Some(report),
-            Event::Assigned { flow, path, .. } => return self.put(flow, Some(index(path)), None),
+            Event::Measured(report) => self.ends[index(report.path)].report = Some((**report).clone()),
+            Event::Assigned { flow, path, .. } => return self.put(*flow, Some(index(*path)), None),
             Event::Moved { flow, from, to, why } => {
-                let switch = self.switch(now, index(from), index(to), why, failed_at);
-                return self.put(flow, Some(index(to)), Some(switch));
+                let switch = self.switch(now, index(*from), index(*to), *why, failed_at);
+                return self.put(*flow, Some(index(*to)), Some(switch));
             }
-            Event::NoPath { flow, .. } => return self.put(flow, None, None),
+            Event::NoPath { flow, .. } => return self.put(*flow, None, None),
             Event::Switched { .. } | Event::Rate { .. } | Event::Expired { .. } => {}
         }
         None

@@ -86,6 +86,8 @@ fn sum(one: Counters, other: Counters) -> Counters {
         bytes_sent: one.bytes_sent + other.bytes_sent,
         train_bytes_sent: one.train_bytes_sent + other.train_bytes_sent,
         probes_sent: one.probes_sent + other.probes_sent,
+        probes_answered: one.probes_answered + other.probes_answered,
+        probes_timed_out: one.probes_timed_out + other.probes_timed_out,
         probes_echoed: one.probes_echoed + other.probes_echoed,
         control_sent: one.control_sent + other.control_sent,
         trains_sent: one.trains_sent + other.trains_sent,

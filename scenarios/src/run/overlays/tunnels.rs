@@ -3,7 +3,7 @@
 //! The two ends of a tunnel talk with each other over the bare path, each as a peer numbered from [`FIRST_UNDERLAY`] on. A
 //! path carries nothing from an end whose tunnel is down. Control messages of GRE count as if they had a UDP header.
 
-use longhaul_core::machine::{Input, Machine as _, Output, PeerId};
+use longhaul_core::machine::{Input, Machine, Output, PeerId};
 use longhaul_core::record::TunnelRecord;
 use longhaul_core::time::{Instant, Span};
 use longhaul_net::way::Encapsulation;
@@ -11,7 +11,7 @@ use longhaul_tunnel::{Command, Config, Event, IpVersion, Protocol, Role, Tunnel}
 
 use super::ends;
 use crate::run::build::BuildError;
-use crate::run::endpoint::Protocol as Machine;
+use crate::run::endpoint;
 use crate::run::machines::Maker;
 use crate::schema::{OverlayPath, PathTunnel};
 
@@ -20,7 +20,7 @@ pub const FIRST_UNDERLAY: u32 = 1 << 29;
 
 impl Maker<'_> {
     /// The machine of the tunnel at a path end.
-    pub(in crate::run) fn tunnel(&self, end: u32) -> Result<Machine, BuildError> {
+    pub(in crate::run) fn tunnel(&self, end: u32) -> Result<endpoint::Protocol, BuildError> {
         let ends = ends(self.scenario);
         let of = &ends[end as usize];
         let overlay = &self.scenario.overlays[of.overlay];
@@ -43,7 +43,7 @@ impl Maker<'_> {
             .streams
             .stream(&format!("{}@{region}", config.name), "tunnel");
         Tunnel::new(config, PeerId(FIRST_UNDERLAY + end), random)
-            .map(|tunnel| Machine::Tunnel(Box::new(TunnelEnd::new(tunnel))))
+            .map(|tunnel| endpoint::Protocol::Tunnel(Box::new(TunnelEnd::new(tunnel))))
             .map_err(|error| BuildError::Overlay {
                 overlay: overlay.name.clone(),
                 reason: error.to_string(),
@@ -71,7 +71,7 @@ impl TunnelEnd {
     }
 }
 
-impl longhaul_core::machine::Machine for TunnelEnd {
+impl Machine for TunnelEnd {
     type Command = Command;
     type Event = Event;
 
