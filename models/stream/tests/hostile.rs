@@ -214,3 +214,40 @@ fn a_leap_to_the_last_sequence_number_takes_no_time_by_its_length() {
         (2, u64::from(COUNT_MAX) - 4)
     );
 }
+
+#[test]
+fn a_sender_believes_only_its_receiver_about_its_own_stream_and_only_after_its_end() {
+    let mut sender = Sender::new(call(Span::from_ms(40))).unwrap();
+    let mut answer = |at, from, expected| {
+        let report = Report {
+            expected,
+            lost: expected,
+            ..Report::default()
+        };
+        let message = Message {
+            sent: at,
+            content: Content::Report(report),
+        };
+        let payload = message.to_bytes().into();
+        sender.handle(at, Input::Datagram { from, payload });
+        let outputs = std::iter::from_fn(|| Some(sender.poll()).filter(|output| !output.ends_poll()));
+        let completed =
+            outputs.filter(|output| matches!(output, Output::Event(SenderEvent::Completed { .. })));
+        let completed = completed.count();
+        if at == at_ms(0) {
+            sender.handle(at, Input::Command(Command::Start));
+        }
+        completed
+    };
+    assert_eq!(answer(at_ms(0), RECEIVER, 2), 0, "before the stream");
+    assert_eq!(answer(at_ms(10), RECEIVER, 2), 0, "during the stream");
+    assert_eq!(
+        answer(at_ms(20), RECEIVER, 2),
+        0,
+        "before the last datagram has left"
+    );
+    assert_eq!(answer(at_ms(600), PeerId(7), 2), 0, "from another peer");
+    assert_eq!(answer(at_ms(600), RECEIVER, 3), 0, "about another stream");
+    assert_eq!(answer(at_ms(600), RECEIVER, 2), 1);
+    assert_eq!(answer(at_ms(600), RECEIVER, 2), 0, "once more");
+}
