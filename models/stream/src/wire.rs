@@ -11,7 +11,7 @@
 //!
 //! The number is the sequence number of a datagram, from 0, and the count of datagrams in an end or a report. The body
 //! of a datagram is zeros up to its length, that of an end is empty, that of a report is the fields of
-//! [`Report`](crate::Report) as eight bytes each, without `expected` and `lost`, which follow from the rest.
+//! [`Report`] as eight bytes each, without `expected` and `lost`, which follow from the rest.
 
 use bytes::Bytes;
 use longhaul_core::time::{Instant, Span};
