@@ -45,6 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("longhaul-routing", &["longhaul-core"]),
     ("longhaul-sdwan", &["longhaul-core"]),
+    ("longhaul-stream", &["longhaul-core"]),
     ("longhaul-te", &["longhaul-core", "longhaul-routing"]),
     ("longhaul-reservation", &["longhaul-core", "longhaul-routing"]),
     ("longhaul-tunnel", &["longhaul-core"]),

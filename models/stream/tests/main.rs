@@ -1,0 +1,5 @@
+//! Streams over a pipe that delays, loses, doubles and reorders.
+
+mod hostile;
+mod pipe;
+mod streams;
