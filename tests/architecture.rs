@@ -84,6 +84,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-replication",
             "longhaul-routing",
             "longhaul-sdwan",
+            "longhaul-stream",
             "longhaul-tcp",
             "longhaul-tunnel",
         ],

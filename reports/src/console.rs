@@ -3,6 +3,7 @@
 //! Everything here can be derived from `summary.json`. What is missing or unfinished is shown as `–` beside
 //! its state, never as 0. Names come from the scenario, so their control characters are made visible.
 
+mod datagrams;
 mod doctor;
 mod federations;
 mod notes;
@@ -95,6 +96,7 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
         &tables::transfers(&record.transfers),
         &notes::transfer_notes(record),
     );
+    page.table("Datagrams", &datagrams::datagrams(&record.datagrams), &[]);
     page.table(
         "Replications",
         &replications::replications(&record.replications),

@@ -39,6 +39,7 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     routes::reachable(decoded, &mut report);
     work::migrations(decoded, &mut report);
     work::transfers(decoded, &mut report);
+    work::datagrams(decoded, &mut report);
     replications::replications(decoded, &mut report);
     federations::federations(decoded, &mut report);
     overlays::overlays(decoded, &mut report);
@@ -49,9 +50,10 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
         decoded.transfers.is_empty(),
         decoded.replications.is_empty(),
         decoded.federations.is_empty(),
+        decoded.datagrams.is_empty(),
     ];
-    if empty == [true; 4] {
-        let message = "nothing happens: there is neither a migration nor a transfer, nor a replication nor a federation";
+    if empty == [true; 5] {
+        let message = "nothing happens: there is neither a migration nor a transfer, nor a replication, a federation or a stream of datagrams";
         report.error("", message);
     }
 }

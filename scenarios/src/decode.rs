@@ -9,7 +9,7 @@
 //! | `sample_interval` | `"1 s"` |
 //! | `payload` | `Real` |
 //! | `fidelity` | `Packet` |
-//! | `vms`, `migrations`, `transfers`, `replications`, `federations`, `overlays`, `faults`, `assertions` | `[]` |
+//! | `vms`, `migrations`, `transfers`, `datagrams`, `replications`, `federations`, `overlays`, `faults`, `assertions` | `[]` |
 //! | `faults[].for` | the rest of the run |
 //! | `reroute_after` | `"200 ms"`: a link-state protocol tuned for it (see `DEFAULT_REROUTE_AFTER`) |
 //! | `routing.objective`, `routing.multipath` | `LowestLatency`, `false` |
@@ -96,6 +96,9 @@
 //! | `federations[].settings` | what `config` says, field by field (see [`longhaul_federation::Options`]) |
 //! | `federations[].tcp` | what `transport.tcp` says, field by field |
 //! | `transfers[].port` | 443 |
+//! | `datagrams[].at` | `"0 s"` |
+//! | `datagrams[].interval`, `datagrams[].payload` | `"20 ms"`, `"160 B"`: G.711 |
+//! | `datagrams[].port`, `datagrams[].class` | 5060, 0 |
 //! | `overlays[].selection` | `ByPolicy()`: by the usual four policies |
 //! | `overlays[].selection.hold` | `"60 s"` |
 //! | `overlays[].selection.policies` | see [`longhaul_sdwan::Policies`] |
@@ -124,6 +127,7 @@
 
 mod assertion;
 mod context;
+mod datagrams;
 mod distance;
 mod fault;
 mod federation;
@@ -151,8 +155,8 @@ use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, Fault, Federation, Fidelity, Link, Migration, Overlay, PayloadMode, Region, Replay,
-    Replication, RoutingPolicy, SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
+    Assertion, DatagramStream, Fault, Federation, Fidelity, Link, Migration, Overlay, PayloadMode, Region,
+    Replay, Replication, RoutingPolicy, SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -221,6 +225,8 @@ pub struct Decoded {
     pub migrations: Items<Migration>,
     /// See [`Scenario::transfers`].
     pub transfers: Items<Transfer>,
+    /// See [`Scenario::datagrams`].
+    pub datagrams: Items<DatagramStream>,
     /// See [`Scenario::replications`].
     pub replications: Items<Replication>,
     /// See [`Scenario::federations`].
@@ -261,6 +267,7 @@ impl Decoded {
             vms: all(self.vms)?,
             migrations: all(self.migrations)?,
             transfers: all(self.transfers)?,
+            datagrams: all(self.datagrams)?,
             replications: all(self.replications)?,
             federations: all(self.federations)?,
             overlays: all(self.overlays)?,
@@ -273,7 +280,7 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 23] = [
+const FIELDS: [&str; 24] = [
     "version",
     "name",
     "question",
@@ -289,6 +296,7 @@ const FIELDS: [&str; 23] = [
     "vms",
     "migrations",
     "transfers",
+    "datagrams",
     "replications",
     "federations",
     "overlays",
@@ -347,6 +355,7 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
             migration::migration(cx, at, base)
         }),
         transfers: items(cx, &fields, "transfers", |cx, at| work::transfer(cx, at, base)),
+        datagrams: items(cx, &fields, "datagrams", datagrams::datagrams),
         replications: items(cx, &fields, "replications", |cx, at| {
             replication::replication(cx, at, base)
         }),

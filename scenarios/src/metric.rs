@@ -13,6 +13,8 @@ pub enum Subject {
     Replication,
     /// Every federation.
     Federation,
+    /// Every stream of datagrams.
+    Datagrams,
     /// Every overlay.
     Overlay,
     /// Every directed link.
@@ -35,7 +37,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 68] = [
+pub const METRICS: [(&str, Metric); 74] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -96,6 +98,12 @@ pub const METRICS: [(&str, Metric); 68] = [
     ("FederationDropped", Metric::FederationDropped),
     ("FederationErrors", Metric::FederationErrors),
     ("FederationSuccess", Metric::FederationSuccess),
+    ("DatagramLoss", Metric::DatagramLoss),
+    ("DatagramGap", Metric::DatagramGap),
+    ("DatagramJitter", Metric::DatagramJitter),
+    ("DatagramDelayMedian", Metric::DatagramDelayMedian),
+    ("DatagramDelayP99", Metric::DatagramDelayP99),
+    ("DatagramMos", Metric::DatagramMos),
     ("OverlaySwitches", Metric::OverlaySwitches),
     ("OverlayFlaps", Metric::OverlayFlaps),
     ("OverlayDetectionTime", Metric::OverlayDetectionTime),
@@ -181,6 +189,12 @@ impl Metric {
             | Metric::FederationDropped
             | Metric::FederationErrors
             | Metric::FederationSuccess => Subject::Federation,
+            Metric::DatagramLoss
+            | Metric::DatagramGap
+            | Metric::DatagramJitter
+            | Metric::DatagramDelayMedian
+            | Metric::DatagramDelayP99
+            | Metric::DatagramMos => Subject::Datagrams,
             Metric::OverlaySwitches
             | Metric::OverlayFlaps
             | Metric::OverlayDetectionTime
@@ -227,6 +241,10 @@ impl Metric {
             | Metric::FederationLeaderless
             | Metric::OverlayDetectionTime
             | Metric::OverlayFailoverTime
+            | Metric::DatagramGap
+            | Metric::DatagramJitter
+            | Metric::DatagramDelayMedian
+            | Metric::DatagramDelayP99
             | Metric::LinkQueueDelay => Unit::Time,
             Metric::MigrationTransferred
             | Metric::ReplicationTransferred
@@ -242,6 +260,7 @@ impl Metric {
             | Metric::LinkLoss
             | Metric::FederationSavings
             | Metric::OverlayWrongDecisions
+            | Metric::DatagramLoss
             | Metric::LinkQueueDrops => Unit::Share,
             Metric::MigrationCompressionRatio
             | Metric::MigrationDirtySyncCount
@@ -264,6 +283,7 @@ impl Metric {
             | Metric::FederationSuccess
             | Metric::OverlaySwitches
             | Metric::OverlayFlaps
+            | Metric::DatagramMos
             | Metric::ReplicationSuccess => Unit::Number,
         }
     }

@@ -5,6 +5,7 @@
 //! but numbers are the network's own types.
 
 mod assertion;
+mod datagrams;
 mod fault;
 mod federation;
 mod guest;
@@ -20,6 +21,7 @@ use longhaul_core::time::Span;
 pub use longhaul_frames::PayloadMode;
 
 pub use assertion::*;
+pub use datagrams::*;
 pub use fault::*;
 pub use federation::*;
 pub use guest::*;
@@ -63,6 +65,8 @@ pub struct Scenario {
     pub migrations: Vec<Migration>,
     /// Plain bulk transfers over TCP.
     pub transfers: Vec<Transfer>,
+    /// Streams of datagrams.
+    pub datagrams: Vec<DatagramStream>,
     /// Continuous replications.
     pub replications: Vec<Replication>,
     /// Federations of clusters.

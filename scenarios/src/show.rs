@@ -16,9 +16,9 @@ use longhaul_core::time::Span;
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Carrier, Chunk, Controller, Fault, Kill, Level, LinkDown, Margin, Pause,
-    PayloadMode, Region, Replay, Reset, SCHEMA_VERSION, Scenario, Scope, Streams, Tcp, Transfer, Transport,
-    Value, Within,
+    Amount, Assertion, Bound, Carrier, Chunk, Controller, DatagramStream, Fault, Kill, Level, LinkDown,
+    Margin, Pause, PayloadMode, Region, Replay, Reset, SCHEMA_VERSION, Scenario, Scope, Streams, Tcp,
+    Transfer, Transport, Value, Within,
 };
 
 /// The canonical text of a scenario.
@@ -48,6 +48,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         vms,
         migrations,
         transfers,
+        datagrams,
         replications,
         federations,
         overlays,
@@ -75,6 +76,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "vms", vms, guest::vm)?;
     write_list(out, "migrations", migrations, migration::migration)?;
     write_list(out, "transfers", transfers, transfer)?;
+    write_list(out, "datagrams", datagrams, datagram_stream)?;
     write_list(out, "replications", replications, replication::replication)?;
     write_list(out, "federations", federations, federation::federation)?;
     write_list(out, "overlays", overlays, overlay::overlay)?;
@@ -226,6 +228,27 @@ fn transfer(transfer: &Transfer) -> String {
     };
     format!(
         "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", port: {port}, {carrier})",
+        quoted(name),
+        quoted(from),
+        quoted(to),
+    )
+}
+
+fn datagram_stream(stream: &DatagramStream) -> String {
+    let DatagramStream {
+        name,
+        from,
+        to,
+        at,
+        duration,
+        interval,
+        payload_bytes,
+        port,
+        class,
+    } = stream;
+    format!(
+        "(name: {}, from: {}, to: {}, at: \"{at}\", duration: \"{duration}\", interval: \"{interval}\", \
+         payload: \"{payload_bytes} B\", port: {port}, class: {class})",
         quoted(name),
         quoted(from),
         quoted(to),

@@ -30,7 +30,7 @@ use longhaul_tcp::{HEADER_BYTES, Header, SackBlocks, Segment, Stats};
 
 pub use crate::network::datagrams::{Arrived, SocketId};
 pub use crate::network::error::{NetworkError, OpenError, WriteError};
-pub use crate::network::paths::segment_payload;
+pub use crate::network::paths::{Landed, segment_payload};
 pub use crate::network::topology::Topology;
 
 use crate::endpoint::Endpoint;
@@ -236,8 +236,8 @@ pub struct Network {
     slots: Vec<Slot>,
     notices: VecDeque<Notice>,
     datagrams: Datagrams,
-    /// Connections whose payload has arrived over the way that they were last put on.
-    landed: VecDeque<(ConnectionId, Side)>,
+    /// Senders of whom payload has arrived over the way that they were last put on.
+    landed: VecDeque<Landed>,
     discarded: Count,
     unrouted: Count,
     oversized: Count,

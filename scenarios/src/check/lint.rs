@@ -305,6 +305,7 @@ impl Lint<'_> {
                 (Scope::All, Subject::Transfer) => self.scenario.transfers.len(),
                 (Scope::All, Subject::Replication) => self.scenario.replications.len(),
                 (Scope::All, Subject::Federation) => self.scenario.federations.len(),
+                (Scope::All, Subject::Datagrams) => self.scenario.datagrams.len(),
                 (Scope::All, Subject::Overlay) => self.scenario.overlays.len(),
                 (Scope::All, Subject::Link) => self.scenario.links.len(),
             };

@@ -89,6 +89,15 @@ pub fn reachable(decoded: &Decoded, report: &mut Report) {
             both_ways(&graph, &routed.ends.0, &routed.ends.1, &path, report);
         }
     }
+    for (index, stream) in &decoded.datagrams.good {
+        both_ways(
+            &graph,
+            &stream.from,
+            &stream.to,
+            &format!("datagrams[{index}].to"),
+            report,
+        );
+    }
     for (index, transfer) in &decoded.transfers.good {
         both_ways(
             &graph,

@@ -107,6 +107,13 @@ pub fn transfers(decoded: &Decoded, report: &mut Report) {
     }
 }
 
+/// Streams that start too late.
+pub fn datagrams(decoded: &Decoded, report: &mut Report) {
+    for (index, stream) in &decoded.datagrams.good {
+        starts_in_time(decoded, stream.at, &format!("datagrams[{index}].at"), report);
+    }
+}
+
 /// What starts at or after the end of the run never does.
 pub fn starts_in_time(decoded: &Decoded, start: Span, path: &str, report: &mut Report) {
     if let Some(horizon) = decoded.horizon
@@ -168,6 +175,14 @@ fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, rep
                 .iter()
                 .map(|(_, federation)| federation.name.clone());
             ("federation", names.collect(), decoded.federations.complete)
+        }
+        Subject::Datagrams => {
+            let names = decoded
+                .datagrams
+                .good
+                .iter()
+                .map(|(_, stream)| stream.name.clone());
+            ("stream of datagrams", names.collect(), decoded.datagrams.complete)
         }
         Subject::Overlay => {
             let names = decoded

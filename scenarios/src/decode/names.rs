@@ -25,6 +25,8 @@ pub struct Names {
     pub replications: BTreeMap<String, Place>,
     /// Federations.
     pub federations: BTreeMap<String, Place>,
+    /// Streams of datagrams.
+    pub datagrams: BTreeMap<String, Place>,
     /// Overlays.
     pub overlays: BTreeMap<String, Place>,
     /// Migrations and transfers.
@@ -41,6 +43,7 @@ impl Names {
             transfers: BTreeMap::new(),
             replications: BTreeMap::new(),
             federations: BTreeMap::new(),
+            datagrams: BTreeMap::new(),
             overlays: BTreeMap::new(),
             workloads: BTreeMap::new(),
         };
@@ -60,6 +63,9 @@ impl Names {
         let what = "federation, replication, transfer or migration";
         names.federations = declared(root, "federations", what, &taken, sink);
         taken.extend(names.federations.clone());
+        let what = "stream of datagrams, federation, replication, transfer or migration";
+        names.datagrams = declared(root, "datagrams", what, &taken, sink);
+        taken.extend(names.datagrams.clone());
         let what = "overlay, federation, replication, transfer or migration";
         names.overlays = declared(root, "overlays", what, &taken, sink);
         names

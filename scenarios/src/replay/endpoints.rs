@@ -36,6 +36,7 @@ impl Endpoint for Protocol {
             // Records have headers to be read.
             Protocol::ObjectSender(_) | Protocol::ObjectReceiver(_) => false,
             Protocol::Cluster(_) | Protocol::Edge(_) | Protocol::Tunnel(_) => false,
+            Protocol::DatagramSender(_) | Protocol::DatagramReceiver(_) => false,
             Protocol::BulkSender(_) | Protocol::BulkReceiver(_) => true,
         }
     }
@@ -58,7 +59,8 @@ impl Endpoint for Protocol {
             Protocol::Replica(replica) => serde_json::to_value(replica.statistics()),
             Protocol::Cluster(process) => serde_json::to_value(process.statistics()),
             Protocol::Edge(process) => serde_json::to_value(process.counters()),
-            Protocol::Tunnel(_) => Ok(Value::Null),
+            Protocol::Tunnel(_) | Protocol::DatagramSender(_) => Ok(Value::Null),
+            Protocol::DatagramReceiver(receiver) => serde_json::to_value(receiver.report()),
         };
         summary.expect("statistics have a JSON form")
     }

@@ -6,6 +6,7 @@ use longhaul_federation as federation;
 use longhaul_migration::{DestinationEvent, SourceEvent};
 use longhaul_replication as replication;
 use longhaul_sdwan as sdwan;
+use longhaul_stream::{ReceiverEvent as ReceiverEventOfStream, SenderEvent as SenderEventOfStream};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -30,6 +31,12 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
             .map(Event::Replica),
         Role::Cluster(_) => federation::Event::deserialize(event).ok().map(Event::Cluster),
         Role::Edge(_) => sdwan::Event::deserialize(event).ok().map(Event::Edge),
+        Role::DatagramSender => SenderEventOfStream::deserialize(event)
+            .ok()
+            .map(Event::DatagramSender),
+        Role::DatagramReceiver => ReceiverEventOfStream::deserialize(event)
+            .ok()
+            .map(Event::DatagramReceiver),
         // A scenario with tunnels is not replayed.
         Role::Tunnel(_) => None,
         Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),

@@ -65,6 +65,7 @@ impl Replayed {
             transfers: &self.transfers,
             replications: &self.replications,
             federations: &self.federations,
+            datagrams: &[],
             overlays: &[],
             links: &self.links,
         }

@@ -5,12 +5,13 @@
 //! yet is inconclusive.
 
 use longhaul_core::record::{
-    AssertionRecord, FederationRecord, LinkRecord, MigrationRecord, OverlayRecord, PostcopyRecord, Progress,
-    ReplicationRecord, RunRecord, TransferRecord, Verdict,
+    AssertionRecord, DatagramRecord, FederationRecord, LinkRecord, MigrationRecord, OverlayRecord,
+    PostcopyRecord, Progress, ReplicationRecord, RunRecord, TransferRecord, Verdict,
 };
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 
+use super::datagrams::of_datagrams;
 use super::federations::of_federation;
 use super::overlays::of_overlay;
 use super::replications::of_replication;
@@ -30,6 +31,8 @@ pub struct Evidence<'r> {
     pub replications: &'r [ReplicationRecord],
     /// Federations.
     pub federations: &'r [FederationRecord],
+    /// Streams of datagrams.
+    pub datagrams: &'r [DatagramRecord],
     /// Overlays.
     pub overlays: &'r [OverlayRecord],
     /// Links.
@@ -44,6 +47,7 @@ impl<'r> From<&'r RunRecord> for Evidence<'r> {
             transfers: &run.transfers,
             replications: &run.replications,
             federations: &run.federations,
+            datagrams: &run.datagrams,
             overlays: &run.overlays,
             links: &run.links,
         }
@@ -95,7 +99,8 @@ pub fn overall(run: &RunRecord) -> Verdict {
         .map(|m| &m.progress)
         .chain(run.transfers.iter().map(|t| &t.progress))
         .chain(run.replications.iter().map(|r| &r.progress))
-        .chain(run.federations.iter().map(|f| &f.progress));
+        .chain(run.federations.iter().map(|f| &f.progress))
+        .chain(run.datagrams.iter().map(|d| &d.progress));
     let asserts_nothing = !run.assertions.iter().any(|a| a.critical);
     if critical(Verdict::Fail) {
         Verdict::Fail
@@ -133,6 +138,10 @@ pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r
         Subject::Federation => {
             let of = |f: &'r FederationRecord| (f.name.as_str(), of_federation(metric, f, run.end_ns));
             run.federations.iter().map(of).collect()
+        }
+        Subject::Datagrams => {
+            let of = |d: &'r DatagramRecord| (d.name.as_str(), of_datagrams(metric, d));
+            run.datagrams.iter().map(of).collect()
         }
         Subject::Overlay => {
             let of = |o: &'r OverlayRecord| (o.name.as_str(), of_overlay(metric, o));

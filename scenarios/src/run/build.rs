@@ -73,6 +73,14 @@ pub enum BuildError {
         /// What is wrong.
         reason: String,
     },
+    /// A stream of datagrams is impossible.
+    #[error("{stream}: {reason}")]
+    Datagrams {
+        /// The stream.
+        stream: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// An overlay is impossible.
     #[error("{overlay}: {reason}")]
     Overlay {

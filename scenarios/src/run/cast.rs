@@ -19,6 +19,8 @@ pub enum Workload {
     Replication(usize),
     /// A federation of clusters.
     Federation(usize),
+    /// A stream of datagrams.
+    Datagrams(usize),
     /// An overlay, whose edges work for all others.
     Overlay(usize),
 }
@@ -44,6 +46,10 @@ pub enum Role {
     ObjectReceiver,
     /// A cluster of a federation, by its place in the list of members.
     Cluster(u32),
+    /// The sender of a stream of datagrams.
+    DatagramSender,
+    /// Its receiver.
+    DatagramReceiver,
     /// The edge of an overlay, by the place of its region in [`Overlay::sites`](crate::schema::Overlay::sites).
     Edge(u32),
     /// The tunnel at a path end, by its number among all path ends of the scenario.
@@ -124,6 +130,16 @@ impl Cast {
             let pairs = spec.neighbours().into_iter();
             cast.pairs
                 .extend(pairs.map(|(one, other)| (peer(one), peer(other))));
+        }
+        for (index, spec) in scenario.datagrams.iter().enumerate() {
+            let workload = Workload::Datagrams(index);
+            let tcp = Tcp {
+                class: spec.class,
+                ..transport::DEFAULT.tcp
+            };
+            cast.add(scenario, workload, Role::DatagramSender, &spec.from, tcp);
+            cast.add(scenario, workload, Role::DatagramReceiver, &spec.to, tcp);
+            cast.pair_last_two();
         }
         for (index, spec) in scenario.overlays.iter().enumerate() {
             for (place, region) in (0..).zip(spec.sites()) {
@@ -241,6 +257,7 @@ fn port(scenario: &Scenario, workload: Workload) -> u16 {
         Workload::Transfer(index) => scenario.transfers[index].port,
         Workload::Replication(_) => 10_809,
         Workload::Federation(_) => 2_379,
+        Workload::Datagrams(index) => scenario.datagrams[index].port,
         Workload::Overlay(_) => 0,
     }
 }

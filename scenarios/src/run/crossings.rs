@@ -5,14 +5,16 @@ use longhaul_core::payload::Payload;
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::Instant;
 use longhaul_engine::Engine;
+use longhaul_net::network::{Landed, SocketId};
 use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_net::routing::RegionId;
-use longhaul_sdwan::{Command, Event};
+use longhaul_sdwan::{Command, Event, FlowKey};
 use longhaul_tcp::Config;
 use longhaul_tunnel as tunnel;
 
+use super::cast::Workload;
 use super::endpoint::{Life, Order, Protocol};
-use super::overlays::{flow_number, side_of};
+use super::overlays::{flow_number, sender_of, socket_flow};
 use super::scene::Scene;
 use super::transit::Transit;
 
@@ -37,12 +39,7 @@ impl Scene {
             .zip([(Side::Opener, to), (Side::Acceptor, from)])
         {
             let flow = flow_number(next, side);
-            if let Protocol::Edge(process) = &self.endpoints[edge.0 as usize].machine {
-                let policies = &process.config().policies;
-                let objective = policies.as_slice()[policies.classify(&key)].objective;
-                self.overlays.cross(flow, edge, objective);
-            }
-            self.tell_edge(engine, edge, Command::Classify { flow, key });
+            self.begin_crossing(engine, edge, flow, key);
             ways.push(self.overlays.way_of(flow, end));
         }
         let tcp = Config {
@@ -75,17 +72,23 @@ impl Scene {
         let faults = &self.faults;
         let steered = self.overlays.observe(now, event, |link| faults.failed_at(link));
         if let Some((flow, way)) = steered {
-            let (connection, side) = side_of(flow);
             let network = self.network.packets();
-            // One that is just being opened begins on this way.
-            if connection.0 < network.connections() {
-                network.steer(connection, side, way);
+            match sender_of(flow) {
+                // One that is just being opened begins on this way.
+                Landed::Connection(connection, _) if connection.0 >= network.connections() => {}
+                Landed::Connection(connection, side) => network.steer(connection, side, way),
+                Landed::Socket(socket) => network.steer_socket(socket, way),
             }
         }
     }
 
-    /// Sends a datagram over the path that a number stands for.
-    pub(super) fn send_datagram(&mut self, engine: &mut Engine, to: PeerId, payload: Payload) {
+    /// Sends a datagram of a machine: to another, or over the path that a number stands for.
+    pub(super) fn send_datagram(&mut self, engine: &mut Engine, from: PeerId, to: PeerId, payload: Payload) {
+        if (to.0 as usize) < self.endpoints.len() {
+            let socket = self.socket(engine, from, to);
+            self.network.packets().send_datagram(engine, socket, payload);
+            return;
+        }
         let (socket, tunnel) = self.overlays.leave(engine.now(), to);
         if let Some(tunnel) = tunnel {
             self.deliver(
@@ -95,6 +98,56 @@ impl Scene {
             );
         }
         self.network.packets().send_datagram(engine, socket, payload);
+    }
+
+    /// The socket from one machine to another, over the paths that its edge chooses if an overlay joins their regions.
+    fn socket(&mut self, engine: &mut Engine, from: PeerId, to: PeerId) -> SocketId {
+        if let Some(socket) = self.overlays.socket_between(from, to) {
+            return socket;
+        }
+        let (here, there) = (
+            self.endpoints[from.0 as usize].part,
+            self.endpoints[to.0 as usize].part,
+        );
+        let network = self.network.packets();
+        let bound = network.bind_to(here.region, there.region, here.tcp.class);
+        let socket = bound.expect("the scenario's check found a route both ways");
+        self.overlays.note_socket(from, to, socket);
+        let class = here.tcp.class;
+        let edge = self
+            .overlays
+            .edge_of(here.region, there.region, socket, there.port, class);
+        if let Some((edge, key)) = edge {
+            let flow = socket_flow(socket);
+            self.begin_crossing(engine, edge, flow, key);
+            let way = self.overlays.way_of(flow, there.region);
+            self.network.packets().steer_socket(socket, way);
+        }
+        socket
+    }
+
+    /// The datagrams of a workload are over, and the edges hear of it.
+    pub(super) fn end_sockets(&mut self, engine: &mut Engine, workload: Workload) {
+        let machines: Vec<PeerId> = self.cast.machines(workload).collect();
+        for (from, to) in machines
+            .iter()
+            .flat_map(|from| machines.iter().map(move |to| (*from, *to)))
+        {
+            let flow = self.overlays.socket_between(from, to).map(socket_flow);
+            if let Some((flow, edge)) = flow.and_then(|flow| Some((flow, self.overlays.forget(flow)?))) {
+                self.tell_edge(engine, edge, Command::Ended { flow });
+            }
+        }
+    }
+
+    /// An edge hears of a flow, and puts it on a path if there is one.
+    fn begin_crossing(&mut self, engine: &mut Engine, edge: PeerId, flow: u64, key: FlowKey) {
+        if let Protocol::Edge(process) = &self.endpoints[edge.0 as usize].machine {
+            let policies = &process.config().policies;
+            let objective = policies.as_slice()[policies.classify(&key)].objective;
+            self.overlays.cross(flow, edge, objective);
+        }
+        self.tell_edge(engine, edge, Command::Classify { flow, key });
     }
 
     /// Opens or closes the path of a tunnel that has come up or gone down.
@@ -110,12 +163,23 @@ impl Scene {
         let Transit::Packet(network) = &mut self.network else {
             return false;
         };
-        while let Some((connection, side)) = network.poll_landed() {
-            self.overlays.land(engine.now(), flow_number(connection, side));
+        while let Some(landed) = network.poll_landed() {
+            let flow = match landed {
+                Landed::Connection(connection, side) => flow_number(connection, side),
+                Landed::Socket(socket) => socket_flow(socket),
+            };
+            self.overlays.land(engine.now(), flow);
         }
         let Some(arrived) = network.poll_datagram() else {
             return false;
         };
+        if let Some((from, to)) = self.overlays.machines_of(arrived.socket) {
+            if self.endpoints[to.0 as usize].life == Life::Runs {
+                let payload = arrived.payload;
+                self.deliver(engine, to, Input::Datagram { from, payload });
+            }
+            return true;
+        }
         let (edge, from, tunnel) = self.overlays.arrive(engine.now(), arrived.socket);
         if let Some(tunnel) = tunnel {
             let order = Order::Tunnel(tunnel::Command::Received);

@@ -16,6 +16,7 @@ use longhaul_migration as migration;
 use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_replication as replication;
 use longhaul_sdwan as sdwan;
+use longhaul_stream as stream;
 use longhaul_tcp as tcp;
 use longhaul_tunnel as tunnel;
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,10 @@ pub enum Protocol {
     ObjectReceiver(Box<object::ObjectReceiver>),
     /// A cluster of a federation.
     Cluster(Box<ClusterProcess>),
+    /// The sender of a stream of datagrams.
+    DatagramSender(stream::Sender),
+    /// Its receiver.
+    DatagramReceiver(Box<stream::Receiver>),
     /// The edge of an overlay.
     Edge(Box<EdgeProcess>),
     /// The end of a tunnel.
@@ -113,6 +118,10 @@ pub enum Event {
     ObjectReceiver(object::ArrivalEvent),
     /// From a cluster of a federation.
     Cluster(federation::Event),
+    /// From the sender of a stream of datagrams.
+    DatagramSender(stream::SenderEvent),
+    /// From its receiver.
+    DatagramReceiver(stream::ReceiverEvent),
     /// From the edge of an overlay.
     Edge(sdwan::Event),
     /// From the end of a tunnel.
@@ -206,6 +215,8 @@ impl Machine for Protocol {
                 };
                 m.handle(now, with_command(input, command));
             }
+            Protocol::DatagramSender(m) => m.handle(now, with_command(input, |_| stream::Command::Start)),
+            Protocol::DatagramReceiver(m) => m.handle(now, with_command(input, |_| stream::Command::Start)),
             Protocol::Tunnel(m) => match input {
                 Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
                 Input::Command(Order::Stop) => m.stop(),
@@ -242,6 +253,8 @@ impl Machine for Protocol {
             Protocol::ObjectSender(m) => map_event(m.poll(), Event::ObjectSender),
             Protocol::ObjectReceiver(m) => map_event(m.poll(), Event::ObjectReceiver),
             Protocol::Cluster(m) => map_event(m.poll(), Event::Cluster),
+            Protocol::DatagramSender(m) => map_event(m.poll(), Event::DatagramSender),
+            Protocol::DatagramReceiver(m) => map_event(m.poll(), Event::DatagramReceiver),
             Protocol::Edge(m) => map_event(m.poll(), Event::Edge),
             Protocol::Tunnel(m) => map_event(m.poll(), Event::Tunnel),
         }

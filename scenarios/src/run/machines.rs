@@ -86,6 +86,8 @@ impl<'a> Maker<'a> {
             (Role::ObjectSender, Workload::Transfer(index)) => self.object_sender(index),
             (Role::ObjectReceiver, Workload::Transfer(index)) => Ok(self.object_receiver(index)),
             (Role::Cluster(place), Workload::Federation(index)) => self.cluster(index, place),
+            (Role::DatagramSender, Workload::Datagrams(index)) => self.datagram_sender(index),
+            (Role::DatagramReceiver, Workload::Datagrams(index)) => Ok(self.datagram_receiver(index)),
             (Role::Edge(place), Workload::Overlay(index)) => self.edge(index, place),
             (Role::Tunnel(end), Workload::Overlay(_)) => self.tunnel(end),
             (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),

@@ -5,6 +5,7 @@
 //! | `build` | turns the scenario into a network, machines and starts |
 //! | `cast` | who takes part: every machine with its number, for the replay too |
 //! | `crossings` | connections that cross overlays |
+//! | `datagrams` | streams of datagrams |
 //! | `encoding` | what became of pages, for the records of migrations and replications |
 //! | `endpoint` | the machines behind one type |
 //! | `machines` | makes the machines, for the replay too |
@@ -26,6 +27,7 @@ pub(crate) mod assertions;
 mod build;
 pub(crate) mod cast;
 mod crossings;
+mod datagrams;
 mod encoding;
 pub(crate) mod endpoint;
 mod faults;

@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use longhaul_core::machine::PeerId;
 use longhaul_core::time::{Instant, Span};
 use longhaul_net::link::ETHERNET_MTU;
-use longhaul_net::network::{Network, OpenError, SocketId, segment_payload};
+use longhaul_net::network::{Landed, Network, OpenError, SocketId, segment_payload};
 use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_net::routing::{Graph, LinkId, RegionId};
 use longhaul_net::way::{Path, Way};
-use longhaul_sdwan::{Event, FlowKey, PathReport, Why};
+use longhaul_sdwan::{Event, FlowKey, PathReport, Protocol as Ip, Why};
 
 pub use metrics::of_overlay;
 pub use process::EdgeProcess;
@@ -181,7 +181,11 @@ struct Decisions {
 #[derive(Default)]
 pub struct Overlays {
     ends: Vec<PathEnd>,
+    /// Sockets of path ends.
     by_socket: BTreeMap<SocketId, usize>,
+    /// Sockets of machines: from whom, to whom.
+    between: BTreeMap<(PeerId, PeerId), SocketId>,
+    by_machine_socket: BTreeMap<SocketId, (PeerId, PeerId)>,
     /// The edge of each pair of regions, in the first.
     edges: BTreeMap<(RegionId, RegionId), PeerId>,
     /// The longest segment between them.
@@ -346,6 +350,39 @@ impl Overlays {
             .iter()
             .filter(|(_, crossing)| crossing.edge == edge);
         own.map(|(flow, _)| *flow).collect()
+    }
+
+    /// The socket from one machine to another, if there is one yet.
+    pub fn socket_between(&self, from: PeerId, to: PeerId) -> Option<SocketId> {
+        self.between.get(&(from, to)).copied()
+    }
+
+    /// There is one now.
+    pub fn note_socket(&mut self, from: PeerId, to: PeerId, socket: SocketId) {
+        self.between.insert((from, to), socket);
+        self.by_machine_socket.insert(socket, (from, to));
+    }
+
+    /// The two machines that a socket is between, if it is one of those.
+    pub fn machines_of(&self, socket: SocketId) -> Option<(PeerId, PeerId)> {
+        self.by_machine_socket.get(&socket).copied()
+    }
+
+    /// The edge that puts the datagrams of a socket on its paths, if an overlay joins the regions, and what they are to it.
+    pub fn edge_of(
+        &self,
+        from: RegionId,
+        to: RegionId,
+        socket: SocketId,
+        port: u16,
+        class: u8,
+    ) -> Option<(PeerId, FlowKey)> {
+        let edge = *self.edges.get(&(from, to))?;
+        let key = FlowKey {
+            protocol: Ip::UDP,
+            ..config::flow_key(from, to, socket.0, port, class)
+        };
+        Some((edge, key))
     }
 
     /// Where a datagram for a path end leaves; and the tunnel that is to hear of it, if one is.
@@ -563,18 +600,29 @@ fn index(path: PeerId) -> usize {
     (path.0 - FIRST_PATH) as usize
 }
 
+/// Flows from here on are sockets; those below are sides of connections.
+const FIRST_SOCKET_FLOW: u64 = 1 << 40;
+
+/// The number by which edges know the datagrams of a socket.
+pub fn socket_flow(socket: SocketId) -> u64 {
+    FIRST_SOCKET_FLOW + u64::from(socket.0)
+}
+
 /// The number by which edges know one side of a connection.
 pub fn flow_number(connection: ConnectionId, side: Side) -> u64 {
     u64::from(connection.0) * 2 + u64::from(side == Side::Acceptor)
 }
 
-/// The side of a connection behind such a number.
-pub fn side_of(flow: u64) -> (ConnectionId, Side) {
+/// Who sends behind such a number.
+pub fn sender_of(flow: u64) -> Landed {
+    if let Some(socket) = flow.checked_sub(FIRST_SOCKET_FLOW) {
+        return Landed::Socket(SocketId(u32::try_from(socket).expect("sockets are fewer")));
+    }
     let connection = u32::try_from(flow / 2).expect("connections are fewer");
     let side = if flow.is_multiple_of(2) {
         Side::Opener
     } else {
         Side::Acceptor
     };
-    (ConnectionId(connection), side)
+    Landed::Connection(ConnectionId(connection), side)
 }

@@ -121,7 +121,12 @@ impl Sampler {
                         push(&name, "committed_entries", replica.node().commit().0);
                     }
                 }
-                Protocol::BulkSender(_) | Protocol::Replica(_) | Protocol::Edge(_) | Protocol::Tunnel(_) => {}
+                Protocol::DatagramReceiver(receiver) => push(name, "received_datagrams", receiver.received()),
+                Protocol::DatagramSender(_)
+                | Protocol::BulkSender(_)
+                | Protocol::Replica(_)
+                | Protocol::Edge(_)
+                | Protocol::Tunnel(_) => {}
             }
         }
         for (index, hashes) in states {

@@ -174,7 +174,7 @@ impl Scene {
                     }
                 }
                 Output::Inspect { stream } => inspected.push(stream),
-                Output::Datagram { to, payload } => self.send_datagram(engine, to, payload),
+                Output::Datagram { to, payload } => self.send_datagram(engine, peer, to, payload),
                 Output::Event(event) => self.record(engine, peer, &event),
                 Output::WakeAt { at, .. } => {
                     arm(engine, endpoint, at.max(now));
@@ -357,6 +357,9 @@ impl Scene {
 
     /// Takes in that a workload has ended.
     pub(super) fn end(&mut self, engine: &mut Engine, workload: Workload) {
+        if let Workload::Datagrams(_) = workload {
+            self.end_sockets(engine, workload);
+        }
         if self.workloads.outstanding() == 0 {
             self.wind_up(engine);
         }

@@ -3,9 +3,10 @@
 use longhaul_amst::SenderStats;
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{
-    AmstRecord, BoundsRecord, EncodingRecord, Ended, FederationRecord, LinkRecord, MigrationRecord,
-    OverlayRecord, PayloadRecord, PostcopyRecord, RECORD_FORMAT, RamRecord, ReplicationRecord, RunRecord,
-    ThrottleRecord, TransferRecord, TransportRecord, Verdict, XbzrleCacheRecord,
+    AmstRecord, BoundsRecord, DatagramRecord, EncodingRecord, Ended, FederationRecord, LinkRecord,
+    MigrationRecord, OverlayRecord, PayloadRecord, PostcopyRecord, RECORD_FORMAT, RamRecord,
+    ReplicationRecord, RunRecord, ThrottleRecord, TransferRecord, TransportRecord, Verdict,
+    XbzrleCacheRecord,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
@@ -19,6 +20,7 @@ use longhaul_raft::history::Verdict as Order;
 use super::RunOptions;
 use super::assertions;
 use super::cast::{Role, Workload};
+use super::datagrams::datagram_record;
 use super::encoding::add_encoding;
 use super::endpoint::{Endpoint, Protocol};
 use super::federations::{Counted, federation_record};
@@ -88,6 +90,9 @@ pub fn summarise(
         replications,
         federations: (0..scene.workloads.federations.len())
             .map(|i| federation(loaded, scene, i, now))
+            .collect(),
+        datagrams: (0..scenario.datagrams.len())
+            .map(|i| datagrams(scene, i))
             .collect(),
         overlays: (0..scenario.overlays.len())
             .map(|i| overlay(scene, i, now))
@@ -218,6 +223,24 @@ fn replication(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> Re
         Some(&source.statistics()),
         segments(scene, endpoint),
         now,
+    )
+}
+
+fn datagrams(scene: &Scene, index: usize) -> DatagramRecord {
+    let workload = Workload::Datagrams(index);
+    let sender = scene.endpoint(workload, Role::DatagramSender);
+    let receiver = scene.endpoint(workload, Role::DatagramReceiver);
+    let (Protocol::DatagramSender(sender), Protocol::DatagramReceiver(receiver)) =
+        (&sender.machine, &receiver.machine)
+    else {
+        unreachable!("a stream has a sender and a receiver")
+    };
+    let run = &scene.workloads.datagrams[index];
+    datagram_record(
+        &scene.scenario.datagrams[index],
+        run,
+        u64::from(sender.sent()),
+        &receiver.report(),
     )
 }
 

@@ -1,6 +1,7 @@
 //! How far the workloads of a scenario have got. The simulator, the coordinator of a replay and the records of one
 //! all follow them by this code, so that a completion time means the same in both worlds.
 
+mod datagrams;
 mod federation;
 mod migration;
 mod replication;
@@ -12,6 +13,7 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_migration::GuestState;
 use longhaul_net::routing::RegionId;
 
+pub use datagrams::DatagramRun;
 pub use federation::{FederationRun, Parting};
 pub use migration::MigrationRun;
 pub use replication::{Outage, ReplicationRun};
@@ -50,6 +52,8 @@ pub struct Workloads {
     /// In the order of the scenario.
     pub federations: Vec<FederationRun>,
     /// In the order of the scenario.
+    pub datagrams: Vec<DatagramRun>,
+    /// In the order of the scenario.
     pub overlays: Vec<OverlayRun>,
     /// What starts at a time of the run.
     starts: Vec<(Span, Workload)>,
@@ -86,6 +90,9 @@ impl Workloads {
         for (index, spec) in scenario.federations.iter().enumerate() {
             starts.push((spec.at, Workload::Federation(index)));
         }
+        for (index, spec) in scenario.datagrams.iter().enumerate() {
+            starts.push((spec.at, Workload::Datagrams(index)));
+        }
         starts.extend((0..scenario.overlays.len()).map(|index| (Span::ZERO, Workload::Overlay(index))));
         let migrations = scenario.migrations.iter();
         let transfers = scenario.transfers.iter();
@@ -96,6 +103,7 @@ impl Workloads {
                 .collect(),
             replications: scenario.replications.iter().map(ReplicationRun::new).collect(),
             federations: scenario.federations.iter().map(FederationRun::new).collect(),
+            datagrams: scenario.datagrams.iter().map(DatagramRun::new).collect(),
             overlays: scenario.overlays.iter().map(OverlayRun::new).collect(),
             starts,
             waiting,
@@ -134,6 +142,7 @@ impl Workloads {
             Workload::Transfer(index) => &self.transfers[index].name,
             Workload::Replication(index) => &self.replications[index].name,
             Workload::Federation(index) => &self.federations[index].name,
+            Workload::Datagrams(index) => &self.datagrams[index].name,
             Workload::Overlay(index) => &self.overlays[index].name,
         }
     }
@@ -145,6 +154,7 @@ impl Workloads {
             Workload::Transfer(index) => &self.transfers[index].stage,
             Workload::Replication(index) => &self.replications[index].stage,
             Workload::Federation(index) => &self.federations[index].stage,
+            Workload::Datagrams(index) => &self.datagrams[index].stage,
             Workload::Overlay(index) => &self.overlays[index].stage,
         }
     }
@@ -156,6 +166,7 @@ impl Workloads {
             Workload::Transfer(index) => &mut self.transfers[index].stage,
             Workload::Replication(index) => &mut self.replications[index].stage,
             Workload::Federation(index) => &mut self.federations[index].stage,
+            Workload::Datagrams(index) => &mut self.datagrams[index].stage,
             Workload::Overlay(index) => &mut self.overlays[index].stage,
         }
     }
@@ -172,6 +183,7 @@ impl Workloads {
             Workload::Migration(index) => self.migrations[index].observe(now, event),
             Workload::Transfer(index) => self.transfers[index].observe(now, event),
             Workload::Replication(index) => self.replications[index].observe(now, event),
+            Workload::Datagrams(index) => self.datagrams[index].observe(event),
             // What edges report ends nothing.
             Workload::Overlay(_) => false,
         }
@@ -221,10 +233,12 @@ impl Workloads {
         let transfers = self.transfers.iter().map(|run| &run.stage);
         let replications = self.replications.iter().map(|run| &run.stage);
         let federations = self.federations.iter().map(|run| &run.stage);
+        let datagrams = self.datagrams.iter().map(|run| &run.stage);
         migrations
             .chain(transfers)
             .chain(replications)
             .chain(federations)
+            .chain(datagrams)
             .filter(|stage| stage.is_outstanding())
             .count()
     }

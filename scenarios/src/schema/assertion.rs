@@ -140,6 +140,18 @@ pub enum Metric {
     FederationErrors,
     /// Federation: 1 if all clusters that were there at the end were equal, with nothing left to do; else 0.
     FederationSuccess,
+    /// Datagrams: the share that did not arrive.
+    DatagramLoss,
+    /// Datagrams: the longest time between two arrivals; zero if none was longer than the interval.
+    DatagramGap,
+    /// Datagrams: interarrival jitter (RFC 3550).
+    DatagramJitter,
+    /// Datagrams: the median of the delays.
+    DatagramDelayMedian,
+    /// Datagrams: their 99th percentile.
+    DatagramDelayP99,
+    /// Datagrams: the mean opinion score of a call with G.711 over them.
+    DatagramMos,
     /// Overlay: times that flows went from one path to another, all those of an edge and a moment counted once.
     OverlaySwitches,
     /// Overlay: times that a path went down soon after it had come up.

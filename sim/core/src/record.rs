@@ -2,6 +2,7 @@
 //! simulating. Times are integer nanoseconds, sizes bytes, counts integers; nothing here depends on the
 //! machine or the time of day, so equal runs leave equal bytes.
 
+mod datagrams;
 mod federation;
 mod link;
 mod migration;
@@ -11,6 +12,7 @@ mod transfer;
 
 use serde::{Deserialize, Serialize};
 
+pub use datagrams::*;
 pub use federation::*;
 pub use link::*;
 pub use migration::*;
@@ -66,6 +68,9 @@ pub struct RunRecord {
     pub replications: Vec<ReplicationRecord>,
     /// In the order of the scenario.
     pub federations: Vec<FederationRecord>,
+    /// In the order of the scenario.
+    #[serde(default)]
+    pub datagrams: Vec<DatagramRecord>,
     /// In the order of the scenario.
     #[serde(default)]
     pub overlays: Vec<OverlayRecord>,

@@ -10,7 +10,7 @@ use longhaul_core::schedule::{EntityId, Schedule};
 use longhaul_core::time::{Instant, Span};
 use longhaul_tcp::{Flags, Segment};
 
-use crate::network::{Flow, Network, Origin, Packet};
+use crate::network::{Flow, Landed, Network, OpenError, Origin, Packet};
 use crate::routing::RegionId;
 use crate::way::Way;
 
@@ -54,6 +54,8 @@ struct Socket {
     here: RegionId,
     way: Way,
     class: u8,
+    /// Whether nothing has arrived by that way since it was put on it.
+    steered: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -88,7 +90,12 @@ impl Network {
         let _ = self.forwarding.end(way);
         let socket = SocketId(self.datagrams.sockets.len() as u32);
         assert!(socket.0 < MAX_SOCKETS, "at most {MAX_SOCKETS} sockets");
-        self.datagrams.sockets.push(Socket { here, way, class });
+        self.datagrams.sockets.push(Socket {
+            here,
+            way,
+            class,
+            steered: false,
+        });
         socket
     }
 
@@ -102,7 +109,7 @@ impl Network {
             "a datagram of {} bytes would be fragmented, which is not modelled",
             payload.len()
         );
-        let Socket { here, way, class } = self.datagrams.sockets[socket.0 as usize];
+        let Socket { here, way, class, .. } = self.datagrams.sockets[socket.0 as usize];
         let now = schedule.now();
         // At most `LONGEST_DATAGRAM`.
         let len = HEADER_BYTES + payload.len() as u32;
@@ -125,6 +132,30 @@ impl Network {
         self.forward(schedule, here, packet);
     }
 
+    /// A socket in a region whose datagrams go to another by the routers' own routes.
+    ///
+    /// # Errors
+    /// If no links lead there.
+    ///
+    /// # Panics
+    /// As [`Network::bind`], and if one of the regions is not of this network.
+    pub fn bind_to(&mut self, here: RegionId, to: RegionId, class: u8) -> Result<SocketId, OpenError> {
+        self.forwarding.serve(self.topology.graph(), here, to)?;
+        Ok(self.bind(here, Way::to(to), class))
+    }
+
+    /// From now on the datagrams of a socket go another way; what is under way goes on where it is.
+    ///
+    /// # Panics
+    /// If the socket is not bound, or the way ends elsewhere.
+    pub fn steer_socket(&mut self, socket: SocketId, way: Way) {
+        let end = self.forwarding.end(way);
+        let socket = &mut self.datagrams.sockets[socket.0 as usize];
+        assert_eq!(self.forwarding.end(socket.way), end, "a way to the same end");
+        socket.steered |= socket.way != way;
+        socket.way = way;
+    }
+
     /// The next datagram that has arrived.
     pub fn poll_datagram(&mut self) -> Option<Arrived> {
         self.datagrams.arrived.pop_front()
@@ -132,11 +163,16 @@ impl Network {
 
     /// A datagram is at the end of its way.
     pub(super) fn arrive_datagram(&mut self, packet: &Packet) {
+        let socket = SocketId(packet.origin.flow().0 - FIRST_SOCKET);
         match self.datagrams.payload(packet.segment.seq) {
-            Some(payload) => self.datagrams.arrived.push_back(Arrived {
-                socket: SocketId(packet.origin.flow().0 - FIRST_SOCKET),
-                payload,
-            }),
+            Some(payload) => {
+                let sender = &mut self.datagrams.sockets[socket.0 as usize];
+                if sender.steered && sender.way == packet.way {
+                    sender.steered = false;
+                    self.landed.push_back(Landed::Socket(socket));
+                }
+                self.datagrams.arrived.push_back(Arrived { socket, payload });
+            }
             // It has outlived its time.
             None => self.discarded.add(packet.frame_bytes()),
         }

@@ -5,7 +5,7 @@ use longhaul_tcp::{Config, HEADER_BYTES};
 
 use crate::link::ETHERNET_MTU;
 use crate::network::traffic::transmit;
-use crate::network::{Flow, Network, OpenError, Packet, Slot};
+use crate::network::{Flow, Network, OpenError, Packet, Slot, SocketId};
 use crate::notice::{ConnectionId, Side};
 use crate::routing::RegionId;
 use crate::way::{ETHERNET_BYTES, Path, Way};
@@ -14,6 +14,15 @@ use crate::way::{ETHERNET_BYTES, Path, Way};
 pub fn segment_payload(mtu: u32) -> u32 {
     mtu.saturating_sub(HEADER_BYTES - ETHERNET_BYTES)
         .max(*Config::MSS.start())
+}
+
+/// Who sends: of whom something has arrived by a new way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Landed {
+    /// One side of a connection.
+    Connection(ConnectionId, Side),
+    /// A socket.
+    Socket(SocketId),
 }
 
 impl Network {
@@ -57,9 +66,8 @@ impl Network {
         }
     }
 
-    /// The next side of a connection of which payload has arrived over the way that it was last put on, for the first
-    /// time since.
-    pub fn poll_landed(&mut self) -> Option<(ConnectionId, Side)> {
+    /// The next sender of which payload has arrived over the way that it was last put on, for the first time since.
+    pub fn poll_landed(&mut self) -> Option<Landed> {
         self.landed.pop_front()
     }
 
@@ -110,7 +118,8 @@ impl Network {
             } else {
                 Side::Acceptor
             };
-            self.landed.push_back((ConnectionId(flow.0 / 2), side));
+            let connection = ConnectionId(flow.0 / 2);
+            self.landed.push_back(Landed::Connection(connection, side));
         }
     }
 

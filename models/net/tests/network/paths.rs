@@ -7,7 +7,7 @@ use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_net::link::LinkSpec;
-use longhaul_net::network::{Arrived, Network, NetworkLink, SocketId};
+use longhaul_net::network::{Arrived, Landed, Network, NetworkLink, SocketId};
 use longhaul_net::notice::Side;
 use longhaul_net::routing::{LinkId, RegionId, RoutingPolicy};
 use longhaul_net::tcp::Config;
@@ -216,7 +216,7 @@ fn a_connection_moves_to_another_path_and_back_without_losing_a_byte() {
         landed.push(side);
     }
     // Put on the near path before the first byte, then moved twice; the last time nothing changed.
-    assert_eq!(landed, [(opened, Side::Opener); 3]);
+    assert_eq!(landed, [Landed::Connection(opened, Side::Opener); 3]);
     assert_eq!(lab.received_bytes(opened, Side::Acceptor), 20_000_000);
 }
 
@@ -377,4 +377,22 @@ fn what_is_sent_by_a_closed_way_or_by_none_is_lost() {
     assert_eq!((lab.offered(0), lab.offered(2)), (0, 0));
     assert_eq!(lab.network.mtu_by(A, void), None);
     assert_eq!(lab.network.mtu_by(A, way), Some(1_500));
+}
+
+#[test]
+fn a_socket_moves_to_another_path_and_its_first_datagram_there_is_noted() {
+    let mut lab = diamond(|_, spec| spec);
+    let [near, far] = [[0, 1], [4, 5]].map(|links| lab.network.lay(&pinned(A, B, &links)).unwrap());
+    let socket = lab.network.bind_to(A, B, 0).unwrap();
+    for (way, landed) in [(near, true), (near, false), (far, true)] {
+        lab.network.steer_socket(socket, way);
+        lab.network
+            .send_datagram(&mut lab.queue, socket, Payload::Synthetic(100));
+        assert_eq!(lab.arrivals().len(), 1);
+        assert_eq!(
+            lab.network.poll_landed(),
+            landed.then_some(Landed::Socket(socket))
+        );
+    }
+    assert_eq!((lab.offered(0), lab.offered(4)), (2, 1));
 }
