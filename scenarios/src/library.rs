@@ -91,8 +91,8 @@ const ENTRIES: &[Entry] = entries![
     "smoke/stalled_reader",
     "smoke/there_and_back",
     "smoke/tiny_queue",
-    "smoke/tunnels",
     "smoke/traffic_classes",
+    "smoke/tunnels",
     "smoke/xbzrle",
 ];
 

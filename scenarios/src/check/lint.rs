@@ -3,6 +3,7 @@
 mod federations;
 mod guests;
 mod migrations;
+mod overlays;
 mod replications;
 
 use std::collections::BTreeSet;
@@ -51,6 +52,8 @@ pub fn lint(
     lint.transfers();
     lint.replications();
     lint.federations();
+    lint.datagrams();
+    lint.overlays();
     lint.faults(fault_entries);
     lint.costs();
     lint.links();
@@ -103,6 +106,10 @@ impl Lint<'_> {
         self.carrying
             .extend(there.links.iter().chain(&back.links).map(index));
         let ends = [from, to].map(|name| self.graph.region(name).expect("a checked reference"));
+        if self.scenario.routing.multipath {
+            self.share(ends[0], ends[1]);
+            self.share(ends[1], ends[0]);
+        }
         self.pairs.extend([(ends[1], ends[0]), (ends[0], ends[1])]);
         let rates = there.links.iter().map(|id| {
             let rate = self.scenario.links[index(id)].rate.mean();
@@ -111,6 +118,21 @@ impl Lint<'_> {
         Path {
             rate: rates.min().expect("a route between two regions has links"),
             round_trip: there.latency.saturating_add(back.latency),
+        }
+    }
+
+    /// Notes that all links of equally good routes carry something.
+    fn share(&mut self, from: RegionId, to: RegionId) {
+        let hops = self.graph.equal_next_hops(to, |_| true);
+        let (mut reached, mut waiting) = (BTreeSet::from([from]), vec![from]);
+        while let Some(here) = waiting.pop() {
+            for &link in &hops[here.0 as usize] {
+                self.carrying.insert(link.0 as usize);
+                let next = self.graph.far_end(link);
+                if reached.insert(next) {
+                    waiting.push(next);
+                }
+            }
         }
     }
 

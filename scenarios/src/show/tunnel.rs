@@ -31,12 +31,15 @@ pub fn tunnel(tunnel: &PathTunnel) -> String {
             some(ipsec.dead_peer_detection),
             some(ipsec.retry_after)
         ),
-        Control::Gre { key, keepalive } => {
-            let keepalive = keepalive.map_or("None".to_owned(), |keepalive| {
-                format!("(every: \"{}\", retries: {})", keepalive.every, keepalive.retries)
-            });
-            format!("Gre(ip: {ip}, key: {key}, keepalive: {keepalive})")
-        }
+        Control::Gre { key, keepalive: None } => format!("Gre(ip: {ip}, key: {key}, keepalive: None)"),
+        // They exist over IPv4 only.
+        Control::Gre {
+            key,
+            keepalive: Some(keepalive),
+        } => format!(
+            "Gre(key: {key}, keepalive: (every: \"{}\", retries: {}))",
+            keepalive.every, keepalive.retries
+        ),
         Control::Vxlan => format!("Vxlan(ip: {ip})"),
     }
 }
