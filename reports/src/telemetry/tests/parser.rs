@@ -38,7 +38,7 @@ pub(super) struct Family {
 
 pub(super) fn parse(text: &str, format: Format) -> Vec<Family> {
     let open_metrics = format == Format::OpenMetrics;
-    assert!(!text.contains('\r') && text.ends_with('\n'));
+    assert!(!text.contains("\r\n") && text.ends_with('\n'));
     let mut body = text;
     if open_metrics {
         body = text.strip_suffix("# EOF\n").expect("an end");
