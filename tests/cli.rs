@@ -216,6 +216,10 @@ fn a_run_leaves_its_directory_and_the_command_that_repeats_it() {
             file["bytes"].as_u64().expect("bytes")
         );
     }
+    let metrics = fs::read_to_string(place.path("out/metrics.prom")).expect("metrics");
+    assert!(metrics.contains("\nlonghaul_simulated_seconds "), "{metrics}");
+    let telemetry = fs::read_to_string(place.path("out/telemetry.om")).expect("telemetry");
+    assert!(telemetry.ends_with("\n# EOF\n"), "{telemetry}");
     let trace = fs::read_to_string(place.path("out/trace.csv")).expect("a trace");
     assert_eq!(trace.lines().count(), 11);
     let resolved = place.longhaul(&["show", "small.ron", "--set", "horizon=4 s"]);
@@ -224,6 +228,36 @@ fn a_run_leaves_its_directory_and_the_command_that_repeats_it() {
         resolved.stdout
     );
     assert_eq!(place.names(), ["out", "small.ron"]);
+}
+
+#[test]
+#[ignore = "needs promtool on the path"]
+fn promtool_reads_the_telemetry() {
+    let place = Place::passing();
+    expect_exit(
+        &place.longhaul(&["run", "small.ron", "--out", "out", "--quiet"]),
+        0,
+    );
+    let metrics = fs::File::open(place.path("out/metrics.prom")).expect("metrics");
+    let check = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(metrics)
+        .output();
+    let check = check.expect("promtool");
+    // 3: it was read, and there is something to say about names.
+    assert!(matches!(check.status.code(), Some(0 | 3)), "{check:?}");
+    for line in String::from_utf8_lossy(&check.stderr).lines() {
+        assert!(
+            line.starts_with("dwcp_") || line.starts_with("patronus_sdwan_"),
+            "{line}"
+        );
+    }
+    let blocks = Command::new("promtool")
+        .args(["tsdb", "create-blocks-from", "openmetrics"])
+        .args([place.path("out/telemetry.om"), place.path("blocks")])
+        .output();
+    let blocks = blocks.expect("promtool");
+    assert!(blocks.status.success(), "{blocks:?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::csv::{self, TraceRow};
 use crate::json::{self, DigestFile};
-use crate::replay;
+use crate::{replay, telemetry};
 
 /// Name of the file that makes a directory a run directory.
 pub const MANIFEST: &str = "manifest.json";
@@ -68,7 +68,7 @@ pub struct RunContents<'a> {
     pub record: &'a RunRecord,
     /// `scenario.resolved.ron`.
     pub scenario: &'a str,
-    /// `series.csv`.
+    /// `series.csv`; with the events and the record, `metrics.prom` and `telemetry.om`.
     pub series: &'a [SampleRecord],
     /// `events.csv`.
     pub events: &'a [EventRecord],
@@ -193,6 +193,13 @@ impl RunDirectory {
             self.file("events.csv", |out| csv::write_events(out, contents.events))?,
             self.file("digest.json", |out| out.write_all(digest.text().as_bytes()))?,
         ];
+        let (series, events) = (contents.series, contents.events);
+        files.push(self.file("metrics.prom", |out| {
+            telemetry::write_prometheus(out, record, series, events)
+        })?);
+        files.push(self.file("telemetry.om", |out| {
+            telemetry::write_openmetrics(out, record, series, events)
+        })?);
         if let Some(trace) = contents.trace {
             files.push(self.file("trace.csv", |out| csv::write_trace(out, trace))?);
         }

@@ -5,6 +5,7 @@
 //! | [`console`] | the text of a finished run for a terminal |
 //! | [`json`] | `summary.json`, `digest.json` and the way back |
 //! | [`csv`] | `series.csv`, `events.csv` and `trace.csv` |
+//! | [`telemetry`] | `metrics.prom` and `telemetry.om` for Prometheus |
 //! | [`directory`] | the run directory, written whole or not at all |
 //! | [`validation`] | the results of a validation as JSON, CSV and a plot |
 //! | [`replay`] | the results of a replay as JSON and a plot |
@@ -24,5 +25,6 @@ pub mod human;
 pub mod json;
 pub mod replay;
 mod table;
+pub mod telemetry;
 pub mod validation;
 pub mod wrap;
