@@ -419,10 +419,10 @@ fn every_field_of_a_federation_moves_the_digest() {
 /// Three ways between two regions, one of which fails, and traffic of several kinds over them.
 const OVERLAID: &str = r#"Scenario(
     version: 1, name: "overlaid", question: "q", expect: "e", seed: 3, horizon: "4 min", sample_interval: "1 s",
-    regions: [(name: "a"), (name: "x"), (name: "y"), (name: "b"), (name: "c")],
+    regions: [(name: "a"), (name: "z"), (name: "y"), (name: "b"), (name: "c")],
     links: [
-        (between: ("a", "x"), rtt: "10 ms", rate: "20 Mbit/s", cost: 5, jitter: Normal(mean: "4 ms", sd: "3 ms")),
-        (between: ("x", "b"), rtt: "10 ms", rate: "20 Mbit/s", cost: 5),
+        (between: ("a", "z"), rtt: "10 ms", rate: "20 Mbit/s", cost: 1, jitter: Normal(mean: "4 ms", sd: "3 ms")),
+        (between: ("z", "b"), rtt: "10 ms", rate: "20 Mbit/s", cost: 1),
         (between: ("a", "y"), rtt: "30 ms", rate: "40 Mbit/s", cost: 1, loss: Independent(mean: "0.5 %")),
         (between: ("y", "b"), rtt: "30 ms", rate: "40 Mbit/s", cost: 1),
         (between: ("a", "b"), rtt: "60 ms", rate: "10 Mbit/s", cost: 20, mtu: "1400 B"),
@@ -430,10 +430,12 @@ const OVERLAID: &str = r#"Scenario(
     ],
     overlays: [
         (name: "wan", paths: [
-            (name: "near", between: ("a", "b"), via: ["x"], tunnel: WireGuard(keepalive: "20 s"), rate: "20 Mbit/s", price: 0.05),
+            (name: "near", between: ("a", "b"), via: ["z"], tunnel: WireGuard(keepalive: "20 s"), rate: "20 Mbit/s", price: 0.05),
             (name: "far", between: ("a", "b"), via: ["y"], tunnel: Ipsec(nat_traversal: false), price: 0.01),
             (name: "open", between: ("a", "b"), tunnel: Gre(key: false, keepalive: None)),
+            (name: "bare", between: ("a", "b"), via: []),
         ], selection: ByPolicy(policies: [
+            (name: "urgent", priority: 0, class: Realtime, objective: LowestCost),
             (name: "voice", priority: 1, ports: (5060, 5061), objective: LatencySensitive),
             (name: "bulk", priority: 2, from: "a", ports: 21, class: Bulk, objective: HighestBandwidth),
             (name: "rest", priority: 9, objective: Weighted(latency: 0.2, jitter: 0.1, loss: 0.2, bandwidth: 0.1, cost: 0.4)),
@@ -451,7 +453,7 @@ const OVERLAID: &str = r#"Scenario(
         (name: "routed", from: "a", to: "c", size: "3 MB", at: "1 s"),
     ],
     faults: [
-        LinkDown(between: ("x", "b"), at: "30 s", for: "10 s"),
+        LinkDown(between: ("z", "b"), at: "30 s", for: "10 s"),
         LinkDown(between: ("b", "c"), at: "20 s", for: "2 s"),
         LinkDown(between: ("b", "c"), at: "45 s", for: "2 s"),
     ],
@@ -460,27 +462,25 @@ const OVERLAID: &str = r#"Scenario(
 
 const OVERLAID_CHANGES: &[&str] = &[
     "routing.objective=LowestLatency",
-    "routing.objective=Balanced(latency_per_ms: 1, cost: 9)",
+    "routing.objective=Balanced(latency_per_ms: 1, cost: 1)",
     "routing.multipath=true",
     "links[0].cost=0",
     r#"links[4].mtu="1200 B""#,
     r#"overlays[wan].paths[near].via=["y"]"#,
     r#"overlays[wan].paths[near].tunnel=None"#,
     r#"overlays[wan].paths[near].tunnel.ip=6"#,
-    r#"overlays[wan].paths[near].tunnel.keepalive=None"#,
     r#"overlays[wan].paths[far].tunnel.nat_traversal=true"#,
     r#"overlays[wan].paths[far].tunnel=Vxlan()"#,
     r#"overlays[wan].paths[open].tunnel.key=true"#,
     r#"overlays[wan].paths[open].tunnel.keepalive=(every: "5 s")"#,
     r#"overlays[wan].paths[open].via=[]"#,
-    r#"overlays[wan].paths[near].rate="1 Gbit/s""#,
     "overlays[wan].paths[near].price=0.2",
     r#"overlays[wan].selection=InOrder(hold: "10 s")"#,
-    "overlays[wan].selection.policies[0].objective=HighestBandwidth",
-    "overlays[wan].selection.policies[0].ports=6000",
-    "overlays[wan].selection.policies[1].priority=10",
-    r#"overlays[wan].selection.policies[1].from="b""#,
-    "overlays[wan].selection.policies[1].class=Realtime",
+    "overlays[wan].selection.policies[1].objective=HighestBandwidth",
+    "overlays[wan].selection.policies[1].ports=6000",
+    "overlays[wan].selection.policies[2].priority=10",
+    r#"overlays[wan].selection.policies[2].from="b""#,
+    "overlays[wan].selection.policies[2].class=Critical",
     "overlays[wan].selection.hysteresis=None",
     r#"overlays[wan].selection.hysteresis.hold="40 s""#,
     r#"overlays[wan].selection.review="1 s""#,
@@ -514,11 +514,26 @@ const OVERLAID_CHANGES: &[&str] = &[
 #[test]
 fn every_field_of_an_overlay_and_its_traffic_moves_the_digest() {
     changes_count(OVERLAID, OVERLAID_CHANGES);
+    // A rate that is given counts until one is measured, and keepalives where nothing else keeps a tunnel busy.
+    let unmeasured = OVERLAID.replace("trains: (interval: \"20 s\")", "trains: None");
+    changes_count(&unmeasured, &[r#"overlays[wan].paths[far].rate="1 Gbit/s""#]);
+    let quiet = OVERLAID.replace("bfd: (interval", "probes: (interval: \"10 s\"), bfd: (interval");
+    let quiet = quiet.replace(
+        "bfd: (interval: \"300 ms\", multiplier: 3, slow_start: true)",
+        "bfd: None",
+    );
+    changes_count(&quiet, &[r#"overlays[wan].paths[near].tunnel.keepalive="3 s""#]);
     // These matter once sessions are not there to be faster.
-    let probed = OVERLAID.replace("bfd: (interval: \"300 ms\", multiplier: 3, slow_start: true)", "bfd: None");
+    let probed = OVERLAID.replace(
+        "bfd: (interval: \"300 ms\", multiplier: 3, slow_start: true)",
+        "bfd: None",
+    );
     changes_count(
         &probed,
-        &["overlays[wan].probes.down_after=5", "overlays[wan].probes.up_after=9"],
+        &[
+            "overlays[wan].probes.down_after=5",
+            "overlays[wan].probes.up_after=9",
+        ],
     );
 }
 

@@ -9,6 +9,11 @@ use crate::record::ChunkName;
 
 /// How often a chunk is sent before a stream that carries it is lost.
 const MOST_COPIES: u32 = 3;
+/// The same for one that fits in a packet: where losses come in bursts and nothing else is sent, only more packets end a
+/// burst, and TCP sends its own again ever more slowly.
+const MOST_SMALL_COPIES: u32 = 12;
+/// Bytes of a record that fits in a packet.
+const SMALL_BYTES: u64 = 1_400;
 /// Chunks that are looked at for one that is late.
 const LOOKED_AT: usize = 32;
 
@@ -27,6 +32,15 @@ struct Outstanding {
     carriers: u32,
     /// How often it has been sent since it was queued last.
     copies: u32,
+}
+
+impl Outstanding {
+    fn most_copies(&self) -> u32 {
+        if self.chunk.wire_bytes() <= SMALL_BYTES {
+            return MOST_SMALL_COPIES;
+        }
+        MOST_COPIES
+    }
 }
 
 impl Flight {
@@ -49,7 +63,7 @@ impl Flight {
     /// sent once more. Only the first few in the order of the messages are looked at: they keep the others waiting.
     pub fn oldest(&self, may: impl Fn(ChunkName) -> bool) -> Option<(ChunkName, Instant)> {
         let first = self.chunks.iter().take(LOOKED_AT);
-        let may = first.filter(|(name, it)| it.copies < MOST_COPIES && may(**name));
+        let may = first.filter(|(name, it)| it.copies < it.most_copies() && may(**name));
         may.map(|(name, it)| (*name, it.sent_at))
             .min_by_key(|&(_, sent_at)| sent_at)
     }

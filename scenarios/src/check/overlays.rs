@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use longhaul_core::time::Span;
 use longhaul_sdwan::config::BACKUPS_MAX;
 
 use crate::decode::Decoded;
@@ -9,12 +10,23 @@ use crate::schema::{Overlay, OverlayPath, Selection};
 
 use super::Report;
 
+/// Probes this far apart keep the timers of tunnels going: the shortest, WireGuard's, is 10 s.
+const KEEPS_BUSY: Span = Span::from_s(10);
+
 /// Everything about overlays.
 pub fn overlays(decoded: &Decoded, report: &mut Report) {
     let mut joined: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     for (index, overlay) in &decoded.overlays.good {
         let path = format!("overlays[{index}]");
         paths(decoded, overlay, &path, report);
+        // The edges' messages tell tunnels that they are in use.
+        let wrapped = overlay.paths.iter().any(|path| path.has_tunnel());
+        if wrapped && overlay.bfd.is_none() && overlay.probes.interval > KEEPS_BUSY {
+            let message = format!(
+                "tunnels need probes every {KEEPS_BUSY} at least, or BFD, to know that they are in use"
+            );
+            report.error(&format!("{path}.probes"), message);
+        }
         for (one, other) in overlay.pairs() {
             let pair = (one.min(other), one.max(other));
             if let Some(first) = joined.insert(pair, &overlay.name) {

@@ -576,6 +576,7 @@ impl Overlays {
                     ("rtt_stddev_ns", ns(report.rtt_stddev)),
                     ("jitter_ns", report.jitter_rfc3550_ns.map(|ns| ns.round() as u64)),
                     ("probe_loss_parts", report.loss.map(|loss| loss.as_parts())),
+                    ("flows", Some(report.flows)),
                     ("score_millis", Some((report.score * 1_000.0).round() as u64)),
                     (
                         "measured_bits_per_s",

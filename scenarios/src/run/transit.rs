@@ -314,6 +314,7 @@ impl Transit {
                 let dropped = stats.dropped_full.packets + stats.dropped_early.packets;
                 vec![
                     ("delivered_bytes", stats.delivered.bytes),
+                    ("delivered_packets", stats.delivered.packets),
                     ("lost_packets", stats.lost_by_law.packets),
                     ("queue_dropped_packets", dropped),
                     ("down_lost_packets", stats.lost_down.packets),

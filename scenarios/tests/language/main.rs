@@ -14,6 +14,7 @@ mod knobs;
 mod library;
 mod messages;
 mod migrations;
+mod networks;
 mod overrides;
 mod reading;
 mod replications;

@@ -437,40 +437,6 @@ fn faults() {
 }
 
 #[test]
-fn routes() {
-    let with = |routing: &str| format!("routing: {routing}, assertions: [");
-    let cases = [
-        "LowestCost",
-        "(objective: Fastest)",
-        "(objective: Balanced())",
-        "(objective: Balanced(latency_per_ms: -1, price: 3))",
-        "(objective: Widest, multipath: true)",
-        "(multipath: 1)",
-    ];
-    let texts = cases.map(with);
-    let mut changes: Vec<(&str, &str)> = texts
-        .iter()
-        .map(|text| ("assertions: [", text.as_str()))
-        .collect();
-    changes.extend([
-        (
-            "rate: \"1 Gbit/s\"",
-            "rate: \"1 Gbit/s\", cost: -1, mtu: \"100 B\"",
-        ),
-        ("rate: \"1 Gbit/s\"", "rate: \"1 Gbit/s\", mtu: 1400"),
-    ]);
-    let mistakes = messages(&changes, false);
-    let doubts = messages(
-        &[
-            ("assertions: [", &with("(objective: LowestCost)")),
-            ("rate: \"1 Gbit/s\"", "rate: \"1 Gbit/s\", cost: 3"),
-        ],
-        true,
-    );
-    pinned!(mistakes + &doubts);
-}
-
-#[test]
 fn assertions() {
     let bound = "bound: AtMost(\"60 s\")";
     pinned!(messages(

@@ -1,0 +1,80 @@
+//! What users read about routes, overlays and streams of datagrams: one exact message for every kind of mistake.
+
+use crate::messages::messages;
+
+#[test]
+fn routes() {
+    let with = |routing: &str| format!("routing: {routing}, assertions: [");
+    let cases = [
+        "LowestCost",
+        "(objective: Fastest)",
+        "(objective: Balanced())",
+        "(objective: Balanced(latency_per_ms: -1, price: 3))",
+        "(objective: Widest, multipath: true)",
+        "(multipath: 1)",
+    ];
+    let texts = cases.map(with);
+    let mut changes: Vec<(&str, &str)> = texts
+        .iter()
+        .map(|text| ("assertions: [", text.as_str()))
+        .collect();
+    changes.extend([
+        (
+            "rate: \"1 Gbit/s\"",
+            "rate: \"1 Gbit/s\", cost: -1, mtu: \"100 B\"",
+        ),
+        ("rate: \"1 Gbit/s\"", "rate: \"1 Gbit/s\", mtu: 1400"),
+    ]);
+    let mistakes = messages(&changes, false);
+    let doubts = messages(
+        &[
+            ("assertions: [", &with("(objective: LowestCost)")),
+            ("rate: \"1 Gbit/s\"", "rate: \"1 Gbit/s\", cost: 3"),
+        ],
+        true,
+    );
+    pinned!(mistakes + &doubts);
+}
+
+#[test]
+fn overlays() {
+    let with = |paths: &str, more: &str| {
+        format!("overlays: [(name: \"wan\", paths: [{paths}]{more})], assertions: [")
+    };
+    let path = r#"(name: "p", between: ("north", "south"), via: [])"#;
+    let texts = [
+        with("", ""),
+        with(r#"(name: "p", between: ("north", "north"))"#, ""),
+        with(r#"(name: "p", between: ("north", "south"), via: ["north"]), (name: "p", between: ("south", "north"))"#, ""),
+        with(&[path; 5].join(", "), ", selection: InOrder()"),
+        with(path, ", selection: ByPolicy(policies: [])"),
+        with(path, r#", selection: ByPolicy(policies: [(name: "a", priority: 1, ports: (9, 8), objective: Cheapest)])"#),
+        with(path, r#", selection: ByPolicy(policies: [(name: "a", priority: 1, objective: Weighted(loss: 0.5))])"#),
+        with(path, ", selection: ByPolicy(hysteresis: (leave: 90))"),
+        with(path, r#", bfd: (interval: "10 ns", multiplier: 0)"#),
+        with(path, r#", trains: (packets: 1, length: "9 kB", share: "0 %")"#),
+        with(r#"(name: "p", between: ("north", "south"), tunnel: WireGuard)"#, ""),
+        with(r#"(name: "p", between: ("north", "south"), tunnel: Gre(ip: 6, keepalive: ()))"#, ""),
+        with(r#"(name: "p", between: ("north", "south"), tunnel: Ipsec(ip: 5, lifetime: "30 min"))"#, ""),
+        with(
+            r#"(name: "p", between: ("north", "south"), tunnel: Vxlan())"#,
+            r#", bfd: None, probes: (interval: "20 s")"#,
+        ),
+        format!("fidelity: Flow, {}", with(path, "")),
+        r#"datagrams: [(name: "m0", from: "north", to: "north", duration: "0 s", payload: "9 B")], assertions: ["#.to_owned(),
+    ];
+    let changes: Vec<(&str, &str)> = texts
+        .iter()
+        .map(|text| ("assertions: [", text.as_str()))
+        .collect();
+    let mistakes = messages(&changes, false);
+    let doubts = [
+        with(path, r#", probes: (timeout: "50 ms")"#),
+        r#"datagrams: [(name: "d", from: "north", to: "south", duration: "11 min", interval: "1 us")], assertions: ["#.to_owned(),
+    ];
+    let changes: Vec<(&str, &str)> = doubts
+        .iter()
+        .map(|text| ("assertions: [", text.as_str()))
+        .collect();
+    pinned!(mistakes + &messages(&changes, true));
+}
