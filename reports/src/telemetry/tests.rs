@@ -358,6 +358,7 @@ fn path(name: &str, from: &str, to: &str) -> PathRecord {
         probe_loss_parts: None,
         score_millis: None,
         measured_bits_per_s: None,
+        tunnel: None,
     }
 }
 
