@@ -3,7 +3,9 @@
 
 use std::fmt::Write;
 
-use longhaul_core::record::{FederationRecord, MigrationRecord, Progress, ReplicationRecord, RunRecord};
+use longhaul_core::record::{
+    FederationRecord, MigrationRecord, OverlayRecord, Progress, ReplicationRecord, RunRecord,
+};
 
 use crate::common::{root, run, smoke_scenarios};
 
@@ -44,7 +46,6 @@ fn table(record: &RunRecord) -> String {
         "ended {:?} verdict {:?} at {} ns after {} events, digest {}\n",
         record.ended, record.verdict, record.simulated_ns, record.events, record.digest
     );
-    let or_dash = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     for m in &record.migrations {
         writeln!(
             text,
@@ -80,6 +81,28 @@ fn table(record: &RunRecord) -> String {
             t.retransmits,
         )
         .expect("writing to a string");
+    }
+    for d in &record.datagrams {
+        writeln!(
+            text,
+            "datagrams {} {:?} sent {} received {} bursts {} gap_ns {} jitter_ns {} delay {} mos {}",
+            d.name,
+            short(&d.progress),
+            d.sent,
+            d.received,
+            d.loss_bursts,
+            or_dash(d.longest_gap_ns),
+            d.jitter_ns,
+            d.delay.map_or("-".to_owned(), |delay| format!(
+                "{} {} {}",
+                delay.min_ns, delay.median_ns, delay.max_ns
+            )),
+            or_dash(d.mos_thousandths),
+        )
+        .expect("writing to a string");
+    }
+    for o in &record.overlays {
+        overlay_lines(&mut text, o);
     }
     for r in &record.replications {
         replication_lines(&mut text, r);
@@ -123,6 +146,61 @@ fn table(record: &RunRecord) -> String {
         .expect("writing to a string");
     }
     text
+}
+
+/// A number, or a dash in place of one.
+fn or_dash(value: Option<u64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// An overlay: its paths and what was switched.
+fn overlay_lines(text: &mut String, o: &OverlayRecord) {
+    for p in &o.paths {
+        writeln!(
+            text,
+            "overlay {} path {} {}->{} up_ns {} downs {} rtt_ns {} sd_ns {} loss {} score {} rate {} tunnel {}",
+            o.name,
+            p.name,
+            p.from,
+            p.to,
+            p.up_ns,
+            p.downs,
+            or_dash(p.rtt_mean_ns),
+            or_dash(p.rtt_stddev_ns),
+            or_dash(p.probe_loss_parts),
+            or_dash(p.score_millis),
+            or_dash(p.measured_bits_per_s),
+            or_dash(p.tunnel.as_ref().and_then(|tunnel| tunnel.established_ns)),
+        )
+        .expect("writing to a string");
+    }
+    for s in &o.switches {
+        writeln!(
+            text,
+            "overlay {} switch at {} {}->{} {} to {} {} flows {} detection {} decision {} first byte {}",
+            o.name,
+            s.at_ns,
+            s.from,
+            s.to,
+            s.old_path,
+            s.new_path,
+            s.why,
+            s.flows,
+            or_dash(s.detection_ns),
+            or_dash(s.decision_ns),
+            or_dash(s.first_byte_ns),
+        )
+        .expect("writing to a string");
+    }
+    writeln!(
+        text,
+        "overlay {} wrong {} of {} bytes {}",
+        o.name,
+        o.wrong_decision_samples,
+        o.decision_samples,
+        o.edges.iter().map(|edge| edge.bytes_sent).sum::<u64>()
+    )
+    .expect("writing to a string");
 }
 
 /// What only some migrations have.
@@ -180,7 +258,6 @@ fn story(m: &MigrationRecord) -> Vec<(&'static str, String)> {
 }
 
 fn federation_lines(text: &mut String, f: &FederationRecord) {
-    let or_dash = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     writeln!(
         text,
         "federation {} {} updates {} spread_median_ns {} convergence_ns {} retransmits {}",
@@ -218,7 +295,6 @@ fn federation_lines(text: &mut String, f: &FederationRecord) {
 }
 
 fn replication_lines(text: &mut String, r: &ReplicationRecord) {
-    let or_dash = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
     let e = &r.epochs;
     writeln!(
         text,

@@ -30,12 +30,15 @@ struct Column {
     encapsulation: Option<Encapsulation>,
 }
 
+/// Links that are equally good, each with its key.
+type Equal = Box<[(LinkId, u64)]>;
+
 /// By region.
 #[derive(Clone, Debug)]
 enum Hops {
     One(Box<[Option<LinkId>]>),
-    /// Equally good ones, each with its key; a region's flows choose among its own.
-    Several(Box<[Box<[(LinkId, u64)]>]>),
+    /// Equally good ones; a region's flows choose among its own.
+    Several(Box<[Equal]>),
 }
 
 impl Forwarding {

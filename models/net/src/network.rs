@@ -28,7 +28,7 @@ use longhaul_core::schedule::EntityId;
 use longhaul_core::time::Instant;
 use longhaul_tcp::{HEADER_BYTES, Header, SackBlocks, Segment, Stats};
 
-pub use crate::network::datagrams::{Arrived, SocketId};
+pub use crate::network::datagrams::{Arrived, LONGEST_DATAGRAM, MAX_SOCKETS, SocketId};
 pub use crate::network::error::{NetworkError, OpenError, WriteError};
 pub use crate::network::paths::{Landed, segment_payload};
 pub use crate::network::topology::Topology;

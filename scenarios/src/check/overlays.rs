@@ -20,7 +20,7 @@ pub fn overlays(decoded: &Decoded, report: &mut Report) {
         let path = format!("overlays[{index}]");
         paths(decoded, overlay, &path, report);
         // The edges' messages tell tunnels that they are in use.
-        let wrapped = overlay.paths.iter().any(|path| path.has_tunnel());
+        let wrapped = overlay.paths.iter().any(OverlayPath::has_tunnel);
         if wrapped && overlay.bfd.is_none() && overlay.probes.interval > KEEPS_BUSY {
             let message = format!(
                 "tunnels need probes every {KEEPS_BUSY} at least, or BFD, to know that they are in use"

@@ -222,7 +222,7 @@ fn sessions(cx: &mut Context, at: &At) -> Option<bfd::Config> {
     let fields = Fields::of(cx, at, "BFD", None, &["interval", "multiplier", "slow_start"])?;
     let interval = fields.optional(cx, "interval", default.interval, |cx, at| {
         let interval: Span = value::quantity_within(cx, at, &Span::from_ms(1), &Span::from_s(3_600))?;
-        if interval.as_ns() % 1_000 != 0 {
+        if !interval.as_ns().is_multiple_of(1_000) {
             return cx.refuse(at, "BFD counts in whole microseconds");
         }
         Some(interval)

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 use longhaul_core::machine::PeerId;
 use longhaul_core::time::{Instant, Span};
+use longhaul_core::units::{BitRate, Probability};
 use longhaul_net::link::ETHERNET_MTU;
 use longhaul_net::network::{Landed, Network, OpenError, SocketId, segment_payload};
 use longhaul_net::notice::{ConnectionId, Side};
@@ -464,7 +465,7 @@ impl Overlays {
                 end.downs += 1;
                 end.down_at = Some(now);
             }
-            Event::Measured(report) => self.ends[index(report.path)].report = Some((**report).clone()),
+            Event::Measured(report) => self.ends[index(report.path)].report = Some(**report),
             Event::Assigned { flow, path, .. } => return self.put(*flow, Some(index(*path)), None),
             Event::Moved { flow, from, to, why } => {
                 let switch = self.switch(now, index(*from), index(*to), *why, failed_at);
@@ -575,12 +576,12 @@ impl Overlays {
                     ("rtt_mean_ns", ns(report.rtt_mean)),
                     ("rtt_stddev_ns", ns(report.rtt_stddev)),
                     ("jitter_ns", report.jitter_rfc3550_ns.map(|ns| ns.round() as u64)),
-                    ("probe_loss_parts", report.loss.map(|loss| loss.as_parts())),
+                    ("probe_loss_parts", report.loss.map(Probability::as_parts)),
                     ("flows", Some(report.flows)),
                     ("score_millis", Some((report.score * 1_000.0).round() as u64)),
                     (
                         "measured_bits_per_s",
-                        report.measured_rate.map(|rate| rate.as_bits_per_s()),
+                        report.measured_rate.map(BitRate::as_bits_per_s),
                     ),
                 ];
                 values.extend(more.into_iter().filter_map(|(name, value)| Some((name, value?))));

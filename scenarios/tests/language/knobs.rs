@@ -138,7 +138,7 @@ fn every_leaf_counts(text: &str) {
         match accepted.next() {
             Some((change, after)) => assert!(after != before, "{change} changes nothing"),
             None if path.ends_with(".metric") => metric_counts(text, path.trim_end_matches(".metric")),
-            None if path.contains(".objective.") => weights_count(text, &path),
+            None if path.contains(".objective.") => weights_count(text, path),
             // The number of the default class can only change together with `default_class`, which has its turn.
             None if path.ends_with(".class") => assert!(path.contains(".classes[")),
             // A name that others refer to changes everywhere or nowhere.

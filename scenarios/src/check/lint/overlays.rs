@@ -83,7 +83,7 @@ impl Lint<'_> {
             .pairs()
             .into_iter()
             .map(|(one, other)| (region(one), region(other)));
-        if !direct && !(others && pairs.into_iter().any(crossed)) {
+        if !(direct || others && pairs.into_iter().any(crossed)) {
             self.warn(
                 &format!("overlays[{index}]"),
                 "nothing moves between two regions that it joins".to_owned(),

@@ -2,6 +2,8 @@
 
 use longhaul_core::record::{EdgeRecord, OverlayRecord, PathRecord, SwitchRecord};
 use longhaul_core::time::{Instant, Span};
+use longhaul_core::units::{BitRate, Probability};
+use longhaul_net::routing::RegionId;
 use longhaul_sdwan::Counters;
 
 use super::{Overlays, PathEnd, Switch};
@@ -53,7 +55,7 @@ fn edge(region: &str, counters: &Counters) -> EdgeRecord {
 }
 
 fn path(scenario: &Scenario, end: &PathEnd, now: Instant) -> PathRecord {
-    let region = |id: longhaul_net::routing::RegionId| scenario.regions[id.0 as usize].name.clone();
+    let region = |id: RegionId| scenario.regions[id.0 as usize].name.clone();
     let since = end
         .up_since
         .map_or(Span::ZERO, |since| now.saturating_since(since));
@@ -69,18 +71,18 @@ fn path(scenario: &Scenario, end: &PathEnd, now: Instant) -> PathRecord {
         jitter_ns: report
             .and_then(|report| report.jitter_rfc3550_ns)
             .map(|ns| ns.round() as u64),
-        probe_loss_parts: report.and_then(|report| report.loss).map(|loss| loss.as_parts()),
+        probe_loss_parts: report.and_then(|report| report.loss).map(Probability::as_parts),
         score_millis: report.map(|report| (report.score * 1_000.0).round() as u64),
         measured_bits_per_s: report
             .and_then(|report| report.measured_rate)
-            .map(|rate| rate.as_bits_per_s()),
+            .map(BitRate::as_bits_per_s),
         tunnel: end.tunnel.as_ref().map(|tunnel| tunnel.standing.record()),
     }
 }
 
 fn switch(scenario: &Scenario, overlays: &Overlays, switch: &Switch) -> SwitchRecord {
     let (old, new) = (&overlays.ends[switch.from], &overlays.ends[switch.to]);
-    let region = |id: longhaul_net::routing::RegionId| scenario.regions[id.0 as usize].name.clone();
+    let region = |id: RegionId| scenario.regions[id.0 as usize].name.clone();
     let since = |start: Option<Instant>, end: Option<Instant>| Some((end? - start?).as_ns());
     let start = switch.failed_at.or(Some(switch.at));
     SwitchRecord {
