@@ -63,7 +63,7 @@ fn each_objective_sends_traffic_its_own_way() {
 #[test]
 fn shared_routes_carry_more_than_one_can() {
     let many = r#"transfers: [(name: "t", from: "a", to: "b", size: "60 MB", streams: 16)],"#;
-    // 5 and 15 ms a link, 10 and 1: equal at 2 points a millisecond… 10 + 10 × 2 = 30 = 15 × 2 … and so on.
+    // 10 ms and a cost of 20 against 30 ms and 2: 18 × 10 + 20 × 20 = 18 × 30 + 20 × 2 = 580 points.
     let equal = "routing: (objective: Balanced(latency_per_ms: 18, cost: 20), multipath: ";
     let alone = two_ways(&format!("{equal}false),"), many);
     let shared = two_ways(&format!("{equal}true),"), many);

@@ -6,7 +6,8 @@ use longhaul_core::units::{BitRate, Probability};
 use longhaul_net::routing::RegionId;
 use longhaul_sdwan::Counters;
 
-use super::{Overlays, PathEnd, Switch};
+use super::decisions::Switch;
+use super::{Overlays, PathEnd};
 use crate::schema::Scenario;
 
 /// The record of an overlay; `counters` are those of its edges, in their order.
