@@ -11,6 +11,7 @@ use longhaul_net::routing::RegionId;
 use longhaul_sdwan::{Command, Event, FlowKey};
 use longhaul_tcp::Config;
 use longhaul_tunnel as tunnel;
+use serde_json::Value;
 
 use super::cast::Workload;
 use super::endpoint::{Life, Order, Protocol};
@@ -219,10 +220,10 @@ impl Scene {
         }
     }
 
-    /// The detail of an edge's event with the names of paths in place of their numbers.
-    pub(super) fn name_paths(&self, detail: &str) -> String {
-        let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_str(detail) else {
-            return detail.to_owned();
+    /// Puts the names of paths in place of their numbers into the detail of an edge's event.
+    pub(super) fn name_paths(&self, detail: &mut Value) {
+        let Value::Object(fields) = detail else {
+            return;
         };
         for field in ["path", "from", "to"] {
             if let Some(value) = fields.get_mut(field)
@@ -231,6 +232,5 @@ impl Scene {
                 *value = name.into();
             }
         }
-        serde_json::Value::Object(fields).to_string()
     }
 }

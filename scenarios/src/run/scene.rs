@@ -14,6 +14,7 @@ use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 
 use longhaul_federation::check::Checker;
 use longhaul_sdwan as sdwan;
+use serde_json::Value;
 
 use super::cast::{Cast, Part, Role, Workload};
 use super::endpoint::{Endpoint, Event, Life, Order};
@@ -293,12 +294,13 @@ impl Scene {
         let part = self.endpoints[peer.0 as usize].part;
         match (event, part.role) {
             (Event::Edge(event), _) => {
-                detail = self.name_paths(&detail);
+                self.name_paths(&mut detail);
                 self.follow_edge(now, event);
             }
             (Event::Tunnel(event), Role::Tunnel(end)) => self.follow_tunnel(now, end, event),
             _ => {}
         }
+        let detail = text_of(&detail);
         engine.mix(digest_of(&detail));
         let workload = part.workload;
         if let Workload::Transfer(index) = workload
@@ -513,15 +515,20 @@ pub fn digest_of(text: &str) -> u64 {
     digest.value()
 }
 
-/// The variant's name, and its fields as JSON.
-fn kind_and_detail(event: &Event) -> (String, String) {
+/// The variant's name, and its fields; null without any.
+fn kind_and_detail(event: &Event) -> (String, Value) {
     let value = serde_json::to_value(event).expect("events of machines have a JSON form");
     match value {
-        serde_json::Value::String(kind) => (kind, String::new()),
-        serde_json::Value::Object(map) => match map.into_iter().next() {
-            Some((kind, detail)) => (kind, detail.to_string()),
-            None => unreachable!("an enum variant has a name"),
-        },
-        other => (String::new(), other.to_string()),
+        Value::String(kind) => (kind, Value::Null),
+        Value::Object(map) => map.into_iter().next().expect("an enum variant has a name"),
+        other => (String::new(), other),
+    }
+}
+
+/// A detail as the records have it.
+fn text_of(detail: &Value) -> String {
+    match detail {
+        Value::Null => String::new(),
+        detail => detail.to_string(),
     }
 }
