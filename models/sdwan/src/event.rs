@@ -209,3 +209,25 @@ pub struct Counters {
     /// Datagrams that were no message or came from no peer.
     pub refused: u64,
 }
+
+impl Counters {
+    /// What was done before and after a restart, together.
+    #[must_use]
+    pub fn plus(self, other: Counters) -> Counters {
+        Counters {
+            switches: self.switches + other.switches,
+            moved_flows: self.moved_flows + other.moved_flows,
+            flaps: self.flaps + other.flaps,
+            datagrams_sent: self.datagrams_sent + other.datagrams_sent,
+            bytes_sent: self.bytes_sent + other.bytes_sent,
+            train_bytes_sent: self.train_bytes_sent + other.train_bytes_sent,
+            probes_sent: self.probes_sent + other.probes_sent,
+            probes_answered: self.probes_answered + other.probes_answered,
+            probes_timed_out: self.probes_timed_out + other.probes_timed_out,
+            probes_echoed: self.probes_echoed + other.probes_echoed,
+            control_sent: self.control_sent + other.control_sent,
+            trains_sent: self.trains_sent + other.trains_sent,
+            refused: self.refused + other.refused,
+        }
+    }
+}

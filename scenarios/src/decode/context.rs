@@ -225,6 +225,18 @@ pub fn no_content(cx: &mut Context, at: &At) -> Option<()> {
     }
 }
 
+/// `None`, or what `decode` reads.
+pub fn unless_none<T>(
+    cx: &mut Context,
+    at: &At,
+    decode: impl FnOnce(&mut Context, &At) -> Option<T>,
+) -> Option<Option<T>> {
+    match &at.node.kind {
+        Kind::Word(word) if word == "None" => Some(None),
+        _ => decode(cx, at).map(Some),
+    }
+}
+
 /// All items of a list, each read by `decode`, and whether all of them could be read. Each item that could be
 /// comes with its index in the list.
 pub fn list<'n, T>(

@@ -7,7 +7,7 @@ use longhaul_sdwan::{bandwidth, bfd, probe};
 use crate::schema::{Hysteresis, Overlay, OverlayPath, Selection};
 use crate::syntax::Kind;
 
-use super::context::{At, Context, Fields, Variant, list, variant};
+use super::context::{At, Context, Fields, Variant, list, unless_none, variant};
 use super::network::{constant_rate, region_name};
 use super::value::{self, MILLION};
 use super::work::positive_span;
@@ -276,16 +276,4 @@ fn trains(cx: &mut Context, at: &At) -> Option<bandwidth::Config> {
         assumed,
         timeout: timeout?,
     })
-}
-
-/// `None`, or what `decode` reads.
-fn unless_none<T>(
-    cx: &mut Context,
-    at: &At,
-    decode: impl FnOnce(&mut Context, &At) -> Option<T>,
-) -> Option<Option<T>> {
-    match &at.node.kind {
-        Kind::Word(word) if word == "None" => Some(None),
-        _ => decode(cx, at).map(Some),
-    }
 }

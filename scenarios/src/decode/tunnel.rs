@@ -6,7 +6,7 @@ use longhaul_tunnel::{Control, GreKeepalive, IpVersion, IpsecConfig, WireGuardCo
 use crate::schema::PathTunnel;
 use crate::syntax::Kind;
 
-use super::context::{At, Context, Fields, Variant, variant};
+use super::context::{At, Context, Fields, Variant, unless_none, variant};
 use super::value;
 
 /// Longest time of a tunnel's timers: a day.
@@ -90,7 +90,7 @@ pub fn tunnel(cx: &mut Context, at: &At) -> Option<Option<PathTunnel>> {
 fn wireguard(cx: &mut Context, fields: &Fields) -> Option<Control> {
     let default = WireGuardConfig::default().persistent_keepalive;
     let keepalive = fields.optional(cx, "keepalive", default, |cx, at| {
-        unless_none(at, || {
+        unless_none(cx, at, |cx, at| {
             value::quantity_within(cx, at, &Span::from_s(1), &Span::from_s(65_535))
         })
     });
@@ -115,7 +115,7 @@ fn ipsec(cx: &mut Context, fields: &Fields) -> Option<Control> {
     let rekey_after = fields.optional(cx, "rekey_after", default.rekey_after, span);
     let lifetime = fields.optional(cx, "lifetime", default.lifetime, span);
     let mut some = |name: &str, default: Option<Span>| {
-        fields.optional(cx, name, default, |cx, at| unless_none(at, || span(cx, at)))
+        fields.optional(cx, name, default, |cx, at| unless_none(cx, at, span))
     };
     let dead_peer_detection = some("dead_peer_detection", default.dead_peer_detection);
     let retry_after = some("retry_after", default.retry_after);
@@ -142,9 +142,7 @@ fn ipsec(cx: &mut Context, fields: &Fields) -> Option<Control> {
 
 fn gre(cx: &mut Context, fields: &Fields) -> Option<Control> {
     let key = fields.optional(cx, "key", false, value::boolean);
-    let keepalive = fields.optional(cx, "keepalive", None, |cx, at| {
-        unless_none(at, || keepalive(cx, at))
-    });
+    let keepalive = fields.optional(cx, "keepalive", None, |cx, at| unless_none(cx, at, keepalive));
     Some(Control::Gre {
         key: key?,
         keepalive: keepalive?,
@@ -164,12 +162,4 @@ fn keepalive(cx: &mut Context, at: &At) -> Option<GreKeepalive> {
         every: every?,
         retries: u32::try_from(retries?).expect("at most 255"),
     })
-}
-
-/// Nothing for `None`, or what is read.
-fn unless_none<T>(at: &At, read: impl FnOnce() -> Option<T>) -> Option<Option<T>> {
-    match &at.node.kind {
-        Kind::Word(word) if word == "None" => Some(None),
-        _ => read().map(Some),
-    }
 }

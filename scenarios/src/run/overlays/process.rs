@@ -56,7 +56,7 @@ impl EdgeProcess {
     /// Counters of all lives.
     pub fn counters(&self) -> Counters {
         self.edge()
-            .map_or(self.past, |edge| sum(self.past, edge.counters()))
+            .map_or(self.past, |edge| self.past.plus(edge.counters()))
     }
 
     /// It ends, as after SIGKILL. Nothing of it lasts.
@@ -74,24 +74,6 @@ impl EdgeProcess {
     /// All is over: it does nothing more.
     pub fn stop(&mut self) {
         self.stopped = true;
-    }
-}
-
-fn sum(one: Counters, other: Counters) -> Counters {
-    Counters {
-        switches: one.switches + other.switches,
-        moved_flows: one.moved_flows + other.moved_flows,
-        flaps: one.flaps + other.flaps,
-        datagrams_sent: one.datagrams_sent + other.datagrams_sent,
-        bytes_sent: one.bytes_sent + other.bytes_sent,
-        train_bytes_sent: one.train_bytes_sent + other.train_bytes_sent,
-        probes_sent: one.probes_sent + other.probes_sent,
-        probes_answered: one.probes_answered + other.probes_answered,
-        probes_timed_out: one.probes_timed_out + other.probes_timed_out,
-        probes_echoed: one.probes_echoed + other.probes_echoed,
-        control_sent: one.control_sent + other.control_sent,
-        trains_sent: one.trains_sent + other.trains_sent,
-        refused: one.refused + other.refused,
     }
 }
 
