@@ -82,6 +82,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-raft",
             "longhaul-replay",
             "longhaul-replication",
+            "longhaul-reservation",
             "longhaul-routing",
             "longhaul-sdwan",
             "longhaul-stream",

@@ -537,6 +537,42 @@ fn every_field_of_an_overlay_and_its_traffic_moves_the_digest() {
     );
 }
 
+/// Reservations of which one displaces another, and traffic on them.
+const RESERVED: &str = r#"Scenario(
+    version: 1, name: "reserved", question: "q", expect: "e", seed: 3, horizon: "1 min", sample_interval: "1 s",
+    regions: [(name: "a"), (name: "x"), (name: "y"), (name: "b")],
+    links: [
+        (between: ("a", "x"), rtt: "10 ms", rate: "20 Mbit/s"), (between: ("x", "b"), rtt: "10 ms", rate: "20 Mbit/s"),
+        (between: ("a", "y"), rtt: "30 ms", rate: "20 Mbit/s"), (between: ("y", "b"), rtt: "30 ms", rate: "20 Mbit/s"),
+    ],
+    reservations: [
+        (name: "low", from: "a", to: "b", rate: "15 Mbit/s", start: "0 s", end: "40 s", priority: 1),
+        (name: "other", from: "a", to: "b", rate: "15 Mbit/s", start: "1 s", end: "30 s", priority: 2),
+        (name: "high", from: "a", to: "b", rate: "18 Mbit/s", requested: "4 s", start: "5 s", end: "20 s", priority: 3),
+    ],
+    headroom: "5 %",
+    datagrams: [(name: "d", from: "a", to: "b", duration: "45 s", interval: "100 ms", reservation: "other")],
+    transfers: [(name: "t", from: "a", to: "b", size: "40 MB", reservation: "low")],
+)"#;
+
+#[test]
+fn every_field_of_a_reservation_moves_the_digest() {
+    changes_count(
+        RESERVED,
+        &[
+            r#"reservations[low].rate="5 Mbit/s""#,
+            r#"reservations[low].end="39 s""#,
+            "reservations[low].priority=4",
+            r#"reservations[other].start="2 s""#,
+            r#"reservations[high].requested="3 s""#,
+            r#"reservations[high].start="6 s""#,
+            r#"headroom="50 %""#,
+            "datagrams[d].reservation=low",
+            "transfers[t].reservation=other",
+        ],
+    );
+}
+
 #[test]
 fn every_field_of_a_migration_moves_the_digest() {
     changes_count(MOVING, MOVING_CHANGES);

@@ -36,6 +36,7 @@ mod recorded;
 mod reference;
 mod replay;
 mod replications;
+mod reservations;
 mod routing;
 mod validate;
 mod vm;

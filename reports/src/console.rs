@@ -10,6 +10,7 @@ mod notes;
 mod overlays;
 mod replay;
 mod replications;
+mod reservations;
 mod tables;
 mod validation;
 
@@ -108,6 +109,11 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
         &federations::federation_notes(record),
     );
     page.table("Clusters", &federations::clusters(&record.federations), &[]);
+    page.table(
+        "Reservations",
+        &reservations::reservations(&record.reservations),
+        &reservations::reservation_notes(&record.reservations),
+    );
     page.table(
         "Paths",
         &overlays::paths(record),

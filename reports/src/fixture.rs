@@ -263,6 +263,7 @@ pub(crate) fn run() -> RunRecord {
         replications: Vec::new(),
         federations: Vec::new(),
         datagrams: Vec::new(),
+        reservations: Vec::new(),
         overlays: Vec::new(),
         links: vec![LinkRecord {
             name: "frankfurt->new-york".to_owned(),

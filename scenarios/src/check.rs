@@ -8,6 +8,7 @@ mod federations;
 mod lint;
 mod overlays;
 mod replications;
+mod reservations;
 mod routes;
 mod work;
 
@@ -42,6 +43,7 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     work::datagrams(decoded, &mut report);
     replications::replications(decoded, &mut report);
     federations::federations(decoded, &mut report);
+    reservations::reservations(decoded, &mut report);
     overlays::overlays(decoded, &mut report);
     faults::faults(decoded, &mut report);
     work::assertions(decoded, &mut report);

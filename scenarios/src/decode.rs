@@ -9,7 +9,7 @@
 //! | `sample_interval` | `"1 s"` |
 //! | `payload` | `Real` |
 //! | `fidelity` | `Packet` |
-//! | `vms`, `migrations`, `transfers`, `datagrams`, `replications`, `federations`, `overlays`, `faults`, `assertions` | `[]` |
+//! | `vms`, `migrations`, `transfers`, `datagrams`, `replications`, `federations`, `reservations`, `overlays`, `faults`, `assertions` | `[]` |
 //! | `faults[].for` | the rest of the run |
 //! | `reroute_after` | `"200 ms"`: a link-state protocol tuned for it (see `DEFAULT_REROUTE_AFTER`) |
 //! | `routing.objective`, `routing.multipath` | `LowestLatency`, `false` |
@@ -96,6 +96,9 @@
 //! | `federations[].settings` | what `config` says, field by field (see [`longhaul_federation::Options`]) |
 //! | `federations[].tcp` | what `transport.tcp` says, field by field |
 //! | `transfers[].port` | 443 |
+//! | `reservations[].requested`, `reservations[].priority` | `"0 s"`, 0 |
+//! | `headroom` | `"0 %"` |
+//! | `transfers[].reservation`, `datagrams[].reservation` | none |
 //! | `datagrams[].at` | `"0 s"` |
 //! | `datagrams[].interval`, `datagrams[].payload` | `"20 ms"`, `"160 B"`: G.711 |
 //! | `datagrams[].port`, `datagrams[].class` | 5060, 0 |
@@ -142,6 +145,7 @@ mod policy;
 mod queue;
 mod replay;
 mod replication;
+mod reservation;
 mod routing;
 pub(crate) mod transport;
 mod tunnel;
@@ -156,7 +160,7 @@ use longhaul_core::units::Probability;
 use crate::diagnose::Sink;
 use crate::schema::{
     Assertion, DatagramStream, Fault, Federation, Fidelity, Link, Migration, Overlay, PayloadMode, Region,
-    Replay, Replication, RoutingPolicy, SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
+    Replay, Replication, Reservation, RoutingPolicy, SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -231,6 +235,10 @@ pub struct Decoded {
     pub replications: Items<Replication>,
     /// See [`Scenario::federations`].
     pub federations: Items<Federation>,
+    /// See [`Scenario::reservations`].
+    pub reservations: Items<Reservation>,
+    /// See [`Scenario::headroom`].
+    pub headroom: Option<Probability>,
     /// See [`Scenario::overlays`].
     pub overlays: Items<Overlay>,
     /// See [`Scenario::faults`]; both faults of a symmetric entry have its index.
@@ -270,6 +278,8 @@ impl Decoded {
             datagrams: all(self.datagrams)?,
             replications: all(self.replications)?,
             federations: all(self.federations)?,
+            reservations: all(self.reservations)?,
+            headroom: self.headroom?,
             overlays: all(self.overlays)?,
             faults: all(self.faults)?,
             routing: self.routing?,
@@ -280,7 +290,7 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 26] = [
     "version",
     "name",
     "question",
@@ -299,6 +309,8 @@ const FIELDS: [&str; 24] = [
     "datagrams",
     "replications",
     "federations",
+    "reservations",
+    "headroom",
     "overlays",
     "faults",
     "routing",
@@ -362,6 +374,8 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         federations: items(cx, &fields, "federations", |cx, at| {
             federation::federation(cx, at, base.tcp)
         }),
+        reservations: items(cx, &fields, "reservations", reservation::reservation),
+        headroom: fields.optional(cx, "headroom", Probability::ZERO, value::quantity),
         overlays: items(cx, &fields, "overlays", overlay::overlay),
         assertions: items(cx, &fields, "assertions", assertion::assertion),
         replay: fields.optional(cx, "replay", None, |cx, at| replay::replay(cx, at).map(Some)),

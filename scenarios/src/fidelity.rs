@@ -41,6 +41,9 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     for stream in &scenario.datagrams {
         found.push(format!("the datagrams of {}", stream.name));
     }
+    for reservation in &scenario.reservations {
+        found.push(format!("the reservation {}", reservation.name));
+    }
     for overlay in &scenario.overlays {
         found.push(format!("the overlay {}", overlay.name));
     }

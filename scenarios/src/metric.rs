@@ -15,6 +15,8 @@ pub enum Subject {
     Federation,
     /// Every stream of datagrams.
     Datagrams,
+    /// Every reservation.
+    Reservation,
     /// Every overlay.
     Overlay,
     /// Every directed link.
@@ -37,7 +39,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 74] = [
+pub const METRICS: [(&str, Metric); 76] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -104,6 +106,8 @@ pub const METRICS: [(&str, Metric); 74] = [
     ("DatagramDelayMedian", Metric::DatagramDelayMedian),
     ("DatagramDelayP99", Metric::DatagramDelayP99),
     ("DatagramMos", Metric::DatagramMos),
+    ("ReservationSuccess", Metric::ReservationSuccess),
+    ("ReservationHeld", Metric::ReservationHeld),
     ("OverlaySwitches", Metric::OverlaySwitches),
     ("OverlayFlaps", Metric::OverlayFlaps),
     ("OverlayDetectionTime", Metric::OverlayDetectionTime),
@@ -195,6 +199,7 @@ impl Metric {
             | Metric::DatagramDelayMedian
             | Metric::DatagramDelayP99
             | Metric::DatagramMos => Subject::Datagrams,
+            Metric::ReservationSuccess | Metric::ReservationHeld => Subject::Reservation,
             Metric::OverlaySwitches
             | Metric::OverlayFlaps
             | Metric::OverlayDetectionTime
@@ -241,6 +246,7 @@ impl Metric {
             | Metric::FederationLeaderless
             | Metric::OverlayDetectionTime
             | Metric::OverlayFailoverTime
+            | Metric::ReservationHeld
             | Metric::DatagramGap
             | Metric::DatagramJitter
             | Metric::DatagramDelayMedian
@@ -284,6 +290,7 @@ impl Metric {
             | Metric::OverlaySwitches
             | Metric::OverlayFlaps
             | Metric::DatagramMos
+            | Metric::ReservationSuccess
             | Metric::ReplicationSuccess => Unit::Number,
         }
     }

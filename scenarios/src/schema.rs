@@ -14,10 +14,12 @@ mod network;
 mod overlay;
 mod replay;
 mod replication;
+mod reservation;
 mod transfer;
 mod transport;
 
 use longhaul_core::time::Span;
+use longhaul_core::units::Probability;
 pub use longhaul_frames::PayloadMode;
 
 pub use assertion::*;
@@ -30,6 +32,7 @@ pub use network::*;
 pub use overlay::*;
 pub use replay::*;
 pub use replication::*;
+pub use reservation::*;
 pub use transfer::*;
 pub use transport::*;
 
@@ -71,6 +74,10 @@ pub struct Scenario {
     pub replications: Vec<Replication>,
     /// Federations of clusters.
     pub federations: Vec<Federation>,
+    /// Bandwidth that is reserved.
+    pub reservations: Vec<Reservation>,
+    /// Share of every link that cannot be reserved.
+    pub headroom: Probability,
     /// Sites joined by several paths.
     pub overlays: Vec<Overlay>,
     /// What fails, and when.

@@ -17,8 +17,8 @@ use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
     Amount, Assertion, Bound, Carrier, Chunk, Controller, DatagramStream, Fault, Kill, Level, LinkDown,
-    Margin, Pause, PayloadMode, Region, Replay, Reset, SCHEMA_VERSION, Scenario, Scope, Streams, Tcp,
-    Transfer, Transport, Value, Within,
+    Margin, Pause, PayloadMode, Region, Replay, Reservation, Reset, SCHEMA_VERSION, Scenario, Scope, Streams,
+    Tcp, Transfer, Transport, Value, Within,
 };
 
 /// The canonical text of a scenario.
@@ -51,6 +51,8 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         datagrams,
         replications,
         federations,
+        reservations,
+        headroom,
         overlays,
         faults,
         routing,
@@ -79,6 +81,11 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "datagrams", datagrams, datagram_stream)?;
     write_list(out, "replications", replications, replication::replication)?;
     write_list(out, "federations", federations, federation::federation)?;
+    write_list(out, "reservations", reservations, reservation)?;
+    // Where nothing is reserved it has no effect, and a field without effect is an error to be told.
+    if !reservations.is_empty() {
+        writeln!(out, "    headroom: \"{headroom}\",")?;
+    }
     write_list(out, "overlays", overlays, overlay::overlay)?;
     write_list(out, "faults", faults, fault)?;
     writeln!(out, "    routing: {},", link::routing(routing))?;
@@ -209,6 +216,7 @@ fn transfer(transfer: &Transfer) -> String {
         amount,
         at,
         port,
+        reservation,
         carrier,
     } = transfer;
     let amount = match amount {
@@ -227,11 +235,38 @@ fn transfer(transfer: &Transfer) -> String {
         Carrier::Amst(transport) => format!("transport: {}", transport_settings(*transport)),
     };
     format!(
-        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", port: {port}, {carrier})",
+        "(name: {}, from: {}, to: {}, {amount}, at: \"{at}\", port: {port}{}, {carrier})",
+        quoted(name),
+        quoted(from),
+        quoted(to),
+        reserved(reservation),
+    )
+}
+
+fn reservation(reservation: &Reservation) -> String {
+    let Reservation {
+        name,
+        from,
+        to,
+        rate,
+        requested,
+        start,
+        end,
+        priority,
+    } = reservation;
+    format!(
+        "(name: {}, from: {}, to: {}, rate: \"{rate}\", requested: \"{requested}\", start: \"{start}\", \
+         end: \"{end}\", priority: {priority})",
         quoted(name),
         quoted(from),
         quoted(to),
     )
+}
+
+/// The field `reservation` of traffic that has one.
+fn reserved(reservation: &Option<String>) -> String {
+    let name = reservation.as_ref();
+    name.map_or(String::new(), |name| format!(", reservation: {}", quoted(name)))
 }
 
 fn datagram_stream(stream: &DatagramStream) -> String {
@@ -244,14 +279,16 @@ fn datagram_stream(stream: &DatagramStream) -> String {
         interval,
         payload_bytes,
         port,
+        reservation,
         class,
     } = stream;
     format!(
         "(name: {}, from: {}, to: {}, at: \"{at}\", duration: \"{duration}\", interval: \"{interval}\", \
-         payload: \"{payload_bytes} B\", port: {port}, class: {class})",
+         payload: \"{payload_bytes} B\", port: {port}, class: {class}{})",
         quoted(name),
         quoted(from),
         quoted(to),
+        reserved(reservation),
     )
 }
 

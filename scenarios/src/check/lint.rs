@@ -54,6 +54,7 @@ pub fn lint(
     lint.federations();
     lint.datagrams();
     lint.overlays();
+    lint.reservations();
     lint.faults(fault_entries);
     lint.costs();
     lint.links();
@@ -207,6 +208,29 @@ impl Lint<'_> {
         }
     }
 
+    /// What is reserved may lie on any path; nothing is reserved for nobody's sake.
+    fn reservations(&mut self) {
+        let scenario = self.scenario;
+        if scenario.reservations.is_empty() {
+            if self.root.field("headroom").is_some() {
+                self.warn(
+                    "headroom",
+                    "nothing is reserved, so this has no effect".to_owned(),
+                );
+            }
+            return;
+        }
+        self.carrying.extend(0..scenario.links.len());
+        let transfers = scenario.transfers.iter().map(|it| &it.reservation);
+        let mut names = transfers
+            .chain(scenario.datagrams.iter().map(|it| &it.reservation))
+            .flatten();
+        if names.next().is_none() {
+            let message = "no transfer or stream has a reservation, so that none changes what happens";
+            self.warn("reservations", message.to_owned());
+        }
+    }
+
     /// Costs that nobody counts, and routes by costs that nobody gave.
     fn costs(&mut self) {
         let counts = match self.scenario.routing.objective {
@@ -328,6 +352,7 @@ impl Lint<'_> {
                 (Scope::All, Subject::Replication) => self.scenario.replications.len(),
                 (Scope::All, Subject::Federation) => self.scenario.federations.len(),
                 (Scope::All, Subject::Datagrams) => self.scenario.datagrams.len(),
+                (Scope::All, Subject::Reservation) => self.scenario.reservations.len(),
                 (Scope::All, Subject::Overlay) => self.scenario.overlays.len(),
                 (Scope::All, Subject::Link) => self.scenario.links.len(),
             };

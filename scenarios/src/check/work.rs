@@ -184,6 +184,10 @@ fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, rep
                 .map(|(_, stream)| stream.name.clone());
             ("stream of datagrams", names.collect(), decoded.datagrams.complete)
         }
+        Subject::Reservation => {
+            let names = decoded.reservations.good.iter().map(|(_, it)| it.name.clone());
+            ("reservation", names.collect(), decoded.reservations.complete)
+        }
         Subject::Overlay => {
             let names = decoded
                 .overlays

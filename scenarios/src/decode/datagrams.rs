@@ -8,7 +8,7 @@ use crate::schema::DatagramStream;
 
 use super::context::{At, Context, Fields};
 use super::network::region_name;
-use super::work::positive_span;
+use super::work::{positive_span, reserved};
 use super::{policy, value};
 
 /// The port of SIP, near which calls are.
@@ -20,7 +20,16 @@ const PAYLOAD: ByteSize = ByteSize::from_bytes(160);
 /// A stream of datagrams.
 pub fn datagrams(cx: &mut Context, at: &At) -> Option<DatagramStream> {
     let known = [
-        "name", "from", "to", "at", "duration", "interval", "payload", "port", "class",
+        "name",
+        "from",
+        "to",
+        "at",
+        "duration",
+        "interval",
+        "payload",
+        "port",
+        "class",
+        "reservation",
     ];
     let fields = Fields::of(cx, at, "a stream of datagrams", None, &known)?;
     let name = fields.required(cx, "name", value::name);
@@ -35,6 +44,7 @@ pub fn datagrams(cx: &mut Context, at: &At) -> Option<DatagramStream> {
         value::quantity_within(cx, at, &ByteSize::from_bytes(16), &ByteSize::from_bytes(1_400))
     });
     let port = fields.optional(cx, "port", PORT, policy::port);
+    let reservation = fields.optional(cx, "reservation", None, reserved);
     let class = fields.optional(cx, "class", 0, |cx, at| value::integer(cx, at, 0, 255));
     let (name, from, to, duration, interval) = (name?, from?, to?, duration?, interval?);
     let stream = DatagramStream {
@@ -46,6 +56,7 @@ pub fn datagrams(cx: &mut Context, at: &At) -> Option<DatagramStream> {
         interval,
         payload_bytes: u32::try_from(payload?.as_bytes()).expect("at most 1,400"),
         port: port?,
+        reservation: reservation?,
         class: u8::try_from(class?).expect("at most 255"),
     };
     if stream.from == stream.to {

@@ -27,6 +27,8 @@ pub struct Names {
     pub federations: BTreeMap<String, Place>,
     /// Streams of datagrams.
     pub datagrams: BTreeMap<String, Place>,
+    /// Reservations.
+    pub reservations: BTreeMap<String, Place>,
     /// Overlays.
     pub overlays: BTreeMap<String, Place>,
     /// Migrations and transfers.
@@ -44,6 +46,7 @@ impl Names {
             replications: BTreeMap::new(),
             federations: BTreeMap::new(),
             datagrams: BTreeMap::new(),
+            reservations: BTreeMap::new(),
             overlays: BTreeMap::new(),
             workloads: BTreeMap::new(),
         };
@@ -66,6 +69,9 @@ impl Names {
         let what = "stream of datagrams, federation, replication, transfer or migration";
         names.datagrams = declared(root, "datagrams", what, &taken, sink);
         taken.extend(names.datagrams.clone());
+        let what = "reservation, stream of datagrams, federation, replication, transfer or migration";
+        names.reservations = declared(root, "reservations", what, &taken, sink);
+        taken.extend(names.reservations.clone());
         let what = "overlay, federation, replication, transfer or migration";
         names.overlays = declared(root, "overlays", what, &taken, sink);
         names

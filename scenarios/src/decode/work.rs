@@ -36,6 +36,7 @@ pub fn transfer(cx: &mut Context, at: &At, base: Transport) -> Option<Transfer> 
         "duration",
         "at",
         "port",
+        "reservation",
         "streams",
         "call_time",
         "tcp",
@@ -49,9 +50,10 @@ pub fn transfer(cx: &mut Context, at: &At, base: Transport) -> Option<Transfer> 
     let amount = amount(cx, at, &fields);
     let start = fields.optional(cx, "at", Span::ZERO, value::quantity);
     let port = fields.optional(cx, "port", HTTPS, policy::port);
+    let reservation = fields.optional(cx, "reservation", None, reserved);
     let carrier = carrier(cx, &fields, base);
     let (name, from, to, amount) = (name?, from?, to?, amount?);
-    let (start, port, carrier) = (start?, port?, carrier?);
+    let (start, port, reservation, carrier) = (start?, port?, reservation?, carrier?);
     if from == to {
         return cx.refuse(&fields.get("to")?, format!("a transfer from `{from}` to itself"));
     }
@@ -70,8 +72,14 @@ pub fn transfer(cx: &mut Context, at: &At, base: Transport) -> Option<Transfer> 
         amount,
         at: start,
         port,
+        reservation,
         carrier,
     })
+}
+
+/// A reservation by its name.
+pub fn reserved(cx: &mut Context, at: &At) -> Option<Option<String>> {
+    reference(cx, at, "reservation", |names| &names.reservations).map(Some)
 }
 
 /// AMST if there is a `transport`, otherwise plain connections.

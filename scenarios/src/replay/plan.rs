@@ -70,6 +70,13 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
         let reason = "streams of datagrams are only simulated in this version".to_owned();
         refused.push(NotReplayable::new(format!("datagrams[{}]", stream.name), reason));
     }
+    for reservation in &scenario.reservations {
+        let reason = "a replay has the routers' own paths only".to_owned();
+        refused.push(NotReplayable::new(
+            format!("reservations[{}]", reservation.name),
+            reason,
+        ));
+    }
     for overlay in &scenario.overlays {
         let reason = "a replay has the routers' own paths only".to_owned();
         refused.push(NotReplayable::new(format!("overlays[{}]", overlay.name), reason));

@@ -66,6 +66,7 @@ impl Replayed {
             replications: &self.replications,
             federations: &self.federations,
             datagrams: &[],
+            reservations: &[],
             overlays: &[],
             links: &self.links,
         }

@@ -6,7 +6,7 @@
 
 use longhaul_core::record::{
     AssertionRecord, DatagramRecord, FederationRecord, LinkRecord, MigrationRecord, OverlayRecord,
-    PostcopyRecord, Progress, ReplicationRecord, RunRecord, TransferRecord, Verdict,
+    PostcopyRecord, Progress, ReplicationRecord, ReservationRecord, RunRecord, TransferRecord, Verdict,
 };
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
@@ -15,6 +15,7 @@ use super::datagrams::of_datagrams;
 use super::federations::of_federation;
 use super::overlays::of_overlay;
 use super::replications::of_replication;
+use super::reservations::of_reservation;
 use crate::metric::Subject;
 use crate::schema::{Assertion, Bound, Level, Metric, Scope, Statistic, Value};
 
@@ -33,6 +34,8 @@ pub struct Evidence<'r> {
     pub federations: &'r [FederationRecord],
     /// Streams of datagrams.
     pub datagrams: &'r [DatagramRecord],
+    /// Reservations.
+    pub reservations: &'r [ReservationRecord],
     /// Overlays.
     pub overlays: &'r [OverlayRecord],
     /// Links.
@@ -48,6 +51,7 @@ impl<'r> From<&'r RunRecord> for Evidence<'r> {
             replications: &run.replications,
             federations: &run.federations,
             datagrams: &run.datagrams,
+            reservations: &run.reservations,
             overlays: &run.overlays,
             links: &run.links,
         }
@@ -142,6 +146,10 @@ pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r
         Subject::Datagrams => {
             let of = |d: &'r DatagramRecord| (d.name.as_str(), of_datagrams(metric, d));
             run.datagrams.iter().map(of).collect()
+        }
+        Subject::Reservation => {
+            let of = |r: &'r ReservationRecord| (r.name.as_str(), of_reservation(metric, r));
+            run.reservations.iter().map(of).collect()
         }
         Subject::Overlay => {
             let of = |o: &'r OverlayRecord| (o.name.as_str(), of_overlay(metric, o));

@@ -21,6 +21,7 @@ use super::federations;
 use super::links::{self, Files};
 use super::machines::{Maker, SOCKET_WRITE, World};
 use super::overlays::Overlays;
+use super::reservations::Reservations;
 use super::sample::Sampler;
 use super::scene::{SAMPLE, SCENE, Scene, digest_of};
 use super::transit::{Flows, Transit};
@@ -169,6 +170,7 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
 
     // Before the starts: what fails at a moment has failed for what starts then.
     let faults = Faults::new(scenario, engine);
+    let reservations = Reservations::new(scenario, engine);
     for &(at, workload) in workloads.starts() {
         for starter in cast.starters(workload) {
             Scene::schedule_start(engine, Instant::ZERO + at, starter);
@@ -181,7 +183,15 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     );
     let checkers = scenario.federations.iter().map(federations::checker).collect();
     let mut scene = Scene::new(
-        scenario, network, cast, endpoints, workloads, faults, sampler, checkers,
+        scenario,
+        network,
+        cast,
+        endpoints,
+        workloads,
+        reservations,
+        faults,
+        sampler,
+        checkers,
     );
     scene.overlays = overlays;
     scene.inputs = inputs;

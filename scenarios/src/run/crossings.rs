@@ -8,12 +8,13 @@ use longhaul_engine::Engine;
 use longhaul_net::network::{Landed, SocketId};
 use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_net::routing::RegionId;
+use longhaul_net::way::Way;
 use longhaul_sdwan::{Command, Event, FlowKey};
 use longhaul_tcp::Config;
 use longhaul_tunnel as tunnel;
 use serde_json::Value;
 
-use super::cast::Workload;
+use super::cast::{Role, Workload};
 use super::endpoint::{Life, Order, Protocol};
 use super::overlays::{flow_number, sender_of, socket_flow};
 use super::scene::Scene;
@@ -24,6 +25,7 @@ impl Scene {
     pub(super) fn connect(
         &mut self,
         engine: &mut Engine,
+        workload: Workload,
         (from, to): (RegionId, RegionId),
         tcp: Config,
         class: u8,
@@ -32,7 +34,9 @@ impl Scene {
         const ROUTED: &str = "the scenario's check found a route both ways";
         let next = ConnectionId(self.attachments.len() as u32);
         let Some(edges) = self.overlays.edges_of((from, to), next, port, class) else {
-            return self.network.open(engine, from, to, tcp, class).expect(ROUTED);
+            let connection = self.network.open(engine, from, to, tcp, class).expect(ROUTED);
+            self.travel(workload, connection, (from, to));
+            return connection;
         };
         let mut ways = Vec::new();
         for ((edge, key), (side, end)) in edges
@@ -51,6 +55,26 @@ impl Scene {
         network
             .open_by(engine, (from, to), tcp, class, [ways[0], ways[1]])
             .expect(ROUTED)
+    }
+
+    /// Puts a new connection on the path of its reservation, if it has one that is in force. Its first packet has left by
+    /// the routers' route.
+    fn travel(&mut self, workload: Workload, connection: ConnectionId, (from, to): (RegionId, RegionId)) {
+        let Some((place, ways)) = self.reservations.ways(&self.scenario, workload) else {
+            return;
+        };
+        for (side, home, answers) in [
+            (Side::Opener, Way::to(to), false),
+            (Side::Acceptor, Way::to(from), true),
+        ] {
+            let who = Landed::Connection(connection, side);
+            self.reservations.travel(place, who, home, answers);
+            if let Some(ways) = ways {
+                self.network
+                    .packets()
+                    .steer(connection, side, ways[usize::from(answers)]);
+            }
+        }
     }
 
     /// A side of a connection is over, and its edge hears of it.
@@ -118,6 +142,16 @@ impl Scene {
         let edge = self
             .overlays
             .edge_of(here.region, there.region, socket, there.port, class);
+        if let Some((place, ways)) = self.reservations.ways(&self.scenario, here.workload) {
+            let answers = here.role == Role::DatagramReceiver;
+            self.reservations
+                .travel(place, Landed::Socket(socket), Way::to(there.region), answers);
+            if let Some(ways) = ways {
+                self.network
+                    .packets()
+                    .steer_socket(socket, ways[usize::from(answers)]);
+            }
+        }
         if let Some((edge, key)) = edge {
             let flow = socket_flow(socket);
             self.begin_crossing(engine, edge, flow, key);

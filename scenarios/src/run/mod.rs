@@ -19,6 +19,7 @@
 //! | `replications` | the machines of continuous replications, and their records |
 //! | `federations` | the machines of federations, and their records |
 //! | `overlays` | the ends of paths, what crosses them, and what edges decide |
+//! | `reservations` | what is reserved when, and the traffic on it |
 //! | `sample` | the time series |
 //! | `summary` | from the world at the end to the records |
 //! | `assertions` | from the records to verdicts |
@@ -38,6 +39,7 @@ pub(crate) mod machines;
 pub(crate) mod overlays;
 mod processes;
 pub(crate) mod replications;
+mod reservations;
 mod sample;
 mod scene;
 pub(crate) mod summary;

@@ -93,7 +93,7 @@ fn links_of(scenario: &Scenario, graph: &Graph, path: &OverlayPath) -> Vec<LinkI
 }
 
 /// The same links the other way round, last first.
-fn reversed(scenario: &Scenario, links: &[LinkId]) -> Vec<LinkId> {
+pub fn reversed(scenario: &Scenario, links: &[LinkId]) -> Vec<LinkId> {
     let back = |link: &LinkId| {
         let link = &scenario.links[link.0 as usize];
         let mut links = scenario.links.iter();

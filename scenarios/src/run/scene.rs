@@ -20,6 +20,7 @@ use super::cast::{Cast, Part, Role, Workload};
 use super::endpoint::{Endpoint, Event, Life, Order};
 use super::faults::Faults;
 use super::overlays::Overlays;
+use super::reservations::Reservations;
 use super::sample::Sampler;
 use super::transit::Transit;
 use super::workload::Workloads;
@@ -34,6 +35,8 @@ pub const SAMPLE: u32 = 0;
 pub const FIRST_START: u32 = 1;
 /// Token of the scene: a fault is due. It is the highest that the engine takes; endpoints are fewer.
 pub const FAULT: u32 = i32::MAX as u32;
+/// Token of the scene: something happens to a reservation.
+pub const RESERVE: u32 = FAULT - 1;
 
 /// Which machine and stream each end of a connection belongs to.
 #[derive(Clone, Copy)]
@@ -56,6 +59,8 @@ pub struct Scene {
     pub workloads: Workloads,
     /// The overlays that their connections cross.
     pub overlays: Overlays,
+    /// What is reserved, and when.
+    pub reservations: Reservations,
     /// What fails, and when.
     pub(super) faults: Faults,
     /// Everything worth telling, in order.
@@ -90,6 +95,7 @@ impl Scene {
         cast: Cast,
         endpoints: Vec<Endpoint>,
         workloads: Workloads,
+        reservations: Reservations,
         faults: Faults,
         sampler: Sampler,
         checkers: Vec<Checker>,
@@ -101,6 +107,7 @@ impl Scene {
             cast,
             endpoints,
             workloads,
+            reservations,
             faults,
             events: Vec::new(),
             sampler,
@@ -206,8 +213,9 @@ impl Scene {
         let endpoint = &mut self.endpoints[opener.0 as usize];
         let tcp = endpoint.next_tcp();
         let (region, class) = (endpoint.part.region, endpoint.part.tcp.class);
+        let workload = endpoint.part.workload;
         let port = self.endpoints[to.0 as usize].part.port;
-        let connection = self.connect(engine, (region, acceptor), tcp, class, port);
+        let connection = self.connect(engine, workload, (region, acceptor), tcp, class, port);
         let endpoint = &mut self.endpoints[opener.0 as usize];
         endpoint.streams.insert(stream, (connection, Side::Opener));
         assert_eq!(
@@ -377,10 +385,18 @@ impl Scene {
     fn wind_up(&mut self, engine: &mut Engine) {
         self.wound_up = true;
         self.faults.cancel(engine);
+        self.reservations.cancel(engine);
         if let Some(timer) = self.next_sample.take() {
             // The last sample shows the end.
             engine.cancel(timer);
             self.sample(engine);
+        }
+    }
+
+    fn reserve(&mut self, engine: &mut Engine) {
+        let network = self.network.packets();
+        for (entity, kind, detail) in self.reservations.happen(engine.now(), &self.scenario, network) {
+            self.happened(engine, entity, kind, detail);
         }
     }
 
@@ -464,6 +480,7 @@ impl World for Scene {
             match event.token {
                 SAMPLE => self.sample(engine),
                 FAULT => self.fault(engine),
+                RESERVE => self.reserve(engine),
                 token => self.start(engine, PeerId(token - FIRST_START)),
             }
         } else if target <= self.endpoints.len() {

@@ -94,6 +94,7 @@ pub fn summarise(
         datagrams: (0..scenario.datagrams.len())
             .map(|i| datagrams(scene, i))
             .collect(),
+        reservations: scene.reservations.records(scenario, now),
         overlays: (0..scenario.overlays.len())
             .map(|i| overlay(scene, i, now))
             .collect(),

@@ -152,6 +152,10 @@ pub enum Metric {
     DatagramDelayP99,
     /// Datagrams: the mean opinion score of a call with G.711 over them.
     DatagramMos,
+    /// Reservation: 1 if it was admitted and not displaced, else 0.
+    ReservationSuccess,
+    /// Reservation: how long it was in force.
+    ReservationHeld,
     /// Overlay: times that flows went from one path to another, all those of an edge and a moment counted once.
     OverlaySwitches,
     /// Overlay: times that a path went down soon after it had come up.

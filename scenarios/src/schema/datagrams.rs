@@ -21,6 +21,8 @@ pub struct DatagramStream {
     pub payload_bytes: u32,
     /// Port of the receiver, above zero: what policies of overlays know it by.
     pub port: u16,
+    /// The reservation on whose path it goes while that is in force.
+    pub reservation: Option<String>,
     /// Traffic class of the packets, for HTB and policies.
     pub class: u8,
 }

@@ -20,6 +20,8 @@ pub struct Transfer {
     pub at: Span,
     /// Port of the receiver, above zero: what policies of overlays know it by.
     pub port: u16,
+    /// The reservation on whose path it goes while that is in force.
+    pub reservation: Option<String>,
     /// What carries it.
     pub carrier: Carrier,
 }

@@ -30,6 +30,7 @@ const CANDIDATES: &[&str] = &[
     "\"1300 B\"",
     "None",
     "LowestLatency",
+    "\"silver\"",
     "Bulk",
     "55",
     "4",

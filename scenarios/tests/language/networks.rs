@@ -37,6 +37,51 @@ fn routes() {
 }
 
 #[test]
+fn reservations() {
+    let with =
+        |reservations: &str, more: &str| format!("reservations: [{reservations}], {more}assertions: [");
+    let gold = r#"(name: "gold", from: "north", to: "south", rate: "1 Gbit/s", start: "1 s", end: "2 s")"#;
+    let texts = [
+        with(
+            r#"(name: "gold", from: "north", to: "north", rate: "0 bit/s", start: "1 s", end: "2 s")"#,
+            "",
+        ),
+        with(
+            r#"(name: "gold", from: "north", to: "south", rate: "1 Mbit/s", start: "3 s", end: "2 s", priority: 256)"#,
+            "",
+        ),
+        with(
+            r#"(name: "gold", from: "north", to: "south", rate: "1 Mbit/s", requested: "2 s", start: "1 s", end: "9 s")"#,
+            "",
+        ),
+        with(
+            r#"(name: "m0", from: "north", to: "south", rate: "1 Mbit/s", start: "11 min", end: "12 min")"#,
+            "",
+        ),
+        with(
+            gold,
+            r#"transfers: [(name: "t", from: "south", to: "north", size: "1 MB", reservation: "gold")], "#,
+        ),
+        with(
+            gold,
+            r#"transfers: [(name: "t", from: "north", to: "south", size: "1 MB", reservation: "silver")], "#,
+        ),
+        format!("fidelity: Flow, {}", with(gold, "")),
+    ];
+    let changes: Vec<(&str, &str)> = texts
+        .iter()
+        .map(|text| ("assertions: [", text.as_str()))
+        .collect();
+    let mistakes = messages(&changes, false);
+    let doubts = [with(gold, ""), r#"headroom: "5 %", assertions: ["#.to_owned()];
+    let changes: Vec<(&str, &str)> = doubts
+        .iter()
+        .map(|text| ("assertions: [", text.as_str()))
+        .collect();
+    pinned!(mistakes + &messages(&changes, true));
+}
+
+#[test]
 fn overlays() {
     let with = |paths: &str, more: &str| {
         format!("overlays: [(name: \"wan\", paths: [{paths}]{more})], assertions: [")

@@ -8,6 +8,7 @@ mod link;
 mod migration;
 mod overlay;
 mod replication;
+mod reservation;
 mod transfer;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub use link::*;
 pub use migration::*;
 pub use overlay::*;
 pub use replication::*;
+pub use reservation::*;
 pub use transfer::*;
 
 /// Version of the records; a reader refuses a newer one.
@@ -71,6 +73,9 @@ pub struct RunRecord {
     /// In the order of the scenario.
     #[serde(default)]
     pub datagrams: Vec<DatagramRecord>,
+    /// In the order of the scenario.
+    #[serde(default)]
+    pub reservations: Vec<ReservationRecord>,
     /// In the order of the scenario.
     #[serde(default)]
     pub overlays: Vec<OverlayRecord>,

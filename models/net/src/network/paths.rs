@@ -87,10 +87,15 @@ impl Network {
     /// The longest IP packet that the links of a way carry from a region, without what it is wrapped in; `None` if the way
     /// does not lead anywhere.
     pub fn mtu_by(&self, from: RegionId, way: Way) -> Option<u32> {
+        self.mtu_of_flow(from, way, 0)
+    }
+
+    /// The same for a flow, where flows share routes.
+    fn mtu_of_flow(&self, from: RegionId, way: Way, flow: u64) -> Option<u32> {
         let end = self.forwarding.end(way);
         let (mut here, mut mtu) = (from, u32::MAX);
         while here != end {
-            let link = self.forwarding.next(here, way, 0)?;
+            let link = self.forwarding.next(here, way, flow)?;
             mtu = mtu.min(self.mtus[link.0 as usize]);
             here = self.topology.graph().far_end(link);
         }
@@ -99,10 +104,11 @@ impl Network {
         (1..=mtu).rev().find(fits)
     }
 
-    /// The longest payload of a segment that the links of the routes between two regions carry.
+    /// The longest payload of a segment that the links of the routes between two regions carry for the next connection.
     pub(super) fn mss_between(&self, one: RegionId, other: RegionId) -> u32 {
-        let mtu = |from, to| self.mtu_by(from, Way::to(to)).unwrap_or(ETHERNET_MTU);
-        segment_payload(mtu(one, other).min(mtu(other, one)))
+        let next = self.slots.len() as u64;
+        let mtu = |from, to, flow| self.mtu_of_flow(from, Way::to(to), flow).unwrap_or(ETHERNET_MTU);
+        segment_payload(mtu(one, other, next).min(mtu(other, one, next + 1)))
     }
 
     /// A segment with payload is where its connection's peer is.
