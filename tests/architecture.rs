@@ -83,6 +83,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-replay",
             "longhaul-replication",
             "longhaul-reservation",
+            "longhaul-te",
             "longhaul-routing",
             "longhaul-sdwan",
             "longhaul-stream",

@@ -4,6 +4,7 @@
 //! its state, never as 0. Names come from the scenario, so their control characters are made visible.
 
 mod datagrams;
+mod demands;
 mod doctor;
 mod federations;
 mod notes;
@@ -114,6 +115,7 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
         &reservations::reservations(&record.reservations),
         &reservations::reservation_notes(&record.reservations),
     );
+    page.table("Demands", &demands::demands(&record.demands), &[]);
     page.table(
         "Paths",
         &overlays::paths(record),

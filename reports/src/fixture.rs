@@ -264,6 +264,7 @@ pub(crate) fn run() -> RunRecord {
         federations: Vec::new(),
         datagrams: Vec::new(),
         reservations: Vec::new(),
+        demands: Vec::new(),
         overlays: Vec::new(),
         links: vec![LinkRecord {
             name: "frankfurt->new-york".to_owned(),

@@ -3,6 +3,7 @@
 //! Every check looks at what could be decoded and needs no more than that, so the mistakes of one item hide
 //! none of another. What is merely doubtful is [`lint`]'s business.
 
+mod demands;
 mod faults;
 mod federations;
 mod lint;
@@ -44,6 +45,7 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     replications::replications(decoded, &mut report);
     federations::federations(decoded, &mut report);
     reservations::reservations(decoded, &mut report);
+    demands::demands(decoded, &mut report);
     overlays::overlays(decoded, &mut report);
     faults::faults(decoded, &mut report);
     work::assertions(decoded, &mut report);

@@ -9,7 +9,7 @@
 //! | `sample_interval` | `"1 s"` |
 //! | `payload` | `Real` |
 //! | `fidelity` | `Packet` |
-//! | `vms`, `migrations`, `transfers`, `datagrams`, `replications`, `federations`, `reservations`, `overlays`, `faults`, `assertions` | `[]` |
+//! | `vms`, `migrations`, `transfers`, `datagrams`, `replications`, `federations`, `reservations`, `demands`, `overlays`, `faults`, `assertions` | `[]` |
 //! | `faults[].for` | the rest of the run |
 //! | `reroute_after` | `"200 ms"`: a link-state protocol tuned for it (see `DEFAULT_REROUTE_AFTER`) |
 //! | `routing.objective`, `routing.multipath` | `LowestLatency`, `false` |
@@ -98,6 +98,8 @@
 //! | `transfers[].port` | 443 |
 //! | `reservations[].requested`, `reservations[].priority` | `"0 s"`, 0 |
 //! | `headroom` | `"0 %"` |
+//! | `engineering.method`, `engineering.reaction` | `Routed`, `"1 s"` |
+//! | `engineering.method.failures`, `.paths` | 1, 4 |
 //! | `transfers[].reservation`, `datagrams[].reservation` | none |
 //! | `datagrams[].at` | `"0 s"` |
 //! | `datagrams[].interval`, `datagrams[].payload` | `"20 ms"`, `"160 B"`: G.711 |
@@ -131,6 +133,7 @@
 mod assertion;
 mod context;
 mod datagrams;
+mod demand;
 mod distance;
 mod fault;
 mod federation;
@@ -159,8 +162,9 @@ use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, DatagramStream, Fault, Federation, Fidelity, Link, Migration, Overlay, PayloadMode, Region,
-    Replay, Replication, Reservation, RoutingPolicy, SCHEMA_VERSION, Scenario, Transfer, Transport, Vm,
+    Assertion, DatagramStream, Demand, Engineering, Fault, Federation, Fidelity, Link, Migration, Overlay,
+    PayloadMode, Region, Replay, Replication, Reservation, RoutingPolicy, SCHEMA_VERSION, Scenario, Transfer,
+    Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -239,6 +243,10 @@ pub struct Decoded {
     pub reservations: Items<Reservation>,
     /// See [`Scenario::headroom`].
     pub headroom: Option<Probability>,
+    /// See [`Scenario::demands`].
+    pub demands: Items<Demand>,
+    /// See [`Scenario::engineering`].
+    pub engineering: Option<Engineering>,
     /// See [`Scenario::overlays`].
     pub overlays: Items<Overlay>,
     /// See [`Scenario::faults`]; both faults of a symmetric entry have its index.
@@ -280,6 +288,8 @@ impl Decoded {
             federations: all(self.federations)?,
             reservations: all(self.reservations)?,
             headroom: self.headroom?,
+            demands: all(self.demands)?,
+            engineering: self.engineering?,
             overlays: all(self.overlays)?,
             faults: all(self.faults)?,
             routing: self.routing?,
@@ -290,7 +300,7 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 26] = [
+const FIELDS: [&str; 28] = [
     "version",
     "name",
     "question",
@@ -311,6 +321,8 @@ const FIELDS: [&str; 26] = [
     "federations",
     "reservations",
     "headroom",
+    "demands",
+    "engineering",
     "overlays",
     "faults",
     "routing",
@@ -376,6 +388,8 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         }),
         reservations: items(cx, &fields, "reservations", reservation::reservation),
         headroom: fields.optional(cx, "headroom", Probability::ZERO, value::quantity),
+        demands: items(cx, &fields, "demands", demand::demand),
+        engineering: fields.optional(cx, "engineering", Engineering::default(), demand::engineering),
         overlays: items(cx, &fields, "overlays", overlay::overlay),
         assertions: items(cx, &fields, "assertions", assertion::assertion),
         replay: fields.optional(cx, "replay", None, |cx, at| replay::replay(cx, at).map(Some)),

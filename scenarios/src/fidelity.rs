@@ -44,6 +44,9 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     for reservation in &scenario.reservations {
         found.push(format!("the reservation {}", reservation.name));
     }
+    if let Some(demand) = scenario.demands.first() {
+        found.push(format!("the demand {}", demand.name()));
+    }
     for overlay in &scenario.overlays {
         found.push(format!("the overlay {}", overlay.name));
     }

@@ -32,6 +32,7 @@ pub mod metric;
 pub mod overrides;
 pub mod parallel;
 pub mod path;
+pub mod planning;
 pub mod replay;
 pub mod run;
 pub mod schema;

@@ -17,6 +17,8 @@ pub enum Subject {
     Datagrams,
     /// Every reservation.
     Reservation,
+    /// Every demand.
+    Demand,
     /// Every overlay.
     Overlay,
     /// Every directed link.
@@ -39,7 +41,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 76] = [
+pub const METRICS: [(&str, Metric); 77] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -108,6 +110,7 @@ pub const METRICS: [(&str, Metric); 76] = [
     ("DatagramMos", Metric::DatagramMos),
     ("ReservationSuccess", Metric::ReservationSuccess),
     ("ReservationHeld", Metric::ReservationHeld),
+    ("DemandArrived", Metric::DemandArrived),
     ("OverlaySwitches", Metric::OverlaySwitches),
     ("OverlayFlaps", Metric::OverlayFlaps),
     ("OverlayDetectionTime", Metric::OverlayDetectionTime),
@@ -200,6 +203,7 @@ impl Metric {
             | Metric::DatagramDelayP99
             | Metric::DatagramMos => Subject::Datagrams,
             Metric::ReservationSuccess | Metric::ReservationHeld => Subject::Reservation,
+            Metric::DemandArrived => Subject::Demand,
             Metric::OverlaySwitches
             | Metric::OverlayFlaps
             | Metric::OverlayDetectionTime
@@ -267,6 +271,7 @@ impl Metric {
             | Metric::FederationSavings
             | Metric::OverlayWrongDecisions
             | Metric::DatagramLoss
+            | Metric::DemandArrived
             | Metric::LinkQueueDrops => Unit::Share,
             Metric::MigrationCompressionRatio
             | Metric::MigrationDirtySyncCount

@@ -6,6 +6,7 @@
 
 mod assertion;
 mod datagrams;
+mod demand;
 mod fault;
 mod federation;
 mod guest;
@@ -24,6 +25,7 @@ pub use longhaul_frames::PayloadMode;
 
 pub use assertion::*;
 pub use datagrams::*;
+pub use demand::*;
 pub use fault::*;
 pub use federation::*;
 pub use guest::*;
@@ -78,6 +80,10 @@ pub struct Scenario {
     pub reservations: Vec<Reservation>,
     /// Share of every link that cannot be reserved.
     pub headroom: Probability,
+    /// What regions send each other in the mean.
+    pub demands: Vec<Demand>,
+    /// How the demands are spread.
+    pub engineering: Engineering,
     /// Sites joined by several paths.
     pub overlays: Vec<Overlay>,
     /// What fails, and when.

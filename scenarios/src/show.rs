@@ -1,6 +1,7 @@
 //! The canonical text of a scenario: every default written out, every link directed, every queue in bytes or
 //! packets. It reads back as an equal scenario, and its hash is the scenario's identity.
 
+mod demand;
 mod federation;
 mod guest;
 mod link;
@@ -53,6 +54,8 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         federations,
         reservations,
         headroom,
+        demands,
+        engineering,
         overlays,
         faults,
         routing,
@@ -85,6 +88,10 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     // Where nothing is reserved it has no effect, and a field without effect is an error to be told.
     if !reservations.is_empty() {
         writeln!(out, "    headroom: \"{headroom}\",")?;
+    }
+    write_list(out, "demands", demands, demand::demand)?;
+    if !demands.is_empty() {
+        writeln!(out, "    engineering: {},", demand::engineering(engineering))?;
     }
     write_list(out, "overlays", overlays, overlay::overlay)?;
     write_list(out, "faults", faults, fault)?;

@@ -12,7 +12,8 @@ use thiserror::Error;
 /// Unresponsive traffic of a mean rate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Background {
-    /// Mean rate in the long run, headers included; above zero. It may exceed the link's.
+    /// Mean rate in the long run, headers included. It may exceed the link's. At zero there is no traffic until
+    /// [`Link::set_background_rate`](crate::link::Link::set_background_rate).
     pub rate: BitRate,
     /// Size of each frame, above zero.
     pub frame_bytes: u32,
@@ -28,6 +29,9 @@ impl Background {
     /// # Errors
     /// Why not.
     pub fn check(self) -> Result<(), BackgroundError> {
+        if self.rate.as_bits_per_s() == 0 {
+            return Err(BackgroundError::Nothing);
+        }
         let unused = Streams::new(0, 0).stream("", "");
         BackgroundProcess::new(self, unused).map(drop)
     }
@@ -92,8 +96,8 @@ enum Law {
     Constant,
     Poisson,
     OnOff {
-        /// Distance of two frames in a burst.
-        gap_ns: f64,
+        /// Share of the time in bursts.
+        share: f64,
         on: Pareto,
         off: Pareto,
         /// What is left of the current burst.
@@ -126,11 +130,10 @@ impl BackgroundProcess {
         background: Background,
         mut stream: Stream,
     ) -> Result<BackgroundProcess, BackgroundError> {
-        let rate = background.rate.as_bits_per_s();
-        if rate == 0 || background.frame_bytes == 0 {
+        if background.frame_bytes == 0 {
             return Err(BackgroundError::Nothing);
         }
-        let mean_ns = f64::from(background.frame_bytes) * 8e9 / rate as f64;
+        let mean_ns = mean_ns(background.frame_bytes, background.rate);
         let (law, densest) = match background.arrivals {
             Arrivals::Constant => (Law::Constant, mean_ns),
             Arrivals::Poisson => (Law::Poisson, mean_ns),
@@ -143,14 +146,15 @@ impl BackgroundProcess {
                     return Err(BackgroundError::NoMean(shape_thousandths));
                 }
                 let (on, off) = (mean_on.as_ns() as f64, mean_off.as_ns() as f64);
-                let gap_ns = mean_ns * (on / (on + off).max(1.0));
-                if on < gap_ns || on == 0.0 {
+                let share = on / (on + off).max(1.0);
+                let gap_ns = mean_ns * share;
+                if on == 0.0 || (on < gap_ns && gap_ns.is_finite()) {
                     return Err(BackgroundError::ShortBursts(mean_on));
                 }
                 let shape = f64::from(shape_thousandths) / 1e3;
                 let on = Pareto::with_mean(mean_on, shape);
                 let law = Law::OnOff {
-                    gap_ns,
+                    share,
                     on,
                     off: Pareto::with_mean(mean_off, shape),
                     left_ns: on.draw(&mut stream),
@@ -170,8 +174,24 @@ impl BackgroundProcess {
             next: Instant::ZERO,
             fraction: 0.0,
         };
-        process.advance();
+        process.restart(Instant::ZERO);
         Ok(process)
+    }
+
+    /// The mean rate from now on.
+    pub(crate) fn set_rate(&mut self, now: Instant, rate: BitRate) {
+        self.mean_ns = mean_ns(self.frame_bytes, rate);
+        self.restart(now);
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.fraction = 0.0;
+        self.next = now;
+        if self.mean_ns.is_finite() {
+            self.advance();
+        } else {
+            self.next = Instant::MAX;
+        }
     }
 
     /// When the next frame comes.
@@ -185,20 +205,21 @@ impl BackgroundProcess {
             Law::Constant => self.mean_ns,
             Law::Poisson => self.stream.exponential(self.mean_ns),
             Law::OnOff {
-                gap_ns,
+                share,
                 on,
                 off,
                 left_ns,
             } => {
+                let gap_ns = self.mean_ns * *share;
                 // The distance counts the time of bursts only; silences come on top.
-                let (mut missing, mut silent) = (*gap_ns, 0.0);
+                let (mut missing, mut silent) = (gap_ns, 0.0);
                 while *left_ns < missing {
                     missing -= *left_ns;
                     silent += off.draw(&mut self.stream);
                     *left_ns = on.draw(&mut self.stream);
                 }
                 *left_ns -= missing;
-                *gap_ns + silent
+                gap_ns + silent
             }
         };
         let ns = distance + self.fraction;
@@ -210,8 +231,16 @@ impl BackgroundProcess {
 
     /// Leaves out what lies too far before `now` to matter.
     pub(crate) fn forget_before(&mut self, now: Instant) {
+        if self.next == Instant::MAX {
+            return;
+        }
         let reach = Span::from_ns((self.mean_ns * MOST_ARREARS) as u64);
         let earliest = Instant::ZERO + (now - Instant::ZERO).saturating_sub(reach);
         self.next = self.next.max(earliest);
     }
+}
+
+/// Mean distance of two frames in nanoseconds; infinite without any.
+fn mean_ns(frame_bytes: u32, rate: BitRate) -> f64 {
+    f64::from(frame_bytes) * 8e9 / rate.as_bits_per_s() as f64
 }

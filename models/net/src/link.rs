@@ -40,7 +40,7 @@ mod wire;
 
 use longhaul_core::random::{Stream, Streams};
 use longhaul_core::time::{Instant, Span};
-use longhaul_core::units::Probability;
+use longhaul_core::units::{BitRate, Probability};
 
 pub use crate::link::spec::{Changes, ETHERNET_MTU, LinkError, LinkSpec};
 pub use crate::queue::{Queue, QueueLimit};
@@ -278,6 +278,19 @@ impl<P: Frame> Link<P> {
             return;
         }
         self.run_stages(now);
+    }
+
+    /// Sets the mean rate of the background traffic from now on. A burst that is under way goes on at the new rate.
+    ///
+    /// # Panics
+    /// If the link was made without background traffic.
+    pub fn set_background_rate(&mut self, now: Instant, rate: BitRate) {
+        self.catch_up(now);
+        let extras = self.extras.as_mut();
+        let background = extras.and_then(|extras| extras.background.as_mut());
+        background
+            .expect("a link with background traffic")
+            .set_rate(now, rate);
     }
 
     /// What the link has done so far.

@@ -55,6 +55,7 @@ pub fn lint(
     lint.datagrams();
     lint.overlays();
     lint.reservations();
+    lint.demands();
     lint.faults(fault_entries);
     lint.costs();
     lint.links();
@@ -231,6 +232,16 @@ impl Lint<'_> {
         }
     }
 
+    /// What is spread over the network may lie on any link.
+    fn demands(&mut self) {
+        if !self.scenario.demands.is_empty() {
+            self.carrying.extend(0..self.scenario.links.len());
+        } else if self.root.field("engineering").is_some() {
+            let message = "there are no demands, so this has no effect".to_owned();
+            self.warn("engineering", message);
+        }
+    }
+
     /// Costs that nobody counts, and routes by costs that nobody gave.
     fn costs(&mut self) {
         let counts = match self.scenario.routing.objective {
@@ -353,6 +364,7 @@ impl Lint<'_> {
                 (Scope::All, Subject::Federation) => self.scenario.federations.len(),
                 (Scope::All, Subject::Datagrams) => self.scenario.datagrams.len(),
                 (Scope::All, Subject::Reservation) => self.scenario.reservations.len(),
+                (Scope::All, Subject::Demand) => self.scenario.demands.len(),
                 (Scope::All, Subject::Overlay) => self.scenario.overlays.len(),
                 (Scope::All, Subject::Link) => self.scenario.links.len(),
             };

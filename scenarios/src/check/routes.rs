@@ -98,6 +98,12 @@ pub fn reachable(decoded: &Decoded, report: &mut Report) {
             report,
         );
     }
+    for (index, demand) in &decoded.demands.good {
+        if route(&graph, &demand.from, &demand.to).is_none() {
+            let message = format!("no links lead from `{}` to `{}`", demand.from, demand.to);
+            report.error(&format!("demands[{index}].to"), message);
+        }
+    }
     for (index, transfer) in &decoded.transfers.good {
         both_ways(
             &graph,

@@ -188,6 +188,10 @@ fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, rep
             let names = decoded.reservations.good.iter().map(|(_, it)| it.name.clone());
             ("reservation", names.collect(), decoded.reservations.complete)
         }
+        Subject::Demand => {
+            let names = decoded.demands.good.iter().map(|(_, it)| it.name());
+            ("demand", names.collect(), decoded.demands.complete)
+        }
         Subject::Overlay => {
             let names = decoded
                 .overlays

@@ -77,6 +77,10 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
             reason,
         ));
     }
+    if !scenario.demands.is_empty() {
+        let reason = "what is known by its mean rate alone is only simulated".to_owned();
+        refused.push(NotReplayable::new("demands".to_owned(), reason));
+    }
     for overlay in &scenario.overlays {
         let reason = "a replay has the routers' own paths only".to_owned();
         refused.push(NotReplayable::new(format!("overlays[{}]", overlay.name), reason));

@@ -67,6 +67,7 @@ impl Replayed {
             federations: &self.federations,
             datagrams: &[],
             reservations: &[],
+            demands: &[],
             overlays: &[],
             links: &self.links,
         }

@@ -5,13 +5,15 @@
 //! yet is inconclusive.
 
 use longhaul_core::record::{
-    AssertionRecord, DatagramRecord, FederationRecord, LinkRecord, MigrationRecord, OverlayRecord,
-    PostcopyRecord, Progress, ReplicationRecord, ReservationRecord, RunRecord, TransferRecord, Verdict,
+    AssertionRecord, DatagramRecord, DemandRecord, FederationRecord, LinkRecord, MigrationRecord,
+    OverlayRecord, PostcopyRecord, Progress, ReplicationRecord, ReservationRecord, RunRecord, TransferRecord,
+    Verdict,
 };
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 
 use super::datagrams::of_datagrams;
+use super::demands::of_demand;
 use super::federations::of_federation;
 use super::overlays::of_overlay;
 use super::replications::of_replication;
@@ -36,6 +38,8 @@ pub struct Evidence<'r> {
     pub datagrams: &'r [DatagramRecord],
     /// Reservations.
     pub reservations: &'r [ReservationRecord],
+    /// Demands, and their names.
+    pub demands: &'r [DemandRecord],
     /// Overlays.
     pub overlays: &'r [OverlayRecord],
     /// Links.
@@ -52,6 +56,7 @@ impl<'r> From<&'r RunRecord> for Evidence<'r> {
             federations: &run.federations,
             datagrams: &run.datagrams,
             reservations: &run.reservations,
+            demands: &run.demands,
             overlays: &run.overlays,
             links: &run.links,
         }
@@ -150,6 +155,10 @@ pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r
         Subject::Reservation => {
             let of = |r: &'r ReservationRecord| (r.name.as_str(), of_reservation(metric, r));
             run.reservations.iter().map(of).collect()
+        }
+        Subject::Demand => {
+            let of = |d: &'r DemandRecord| (d.name.as_str(), of_demand(d));
+            run.demands.iter().map(of).collect()
         }
         Subject::Overlay => {
             let of = |o: &'r OverlayRecord| (o.name.as_str(), of_overlay(metric, o));

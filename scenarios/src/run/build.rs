@@ -15,6 +15,7 @@ use longhaul_tcp as tcp;
 use thiserror::Error;
 
 use super::cast::{Cast, Part, Workload, region_id};
+use super::demands::{self, Demands};
 use super::endpoint::Endpoint;
 use super::faults::Faults;
 use super::federations;
@@ -82,6 +83,9 @@ pub enum BuildError {
         /// What is wrong.
         reason: String,
     },
+    /// Demands cannot be spread.
+    #[error("the demands: {0}")]
+    Demands(#[from] longhaul_te::TeError),
     /// An overlay is impossible.
     #[error("{overlay}: {reason}")]
     Overlay {
@@ -132,7 +136,7 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
             Ok(NetworkLink {
                 from: region_id(scenario, &link.from),
                 to: region_id(scenario, &link.to),
-                spec: links::spec(link, &mut files, &streams)?,
+                spec: demands::room(scenario, links::spec(link, &mut files, &streams)?),
             })
         })
         .collect::<Result<Vec<_>, BuildError>>()?;
@@ -171,6 +175,7 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     // Before the starts: what fails at a moment has failed for what starts then.
     let faults = Faults::new(scenario, engine);
     let reservations = Reservations::new(scenario, engine);
+    let demands = Demands::new(scenario)?;
     for &(at, workload) in workloads.starts() {
         for starter in cast.starters(workload) {
             Scene::schedule_start(engine, Instant::ZERO + at, starter);
@@ -189,10 +194,14 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
         endpoints,
         workloads,
         reservations,
+        demands,
         faults,
         sampler,
         checkers,
     );
+    if !scenario.demands.is_empty() {
+        scene.spread_demands(engine);
+    }
     scene.overlays = overlays;
     scene.inputs = inputs;
     scene.fidelity_reason = choice.reason;

@@ -115,6 +115,21 @@ impl Faults {
         happened
     }
 
+    /// Which links carry, in the order of the scenario.
+    pub fn carrying(&self) -> Vec<bool> {
+        let mut up = vec![true; self.links.len()];
+        for change in &self.changes[..self.changes_done] {
+            up[change.link.0 as usize] = change.up;
+        }
+        up
+    }
+
+    /// Which links the routers use, in the order of the scenario.
+    pub fn usable(&self) -> Vec<bool> {
+        let epoch = self.epochs[..self.epochs_done].last();
+        epoch.map_or_else(|| vec![true; self.links.len()], |epoch| epoch.up.clone())
+    }
+
     /// When a link last failed.
     pub fn failed_at(&self, link: LinkId) -> Option<Instant> {
         self.failed_at.get(&link).copied()

@@ -19,6 +19,7 @@
 //! | `replications` | the machines of continuous replications, and their records |
 //! | `federations` | the machines of federations, and their records |
 //! | `overlays` | the ends of paths, what crosses them, and what edges decide |
+//! | `demands` | traffic of many, how it is spread, and what of it arrives |
 //! | `reservations` | what is reserved when, and the traffic on it |
 //! | `sample` | the time series |
 //! | `summary` | from the world at the end to the records |
@@ -29,6 +30,7 @@ mod build;
 pub(crate) mod cast;
 mod crossings;
 mod datagrams;
+mod demands;
 mod encoding;
 pub(crate) mod endpoint;
 mod faults;

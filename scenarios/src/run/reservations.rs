@@ -9,19 +9,18 @@ use std::collections::BTreeMap;
 use longhaul_core::record::{ReservationOutcome, ReservationRecord};
 use longhaul_core::schedule::{Class, Schedule, TimerId};
 use longhaul_core::time::{Instant, Span};
-use longhaul_core::units::{BitRate, Probability};
 use longhaul_engine::Engine;
 use longhaul_net::network::{Landed, Network};
 use longhaul_net::routing::LinkId;
 use longhaul_net::way::{Path, Way};
 use longhaul_reservation::{AdmitError, Calendar, Demand, Priority, ReservationId};
-use longhaul_routing::{Builder, LinkState, Topology};
 use serde_json::json;
 
 use super::assertions::{MILLIONTHS, Sample};
 use super::cast::{Workload, region_id};
 use super::faults::Happened;
 use super::scene::{RESERVE, SCENE};
+use crate::planning::Planning;
 use crate::schema::{Metric, Scenario};
 
 /// What happens to a reservation.
@@ -34,7 +33,7 @@ enum Step {
 
 /// The reservations of a run.
 pub struct Reservations {
-    topology: Topology,
+    planning: Planning,
     calendar: Calendar,
     held: Vec<Held>,
     by_id: BTreeMap<ReservationId, usize>,
@@ -43,8 +42,6 @@ pub struct Reservations {
     done: usize,
     /// The events that wake it, those that have been included.
     timers: Vec<TimerId>,
-    /// The topology's links as the scenario numbers them.
-    links: Vec<LinkId>,
 }
 
 /// One reservation, and who travels on it.
@@ -63,37 +60,7 @@ struct Held {
 impl Reservations {
     /// The reservations of a scenario, all of their steps scheduled.
     pub fn new(scenario: &Scenario, engine: &mut Engine) -> Reservations {
-        let mut builder = Builder::new();
-        for region in &scenario.regions {
-            builder
-                .region(&region.name)
-                .expect("the check found no second one");
-        }
-        for link in &scenario.links {
-            let constant = link.rate.constant().filter(|_| link.changes.is_empty());
-            let capacity = constant.unwrap_or(BitRate::from_bits_per_s(0));
-            let background = link.background.as_ref().map_or(0, |it| it.rate.as_bits_per_s());
-            let state = LinkState {
-                utilisation: Probability::from_ratio(
-                    background.min(capacity.as_bits_per_s()),
-                    capacity.as_bits_per_s().max(1),
-                )
-                .unwrap_or(Probability::ZERO),
-                ..LinkState::idle(link.delay, capacity)
-            };
-            builder
-                .link(&link.from, &link.to, "", state, &[])
-                .expect("the check found no contradiction");
-        }
-        let topology = builder.build();
-        let index = |link| {
-            let link = topology.link(link);
-            let ends = (topology.name(link.from), topology.name(link.to));
-            let mut links = scenario.links.iter();
-            let found = links.position(|known| (known.from.as_str(), known.to.as_str()) == ends);
-            LinkId(found.expect("built of these") as u32)
-        };
-        let links = topology.links().map(index).collect();
+        let planning = Planning::of(scenario);
         let mut steps = Vec::new();
         for (place, spec) in scenario.reservations.iter().enumerate() {
             let at = |span| Instant::ZERO.saturating_add(span);
@@ -119,14 +86,13 @@ impl Reservations {
             travellers: Vec::new(),
         });
         Reservations {
-            calendar: Calendar::new(&topology, scenario.headroom),
-            topology,
+            calendar: Calendar::new(&planning.topology, scenario.headroom),
+            planning,
             held: held.collect(),
             by_id: BTreeMap::new(),
             steps,
             done: 0,
             timers,
-            links,
         }
     }
 
@@ -167,11 +133,16 @@ impl Reservations {
             when: at(spec.start)..at(spec.end),
             priority: Priority(spec.priority),
         };
-        let region = |name: &str| self.topology.region(name).expect("a region of the scenario");
+        let region = |name: &str| {
+            self.planning
+                .topology
+                .region(name)
+                .expect("a region of the scenario")
+        };
         let (from, to) = (region(&spec.from), region(&spec.to));
         let admitted = self
             .calendar
-            .admit_preempting(now, &self.topology, from, to, demand);
+            .admit_preempting(now, &self.planning.topology, from, to, demand);
         match admitted {
             Ok(admission) => {
                 for victim in &admission.victims {
@@ -187,7 +158,7 @@ impl Reservations {
                     .route
                     .links
                     .iter()
-                    .map(|link| self.links[link.index()])
+                    .map(|link| LinkId(self.planning.place(*link) as u32))
                     .collect();
                 let names: Vec<String> = path
                     .iter()

@@ -17,6 +17,7 @@ use longhaul_sdwan as sdwan;
 use serde_json::Value;
 
 use super::cast::{Cast, Part, Role, Workload};
+use super::demands::Demands;
 use super::endpoint::{Endpoint, Event, Life, Order};
 use super::faults::Faults;
 use super::overlays::Overlays;
@@ -37,6 +38,9 @@ pub const FIRST_START: u32 = 1;
 pub const FAULT: u32 = i32::MAX as u32;
 /// Token of the scene: something happens to a reservation.
 pub const RESERVE: u32 = FAULT - 1;
+
+/// Token of the scene: demands are spread anew.
+pub const ENGINEER: u32 = FAULT - 2;
 
 /// Which machine and stream each end of a connection belongs to.
 #[derive(Clone, Copy)]
@@ -61,6 +65,8 @@ pub struct Scene {
     pub overlays: Overlays,
     /// What is reserved, and when.
     pub reservations: Reservations,
+    /// What regions send each other in the mean.
+    pub demands: Demands,
     /// What fails, and when.
     pub(super) faults: Faults,
     /// Everything worth telling, in order.
@@ -96,6 +102,7 @@ impl Scene {
         endpoints: Vec<Endpoint>,
         workloads: Workloads,
         reservations: Reservations,
+        demands: Demands,
         faults: Faults,
         sampler: Sampler,
         checkers: Vec<Checker>,
@@ -108,6 +115,7 @@ impl Scene {
             endpoints,
             workloads,
             reservations,
+            demands,
             faults,
             events: Vec::new(),
             sampler,
@@ -386,6 +394,7 @@ impl Scene {
         self.wound_up = true;
         self.faults.cancel(engine);
         self.reservations.cancel(engine);
+        self.demands.cancel(engine);
         if let Some(timer) = self.next_sample.take() {
             // The last sample shows the end.
             engine.cancel(timer);
@@ -400,9 +409,33 @@ impl Scene {
         }
     }
 
+    /// Puts the demands on the links, before anything else happens.
+    pub fn spread_demands(&mut self, engine: &mut Engine) {
+        let network = self.network.packets();
+        let (entity, kind, detail) = self.demands.begin(&self.scenario, network);
+        self.happened(engine, entity, kind, detail);
+    }
+
+    /// Spreads the demands anew.
+    fn engineer(&mut self, engine: &mut Engine) {
+        let network = self.network.packets();
+        let (entity, kind, detail) = self.demands.react(engine.now(), &self.scenario, network);
+        self.happened(engine, entity, kind, detail);
+    }
+
     fn fault(&mut self, engine: &mut Engine) {
         for (entity, kind, detail) in self.faults.happen(engine.now(), &mut self.network) {
             self.happened(engine, entity, kind, detail);
+        }
+        if !self.scenario.demands.is_empty() {
+            let (up, usable) = (self.faults.carrying(), self.faults.usable());
+            let network = self.network.packets();
+            let moved = self
+                .demands
+                .links_changed(engine, &self.scenario, &up, &usable, network);
+            if let Some((entity, kind, detail)) = moved {
+                self.happened(engine, entity, kind, detail);
+            }
         }
         while let Some((region, signal, (entity, kind, detail))) = self.faults.next_signal(engine.now()) {
             self.happened(engine, entity, kind, detail);
@@ -481,6 +514,7 @@ impl World for Scene {
                 SAMPLE => self.sample(engine),
                 FAULT => self.fault(engine),
                 RESERVE => self.reserve(engine),
+                ENGINEER => self.engineer(engine),
                 token => self.start(engine, PeerId(token - FIRST_START)),
             }
         } else if target <= self.endpoints.len() {

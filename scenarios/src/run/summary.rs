@@ -95,6 +95,7 @@ pub fn summarise(
             .map(|i| datagrams(scene, i))
             .collect(),
         reservations: scene.reservations.records(scenario, now),
+        demands: scene.demands.records(scenario, now),
         overlays: (0..scenario.overlays.len())
             .map(|i| overlay(scene, i, now))
             .collect(),

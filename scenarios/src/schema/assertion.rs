@@ -156,6 +156,8 @@ pub enum Metric {
     ReservationSuccess,
     /// Reservation: how long it was in force.
     ReservationHeld,
+    /// Demand: the share of it that the links on its paths could carry.
+    DemandArrived,
     /// Overlay: times that flows went from one path to another, all those of an edge and a moment counted once.
     OverlaySwitches,
     /// Overlay: times that a path went down soon after it had come up.

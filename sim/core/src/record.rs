@@ -3,6 +3,7 @@
 //! machine or the time of day, so equal runs leave equal bytes.
 
 mod datagrams;
+mod demand;
 mod federation;
 mod link;
 mod migration;
@@ -14,6 +15,7 @@ mod transfer;
 use serde::{Deserialize, Serialize};
 
 pub use datagrams::*;
+pub use demand::*;
 pub use federation::*;
 pub use link::*;
 pub use migration::*;
@@ -76,6 +78,9 @@ pub struct RunRecord {
     /// In the order of the scenario.
     #[serde(default)]
     pub reservations: Vec<ReservationRecord>,
+    /// In the order of the scenario.
+    #[serde(default)]
+    pub demands: Vec<DemandRecord>,
     /// In the order of the scenario.
     #[serde(default)]
     pub overlays: Vec<OverlayRecord>,

@@ -1,6 +1,7 @@
 //! Links that fail and come back, and routers that go round them.
 
 use longhaul_core::time::Instant;
+use longhaul_core::units::BitRate;
 
 use crate::network::Network;
 use crate::routing::LinkId;
@@ -22,6 +23,14 @@ impl Network {
     /// If it is not of this network, or not down.
     pub fn restore(&mut self, now: Instant, link: LinkId) {
         self.links[link.0 as usize].restore(now);
+    }
+
+    /// The mean rate of a link's background traffic from now on.
+    ///
+    /// # Panics
+    /// If it is not of this network, or was made without background traffic.
+    pub fn set_background_rate(&mut self, now: Instant, link: LinkId, rate: BitRate) {
+        self.links[link.0 as usize].set_background_rate(now, rate);
     }
 
     /// From now on every region forwards by the best routes over the links that `usable` has, by their numbers. A
