@@ -65,6 +65,14 @@ pub fn run_in_slices(path: &Path, overrides: &[&str], slice: u64) -> RunOutput {
     simulation.finish(false)
 }
 
+/// A scenario given as text.
+pub fn load_text(text: &str) -> Loaded {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("scenario.ron");
+    std::fs::write(&path, text).expect("a written scenario");
+    loaded(&path, &[])
+}
+
 /// Runs a scenario given as text.
 pub fn run_text(text: &str) -> RunOutput {
     let folder = tempfile::tempdir().expect("a temporary folder");

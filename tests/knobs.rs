@@ -573,6 +573,37 @@ fn every_field_of_a_reservation_moves_the_digest() {
     );
 }
 
+/// Demands that a failure moves, beside a stream of datagrams.
+const SPREAD: &str = r#"Scenario(
+    version: 1, name: "spread", question: "q", expect: "e", seed: 3, horizon: "1 min", sample_interval: "1 s",
+    regions: [(name: "a"), (name: "x"), (name: "y"), (name: "b")],
+    links: [
+        (between: ("a", "x"), rtt: "10 ms", rate: "20 Mbit/s"), (between: ("x", "b"), rtt: "10 ms", rate: "20 Mbit/s"),
+        (between: ("a", "y"), rtt: "30 ms", rate: "20 Mbit/s"), (between: ("y", "b"), rtt: "30 ms", rate: "20 Mbit/s"),
+    ],
+    demands: [(from: "a", to: "b", rate: "15 Mbit/s"), (from: "b", to: "a", rate: "9 Mbit/s")],
+    engineering: (method: Survive(failures: 1, paths: 2), reaction: "500 ms"),
+    datagrams: [(name: "d", from: "a", to: "b", duration: "45 s", interval: "100 ms")],
+    faults: [LinkDown(between: ("a", "x"), at: "10 s", for: "10 s")],
+)"#;
+
+#[test]
+fn every_field_of_a_demand_moves_the_digest() {
+    changes_count(
+        SPREAD,
+        &[
+            r#"demands[a->b].rate="5 Mbit/s""#,
+            r#"demands[1].to="x""#,
+            r#"demands[1].from="y""#,
+            r#"engineering.reaction="600 ms""#,
+            "engineering.method=Routed",
+            "engineering.method=LeastUtilisation",
+            "engineering.method.failures=2",
+            "engineering.method.paths=1",
+        ],
+    );
+}
+
 #[test]
 fn every_field_of_a_migration_moves_the_digest() {
     changes_count(MOVING, MOVING_CHANGES);

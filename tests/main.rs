@@ -22,6 +22,7 @@
 mod architecture;
 mod cli;
 mod common;
+mod demands;
 mod determinism;
 mod faults;
 mod fidelity;

@@ -14,10 +14,12 @@ mod replications;
 mod reservations;
 mod tables;
 mod validation;
+mod what_if;
 
 pub use doctor::doctor;
 pub use replay::{replay, replay_verdict};
 pub use validation::{validation, validation_verdict};
+pub use what_if::what_if;
 
 use std::path::Path;
 

@@ -19,6 +19,11 @@ pub fn doctor(record: &longhaul_core::doctor::DoctorRecord) -> String {
     pretty(record)
 }
 
+/// What `longhaul what-if --json` prints.
+pub fn what_if(record: &longhaul_core::what_if::WhatIfRecord) -> String {
+    pretty(record)
+}
+
 /// The text of `summary.json`.
 pub fn summary(record: &RunRecord) -> String {
     pretty(record)

@@ -185,7 +185,7 @@ const DEFAULT_REROUTE_AFTER: Span = Span::from_ms(200);
 /// Most regions, machines, migrations, transfers or assertions: far beyond what packet fidelity can carry, and
 /// few enough that every check stays quick.
 pub(crate) const MOST_ITEMS: usize = 1_000;
-/// Most entries of `links`.
+/// Most entries of `links` and of `demands`.
 pub(crate) const MOST_LINKS: usize = 4_000;
 
 /// What could be read of a list. Each item comes with its index in the file.
@@ -388,7 +388,7 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         }),
         reservations: items(cx, &fields, "reservations", reservation::reservation),
         headroom: fields.optional(cx, "headroom", Probability::ZERO, value::quantity),
-        demands: items(cx, &fields, "demands", demand::demand),
+        demands: items_up_to(cx, &fields, "demands", MOST_LINKS, demand::demand),
         engineering: fields.optional(cx, "engineering", Engineering::default(), demand::engineering),
         overlays: items(cx, &fields, "overlays", overlay::overlay),
         assertions: items(cx, &fields, "assertions", assertion::assertion),
@@ -402,8 +402,18 @@ fn items<'n, T>(
     name: &str,
     decode: impl FnMut(&mut Context, &At<'n>) -> Option<T>,
 ) -> Items<T> {
+    items_up_to(cx, fields, name, MOST_ITEMS, decode)
+}
+
+fn items_up_to<'n, T>(
+    cx: &mut Context,
+    fields: &Fields<'n>,
+    name: &str,
+    most: usize,
+    decode: impl FnMut(&mut Context, &At<'n>) -> Option<T>,
+) -> Items<T> {
     let (good, complete) = match fields.get(name) {
-        Some(at) => list(cx, &at, MOST_ITEMS, decode),
+        Some(at) => list(cx, &at, most, decode),
         None => (Vec::new(), true),
     };
     Items { good, complete }

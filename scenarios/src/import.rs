@@ -10,7 +10,7 @@ use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
 use longhaul_import::Import;
 use longhaul_net::geo::Coordinates;
-use longhaul_routing::{Distance, RegionId, Spf};
+use longhaul_routing::{Distance, Metric, RegionId, Spf};
 use thiserror::Error;
 
 use crate::decode::value::{LONGEST_NAME, may_be_in_name};
@@ -121,11 +121,54 @@ pub fn scenario(import: &Import, title: &str, origin: &str) -> Result<Written, W
             }
         }
     }
+    t.push_str("    ],\n");
+    write_demands(t, import, &names, &mut remarks);
     let _ = write!(
         t,
-        "    ],\n    transfers: [(name: \"across\", from: \"{from}\", to: \"{to}\", size: \"100 MB\")],\n)\n"
+        "    transfers: [(name: \"across\", from: \"{from}\", to: \"{to}\", size: \"100 MB\")],\n)\n"
     );
     Ok(Written { text, remarks })
+}
+
+/// Writes the demands of the file, those that have a way and at least a bit a second.
+fn write_demands(text: &mut String, import: &Import, names: &[String], remarks: &mut Vec<String>) {
+    let topology = &import.topology;
+    let mut spf = Spf::new();
+    let (mut kept, mut left_out) = (Vec::new(), 0);
+    for (to, sources) in import.demands.destinations() {
+        let distances = spf.run(topology, topology.weights(Metric::Latency), to);
+        for (&from, &rate) in sources {
+            let rate = BitRate::from_bits_per_s(rate as u64);
+            if from != to && distances[from.index()].is_finite() && rate > BitRate::default() {
+                kept.push((from, to, rate));
+            } else {
+                left_out += 1;
+            }
+        }
+    }
+    if left_out > 0 {
+        remarks.push(format!(
+            "{left_out} demands are left out: they have no way, or less than 1 bit/s"
+        ));
+    }
+    if kept.len() > MOST_LINKS {
+        remarks.push(format!(
+            "all {} demands are left out: a scenario has at most {MOST_LINKS}",
+            kept.len()
+        ));
+    } else if !kept.is_empty() {
+        kept.sort_unstable_by_key(|(from, to, _)| (from.index(), to.index()));
+        text.push_str("    demands: [\n");
+        for (from, to, rate) in kept {
+            let (from, to) = (&names[from.index()], &names[to.index()]);
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "        (from: \"{from}\", to: \"{to}\", rate: \"{rate}\"),"
+            );
+        }
+        text.push_str("    ],\n");
+    }
 }
 
 /// Names of the regions as a scenario allows them, all different, by their numbers.

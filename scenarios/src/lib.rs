@@ -31,6 +31,7 @@ pub mod library;
 pub mod metric;
 pub mod overrides;
 pub mod parallel;
+
 pub mod path;
 pub mod planning;
 pub mod replay;
@@ -40,6 +41,7 @@ pub mod show;
 pub mod source;
 pub mod suggest;
 pub mod syntax;
+pub mod what_if;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -71,6 +71,7 @@ const ENTRIES: &[Entry] = entries![
     "smoke/cancelled",
     "smoke/dirty_limit",
     "smoke/encoding_cost",
+    "smoke/engineered",
     "smoke/federation_partition",
     "smoke/federation_steady",
     "smoke/four_patterns",

@@ -60,6 +60,18 @@ impl Planning {
         }
     }
 
+    /// The same with the capacities that background traffic leaves.
+    pub fn without_background(&self) -> Topology {
+        let mut left = self.topology.clone();
+        for link in self.topology.links() {
+            let mut state = *self.topology.state(link);
+            (state.capacity, state.utilisation) = (state.residual(), Probability::ZERO);
+            left.set_link(link, state)
+                .expect("a link that was accepted before");
+        }
+        left
+    }
+
     /// The planned link that is the scenario's at this place.
     pub fn link(&self, place: usize) -> LinkId {
         self.by_scenario[place]

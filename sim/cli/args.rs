@@ -84,6 +84,9 @@ pub enum Verb {
     Replay(ReplayArgs),
     /// Make a scenario of a published topology or table of latencies.
     Import(ImportArgs),
+    /// Say what failures of links would do to the demands of a scenario, without running it.
+    #[command(name = "what-if")]
+    WhatIf(WhatIfArgs),
     /// List the scenarios that come with the program.
     List,
     /// Say what this machine can replay, and how.
@@ -111,6 +114,23 @@ pub struct ScenarioArgs {
     /// Change a field, such as `links[0].rate=1 Gbit/s`. May be given several times.
     #[arg(long, value_name = "PATH=VALUE")]
     pub set: Vec<String>,
+}
+
+/// Which failures.
+#[derive(clap::Args, Debug)]
+pub struct WhatIfArgs {
+    /// Which scenario.
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// How many links fail at once at most, each with both directions.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub failures: u8,
+    /// How many of the worst failures to print.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub worst: usize,
+    /// Print everything as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How to run it.

@@ -10,6 +10,7 @@ use longhaul_reports::directory::DirectoryError;
 use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::run::BuildError;
 use longhaul_scenarios::source::ReadError;
+use longhaul_scenarios::what_if::WhatIfError;
 
 use crate::import::ImportFailure;
 use crate::replay::ReplayFailure;
@@ -92,6 +93,9 @@ pub enum Failure {
     /// No scenario of a topology.
     #[error(transparent)]
     Import(#[from] ImportFailure),
+    /// No answer to what if.
+    #[error(transparent)]
+    WhatIf(#[from] WhatIfError),
     /// No validation.
     #[error(transparent)]
     Validate(#[from] ValidateError),

@@ -32,6 +32,7 @@ mod show;
 mod validate;
 mod verify;
 mod watch;
+mod what_if;
 
 use std::process::ExitCode;
 
@@ -62,6 +63,7 @@ fn dispatch(args: &Args) -> Exit {
         Verb::Show(verb) => show::show(verb),
         Verb::Import(verb) => import::import(verb),
         Verb::List => list::list(),
+        Verb::WhatIf(verb) => what_if::what_if(verb, colour),
         Verb::Validate(verb) => validate::validate(verb, colour),
         Verb::Doctor(verb) => doctor::doctor(verb, colour),
         Verb::Replay(verb) => replay::replay(verb, colour),

@@ -34,7 +34,7 @@ pub use flows::{Flows, Optimum};
 pub use packing::approximate_max_flow;
 pub use robust::{Grant, least_risk, survive};
 pub use tunnel::{Tunnels, tunnels};
-pub use what_if::{Impact, WhatIf};
+pub use what_if::{Impact, WhatIf, worst_first};
 
 use thiserror::Error;
 

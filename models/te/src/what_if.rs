@@ -115,7 +115,7 @@ impl<'a> WhatIf<'a> {
     pub fn singles(&mut self) -> Vec<Impact> {
         let groups: Vec<GroupId> = self.topology.groups().map(|(group, _, _)| group).collect();
         let mut impacts: Vec<Impact> = groups.iter().map(|group| self.fail(&[*group])).collect();
-        sort(&mut impacts);
+        worst_first(&mut impacts);
         impacts
     }
 
@@ -128,12 +128,13 @@ impl<'a> WhatIf<'a> {
                 impacts.push(self.fail(&[*first, *second]));
             }
         }
-        sort(&mut impacts);
+        worst_first(&mut impacts);
         impacts
     }
 }
 
-fn sort(impacts: &mut [Impact]) {
+/// Orders failures by what they do, the worst first: by what is not routed, then by utilisation.
+pub fn worst_first(impacts: &mut [Impact]) {
     impacts.sort_by(|a, b| {
         let worse = b.unrouted.total_cmp(&a.unrouted);
         worse

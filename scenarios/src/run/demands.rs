@@ -322,15 +322,7 @@ impl Demands {
     /// The rates on paths that the chosen method finds, over the links that carry.
     fn engineered(&self, scenario: &Scenario) -> Result<Allocation, TeError> {
         let planning = &self.planning;
-        // What background traffic leaves.
-        let mut whole = planning.topology.clone();
-        for link in planning.topology.links() {
-            let mut state = *planning.topology.state(link);
-            state.capacity = state.residual();
-            whole
-                .set_link(link, state)
-                .expect("a link that was accepted before");
-        }
+        let whole = planning.without_background();
         let topology = &whole;
         let mut left = whole.clone();
         for (place, up) in self.up.iter().enumerate() {

@@ -82,6 +82,29 @@ fn reservations() {
 }
 
 #[test]
+fn demands() {
+    let with = |demands: &str, more: &str| format!("demands: [{demands}], {more}assertions: [");
+    let one = r#"(from: "north", to: "south", rate: "1 Mbit/s")"#;
+    let texts = [
+        with(r#"(from: "north", to: "north", rate: "0 bit/s")"#, ""),
+        with(&format!("{one}, {one}"), ""),
+        with(one, r#"engineering: (method: Best, reaction: "1 s"), "#),
+        with(one, r#"engineering: (reaction: "1 s"), "#),
+        with(one, r#"engineering: (method: Survive(failures: 0, paths: 65)), "#),
+        with(one, "routing: (objective: Widest), "),
+        format!("fidelity: Flow, {}", with(one, "")),
+    ];
+    let changes: Vec<(&str, &str)> = texts
+        .iter()
+        .map(|text| ("assertions: [", text.as_str()))
+        .collect();
+    let mistakes = messages(&changes, false);
+    let doubts = [r#"engineering: (method: LeastUtilisation), assertions: ["#];
+    let changes: Vec<(&str, &str)> = doubts.iter().map(|text| ("assertions: [", *text)).collect();
+    pinned!(mistakes + &messages(&changes, true));
+}
+
+#[test]
 fn overlays() {
     let with = |paths: &str, more: &str| {
         format!("overlays: [(name: \"wan\", paths: [{paths}]{more})], assertions: [")

@@ -33,6 +33,7 @@ pub mod text;
 pub mod time;
 pub mod units;
 pub mod validation;
+pub mod what_if;
 
 /// Version of the models. The same scenario, seed and model version give the same bytes; a change that
 /// moves any golden bumps it and says why in the changelog.
