@@ -16,6 +16,8 @@
 //! | [`schema`] | the scenario itself, resolved |
 //! | [`run`] | runs it in virtual time |
 //! | [`parallel`] | many runs at once |
+//! | [`planning`] | its network for reservations and traffic engineering |
+//! | [`what_if`] | what failures would do to its demands |
 //! | [`replay`] | replays it on a real kernel, and compares |
 //!
 //! [`load`] does all of it. Reading a scenario touches nothing but its text: whether the images that it names
@@ -31,7 +33,6 @@ pub mod library;
 pub mod metric;
 pub mod overrides;
 pub mod parallel;
-
 pub mod path;
 pub mod planning;
 pub mod replay;
