@@ -43,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-memory",
         ],
     ),
+    ("longhaul-resilience", &["longhaul-core"]),
     ("longhaul-routing", &["longhaul-core"]),
     ("longhaul-sdwan", &["longhaul-core"]),
     ("longhaul-stream", &["longhaul-core"]),
