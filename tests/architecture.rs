@@ -44,6 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("longhaul-resilience", &["longhaul-core"]),
+    ("longhaul-service", &["longhaul-core", "longhaul-resilience"]),
     ("longhaul-routing", &["longhaul-core"]),
     ("longhaul-sdwan", &["longhaul-core"]),
     ("longhaul-stream", &["longhaul-core"]),
