@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use longhaul_core::time::Span;
+use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::Probability;
 
 use crate::check::{Check, FieldError};
-use crate::retry::RetryBudgetConfig;
+use crate::retry::{RetryBudget, RetryBudgetConfig};
+use crate::window::Latest;
 
 /// When the next attempt is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -60,5 +61,75 @@ impl HedgeConfig {
             budget.check(&mut check);
         }
         check.done()
+    }
+}
+
+/// Decides about hedges.
+#[derive(Clone, Debug)]
+pub struct Hedger {
+    config: HedgeConfig,
+    latest: Option<Latest>,
+    budget: Option<RetryBudget>,
+}
+
+impl Hedger {
+    /// The configuration should have passed its check.
+    pub fn new(config: &HedgeConfig) -> Hedger {
+        let latest = match config.delay {
+            HedgeDelay::Fixed(_) => None,
+            HedgeDelay::Percentile { window, .. } => Some(Latest::new(window)),
+        };
+        Hedger {
+            config: *config,
+            latest,
+            budget: config.budget.as_ref().map(RetryBudget::new),
+        }
+    }
+
+    /// A call begins.
+    #[inline]
+    pub fn began(&mut self, now: Instant) {
+        if let Some(budget) = &mut self.budget {
+            budget.began(now);
+        }
+    }
+
+    /// How many hedges such a call may have.
+    #[inline]
+    pub fn most(&self, idempotent: bool) -> u32 {
+        if idempotent || self.config.non_idempotent {
+            self.config.hedges
+        } else {
+            0
+        }
+    }
+
+    /// After how long the next attempt goes out.
+    pub fn delay(&self) -> Span {
+        match (self.config.delay, &self.latest) {
+            (HedgeDelay::Percentile { percentile, .. }, Some(latest)) if latest.is_full() => {
+                Span::from_ns(latest.percentile(percentile).unwrap_or_default())
+            }
+            (HedgeDelay::Fixed(after), _)
+            | (
+                HedgeDelay::Percentile {
+                    until_then: after, ..
+                },
+                _,
+            ) => after,
+        }
+    }
+
+    /// Whether the budget allows one more; if so, it is counted.
+    pub fn spend(&mut self, now: Instant) -> bool {
+        self.budget.as_mut().is_none_or(|budget| budget.spend(now))
+    }
+
+    /// The attempt that won took this long. What the others would have taken stays unknown.
+    #[inline]
+    pub fn record(&mut self, latency: Span) {
+        if let Some(latest) = &mut self.latest {
+            latest.push(latency.as_ns());
+        }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use longhaul_core::time::Span;
 
 use crate::check::{Check, FieldError};
+use crate::window::Latest;
 
 /// How a latency budget is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -36,5 +37,53 @@ impl LatencyBudgetConfig {
         check.count("window", self.window, 10_000);
         check.count("minimum", self.minimum, self.window.max(1));
         check.done()
+    }
+}
+
+/// A latency budget.
+#[derive(Clone, Debug)]
+pub struct LatencyBudget {
+    config: LatencyBudgetConfig,
+    latest: Latest,
+    exceeded: bool,
+    calls: u64,
+    exceeding: u64,
+}
+
+impl LatencyBudget {
+    /// A budget without a past. The configuration should have passed its check.
+    pub fn new(config: &LatencyBudgetConfig) -> LatencyBudget {
+        LatencyBudget {
+            config: *config,
+            latest: Latest::new(config.window),
+            exceeded: false,
+            calls: 0,
+            exceeding: 0,
+        }
+    }
+
+    /// A call took this long. Tells if the budget is exceeded now, or kept again.
+    pub fn record(&mut self, latency: Span) -> Option<bool> {
+        self.calls += 1;
+        self.exceeding += u64::from(latency > self.config.p95);
+        self.latest.push(latency.as_ns());
+        let enough = self.latest.len() >= self.config.minimum as usize;
+        let exceeded = enough && self.p95().is_some_and(|p95| p95 > self.config.p95);
+        (std::mem::replace(&mut self.exceeded, exceeded) != exceeded).then_some(exceeded)
+    }
+
+    /// The 95th percentile of the window by nearest rank.
+    pub fn p95(&self) -> Option<Span> {
+        self.latest.p95().map(Span::from_ns)
+    }
+
+    /// Whether it is exceeded.
+    pub fn exceeded(&self) -> bool {
+        self.exceeded
+    }
+
+    /// The share of all calls so far that took no longer than they should; all of none.
+    pub fn compliance(&self) -> f64 {
+        1.0 - self.exceeding as f64 / self.calls.max(1) as f64
     }
 }

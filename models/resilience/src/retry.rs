@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use longhaul_core::time::Span;
+use longhaul_core::random::Stream;
+use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::Probability;
 
-use crate::call::Classes;
+use crate::call::{Class, Classes};
 use crate::check::{Check, FieldError, Problem};
+use crate::window::TimeWindow;
 
 /// The most retries of one policy.
 pub const RETRIES_MAX: u32 = 100;
@@ -212,4 +214,120 @@ fn fibonacci(n: u32) -> u64 {
         (this, next) = (next, this.saturating_add(next));
     }
     this
+}
+
+/// How many retries there may be, as it stands.
+#[derive(Clone, Debug)]
+pub struct RetryBudget {
+    ratio: u128,
+    minimum: u128,
+    window: TimeWindow,
+}
+
+impl RetryBudget {
+    /// A budget without a past. The configuration should have passed its check.
+    pub fn new(config: &RetryBudgetConfig) -> RetryBudget {
+        let parts = u128::from(Probability::PARTS);
+        let in_window = u128::from(config.minimum_per_s) * u128::from(config.window.as_ns());
+        RetryBudget {
+            ratio: u128::from(config.ratio.as_parts()),
+            minimum: in_window * (parts / 1_000_000_000),
+            window: TimeWindow::new(config.window, 10),
+        }
+    }
+
+    /// A call begins.
+    #[inline]
+    pub fn began(&mut self, now: Instant) {
+        self.window.add(now, 1, 0);
+    }
+
+    /// Whether one more retry is allowed; if so, it is counted: retries of the window ≤ ratio × calls of the window +
+    /// minimum × window.
+    pub fn spend(&mut self, now: Instant) -> bool {
+        let [calls, retries] = self.window.sums(now);
+        let wanted = (u128::from(retries) + 1) * u128::from(Probability::PARTS);
+        let allowed = wanted <= self.ratio * u128::from(calls) + self.minimum;
+        if allowed {
+            self.window.add(now, 0, 1);
+        }
+        allowed
+    }
+}
+
+/// What failed, and how much has been tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Failed {
+    /// Retries that the call has had.
+    pub retries: u32,
+    /// How it failed.
+    pub class: Class,
+    /// Whether doing it twice is the same as doing it once.
+    pub idempotent: bool,
+    /// When the call's time is over; [`Instant::MAX`] if never.
+    pub limit: Instant,
+}
+
+/// Decides about retries.
+#[derive(Clone, Debug)]
+pub struct Retrier {
+    config: RetryConfig,
+    budget: Option<RetryBudget>,
+}
+
+impl Retrier {
+    /// The configuration should have passed its check.
+    pub fn new(config: &RetryConfig) -> Retrier {
+        Retrier {
+            config: *config,
+            budget: config.budget.as_ref().map(RetryBudget::new),
+        }
+    }
+
+    /// A call begins.
+    #[inline]
+    pub fn began(&mut self, now: Instant) {
+        if let Some(budget) = &mut self.budget {
+            budget.began(now);
+        }
+    }
+
+    /// After how long to try again.
+    ///
+    /// # Errors
+    /// Why not to.
+    pub fn again(&mut self, now: Instant, failed: Failed, random: &mut Stream) -> Result<Span, NoRetry> {
+        if !self.config.retryable.contains(failed.class) {
+            return Err(NoRetry::NotRetryable);
+        }
+        if !failed.idempotent && !self.config.non_idempotent {
+            return Err(NoRetry::NotIdempotent);
+        }
+        if failed.retries >= self.config.retries {
+            return Err(NoRetry::Exhausted);
+        }
+        let wait = self.config.draw(failed.retries, random);
+        if now.saturating_add(wait) >= failed.limit {
+            return Err(NoRetry::NoTimeLeft);
+        }
+        if self.budget.as_mut().is_some_and(|budget| !budget.spend(now)) {
+            return Err(NoRetry::Budget);
+        }
+        Ok(wait)
+    }
+}
+
+impl RetryConfig {
+    /// The wait before retry `n`, from 0, with jitter. Never above the cap: where a tenth more would be, the wait is drawn
+    /// from what remains below it, so that capped waits are spread as well.
+    pub fn draw(&self, n: u32, random: &mut Stream) -> Span {
+        let wait = self.wait(n).as_ns();
+        let (least, most) = match self.jitter {
+            Jitter::None => return Span::from_ns(wait),
+            Jitter::Full => (0, wait),
+            Jitter::Equal => (wait / 2, wait),
+            Jitter::PlusMinusTenth => (wait - wait / 10, self.longest(n).as_ns()),
+        };
+        Span::from_ns(least + random.below(most - least + 1))
+    }
 }

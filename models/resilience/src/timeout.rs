@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use longhaul_core::time::Span;
+use longhaul_core::time::{Instant, Span};
 
 use crate::check::{Check, FieldError, Problem};
+use crate::window::Latest;
 
 /// How a timeout is found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -124,5 +125,165 @@ fn range(check: &mut Check, start: Span, least: Span, most: Span) {
         check.contradiction("least", "is above most");
     } else if start < least || start > most {
         check.contradiction("start", "lies outside least to most");
+    }
+}
+
+/// Latencies that the history rule looks at.
+const HISTORY: u32 = 100;
+/// How many of them it needs.
+const HISTORY_LEAST: usize = 10;
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Fixed,
+    Step,
+    History(Latest),
+    Rfc6298 {
+        granularity: u64,
+        smoothed: Option<(u64, u64)>,
+        backed_off: Instant,
+    },
+}
+
+/// A timeout that follows its rule.
+#[derive(Clone, Debug)]
+pub struct Timeout {
+    current: Span,
+    least: Span,
+    most: Span,
+    rule: Rule,
+    expired: u64,
+}
+
+impl Timeout {
+    /// The configuration should have passed its check.
+    pub fn new(config: &TimeoutConfig) -> Timeout {
+        let (rule, current, least, most) = match *config {
+            TimeoutConfig::Fixed(after) => (Rule::Fixed, after, after, after),
+            TimeoutConfig::Step { start, least, most } => (Rule::Step, start, least, most),
+            TimeoutConfig::History { start, least, most } => {
+                (Rule::History(Latest::new(HISTORY)), start, least, most)
+            }
+            TimeoutConfig::Rfc6298 {
+                start,
+                least,
+                most,
+                granularity,
+            } => {
+                let rule = Rule::Rfc6298 {
+                    granularity: granularity.as_ns(),
+                    smoothed: None,
+                    backed_off: Instant::ZERO,
+                };
+                (rule, start, least, most)
+            }
+        };
+        Timeout {
+            current,
+            least,
+            most,
+            rule,
+            expired: 0,
+        }
+    }
+
+    /// What it is at the moment.
+    #[inline]
+    pub fn current(&self) -> Span {
+        self.current
+    }
+
+    /// How often it has ended something.
+    pub fn expired_count(&self) -> u64 {
+        self.expired
+    }
+
+    /// Something succeeded after `latency`. `first`: it was the first attempt of its call.
+    #[inline]
+    pub fn succeeded(&mut self, latency: Span, first: bool) {
+        if !matches!(self.rule, Rule::Fixed) {
+            self.learn(latency, first);
+        }
+    }
+
+    fn learn(&mut self, latency: Span, first: bool) {
+        let to = match &mut self.rule {
+            Rule::Fixed => return,
+            Rule::Step => {
+                let shorter = u128::from(self.current.as_ns()) * 95 / 100;
+                Span::from_ns(shorter as u64).max(latency.saturating_mul(2))
+            }
+            Rule::History(latest) => {
+                latest.push(latency.as_ns());
+                towards(self.current, latest)
+            }
+            Rule::Rfc6298 {
+                granularity,
+                smoothed,
+                ..
+            } => {
+                if !first {
+                    return;
+                }
+                let sample = latency.as_ns();
+                let (srtt, rttvar) = match *smoothed {
+                    None => (sample, sample / 2),
+                    Some((srtt, rttvar)) => (
+                        srtt - srtt / 8 + sample / 8,
+                        rttvar - rttvar / 4 + srtt.abs_diff(sample) / 4,
+                    ),
+                };
+                *smoothed = Some((srtt, rttvar));
+                let margin = rttvar.saturating_mul(4).max(*granularity);
+                Span::from_ns(srtt.saturating_add(margin))
+            }
+        };
+        self.current = to.clamp(self.least, self.most);
+    }
+
+    /// Something failed before its time was over.
+    pub fn failed(&mut self) {
+        if matches!(self.rule, Rule::Step) {
+            self.grow_by_a_tenth();
+        }
+    }
+
+    /// The timeout has ended something that began at `began`.
+    pub fn expired(&mut self, now: Instant, began: Instant) {
+        self.expired += 1;
+        match &mut self.rule {
+            Rule::Fixed => {}
+            Rule::Step => self.grow_by_a_tenth(),
+            Rule::History(latest) => {
+                latest.push(now.saturating_since(began).as_ns());
+                self.current = towards(self.current, latest).clamp(self.least, self.most);
+            }
+            // Of many that run at once, those that began before the last doubling say nothing about it.
+            Rule::Rfc6298 { backed_off, .. } => {
+                if began >= *backed_off {
+                    *backed_off = now;
+                    self.current = self.current.saturating_mul(2).min(self.most);
+                }
+            }
+        }
+    }
+
+    fn grow_by_a_tenth(&mut self) {
+        let longer = u128::from(self.current.as_ns()) * 11 / 10;
+        let longer = Span::from_ns(u64::try_from(longer).unwrap_or(u64::MAX));
+        self.current = longer.clamp(self.least, self.most);
+    }
+}
+
+/// From `current` towards twice the 95th percentile.
+fn towards(current: Span, latest: &Latest) -> Span {
+    let Some(p95) = latest.p95().filter(|_| latest.len() >= HISTORY_LEAST) else {
+        return current;
+    };
+    let target = Span::from_ns(p95).saturating_mul(2);
+    if target > current {
+        current + (target - current) / 2
+    } else {
+        current - (current - target) / 10
     }
 }
