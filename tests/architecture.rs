@@ -43,6 +43,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-memory",
         ],
     ),
+    ("longhaul-resilience", &["longhaul-core"]),
+    ("longhaul-service", &["longhaul-core", "longhaul-resilience"]),
     ("longhaul-routing", &["longhaul-core"]),
     ("longhaul-sdwan", &["longhaul-core"]),
     ("longhaul-stream", &["longhaul-core"]),

@@ -1,0 +1,82 @@
+//! The memory of a server's process.
+
+use longhaul_core::units::Probability;
+
+use crate::options::MemoryOptions;
+
+/// What is in use.
+pub(crate) struct Memory {
+    options: MemoryOptions,
+    used: u64,
+}
+
+impl Memory {
+    pub fn new(options: MemoryOptions) -> Memory {
+        let used = options.base.as_bytes();
+        Memory { options, used }
+    }
+
+    /// What a request with so many bytes in bodies needs.
+    pub fn need(&self, bodies: u64) -> u64 {
+        self.options.per_request.as_bytes() + bodies
+    }
+
+    /// Takes some. Whether there was enough; if not, the process is killed.
+    #[must_use]
+    pub fn take(&mut self, bytes: u64) -> bool {
+        self.used = self.used.saturating_add(bytes);
+        self.used <= self.options.limit.as_bytes()
+    }
+
+    pub fn give_back(&mut self, bytes: u64) {
+        self.used = self.used.saturating_sub(bytes);
+    }
+
+    pub fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// The share of its speed that the process has.
+    pub fn speed(&self) -> Probability {
+        let limit = u128::from(self.options.limit.as_bytes());
+        let parts = u128::from(Probability::PARTS);
+        let from = limit * u128::from(self.options.pressure_from.as_parts()) / parts;
+        let used = u128::from(self.used).min(limit);
+        if used <= from {
+            return Probability::ONE;
+        }
+        let slowest = u128::from(self.options.slowest.as_parts());
+        let share = parts - (parts - slowest) * (used - from) / (limit - from);
+        // At most all parts.
+        Probability::from_parts(share as u64).unwrap_or(Probability::ONE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use longhaul_core::units::ByteSize;
+
+    use super::*;
+
+    #[test]
+    fn speed_falls_from_the_threshold_to_the_limit() {
+        let share = |percent| Probability::from_ratio(percent, 100).expect("a share");
+        let mut memory = Memory::new(MemoryOptions {
+            limit: ByteSize::from_bytes(1_000),
+            base: ByteSize::from_bytes(700),
+            per_request: ByteSize::from_bytes(10),
+            pressure_from: share(80),
+            slowest: share(10),
+        });
+        assert_eq!(memory.need(5), 15);
+        assert!(memory.take(100));
+        assert_eq!(memory.speed(), Probability::ONE);
+        assert!(memory.take(100));
+        assert_eq!(memory.speed(), share(55));
+        assert!(memory.take(100));
+        assert_eq!(memory.speed(), share(10));
+        assert!(!memory.take(1));
+        memory.give_back(301);
+        assert_eq!((memory.used(), memory.speed()), (700, Probability::ONE));
+    }
+}

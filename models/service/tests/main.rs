@@ -1,0 +1,8 @@
+//! Clients and servers over a network in memory.
+
+mod callers;
+mod conservation;
+mod faults;
+mod metastable;
+mod network;
+mod queueing;
