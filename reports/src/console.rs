@@ -12,6 +12,7 @@ mod overlays;
 mod replay;
 mod replications;
 mod reservations;
+mod services;
 mod tables;
 mod validation;
 mod what_if;
@@ -118,6 +119,12 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
         &reservations::reservation_notes(&record.reservations),
     );
     page.table("Demands", &demands::demands(&record.demands), &[]);
+    page.table(
+        "Clients",
+        &services::clients(&record.clients),
+        &services::client_notes(&record.clients),
+    );
+    page.table("Servers", &services::servers(&record.services), &[]);
     page.table(
         "Paths",
         &overlays::paths(record),

@@ -265,6 +265,8 @@ pub(crate) fn run() -> RunRecord {
         datagrams: Vec::new(),
         reservations: Vec::new(),
         demands: Vec::new(),
+        services: Vec::new(),
+        clients: Vec::new(),
         overlays: Vec::new(),
         links: vec![LinkRecord {
             name: "frankfurt->new-york".to_owned(),

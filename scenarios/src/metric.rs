@@ -19,6 +19,10 @@ pub enum Subject {
     Reservation,
     /// Every demand.
     Demand,
+    /// Every service.
+    Service,
+    /// Every client.
+    Client,
     /// Every overlay.
     Overlay,
     /// Every directed link.
@@ -41,7 +45,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 77] = [
+pub const METRICS: [(&str, Metric); 93] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -111,6 +115,22 @@ pub const METRICS: [(&str, Metric); 77] = [
     ("ReservationSuccess", Metric::ReservationSuccess),
     ("ReservationHeld", Metric::ReservationHeld),
     ("DemandArrived", Metric::DemandArrived),
+    ("ClientSuccess", Metric::ClientSuccess),
+    ("ClientGoodput", Metric::ClientGoodput),
+    ("ClientAvailability", Metric::ClientAvailability),
+    ("ClientAmplification", Metric::ClientAmplification),
+    ("ClientLatencyMedian", Metric::ClientLatencyMedian),
+    ("ClientLatencyP95", Metric::ClientLatencyP95),
+    ("ClientLatencyP99", Metric::ClientLatencyP99),
+    ("ClientDetectionTime", Metric::ClientDetectionTime),
+    ("ClientRecoveryTime", Metric::ClientRecoveryTime),
+    ("ClientMetastable", Metric::ClientMetastable),
+    ("ServiceRefused", Metric::ServiceRefused),
+    ("ServiceRepeated", Metric::ServiceRepeated),
+    ("ServiceInVain", Metric::ServiceInVain),
+    ("ServiceLost", Metric::ServiceLost),
+    ("ServiceUtilisation", Metric::ServiceUtilisation),
+    ("ServiceLongestQueue", Metric::ServiceLongestQueue),
     ("OverlaySwitches", Metric::OverlaySwitches),
     ("OverlayFlaps", Metric::OverlayFlaps),
     ("OverlayDetectionTime", Metric::OverlayDetectionTime),
@@ -204,6 +224,8 @@ impl Metric {
             | Metric::DatagramMos => Subject::Datagrams,
             Metric::ReservationSuccess | Metric::ReservationHeld => Subject::Reservation,
             Metric::DemandArrived => Subject::Demand,
+            Metric::ClientSuccess | Metric::ClientGoodput | Metric::ClientAvailability | Metric::ClientAmplification | Metric::ClientLatencyMedian | Metric::ClientLatencyP95 | Metric::ClientLatencyP99 | Metric::ClientDetectionTime | Metric::ClientRecoveryTime | Metric::ClientMetastable => Subject::Client,
+            Metric::ServiceRefused | Metric::ServiceRepeated | Metric::ServiceInVain | Metric::ServiceLost | Metric::ServiceUtilisation | Metric::ServiceLongestQueue => Subject::Service,
             Metric::OverlaySwitches
             | Metric::OverlayFlaps
             | Metric::OverlayDetectionTime
@@ -251,6 +273,11 @@ impl Metric {
             | Metric::OverlayDetectionTime
             | Metric::OverlayFailoverTime
             | Metric::ReservationHeld
+            | Metric::ClientLatencyMedian
+            | Metric::ClientLatencyP95
+            | Metric::ClientLatencyP99
+            | Metric::ClientDetectionTime
+            | Metric::ClientRecoveryTime
             | Metric::DatagramGap
             | Metric::DatagramJitter
             | Metric::DatagramDelayMedian
@@ -272,6 +299,12 @@ impl Metric {
             | Metric::OverlayWrongDecisions
             | Metric::DatagramLoss
             | Metric::DemandArrived
+            | Metric::ClientSuccess
+            | Metric::ClientAvailability
+            | Metric::ServiceRefused
+            | Metric::ServiceRepeated
+            | Metric::ServiceInVain
+            | Metric::ServiceUtilisation
             | Metric::LinkQueueDrops => Unit::Share,
             Metric::MigrationCompressionRatio
             | Metric::MigrationDirtySyncCount
@@ -296,6 +329,11 @@ impl Metric {
             | Metric::OverlayFlaps
             | Metric::DatagramMos
             | Metric::ReservationSuccess
+            | Metric::ClientGoodput
+            | Metric::ClientAmplification
+            | Metric::ClientMetastable
+            | Metric::ServiceLost
+            | Metric::ServiceLongestQueue
             | Metric::ReplicationSuccess => Unit::Number,
         }
     }

@@ -364,6 +364,8 @@ impl Lint<'_> {
                 (Scope::All, Subject::Federation) => self.scenario.federations.len(),
                 (Scope::All, Subject::Datagrams) => self.scenario.datagrams.len(),
                 (Scope::All, Subject::Reservation) => self.scenario.reservations.len(),
+                (Scope::All, Subject::Service) => self.scenario.services.len(),
+                (Scope::All, Subject::Client) => self.scenario.clients.len(),
                 (Scope::All, Subject::Demand) => self.scenario.demands.len(),
                 (Scope::All, Subject::Overlay) => self.scenario.overlays.len(),
                 (Scope::All, Subject::Link) => self.scenario.links.len(),

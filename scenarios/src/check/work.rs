@@ -188,6 +188,14 @@ fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, rep
             let names = decoded.reservations.good.iter().map(|(_, it)| it.name.clone());
             ("reservation", names.collect(), decoded.reservations.complete)
         }
+        Subject::Service => {
+            let names = decoded.services.good.iter().map(|(_, it)| it.name.clone());
+            ("service", names.collect(), decoded.services.complete)
+        }
+        Subject::Client => {
+            let names = decoded.clients.good.iter().map(|(_, it)| it.name.clone());
+            ("client", names.collect(), decoded.clients.complete)
+        }
         Subject::Demand => {
             let names = decoded.demands.good.iter().map(|(_, it)| it.name());
             ("demand", names.collect(), decoded.demands.complete)

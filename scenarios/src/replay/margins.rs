@@ -66,7 +66,10 @@ fn default_margins(scenario: &Scenario) -> Vec<Margin> {
         Subject::Replication => !scenario.replications.is_empty(),
         Subject::Federation => !federations.is_empty(),
         // A scenario with one is not replayed.
-        Subject::Overlay | Subject::Datagrams | Subject::Reservation | Subject::Demand => false,
+        Subject::Overlay | Subject::Datagrams | Subject::Reservation
+        | Subject::Demand
+        | Subject::Service
+        | Subject::Client => false,
         Subject::Link => true,
     };
     let carriers = carriers(scenario).into_iter().map(|name| Margin {

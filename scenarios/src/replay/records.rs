@@ -68,6 +68,8 @@ impl Replayed {
             datagrams: &[],
             reservations: &[],
             demands: &[],
+            services: &[],
+            clients: &[],
             overlays: &[],
             links: &self.links,
         }

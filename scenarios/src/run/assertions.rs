@@ -5,7 +5,7 @@
 //! yet is inconclusive.
 
 use longhaul_core::record::{
-    AssertionRecord, DatagramRecord, DemandRecord, FederationRecord, LinkRecord, MigrationRecord,
+    AssertionRecord, ClientRecord, DatagramRecord, DemandRecord, ServiceRecord, FederationRecord, LinkRecord, MigrationRecord,
     OverlayRecord, PostcopyRecord, Progress, ReplicationRecord, ReservationRecord, RunRecord, TransferRecord,
     Verdict,
 };
@@ -18,6 +18,7 @@ use super::federations::of_federation;
 use super::overlays::of_overlay;
 use super::replications::of_replication;
 use super::reservations::of_reservation;
+use super::services::{of_client, of_service};
 use crate::metric::Subject;
 use crate::schema::{Assertion, Bound, Level, Metric, Scope, Statistic, Value};
 
@@ -38,8 +39,12 @@ pub struct Evidence<'r> {
     pub datagrams: &'r [DatagramRecord],
     /// Reservations.
     pub reservations: &'r [ReservationRecord],
-    /// Demands, and their names.
+    /// Demands.
     pub demands: &'r [DemandRecord],
+    /// Services.
+    pub services: &'r [ServiceRecord],
+    /// Clients.
+    pub clients: &'r [ClientRecord],
     /// Overlays.
     pub overlays: &'r [OverlayRecord],
     /// Links.
@@ -57,6 +62,8 @@ impl<'r> From<&'r RunRecord> for Evidence<'r> {
             datagrams: &run.datagrams,
             reservations: &run.reservations,
             demands: &run.demands,
+            services: &run.services,
+            clients: &run.clients,
             overlays: &run.overlays,
             links: &run.links,
         }
@@ -159,6 +166,14 @@ pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r
         Subject::Demand => {
             let of = |d: &'r DemandRecord| (d.name.as_str(), of_demand(d));
             run.demands.iter().map(of).collect()
+        }
+        Subject::Client => {
+            let of = |c: &'r ClientRecord| (c.name.as_str(), of_client(metric, c, run.end_ns));
+            run.clients.iter().map(of).collect()
+        }
+        Subject::Service => {
+            let of = |s: &'r ServiceRecord| (s.name.as_str(), of_service(metric, s, run.end_ns));
+            run.services.iter().map(of).collect()
         }
         Subject::Overlay => {
             let of = |o: &'r OverlayRecord| (o.name.as_str(), of_overlay(metric, o));

@@ -94,6 +94,14 @@ pub enum BuildError {
         /// What is wrong.
         reason: String,
     },
+    /// A server or a client is impossible.
+    #[error("{name}: {reason}")]
+    Service {
+        /// Which one.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A transfer is impossible.
     #[error("{transfer}: {reason}")]
     Transfer {

@@ -23,6 +23,10 @@ pub enum Workload {
     Datagrams(usize),
     /// An overlay, whose edges work for all others.
     Overlay(usize),
+    /// A service, whose servers work for clients.
+    Service(usize),
+    /// A client of a service.
+    Client(usize),
 }
 
 /// What a machine does in its workload.
@@ -52,6 +56,10 @@ pub enum Role {
     DatagramReceiver,
     /// The edge of an overlay, by the place of its region in [`Overlay::sites`](crate::schema::Overlay::sites).
     Edge(u32),
+    /// The server of a service, by the place of its region in the list of replicas.
+    Server(u32),
+    /// A client.
+    Client,
     /// The tunnel at a path end, by its number among all path ends of the scenario.
     Tunnel(u32),
 }
@@ -165,7 +173,38 @@ impl Cast {
                 );
             }
         }
+        for (index, spec) in scenario.services.iter().enumerate() {
+            for (place, region) in (0..).zip(&spec.replicas) {
+                let role = Role::Server(place);
+                cast.add(scenario, Workload::Service(index), role, region, spec.tcp);
+            }
+        }
+        for (index, spec) in scenario.clients.iter().enumerate() {
+            cast.add(scenario, Workload::Client(index), Role::Client, &spec.region, spec.tcp);
+        }
+        cast.pair_callers(scenario);
         cast
+    }
+
+    /// Everybody who calls a service talks with all of its servers.
+    fn pair_callers(&mut self, scenario: &Scenario) {
+        let servers = |name: &String| {
+            let index = scenario.services.iter().position(|known| known.name == *name);
+            self.machines(Workload::Service(index.expect("the check found the service")))
+        };
+        let mut pairs = Vec::new();
+        for (index, spec) in scenario.services.iter().enumerate() {
+            for caller in self.machines(Workload::Service(index)) {
+                for service in &spec.behind {
+                    pairs.extend(servers(service).map(|server| (caller, server)));
+                }
+            }
+        }
+        for (index, spec) in scenario.clients.iter().enumerate() {
+            let caller = self.first(Workload::Client(index));
+            pairs.extend(servers(&spec.service).map(|server| (caller, server)));
+        }
+        self.pairs.extend(pairs);
     }
 
     /// The machines added last talk with each other.
@@ -229,7 +268,7 @@ impl Cast {
     /// If there is no such workload.
     pub fn starters(&self, workload: Workload) -> Vec<PeerId> {
         match workload {
-            Workload::Federation(_) | Workload::Overlay(_) => self.machines(workload).collect(),
+            Workload::Federation(_) | Workload::Overlay(_) | Workload::Service(_) => self.machines(workload).collect(),
             _ => vec![self.first(workload)],
         }
     }
@@ -250,7 +289,7 @@ impl Cast {
 }
 
 /// Where the machines of a workload accept connections: QEMU's first port for migrations, that of NBD for replications,
-/// and that of etcd for federations; edges accept none.
+/// and that of etcd for federations; edges and clients accept none.
 fn port(scenario: &Scenario, workload: Workload) -> u16 {
     match workload {
         Workload::Migration(_) => 49_152,
@@ -258,7 +297,8 @@ fn port(scenario: &Scenario, workload: Workload) -> u16 {
         Workload::Replication(_) => 10_809,
         Workload::Federation(_) => 2_379,
         Workload::Datagrams(index) => scenario.datagrams[index].port,
-        Workload::Overlay(_) => 0,
+        Workload::Overlay(_) | Workload::Client(_) => 0,
+        Workload::Service(index) => scenario.services[index].port,
     }
 }
 

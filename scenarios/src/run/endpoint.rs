@@ -16,6 +16,7 @@ use longhaul_migration as migration;
 use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_replication as replication;
 use longhaul_sdwan as sdwan;
+use longhaul_service::{ClientCommand, Server, ServerCommand, ServerEvent};
 use longhaul_stream as stream;
 use longhaul_tcp as tcp;
 use longhaul_tunnel as tunnel;
@@ -25,6 +26,7 @@ use super::cast::Part;
 use super::federations::ClusterProcess;
 use super::guest::Guest;
 use super::overlays::{EdgeProcess, TunnelEnd};
+use super::services::{ClientProcess, ClientReport};
 
 /// One endpoint of the scenario.
 pub struct Endpoint {
@@ -94,6 +96,10 @@ pub enum Protocol {
     Edge(Box<EdgeProcess>),
     /// The end of a tunnel.
     Tunnel(Box<TunnelEnd>),
+    /// The server of a service.
+    Server(Box<Server>),
+    /// A client of a service.
+    Client(Box<ClientProcess>),
 }
 
 /// What a machine reports.
@@ -126,10 +132,14 @@ pub enum Event {
     Edge(sdwan::Event),
     /// From the end of a tunnel.
     Tunnel(tunnel::Event),
+    /// From the server of a service.
+    Server(ServerEvent),
+    /// From a client.
+    Client(ClientReport),
 }
 
 /// What a scenario tells a machine to do.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Order {
     /// Begin.
     Start {
@@ -142,6 +152,10 @@ pub enum Order {
     Edge(sdwan::Command),
     /// For the end of a tunnel.
     Tunnel(tunnel::Command),
+    /// For the server of a service.
+    Server(ServerCommand),
+    /// For a client.
+    Client(ClientCommand),
 }
 
 impl Endpoint {
@@ -186,9 +200,7 @@ impl Machine for Protocol {
             Protocol::MigrationSource(m) => {
                 let start = |order| match order {
                     Order::Start { guest } => migration::Command::Start { guest },
-                    Order::Stop | Order::Edge(_) | Order::Tunnel(_) => {
-                        unreachable!("a migration ends by itself")
-                    }
+                    _ => unreachable!("a migration ends by itself"),
                 };
                 m.handle(now, with_command(input, start));
             }
@@ -211,7 +223,7 @@ impl Machine for Protocol {
                 let command = |order| match order {
                     Order::Start { .. } => federation::Command::Start,
                     Order::Stop => federation::Command::Stop,
-                    Order::Edge(_) | Order::Tunnel(_) => unreachable!("an order for an edge or a tunnel"),
+                    _ => unreachable!("no order for a cluster"),
                 };
                 m.handle(now, with_command(input, command));
             }
@@ -225,6 +237,26 @@ impl Machine for Protocol {
                     with_command(input, |order| match order {
                         Order::Tunnel(command) => command,
                         _ => unreachable!("no order for a tunnel"),
+                    }),
+                ),
+            },
+            Protocol::Server(m) => match input {
+                Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
+                input => m.handle(
+                    now,
+                    with_command(input, |order| match order {
+                        Order::Server(command) => command,
+                        _ => unreachable!("no order for a server"),
+                    }),
+                ),
+            },
+            Protocol::Client(m) => match input {
+                Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
+                input => m.handle(
+                    now,
+                    with_command(input, |order| match order {
+                        Order::Client(command) => command,
+                        _ => unreachable!("no order for a client"),
                     }),
                 ),
             },
@@ -257,6 +289,8 @@ impl Machine for Protocol {
             Protocol::DatagramReceiver(m) => map_event(m.poll(), Event::DatagramReceiver),
             Protocol::Edge(m) => map_event(m.poll(), Event::Edge),
             Protocol::Tunnel(m) => map_event(m.poll(), Event::Tunnel),
+            Protocol::Server(m) => map_event(m.poll(), Event::Server),
+            Protocol::Client(m) => map_event(m.poll(), Event::Client),
         }
     }
 }

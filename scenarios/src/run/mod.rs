@@ -22,6 +22,7 @@
 //! | `demands` | traffic of many, how it is spread, and what of it arrives |
 //! | `reservations` | what is reserved when, and the traffic on it |
 //! | `sample` | the time series |
+//! | `services` | services and their clients |
 //! | `summary` | from the world at the end to the records |
 //! | `assertions` | from the records to verdicts |
 
@@ -44,7 +45,8 @@ pub(crate) mod replications;
 mod reservations;
 mod sample;
 mod scene;
-pub(crate) mod summary;
+pub(crate) mod services;
+mod summary;
 mod transit;
 pub(crate) mod workload;
 

@@ -4,6 +4,7 @@ use longhaul_core::machine::{Input, PeerId};
 use longhaul_core::schedule::Schedule;
 use longhaul_engine::Engine;
 use longhaul_net::routing::RegionId;
+use longhaul_service::ServerCommand;
 
 use super::cast::{Role, Workload};
 use super::endpoint::{Life, Order, Protocol};
@@ -55,6 +56,11 @@ impl Scene {
             if matches!(endpoint.life, Life::Ended { .. }) {
                 continue;
             }
+            if let Protocol::Server(_) = endpoint.machine {
+                let crash = ServerCommand::Crash { restart_after: None };
+                self.deliver(engine, peer, Input::Command(Order::Server(crash)));
+            }
+            let endpoint = &mut self.endpoints[peer.0 as usize];
             let start = matches!(endpoint.life, Life::Still { start: true, .. });
             endpoint.life = Life::Ended { start };
             disarm(engine, endpoint);
@@ -82,6 +88,7 @@ impl Scene {
         }
         for peer in self.machines_in(region) {
             self.restart_edge(engine, peer);
+            self.restart_server(engine, peer);
             let endpoint = &mut self.endpoints[peer.0 as usize];
             if let (Protocol::Cluster(process), Life::Ended { start }) =
                 (&mut endpoint.machine, endpoint.life)
@@ -94,6 +101,18 @@ impl Scene {
                     self.deliver(engine, peer, Input::Wake);
                 }
             }
+        }
+    }
+
+    /// A server's process starts again, without what it knew.
+    fn restart_server(&mut self, engine: &mut Engine, peer: PeerId) {
+        let endpoint = &mut self.endpoints[peer.0 as usize];
+        if let (Protocol::Server(_), Life::Ended { start }) = (&endpoint.machine, endpoint.life) {
+            endpoint.life = Life::Runs;
+            if start {
+                self.start(engine, peer);
+            }
+            self.deliver(engine, peer, Input::Command(Order::Server(ServerCommand::Resume)));
         }
     }
 

@@ -14,11 +14,12 @@ use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 
 use longhaul_federation::check::Checker;
 use longhaul_sdwan as sdwan;
+use longhaul_service::measures::Window;
 use serde_json::Value;
 
 use super::cast::{Cast, Part, Role, Workload};
 use super::demands::Demands;
-use super::endpoint::{Endpoint, Event, Life, Order};
+use super::endpoint::{Endpoint, Event, Life, Order, Protocol};
 use super::faults::Faults;
 use super::overlays::Overlays;
 use super::reservations::Reservations;
@@ -83,6 +84,10 @@ pub struct Scene {
     pub(super) checkers: Vec<Checker>,
     /// All work is done.
     pub(super) wound_up: bool,
+    /// From the first fault to the end of the last one.
+    pub fault_window: Option<Window>,
+    /// How many requests waited at the servers of each service just before the first fault.
+    pub(super) queued_before_faults: Option<Vec<u64>>,
     /// Clusters have been told so.
     clusters_stopped: bool,
     /// Adds a word to the digest at this event: the canary of the determinism check.
@@ -125,6 +130,8 @@ impl Scene {
             attachments: Vec::new(),
             checkers,
             wound_up: false,
+            fault_window: None,
+            queued_before_faults: None,
             clusters_stopped: false,
             perturb_at: None,
         }
@@ -353,7 +360,7 @@ impl Scene {
                 self.overlays.name_of(end),
                 self.network.region_name(part.region)
             ),
-            Role::Cluster(_) | Role::Edge(_) => format!("{name}/{}", self.network.region_name(part.region)),
+            Role::Cluster(_) | Role::Edge(_) | Role::Server(_) => format!("{name}/{}", self.network.region_name(part.region)),
             _ => name.to_owned(),
         }
     }
@@ -416,6 +423,16 @@ impl Scene {
         self.happened(engine, entity, kind, detail);
     }
 
+    /// How many requests wait at the servers of a service.
+    pub(super) fn queued(&self, service: usize) -> u64 {
+        let servers = self.cast.machines(Workload::Service(service));
+        let queued = servers.map(|peer| match &self.endpoints[peer.0 as usize].machine {
+            Protocol::Server(server) => server.statistics().queued,
+            _ => 0,
+        });
+        queued.sum()
+    }
+
     /// Spreads the demands anew.
     fn engineer(&mut self, engine: &mut Engine) {
         let network = self.network.packets();
@@ -424,6 +441,10 @@ impl Scene {
     }
 
     fn fault(&mut self, engine: &mut Engine) {
+        if self.queued_before_faults.is_none() {
+            let services = 0..self.scenario.services.len();
+            self.queued_before_faults = Some(services.map(|service| self.queued(service)).collect());
+        }
         for (entity, kind, detail) in self.faults.happen(engine.now(), &mut self.network) {
             self.happened(engine, entity, kind, detail);
         }

@@ -3,10 +3,10 @@
 use longhaul_amst::SenderStats;
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{
-    AmstRecord, BoundsRecord, DatagramRecord, EncodingRecord, Ended, FederationRecord, LinkRecord,
+    AmstRecord, BoundsRecord, ClientRecord, DatagramRecord, EncodingRecord, Ended, FederationRecord, LinkRecord,
     MigrationRecord, OverlayRecord, PayloadRecord, PostcopyRecord, RECORD_FORMAT, RamRecord,
     ReplicationRecord, RunRecord, ThrottleRecord, TransferRecord, TransportRecord, Verdict,
-    XbzrleCacheRecord,
+    XbzrleCacheRecord, ServiceRecord,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
@@ -27,6 +27,7 @@ use super::federations::{Counted, federation_record};
 use super::overlays::overlay_record;
 use super::replications::replication_record;
 use super::scene::Scene;
+use super::services::{client_record, server_record};
 use super::workload::{MigrationRun, TransferRun};
 use crate::Loaded;
 use crate::schema::{Amount, Mode, PayloadMode, Scenario, Streams};
@@ -96,6 +97,8 @@ pub fn summarise(
             .collect(),
         reservations: scene.reservations.records(scenario, now),
         demands: scene.demands.records(scenario, now),
+        services: services(scene),
+        clients: (0..scenario.clients.len()).map(|i| client(scene, i, now)).collect(),
         overlays: (0..scenario.overlays.len())
             .map(|i| overlay(scene, i, now))
             .collect(),
@@ -116,6 +119,46 @@ pub fn summarise(
     record.assertions = assertions::judge_all(&scenario.assertions, (&record).into());
     record.verdict = assertions::overall(&record);
     record
+}
+
+fn services(scene: &Scene) -> Vec<ServiceRecord> {
+    let scenario = &scene.scenario;
+    let record = |(index, spec): (usize, &crate::schema::Service)| {
+        let servers = (0..).zip(&spec.replicas).map(|(place, region)| {
+            let endpoint = scene.endpoint(Workload::Service(index), Role::Server(place));
+            let Protocol::Server(server) = &endpoint.machine else {
+                unreachable!("a service has servers")
+            };
+            let statistics = server.statistics();
+            assert!(
+                statistics.is_conserved(),
+                "requests vanished or multiplied at {} in {region}: {statistics:?}",
+                spec.name
+            );
+            server_record(region, spec.options.cores, &statistics)
+        });
+        ServiceRecord {
+            name: spec.name.clone(),
+            servers: servers.collect(),
+        }
+    };
+    scenario.services.iter().enumerate().map(record).collect()
+}
+
+fn client(scene: &Scene, index: usize, now: Instant) -> ClientRecord {
+    let spec = &scene.scenario.clients[index];
+    let endpoint = scene.endpoint(Workload::Client(index), Role::Client);
+    let Protocol::Client(client) = &endpoint.machine else {
+        unreachable!("a client is a client")
+    };
+    let progress = scene.workloads.clients[index].stage.progress().clone();
+    let before = scene.queued_before_faults.as_ref();
+    let queued = before.map(|before| {
+        let service = scene.scenario.services.iter().position(|known| known.name == spec.service);
+        let service = service.expect("the check found the service");
+        (before[service], scene.queued(service))
+    });
+    client_record(spec, client, progress, scene.fault_window, queued, now)
 }
 
 /// From one moment to another, if both have come.

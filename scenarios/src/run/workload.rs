@@ -1,6 +1,7 @@
 //! How far the workloads of a scenario have got. The simulator, the coordinator of a replay and the records of one
 //! all follow them by this code, so that a completion time means the same in both worlds.
 
+mod client;
 mod datagrams;
 mod federation;
 mod migration;
@@ -13,6 +14,7 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_migration::GuestState;
 use longhaul_net::routing::RegionId;
 
+pub use client::ClientRun;
 pub use datagrams::DatagramRun;
 pub use federation::{FederationRun, Parting};
 pub use migration::MigrationRun;
@@ -41,6 +43,14 @@ impl OverlayRun {
     }
 }
 
+/// A service during a run.
+pub struct ServiceRun {
+    /// Name in the scenario.
+    pub name: String,
+    /// Since when it runs.
+    pub stage: Stage,
+}
+
 /// The workloads of a scenario during a run.
 pub struct Workloads {
     /// In the order of the scenario.
@@ -55,6 +65,10 @@ pub struct Workloads {
     pub datagrams: Vec<DatagramRun>,
     /// In the order of the scenario.
     pub overlays: Vec<OverlayRun>,
+    /// In the order of the scenario.
+    pub services: Vec<ServiceRun>,
+    /// In the order of the scenario.
+    pub clients: Vec<ClientRun>,
     /// What starts at a time of the run.
     starts: Vec<(Span, Workload)>,
     /// What starts how long after another one has completed: the other one, itself, the pause.
@@ -94,6 +108,10 @@ impl Workloads {
             starts.push((spec.at, Workload::Datagrams(index)));
         }
         starts.extend((0..scenario.overlays.len()).map(|index| (Span::ZERO, Workload::Overlay(index))));
+        starts.extend((0..scenario.services.len()).map(|index| (Span::ZERO, Workload::Service(index))));
+        for (index, spec) in scenario.clients.iter().enumerate() {
+            starts.push((spec.at, Workload::Client(index)));
+        }
         let migrations = scenario.migrations.iter();
         let transfers = scenario.transfers.iter();
         Workloads {
@@ -105,6 +123,13 @@ impl Workloads {
             federations: scenario.federations.iter().map(FederationRun::new).collect(),
             datagrams: scenario.datagrams.iter().map(DatagramRun::new).collect(),
             overlays: scenario.overlays.iter().map(OverlayRun::new).collect(),
+            services: (scenario.services.iter())
+                .map(|spec| ServiceRun {
+                    name: spec.name.clone(),
+                    stage: Stage::NOT_STARTED,
+                })
+                .collect(),
+            clients: scenario.clients.iter().map(ClientRun::new).collect(),
             starts,
             waiting,
             brought_by: (0..scenario.migrations.len())
@@ -144,6 +169,8 @@ impl Workloads {
             Workload::Federation(index) => &self.federations[index].name,
             Workload::Datagrams(index) => &self.datagrams[index].name,
             Workload::Overlay(index) => &self.overlays[index].name,
+            Workload::Service(index) => &self.services[index].name,
+            Workload::Client(index) => &self.clients[index].name,
         }
     }
 
@@ -156,6 +183,8 @@ impl Workloads {
             Workload::Federation(index) => &self.federations[index].stage,
             Workload::Datagrams(index) => &self.datagrams[index].stage,
             Workload::Overlay(index) => &self.overlays[index].stage,
+            Workload::Service(index) => &self.services[index].stage,
+            Workload::Client(index) => &self.clients[index].stage,
         }
     }
 
@@ -168,6 +197,8 @@ impl Workloads {
             Workload::Federation(index) => &mut self.federations[index].stage,
             Workload::Datagrams(index) => &mut self.datagrams[index].stage,
             Workload::Overlay(index) => &mut self.overlays[index].stage,
+            Workload::Service(index) => &mut self.services[index].stage,
+            Workload::Client(index) => &mut self.clients[index].stage,
         }
     }
 
@@ -184,8 +215,9 @@ impl Workloads {
             Workload::Transfer(index) => self.transfers[index].observe(now, event),
             Workload::Replication(index) => self.replications[index].observe(now, event),
             Workload::Datagrams(index) => self.datagrams[index].observe(event),
-            // What edges report ends nothing.
-            Workload::Overlay(_) => false,
+            Workload::Client(index) => self.clients[index].observe(event),
+            // What edges and servers report ends nothing.
+            Workload::Overlay(_) | Workload::Service(_) => false,
         }
     }
 
@@ -202,7 +234,8 @@ impl Workloads {
                 self.federations[index].killed(now, place as usize);
                 continue;
             }
-            if let Workload::Overlay(_) = part.workload {
+            // They come back.
+            if let Workload::Overlay(_) | Workload::Service(_) = part.workload {
                 continue;
             }
             let stage = self.stage_mut(part.workload);
@@ -227,18 +260,21 @@ impl Workloads {
         }
     }
 
-    /// Workloads that have neither completed nor failed. Overlays are there for the others, and have no end.
+    /// Workloads that have neither completed nor failed. Overlays and services are there for the others, and have no
+    /// end.
     pub fn outstanding(&self) -> usize {
         let migrations = self.migrations.iter().map(|run| &run.stage);
         let transfers = self.transfers.iter().map(|run| &run.stage);
         let replications = self.replications.iter().map(|run| &run.stage);
         let federations = self.federations.iter().map(|run| &run.stage);
         let datagrams = self.datagrams.iter().map(|run| &run.stage);
+        let clients = self.clients.iter().map(|run| &run.stage);
         migrations
             .chain(transfers)
             .chain(replications)
             .chain(federations)
             .chain(datagrams)
+            .chain(clients)
             .filter(|stage| stage.is_outstanding())
             .count()
     }

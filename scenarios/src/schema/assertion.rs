@@ -158,6 +158,38 @@ pub enum Metric {
     ReservationHeld,
     /// Demand: the share of it that the links on its paths could carry.
     DemandArrived,
+    /// Client: the share of ended requests that succeeded in time.
+    ClientSuccess,
+    /// Client: requests per second that succeeded in time.
+    ClientGoodput,
+    /// Client: the share of sample intervals in which at least 95 % of ended requests succeeded in time.
+    ClientAvailability,
+    /// Client: attempts for each request.
+    ClientAmplification,
+    /// Client: how long half of the answered requests took at most, late ones included.
+    ClientLatencyMedian,
+    /// Client: the 95th percentile of that.
+    ClientLatencyP95,
+    /// Client: the 99th percentile of that.
+    ClientLatencyP99,
+    /// Client: from the first fault until it noticed.
+    ClientDetectionTime,
+    /// Client: from the end of the last fault until goodput was back at 95 % of what it was before.
+    ClientRecoveryTime,
+    /// Client: 1 if goodput stayed down after the faults and feeds that itself, else 0.
+    ClientMetastable,
+    /// Service: the share of requests that its servers refused.
+    ServiceRefused,
+    /// Service: the share of work that had been begun before in an earlier attempt.
+    ServiceRepeated,
+    /// Service: the share of answers for which nobody waited any more.
+    ServiceInVain,
+    /// Service: requests that were lost when a server ended.
+    ServiceLost,
+    /// Service: the share of its processor time that went into requests.
+    ServiceUtilisation,
+    /// Service: the most requests that ever waited at one of its servers.
+    ServiceLongestQueue,
     /// Overlay: times that flows went from one path to another, all those of an edge and a moment counted once.
     OverlaySwitches,
     /// Overlay: times that a path went down soon after it had come up.

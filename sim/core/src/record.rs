@@ -10,6 +10,7 @@ mod migration;
 mod overlay;
 mod replication;
 mod reservation;
+mod service;
 mod transfer;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ pub use migration::*;
 pub use overlay::*;
 pub use replication::*;
 pub use reservation::*;
+pub use service::*;
 pub use transfer::*;
 
 /// Version of the records; a reader refuses a newer one.
@@ -81,6 +83,12 @@ pub struct RunRecord {
     /// In the order of the scenario.
     #[serde(default)]
     pub demands: Vec<DemandRecord>,
+    /// In the order of the scenario.
+    #[serde(default)]
+    pub services: Vec<ServiceRecord>,
+    /// In the order of the scenario.
+    #[serde(default)]
+    pub clients: Vec<ClientRecord>,
     /// In the order of the scenario.
     #[serde(default)]
     pub overlays: Vec<OverlayRecord>,
