@@ -1,0 +1,43 @@
+//! Services and the clients that make requests to them.
+
+use longhaul_core::time::Span;
+use longhaul_service::{ClientOptions, ServerOptions};
+
+use super::Tcp;
+
+/// A service with a server in each of some regions.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Service {
+    /// Unique among everything that moves.
+    pub name: String,
+    /// The regions with a server each; the first is the primary.
+    pub replicas: Vec<String>,
+    /// Where servers accept; what policies of overlays know the requests by.
+    pub port: u16,
+    /// Connections to services behind it.
+    pub tcp: Tcp,
+    /// What each server is. Who the replicas of services behind it are is filled in when it is built, and so is its origin.
+    pub options: ServerOptions,
+    /// Names of the services behind it, in the order of [`ServerOptions::behind`].
+    pub behind: Vec<String>,
+}
+
+/// Somebody who makes requests to a service.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Client {
+    /// Unique among everything that moves.
+    pub name: String,
+    /// Where it is.
+    pub region: String,
+    /// Which service it calls.
+    pub service: String,
+    /// When it begins.
+    pub at: Span,
+    /// After what time it makes no more requests; those under way are still ended.
+    pub duration: Span,
+    /// Its connections.
+    pub tcp: Tcp,
+    /// What it does. Who the service's replicas are is filled in when it is built, and so are its origin and the interval
+    /// of its series.
+    pub options: ClientOptions,
+}
