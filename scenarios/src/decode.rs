@@ -9,7 +9,7 @@
 //! | `sample_interval` | `"1 s"` |
 //! | `payload` | `Real` |
 //! | `fidelity` | `Packet` |
-//! | `vms`, `migrations`, `transfers`, `datagrams`, `replications`, `federations`, `reservations`, `demands`, `overlays`, `faults`, `assertions` | `[]` |
+//! | `vms`, `migrations`, `transfers`, `datagrams`, `replications`, `federations`, `reservations`, `demands`, `overlays`, `services`, `clients`, `faults`, `assertions` | `[]` |
 //! | `faults[].for` | the rest of the run |
 //! | `reroute_after` | `"200 ms"`: a link-state protocol tuned for it (see `DEFAULT_REROUTE_AFTER`) |
 //! | `routing.objective`, `routing.multipath` | `LowestLatency`, `false` |
@@ -131,6 +131,8 @@
 //! Whatever is not in this table must be given. `scenarios/README.md` describes every field.
 
 mod assertion;
+mod calls;
+mod client;
 mod context;
 mod datagrams;
 mod demand;
@@ -140,16 +142,21 @@ mod federation;
 mod files;
 mod guest;
 mod laws;
+mod layers;
+mod limits;
+mod load;
 mod migration;
 mod names;
 mod network;
 mod overlay;
+mod policies;
 mod policy;
 mod queue;
 mod replay;
 mod replication;
 mod reservation;
 mod routing;
+mod service;
 pub(crate) mod transport;
 mod tunnel;
 pub(crate) mod value;
@@ -162,15 +169,16 @@ use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, DatagramStream, Demand, Engineering, Fault, Federation, Fidelity, Link, Migration, Overlay,
-    PayloadMode, Region, Replay, Replication, Reservation, RoutingPolicy, SCHEMA_VERSION, Scenario, Transfer,
-    Transport, Vm,
+    Assertion, Client, DatagramStream, Demand, Engineering, Fault, Federation, Fidelity, Link, Migration,
+    Overlay, PayloadMode, Region, Replay, Replication, Reservation, RoutingPolicy, SCHEMA_VERSION, Scenario,
+    Service, Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
 use context::{At, Context, Fields, Variant, list, no_content, variant};
 pub use files::Files;
 pub use guest::PAGE;
+pub use load::rate_of;
 pub use names::Names;
 pub use queue::most_bytes;
 pub use replication::least_interval;
@@ -249,6 +257,10 @@ pub struct Decoded {
     pub engineering: Option<Engineering>,
     /// See [`Scenario::overlays`].
     pub overlays: Items<Overlay>,
+    /// See [`Scenario::services`].
+    pub services: Items<Service>,
+    /// See [`Scenario::clients`].
+    pub clients: Items<Client>,
     /// See [`Scenario::faults`]; both faults of a symmetric entry have its index.
     pub faults: Items<Fault>,
     /// See [`Scenario::routing`].
@@ -291,6 +303,8 @@ impl Decoded {
             demands: all(self.demands)?,
             engineering: self.engineering?,
             overlays: all(self.overlays)?,
+            services: all(self.services)?,
+            clients: all(self.clients)?,
             faults: all(self.faults)?,
             routing: self.routing?,
             reroute_after: self.reroute_after?,
@@ -300,7 +314,7 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 28] = [
+const FIELDS: [&str; 30] = [
     "version",
     "name",
     "question",
@@ -324,6 +338,8 @@ const FIELDS: [&str; 28] = [
     "demands",
     "engineering",
     "overlays",
+    "services",
+    "clients",
     "faults",
     "routing",
     "reroute_after",
@@ -391,6 +407,10 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         demands: items_up_to(cx, &fields, "demands", MOST_LINKS, demand::demand),
         engineering: fields.optional(cx, "engineering", Engineering::default(), demand::engineering),
         overlays: items(cx, &fields, "overlays", overlay::overlay),
+        services: items(cx, &fields, "services", |cx, at| {
+            service::service(cx, at, base.tcp)
+        }),
+        clients: items(cx, &fields, "clients", |cx, at| client::client(cx, at, base.tcp)),
         assertions: items(cx, &fields, "assertions", assertion::assertion),
         replay: fields.optional(cx, "replay", None, |cx, at| replay::replay(cx, at).map(Some)),
     })

@@ -16,6 +16,7 @@ mod overlay;
 mod replay;
 mod replication;
 mod reservation;
+mod service;
 mod transfer;
 mod transport;
 
@@ -35,6 +36,7 @@ pub use overlay::*;
 pub use replay::*;
 pub use replication::*;
 pub use reservation::*;
+pub use service::*;
 pub use transfer::*;
 pub use transport::*;
 
@@ -42,7 +44,7 @@ pub use transport::*;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// A whole scenario.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Scenario {
     /// Short name; names the run directory. Letters, digits, `_` and `-`.
     pub name: String,
@@ -86,6 +88,10 @@ pub struct Scenario {
     pub engineering: Engineering,
     /// Sites joined by several paths.
     pub overlays: Vec<Overlay>,
+    /// Services.
+    pub services: Vec<Service>,
+    /// Clients of services.
+    pub clients: Vec<Client>,
     /// What fails, and when.
     pub faults: Vec<Fault>,
     /// How routes are chosen.

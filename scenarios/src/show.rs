@@ -1,13 +1,17 @@
 //! The canonical text of a scenario: every default written out, every link directed, every queue in bytes or
 //! packets. It reads back as an equal scenario, and its hash is the scenario's identity.
 
+mod client;
 mod demand;
 mod federation;
 mod guest;
 mod link;
+mod load;
 mod migration;
 mod overlay;
+mod policies;
 mod replication;
+mod service;
 mod tunnel;
 
 use std::fmt::{self, Write as _};
@@ -57,6 +61,8 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         demands,
         engineering,
         overlays,
+        services,
+        clients,
         faults,
         routing,
         reroute_after,
@@ -94,6 +100,8 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         writeln!(out, "    engineering: {},", demand::engineering(engineering))?;
     }
     write_list(out, "overlays", overlays, overlay::overlay)?;
+    write_list(out, "services", services, service::service)?;
+    write_list(out, "clients", clients, client::client)?;
     write_list(out, "faults", faults, fault)?;
     writeln!(out, "    routing: {},", link::routing(routing))?;
     // Where no link fails it has no effect, and a field without effect is an error to be told.

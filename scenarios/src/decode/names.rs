@@ -31,6 +31,10 @@ pub struct Names {
     pub reservations: BTreeMap<String, Place>,
     /// Overlays.
     pub overlays: BTreeMap<String, Place>,
+    /// Services.
+    pub services: BTreeMap<String, Place>,
+    /// Clients of services.
+    pub clients: BTreeMap<String, Place>,
     /// Migrations and transfers.
     pub workloads: BTreeMap<String, Place>,
 }
@@ -48,6 +52,8 @@ impl Names {
             datagrams: BTreeMap::new(),
             reservations: BTreeMap::new(),
             overlays: BTreeMap::new(),
+            services: BTreeMap::new(),
+            clients: BTreeMap::new(),
             workloads: BTreeMap::new(),
         };
         names.transfers = declared(
@@ -74,6 +80,12 @@ impl Names {
         taken.extend(names.reservations.clone());
         let what = "overlay, federation, replication, transfer or migration";
         names.overlays = declared(root, "overlays", what, &taken, sink);
+        taken.extend(names.overlays.clone());
+        let what = "service or other thing that moves";
+        names.services = declared(root, "services", what, &taken, sink);
+        taken.extend(names.services.clone());
+        let what = "client, service or other thing that moves";
+        names.clients = declared(root, "clients", what, &taken, sink);
         names
     }
 }
