@@ -297,6 +297,17 @@ impl Client {
         }
     }
 
+    fn do_what_is_due(&mut self) {
+        let attempts = self.caller.statistics().attempts;
+        if self.caller.next_wake().is_some_and(|(at, _)| at <= self.now) {
+            self.with_caller(|caller, now, driver| caller.wake(now, driver));
+        }
+        self.note_attempts(attempts);
+        self.hear_caller();
+        self.make_requests();
+        self.hear_caller();
+    }
+
     fn next_wake(&self) -> Option<(Instant, &'static str)> {
         let mut next = self.caller.next_wake();
         let thinking = self.thinking.first().map(|(at, _)| *at);
@@ -317,6 +328,8 @@ impl Machine for Client {
 
     fn handle(&mut self, now: Instant, input: Input<ClientCommand>) {
         self.now = self.now.max(now);
+        // What is due comes before what comes in at the same time, as it would if a wake had come first.
+        self.do_what_is_due();
         let attempts = self.caller.statistics().attempts;
         match input {
             Input::Start => {
@@ -346,13 +359,8 @@ impl Machine for Client {
             Input::Accepted { stream } => self.outputs.push_back(Output::Abort { stream }),
             Input::Wake | Input::Sent { .. } | Input::Path { .. } | Input::Datagram { .. } => {}
         }
-        if self.caller.next_wake().is_some_and(|(at, _)| at <= self.now) {
-            self.with_caller(|caller, now, driver| caller.wake(now, driver));
-        }
         self.note_attempts(attempts);
-        self.hear_caller();
-        self.make_requests();
-        self.hear_caller();
+        self.do_what_is_due();
     }
 
     fn poll(&mut self) -> Output<ClientEvent> {

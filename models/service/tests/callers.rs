@@ -28,7 +28,9 @@ fn three(change: impl FnOnce(&mut ClientOptions)) -> Network {
     network.add_client(options);
     for _ in 0..3 {
         let law = TimeLaw::Constant(Span::from_ms(5));
-        network.add_server(ServerOptions::new(2, law));
+        let mut options = ServerOptions::new(2, law);
+        options.concurrency = 100;
+        network.add_server(options);
     }
     network.start();
     network
@@ -238,7 +240,7 @@ fn a_load_may_change_stop_and_end() {
         .iter()
         .map(|i| i.started)
         .collect();
-    assert_eq!(started, [99, 101, 0, 0, 499, 1]);
+    assert_eq!(started, [99, 100, 0, 0, 499, 2]);
     assert_eq!(network.client(0).statistics().succeeded, 700);
     assert!(
         network

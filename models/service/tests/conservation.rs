@@ -13,7 +13,7 @@ use longhaul_service::{
     NameFault, NameOptions, Pattern, QueueOptions, Rate, RequestRecord, ServerCommand, ServerOptions,
     ServerStatistics, ServiceOptions, Stage, TimeLaw,
 };
-use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
+use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use crate::network::{Network, at_ms, at_s, client_options, replica};
 
@@ -133,7 +133,7 @@ fn run(plan: &Plan, extra_wakes: bool) -> Left {
     network.extra_wakes = extra_wakes;
     let load = if plan.closed {
         Load::Closed {
-            users: 20,
+            users: 8,
             think: TimeLaw::Exponential {
                 mean: Span::from_ms(100),
             },
@@ -142,7 +142,7 @@ fn run(plan: &Plan, extra_wakes: bool) -> Left {
         Load::Open(Arrivals {
             pattern: Pattern::Poisson,
             rate: Rate::Steady {
-                interval: Span::from_ms(5),
+                interval: Span::from_ms(12),
             },
         })
     };
@@ -208,12 +208,14 @@ fn run(plan: &Plan, extra_wakes: bool) -> Left {
             assert!(server.is_conserved(), "{server:?}");
         }
     }
-    // All is well again.
+    // All is well again, unless attempts that are repeated keep it down.
+    let repeats = plan.kinds.iter().any(|kind| [0, 3].contains(kind));
     let end = network.client(client).series().intervals[25..29].iter();
     let (started, good) = end.fold((0, 0), |(started, good), i| {
         (started + i.started, good + i.succeeded + i.late)
     });
-    assert!(started > 300 && good * 10 > started * 8, "{good} of {started}");
+    assert!(started > 100, "{started}");
+    assert!(repeats || good * 10 > started * 9, "{good} of {started}");
     let events = format!("{:?}{:?}", network.client_events, network.server_events);
     let servers = [1, 2].map(|node| network.server(node).statistics());
     (network.client(client).statistics(), records, servers, events)
@@ -247,7 +249,12 @@ proptest! {
     #[test]
     fn requests_are_conserved_and_extra_wakes_change_nothing(plan in plans()) {
         let once = run(&plan, false);
-        prop_assert_eq!(&once, &run(&plan, false));
-        prop_assert_eq!(&once, &run(&plan, true));
+        for extra_wakes in [false, true] {
+            let again = run(&plan, extra_wakes);
+            let differs = once.1.iter().zip(&again.1).find(|(one, other)| one != other);
+            prop_assert!(differs.is_none(), "extra wakes: {extra_wakes}, {differs:?}");
+            prop_assert_eq!((once.0, once.2), (again.0, again.2), "extra wakes: {}", extra_wakes);
+            prop_assert!(once.3 == again.3, "extra wakes: {extra_wakes}, other events");
+        }
     }
 }

@@ -213,6 +213,8 @@ impl Server {
         let memory = self.memory.speed();
         let share = if self.condition.hung {
             Probability::ZERO
+        } else if memory == Probability::ONE {
+            self.condition.cpu
         } else {
             let product = u128::from(self.condition.cpu.as_parts()) * u128::from(memory.as_parts());
             // Two shares make a share.
@@ -415,6 +417,8 @@ impl Machine for Server {
         self.now = self.now.max(now);
         self.processor.advance(self.now);
         self.start_again();
+        // What is due comes before what comes in at the same time, as it would if a wake had come first.
+        self.run();
         match input {
             Input::Start => self.start_callers(),
             Input::Command(command) => {
