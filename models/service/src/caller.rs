@@ -8,6 +8,7 @@ use longhaul_core::payload::Payload;
 use longhaul_core::random::Stream;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::Probability;
+use longhaul_resilience::health::{HealthOutput, Monitor, Reply};
 use longhaul_resilience::{Call, CallError, Failure, Outcome, Priority, Stack, StackOutput};
 
 use crate::names::{Known, NameFault, Names};
@@ -79,6 +80,12 @@ impl Open {
         all.find(|attempt| attempt.number == number)
     }
 
+    /// Its number, and that of an attempt under way.
+    fn any(&self) -> Option<(u64, u32)> {
+        let attempt = self.first.as_ref().or(self.others.first())?;
+        Some((self.number, attempt.number))
+    }
+
     fn add(&mut self, attempt: Attempt) {
         match &mut self.first {
             Some(_) => self.others.push(attempt),
@@ -111,6 +118,8 @@ pub(crate) struct Caller {
     /// Attempts that wait for the name.
     nameless: Vec<AttemptAt>,
     stack_wake: Option<(Instant, &'static str)>,
+    monitor: Option<Monitor>,
+    monitor_wake: Option<Instant>,
     statistics: CallerStatistics,
     /// What is to be told: events, and calls that are over.
     events: VecDeque<CallerEvent>,
@@ -164,6 +173,8 @@ impl Caller {
             next_number: 0,
             nameless: Vec::new(),
             stack_wake: None,
+            monitor: None,
+            monitor_wake: None,
             statistics: CallerStatistics::default(),
             events: VecDeque::new(),
             done: VecDeque::new(),
@@ -193,10 +204,13 @@ impl Caller {
     }
 
     /// Health is asked for from now on.
-    pub fn start(&mut self, now: Instant) {
-        for target in &mut self.targets {
-            target.health.next_ping = now;
-        }
+    pub fn start<E>(&mut self, now: Instant, driver: &mut Driver<'_, E>) {
+        let Some(config) = &self.options.health else {
+            return;
+        };
+        let checks = vec![config.clone(); self.options.replicas.len()];
+        self.monitor = Some(Monitor::new(now, checks));
+        self.drain_monitor(now, driver);
     }
 
     /// A call begins.
@@ -243,6 +257,9 @@ impl Caller {
         for place in 0..self.targets.len() {
             self.look_after(now, place, driver);
         }
+        if self.monitor_wake.is_some_and(|at| at <= now) {
+            self.drain_monitor(now, driver);
+        }
         self.drain(now, driver);
     }
 
@@ -265,13 +282,8 @@ impl Caller {
             if let (Some(silence), Some(since)) = (self.options.connection.silence, target.owes_since) {
                 sooner(Some(since.saturating_add(silence)), "silence");
             }
-            if self.options.health.is_some() {
-                match target.health.asked {
-                    Some((_, until)) => sooner(Some(until), "health"),
-                    None => sooner(Some(target.health.next_ping), "health"),
-                }
-            }
         }
+        sooner(self.monitor_wake, "health");
         next
     }
 
@@ -288,7 +300,12 @@ impl Caller {
         };
         let target = &mut self.targets[place];
         target.note_up(stream);
-        self.events.push_back(CallerEvent::Connected { peer: target.peer });
+        self.events
+            .push_back(CallerEvent::Connected { peer: target.peer });
+        if let Some(number) = target.asked {
+            driver.send(stream, &Frame::Ping { number });
+        }
+        let target = &mut self.targets[place];
         for at in std::mem::take(&mut target.unsent) {
             self.send_request(now, place, at, driver);
         }
@@ -356,6 +373,8 @@ impl Caller {
         self.names.set_fault(fault);
         self.stack = Stack::new(&self.options.stack, policies);
         self.stack_wake = None;
+        self.monitor = None;
+        self.monitor_wake = None;
         self.calls.clear();
         self.nameless.clear();
         self.done.clear();
@@ -369,9 +388,17 @@ impl Caller {
                     attempt,
                     gives_up_at,
                 } => self.begin(now, tag_of(call), attempt, gives_up_at, driver),
-                StackOutput::Cancel { call, attempt } => self.cancel(now, tag_of(call), attempt, driver),
+                StackOutput::Cancel { call, attempt } => self.cancel(now, call, attempt, driver),
                 StackOutput::Finished { call, result } => {
-                    let open = self.calls.remove(tag_of(call)).expect("a call that is open");
+                    let tag = tag_of(call);
+                    while let Some((request, attempt)) = self.calls.get(tag).and_then(Open::any) {
+                        self.close_attempt(AttemptAt {
+                            tag,
+                            request,
+                            attempt,
+                        });
+                    }
+                    let open = self.calls.remove(tag).expect("a call that is open");
                     match result {
                         Ok(_) => self.statistics.succeeded += 1,
                         Err(_) => self.statistics.failed += 1,
@@ -436,11 +463,16 @@ impl Caller {
 
     /// The addresses are known: sends an attempt to one of them.
     fn direct<E>(&mut self, now: Instant, at: AttemptAt, driver: &mut Driver<'_, E>) {
-        let Some(open) = self.calls.get_mut(at.tag).filter(|open| open.number == at.request) else {
+        let Some(open) = self
+            .calls
+            .get_mut(at.tag)
+            .filter(|open| open.number == at.request)
+        else {
             return;
         };
         let avoid = open.last_target.filter(|_| self.options.spread);
         let chosen = choose(
+            now,
             &self.targets,
             &self.candidates,
             self.options.choice,
@@ -453,7 +485,9 @@ impl Caller {
         };
         open.last_target = Some(place);
         let target = &mut self.targets[place];
-        let Some(attempt) = open.attempt(at.attempt) else { return };
+        let Some(attempt) = open.attempt(at.attempt) else {
+            return;
+        };
         attempt.at = Some((place, target.open.len()));
         target.open.push(at);
         match target.link {
@@ -483,11 +517,17 @@ impl Caller {
         let target = &mut self.targets[place];
         let Link::Up { stream } = target.link else { return };
         // It may have been given up while it waited.
-        let Some(open) = self.calls.get_mut(at.tag).filter(|open| open.number == at.request) else {
+        let Some(open) = self
+            .calls
+            .get_mut(at.tag)
+            .filter(|open| open.number == at.request)
+        else {
             return;
         };
         let request = open.request;
-        let Some(attempt) = open.attempt(at.attempt) else { return };
+        let Some(attempt) = open.attempt(at.attempt) else {
+            return;
+        };
         let until = match self.options.propagate_deadline {
             true => attempt.gives_up_at.or(request.deadline),
             false => None,
@@ -517,7 +557,10 @@ impl Caller {
 
     /// Takes an attempt off the books; answers where it was.
     fn close_attempt(&mut self, at: AttemptAt) -> Option<(Attempt, Option<usize>)> {
-        let open = self.calls.get_mut(at.tag).filter(|open| open.number == at.request)?;
+        let open = self
+            .calls
+            .get_mut(at.tag)
+            .filter(|open| open.number == at.request)?;
         let attempt = open.take(at.attempt)?;
         let Some((place, index)) = attempt.at else {
             return Some((attempt, None));
@@ -537,14 +580,20 @@ impl Caller {
 
     fn attempt_failed(&mut self, now: Instant, at: AttemptAt, failure: Failure) {
         if self.close_attempt(at).is_some() {
-            self.stack
-                .attempt_ended(now, call_id(at.request, at.tag), at.attempt, Outcome::Failure(failure));
+            self.stack.attempt_ended(
+                now,
+                call_id(at.request, at.tag),
+                at.attempt,
+                Outcome::Failure(failure),
+            );
         }
     }
 
     /// The stack gives an attempt up.
-    fn cancel<E>(&mut self, now: Instant, tag: u32, attempt: u32, driver: &mut Driver<'_, E>) {
-        let Some(request) = self.calls.get(tag).map(|open| open.number) else {
+    fn cancel<E>(&mut self, now: Instant, call: u64, attempt: u32, driver: &mut Driver<'_, E>) {
+        let tag = tag_of(call);
+        let number = self.calls.get(tag).map(|open| open.number);
+        let Some(request) = number.filter(|number| call_id(*number, tag) == call) else {
             return;
         };
         let at = AttemptAt {
@@ -580,10 +629,11 @@ impl Caller {
                 reference, status, ..
             } => self.on_answer(now, place, reference, status),
             Frame::Pong { number, healthy } => {
-                let health = &mut self.targets[place].health;
-                if health.asked.is_some_and(|(asked, _)| asked == number) {
-                    health.asked = None;
-                    self.note_health(place, healthy);
+                let reply = if healthy { Reply::Alive } else { Reply::Dead };
+                self.targets[place].asked.take_if(|asked| *asked == number);
+                if let Some(monitor) = &mut self.monitor {
+                    monitor.answer(now, place, number, reply);
+                    self.drain_monitor(now, driver);
                 }
             }
             Frame::Request { .. } | Frame::Cancel { .. } | Frame::Ping { .. } => {
@@ -598,7 +648,10 @@ impl Caller {
             request: reference.request,
             attempt: reference.attempt,
         };
-        let open = self.calls.get_mut(at.tag).filter(|open| open.number == at.request);
+        let open = self
+            .calls
+            .get_mut(at.tag)
+            .filter(|open| open.number == at.request);
         let asked_there = open
             .and_then(|open| open.attempt(at.attempt))
             .is_some_and(|attempt| attempt.at.is_some_and(|(asked, _)| asked == place));
@@ -622,7 +675,9 @@ impl Caller {
 
     /// Takes note of how a replica did, and leaves it out if it did badly too often.
     fn judge(&mut self, now: Instant, place: usize, ok: bool) {
-        let Some(options) = self.options.ejection else { return };
+        let Some(options) = self.options.ejection else {
+            return;
+        };
         if !self.targets[place].note_end(ok, &options) {
             return;
         }
@@ -639,12 +694,47 @@ impl Caller {
         }
     }
 
-    fn note_health(&mut self, place: usize, healthy: bool) {
-        let Some(options) = self.options.health else { return };
+    /// Does what the monitor of the replicas' health asks for.
+    fn drain_monitor<E>(&mut self, now: Instant, driver: &mut Driver<'_, E>) {
+        let Some(monitor) = &mut self.monitor else { return };
+        monitor.wake(now);
+        while let Some(monitor) = &mut self.monitor {
+            match monitor.poll() {
+                HealthOutput::Ask { check, round } => self.ask(now, check, round, driver),
+                HealthOutput::Changed { check, healthy, .. } => {
+                    let target = &mut self.targets[check];
+                    target.down = !healthy;
+                    let peer = target.peer;
+                    self.events.push_back(CallerEvent::Health { peer, healthy });
+                }
+                HealthOutput::WakeAt { at } => {
+                    self.monitor_wake = Some(at);
+                    return;
+                }
+                HealthOutput::Idle => {
+                    self.monitor_wake = None;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Asks a replica for its health.
+    fn ask<E>(&mut self, now: Instant, place: usize, number: u64, driver: &mut Driver<'_, E>) {
         let target = &mut self.targets[place];
-        if target.note_health(healthy, &options) {
-            let peer = target.peer;
-            self.events.push_back(CallerEvent::Health { peer, healthy });
+        target.asked = Some(number);
+        match target.link {
+            Link::Up { stream } => driver.send(stream, &Frame::Ping { number }),
+            Link::Opening { .. } => {}
+            Link::Pause { until } if now < until => self.cannot_answer(now, place),
+            Link::Pause { .. } | Link::None => self.connect(now, place, driver),
+        }
+    }
+
+    /// A replica that was asked for its health cannot answer.
+    fn cannot_answer(&mut self, now: Instant, place: usize) {
+        if let (Some(number), Some(monitor)) = (self.targets[place].asked.take(), &mut self.monitor) {
+            monitor.answer(now, place, number, Reply::Dead);
         }
     }
 
@@ -688,27 +778,6 @@ impl Caller {
             self.lose(now, place, LostConnection::Silence, driver);
             return;
         }
-        if let Some(options) = self.options.health {
-            if target.health.asked.is_some_and(|(_, until)| until <= now) {
-                target.health.asked = None;
-                self.note_health(place, false);
-            }
-            let target = &mut self.targets[place];
-            if target.health.next_ping <= now && target.health.asked.is_none() {
-                target.health.next_ping = now.saturating_add(options.interval);
-                target.health.pings += 1;
-                match target.link {
-                    Link::Up { stream } => {
-                        let number = target.health.pings;
-                        target.health.asked = Some((number, now.saturating_add(options.timeout)));
-                        driver.send(stream, &Frame::Ping { number });
-                    }
-                    Link::Opening { .. } => {}
-                    Link::Pause { until } if now < until => self.note_health(place, false),
-                    Link::Pause { .. } | Link::None => self.connect(now, place, driver),
-                }
-            }
-        }
     }
 
     /// Gives a connection up.
@@ -736,7 +805,9 @@ impl Caller {
             self.attempt_failed(now, at, Failure::Unreachable);
             self.judge(now, place, false);
         }
-        self.note_health(place, false);
+        self.cannot_answer(now, place);
+        // What the monitor has to say is heard when it wants to wake, at once.
+        self.monitor_wake = self.monitor.as_ref().map(|_| now);
     }
 }
 
