@@ -224,8 +224,22 @@ impl Metric {
             | Metric::DatagramMos => Subject::Datagrams,
             Metric::ReservationSuccess | Metric::ReservationHeld => Subject::Reservation,
             Metric::DemandArrived => Subject::Demand,
-            Metric::ClientSuccess | Metric::ClientGoodput | Metric::ClientAvailability | Metric::ClientAmplification | Metric::ClientLatencyMedian | Metric::ClientLatencyP95 | Metric::ClientLatencyP99 | Metric::ClientDetectionTime | Metric::ClientRecoveryTime | Metric::ClientMetastable => Subject::Client,
-            Metric::ServiceRefused | Metric::ServiceRepeated | Metric::ServiceInVain | Metric::ServiceLost | Metric::ServiceUtilisation | Metric::ServiceLongestQueue => Subject::Service,
+            Metric::ClientSuccess
+            | Metric::ClientGoodput
+            | Metric::ClientAvailability
+            | Metric::ClientAmplification
+            | Metric::ClientLatencyMedian
+            | Metric::ClientLatencyP95
+            | Metric::ClientLatencyP99
+            | Metric::ClientDetectionTime
+            | Metric::ClientRecoveryTime
+            | Metric::ClientMetastable => Subject::Client,
+            Metric::ServiceRefused
+            | Metric::ServiceRepeated
+            | Metric::ServiceInVain
+            | Metric::ServiceLost
+            | Metric::ServiceUtilisation
+            | Metric::ServiceLongestQueue => Subject::Service,
             Metric::OverlaySwitches
             | Metric::OverlayFlaps
             | Metric::OverlayDetectionTime

@@ -13,7 +13,9 @@ pub(super) fn clients(clients: &[ClientRecord]) -> Table {
     let row = |c: &ClientRecord| {
         let ended = c.started - c.in_flight;
         let latency = |read: fn(&longhaul_core::record::DelayRecord) -> u64| {
-            c.latency.as_ref().map_or(MISSING.to_owned(), |it| human::span(read(it)))
+            c.latency
+                .as_ref()
+                .map_or(MISSING.to_owned(), |it| human::span(read(it)))
         };
         vec![
             printable(&c.name),
@@ -55,7 +57,9 @@ pub(super) fn client_notes(clients: &[ClientRecord]) -> Vec<Note> {
                 text: format!("{name}: {}", causes(&client.failures)),
             });
         }
-        let Some(recovery) = &client.recovery else { continue };
+        let Some(recovery) = &client.recovery else {
+            continue;
+        };
         let rate = |mhz: u64| format!("{}.{:01}/s", mhz / 1_000, mhz / 100 % 10);
         let noticed = match recovery.detected_after_ns {
             None => "it noticed nothing".to_owned(),
@@ -68,9 +72,12 @@ pub(super) fn client_notes(clients: &[ClientRecord]) -> Vec<Note> {
             (RecoveryOutcome::Recovered, None) => "goodput is back".to_owned(),
             (RecoveryOutcome::Degraded, _) => "goodput did not come back".to_owned(),
             (RecoveryOutcome::Metastable, _) => {
-                "goodput did not come back, and retries or the queue keep it down: a metastable failure".to_owned()
+                "goodput did not come back, and retries or the queue keep it down: a metastable failure"
+                    .to_owned()
             }
-            (RecoveryOutcome::Unknown, _) => "too little was seen to say whether goodput came back".to_owned(),
+            (RecoveryOutcome::Unknown, _) => {
+                "too little was seen to say whether goodput came back".to_owned()
+            }
         };
         notes.push(Note {
             status: "recovery",
@@ -110,7 +117,9 @@ fn causes(failures: &FailuresRecord) -> String {
         (fatal, "that can never succeed"),
     ];
     let causes = causes.iter().filter(|(count, _)| *count > 0);
-    let texts: Vec<String> = causes.map(|(count, what)| format!("{} {what}", human::count(*count))).collect();
+    let texts: Vec<String> = causes
+        .map(|(count, what)| format!("{} {what}", human::count(*count)))
+        .collect();
     texts.join(", ")
 }
 

@@ -66,7 +66,9 @@ fn default_margins(scenario: &Scenario) -> Vec<Margin> {
         Subject::Replication => !scenario.replications.is_empty(),
         Subject::Federation => !federations.is_empty(),
         // A scenario with one is not replayed.
-        Subject::Overlay | Subject::Datagrams | Subject::Reservation
+        Subject::Overlay
+        | Subject::Datagrams
+        | Subject::Reservation
         | Subject::Demand
         | Subject::Service
         | Subject::Client => false,

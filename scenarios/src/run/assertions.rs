@@ -5,9 +5,9 @@
 //! yet is inconclusive.
 
 use longhaul_core::record::{
-    AssertionRecord, ClientRecord, DatagramRecord, DemandRecord, ServiceRecord, FederationRecord, LinkRecord, MigrationRecord,
-    OverlayRecord, PostcopyRecord, Progress, ReplicationRecord, ReservationRecord, RunRecord, TransferRecord,
-    Verdict,
+    AssertionRecord, ClientRecord, DatagramRecord, DemandRecord, FederationRecord, LinkRecord,
+    MigrationRecord, OverlayRecord, PostcopyRecord, Progress, ReplicationRecord, ReservationRecord,
+    RunRecord, ServiceRecord, TransferRecord, Verdict,
 };
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};

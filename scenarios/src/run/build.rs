@@ -11,6 +11,7 @@ use longhaul_engine::Engine;
 use longhaul_flow as flow;
 use longhaul_net::network::{Network, NetworkLink};
 use longhaul_net::routing::Graph;
+use longhaul_service::measures::Window;
 use longhaul_tcp as tcp;
 use thiserror::Error;
 
@@ -29,7 +30,7 @@ use super::transit::{Flows, Transit};
 use super::workload::Workloads;
 use crate::check;
 use crate::fidelity;
-use crate::schema::{Amount, Controller, Link, Scenario, Tcp};
+use crate::schema::{Amount, Controller, Fault, Link, Scenario, Tcp};
 
 /// Why a scenario that passed its check cannot be built.
 #[derive(Debug, Error)]
@@ -210,10 +211,32 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     if !scenario.demands.is_empty() {
         scene.spread_demands(engine);
     }
+    scene.fault_window = fault_window(scenario);
     scene.overlays = overlays;
     scene.inputs = inputs;
     scene.fidelity_reason = choice.reason;
     Ok(scene)
+}
+
+/// From the first fault to the end of the last one, or of the run.
+fn fault_window(scenario: &Scenario) -> Option<Window> {
+    let times = scenario.faults.iter().map(|fault| match fault {
+        Fault::LinkDown(down) => (down.at, down.end()),
+        Fault::Pause(pause) => (pause.at, pause.end()),
+        Fault::Kill(kill) => (kill.at, kill.end()),
+        Fault::Reset(reset) => (reset.at, reset.every.is_none().then_some(reset.at)),
+    });
+    let at = |span| Instant::ZERO.saturating_add(span);
+    let horizon = scenario.horizon;
+    let times = times.filter(|(begin, _)| *begin < horizon);
+    let windows = times.map(|(begin, end)| Window {
+        from: at(begin),
+        until: at(end.map_or(horizon, |end| end.min(horizon))),
+    });
+    windows.reduce(|one, other| Window {
+        from: one.from.min(other.from),
+        until: one.until.max(other.until),
+    })
 }
 
 /// How many links the route between two regions has, and the rate of the slowest.

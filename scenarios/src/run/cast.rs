@@ -180,7 +180,13 @@ impl Cast {
             }
         }
         for (index, spec) in scenario.clients.iter().enumerate() {
-            cast.add(scenario, Workload::Client(index), Role::Client, &spec.region, spec.tcp);
+            cast.add(
+                scenario,
+                Workload::Client(index),
+                Role::Client,
+                &spec.region,
+                spec.tcp,
+            );
         }
         cast.pair_callers(scenario);
         cast
@@ -268,7 +274,9 @@ impl Cast {
     /// If there is no such workload.
     pub fn starters(&self, workload: Workload) -> Vec<PeerId> {
         match workload {
-            Workload::Federation(_) | Workload::Overlay(_) | Workload::Service(_) => self.machines(workload).collect(),
+            Workload::Federation(_) | Workload::Overlay(_) | Workload::Service(_) => {
+                self.machines(workload).collect()
+            }
             _ => vec![self.first(workload)],
         }
     }

@@ -360,7 +360,9 @@ impl Scene {
                 self.overlays.name_of(end),
                 self.network.region_name(part.region)
             ),
-            Role::Cluster(_) | Role::Edge(_) | Role::Server(_) => format!("{name}/{}", self.network.region_name(part.region)),
+            Role::Cluster(_) | Role::Edge(_) | Role::Server(_) => {
+                format!("{name}/{}", self.network.region_name(part.region))
+            }
             _ => name.to_owned(),
         }
     }

@@ -92,7 +92,10 @@ impl Maker<'_> {
         let one_way = |from: &str, to: &str| {
             let (from, to) = (region_id(scenario, from), region_id(scenario, to));
             let route = graph.route(from, to).expect("the check found a route");
-            let delays = route.links.iter().map(|link| scenario.links[link.0 as usize].delay);
+            let delays = route
+                .links
+                .iter()
+                .map(|link| scenario.links[link.0 as usize].delay);
             delays.fold(Span::ZERO, Span::saturating_add)
         };
         one_way(here, there).saturating_add(one_way(there, here))

@@ -3,10 +3,10 @@
 use longhaul_amst::SenderStats;
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{
-    AmstRecord, BoundsRecord, ClientRecord, DatagramRecord, EncodingRecord, Ended, FederationRecord, LinkRecord,
-    MigrationRecord, OverlayRecord, PayloadRecord, PostcopyRecord, RECORD_FORMAT, RamRecord,
-    ReplicationRecord, RunRecord, ThrottleRecord, TransferRecord, TransportRecord, Verdict,
-    XbzrleCacheRecord, ServiceRecord,
+    AmstRecord, BoundsRecord, ClientRecord, DatagramRecord, EncodingRecord, Ended, FederationRecord,
+    LinkRecord, MigrationRecord, OverlayRecord, PayloadRecord, PostcopyRecord, RECORD_FORMAT, RamRecord,
+    ReplicationRecord, RunRecord, ServiceRecord, ThrottleRecord, TransferRecord, TransportRecord, Verdict,
+    XbzrleCacheRecord,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
@@ -98,7 +98,9 @@ pub fn summarise(
         reservations: scene.reservations.records(scenario, now),
         demands: scene.demands.records(scenario, now),
         services: services(scene),
-        clients: (0..scenario.clients.len()).map(|i| client(scene, i, now)).collect(),
+        clients: (0..scenario.clients.len())
+            .map(|i| client(scene, i, now))
+            .collect(),
         overlays: (0..scenario.overlays.len())
             .map(|i| overlay(scene, i, now))
             .collect(),
@@ -154,7 +156,11 @@ fn client(scene: &Scene, index: usize, now: Instant) -> ClientRecord {
     let progress = scene.workloads.clients[index].stage.progress().clone();
     let before = scene.queued_before_faults.as_ref();
     let queued = before.map(|before| {
-        let service = scene.scenario.services.iter().position(|known| known.name == spec.service);
+        let service = scene
+            .scenario
+            .services
+            .iter()
+            .position(|known| known.name == spec.service);
         let service = service.expect("the check found the service");
         (before[service], scene.queued(service))
     });

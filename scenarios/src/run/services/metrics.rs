@@ -12,7 +12,10 @@ pub fn of_client(metric: Metric, client: &ClientRecord, end_ns: u64) -> Sample {
         return Sample::Missing;
     }
     let latency = |read: fn(&longhaul_core::record::DelayRecord) -> u64| {
-        client.latency.as_ref().map_or(Sample::Missing, |it| Sample::Exact(read(it)))
+        client
+            .latency
+            .as_ref()
+            .map_or(Sample::Missing, |it| Sample::Exact(read(it)))
     };
     let recovery = client.recovery.as_ref();
     let ended = client.started - client.in_flight;

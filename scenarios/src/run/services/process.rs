@@ -166,7 +166,10 @@ impl Machine for ClientProcess {
             self.ended = Some(self.now);
             return Output::Event(ClientReport::Ended);
         }
-        let stops = self.stops.filter(|_| !self.stopped).map(|at| (at, "the load ends"));
+        let stops = self
+            .stops
+            .filter(|_| !self.stopped)
+            .map(|at| (at, "the load ends"));
         let first = wake.into_iter().chain(stops).min_by_key(|(at, _)| *at);
         first.map_or(Output::Idle, |(at, why)| Output::WakeAt { at, why })
     }

@@ -206,9 +206,12 @@ pub fn server_record(region: &str, cores: u32, statistics: &ServerStatistics) ->
         in_vain: statistics.in_vain,
         deaths: statistics.deaths,
         longest_queue: statistics.longest_queue,
-        mean_wait_ns: if statistics.accepted == 0 { 0 } else { mean_wait(statistics.accepted) },
+        mean_wait_ns: if statistics.accepted == 0 {
+            0
+        } else {
+            mean_wait(statistics.accepted)
+        },
         worked_ns: statistics.worked.as_ns(),
         cores: cores.into(),
     }
 }
-
