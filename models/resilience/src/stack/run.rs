@@ -12,6 +12,7 @@ use crate::limiter::Answer;
 use crate::retry::{Failed, NoRetry};
 
 use super::frames::{Frame, NONE, State};
+use super::timers::UNORDERED;
 use super::{Layer, Stack, StackOutput};
 
 /// Why something is cancelled.
@@ -76,7 +77,7 @@ impl Stack {
                         let state = State::Waiting(place);
                         let frame = self.frames.add(parent, call, layer, now, limit, state);
                         if let Some(longest) = longest {
-                            self.timers.set(frame, now.saturating_add(longest));
+                            self.timers.set(frame, now.saturating_add(longest), layer as u32);
                         }
                         let (call, layer) = (self.calls[call].id, layer as u16);
                         return self.tell(Event::Queued { call, layer, waiting });
@@ -120,7 +121,7 @@ impl Stack {
             };
             parent = self.frames.add(parent, call, layer, now, limit, state);
             if let Some(at) = wake_at {
-                self.timers.set(parent, at);
+                self.timers.set(parent, at, layer as u32);
             }
             layer += 1;
         }
@@ -348,7 +349,7 @@ impl Stack {
             Ok(delay) => {
                 let retry = done + 1;
                 self.frames[at].state = State::Retry { done: retry };
-                self.timers.set(at, self.now.saturating_add(delay));
+                self.timers.set(at, self.now.saturating_add(delay), UNORDERED);
                 self.counters.retries += 1;
                 self.tell(Event::Retry {
                     call,
@@ -424,7 +425,8 @@ impl Stack {
         }
         let (hedge, delay) = (sent + 1, hedger.delay());
         if hedge < hedger.most(open.idempotent) {
-            self.timers.set(at, self.now.saturating_add(delay));
+            self.timers
+                .set(at, self.now.saturating_add(delay), u32::from(layer));
         }
         self.frames[at].state = State::Hedge { sent: hedge };
         self.counters.hedges += 1;
