@@ -106,6 +106,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-migration",
             "longhaul-raft",
             "longhaul-replication",
+            "longhaul-resilience",
+            "longhaul-service",
             "longhaul-tunnel",
             "longhaul-sdwan",
         ],

@@ -17,6 +17,7 @@ pub mod federation;
 pub mod guests;
 pub mod objects;
 pub mod pages;
+pub mod services;
 pub mod transport;
 pub mod tunnels;
 
@@ -121,5 +122,15 @@ pub const TARGETS: &[Target] = &[
         name: "edge_machine",
         run: edges::machine,
         seeds: edges::machine_seeds,
+    },
+    Target {
+        name: "service_frame",
+        run: services::frame,
+        seeds: services::frame_seeds,
+    },
+    Target {
+        name: "service_server",
+        run: services::server,
+        seeds: services::server_seeds,
     },
 ];

@@ -122,4 +122,6 @@ replays! {
     path_mtu: 1500, 200_000;
     edge_message: 3000, 500_000;
     edge_machine: 2000, 200_000;
+    service_frame: 3000, 500_000;
+    service_server: 1500, 200_000;
 }

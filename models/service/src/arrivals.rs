@@ -173,7 +173,9 @@ fn after_bursts(on: Span, off: Span, interval: Span, from: Span, amount: f64) ->
     let target = within.saturating_add(rounded(interval.as_ns() as f64 * amount));
     let whole = target.as_ns() / on.as_ns();
     let rest = Span::from_ns(target.as_ns() % on.as_ns());
-    cycle.saturating_mul(cycles.saturating_add(whole)).saturating_add(rest)
+    cycle
+        .saturating_mul(cycles.saturating_add(whole))
+        .saturating_add(rest)
 }
 
 fn after_sine(interval: Span, amplitude: f64, period: Span, from: Span, amount: f64) -> Span {
@@ -190,7 +192,11 @@ fn after_sine(interval: Span, amplitude: f64, period: Span, from: Span, amount: 
     let mut x = amount * mean;
     for _ in 0..64 {
         let error = grown(x);
-        if error < 0.0 { low = x } else { high = x }
+        if error < 0.0 {
+            low = x;
+        } else {
+            high = x;
+        }
         if high - low < 0.25 {
             break;
         }
@@ -214,7 +220,9 @@ fn after_steps(steps: &[Step], from: Span, mut amount: f64) -> Option<Span> {
     let mut at = from;
     for index in begun.saturating_sub(1)..steps.len() {
         at = at.max(steps[index].at);
-        let Some(interval) = steps[index].interval else { continue };
+        let Some(interval) = steps[index].interval else {
+            continue;
+        };
         let found = at.saturating_add(rounded(interval.as_ns() as f64 * amount));
         match steps.get(index + 1) {
             Some(next) if found >= next.at => {
@@ -277,7 +285,10 @@ mod tests {
         let counts = counts(Pattern::Poisson, Rate::Steady { interval }, 2_000);
         let n = counts.len() as f64;
         let mean = counts.iter().sum::<u64>() as f64 / n;
-        let squares: f64 = counts.iter().map(|c| (*c as f64 - mean) * (*c as f64 - mean)).sum();
+        let squares: f64 = counts
+            .iter()
+            .map(|c| (*c as f64 - mean) * (*c as f64 - mean))
+            .sum();
         assert!((mean - 100.0).abs() < 1.0, "{mean}");
         assert!((squares / n / mean - 1.0).abs() < 0.1, "{}", squares / n / mean);
     }
@@ -307,8 +318,16 @@ mod tests {
         // The integral over the second around the crest: 2,000 (1 + 0.8 × mean of the sine from 1/8 to 2/8 turn).
         let quarter = 0.8 * 4.0 / std::f64::consts::PI * std::f64::consts::FRAC_1_SQRT_2;
         let crest = 2_000.0 * (1.0 + quarter);
-        assert!((counts[1] as f64 - crest).abs() < 2.0, "{} against {crest}", counts[1]);
-        assert!((counts[5] as f64 - (4_000.0 - crest)).abs() < 2.0, "{}", counts[5]);
+        assert!(
+            (counts[1] as f64 - crest).abs() < 2.0,
+            "{} against {crest}",
+            counts[1]
+        );
+        assert!(
+            (counts[5] as f64 - (4_000.0 - crest)).abs() < 2.0,
+            "{}",
+            counts[5]
+        );
     }
 
     #[test]
@@ -333,7 +352,10 @@ mod tests {
             .check()
         };
         let (zero, one) = (Span::ZERO, Span::from_s(1));
-        assert_eq!(check(Rate::Steady { interval: zero }), Err(ArrivalsError::Interval));
+        assert_eq!(
+            check(Rate::Steady { interval: zero }),
+            Err(ArrivalsError::Interval)
+        );
         let bursts = Rate::Bursts {
             on: zero,
             off: one,

@@ -1,21 +1,26 @@
 //! One caller of one service: its calls go through a stack of resilience policies, attempts to replicas, and frames over
 //! connections that stay open. Clients have one, servers one for each service behind them.
 
+mod attempts;
+mod upkeep;
+
 use std::collections::VecDeque;
 
 use longhaul_core::machine::{CloseReason, Output, PeerId, StreamId};
 use longhaul_core::payload::Payload;
 use longhaul_core::random::Stream;
-use longhaul_core::time::{Instant, Span};
-use longhaul_core::units::Probability;
-use longhaul_resilience::{Call, CallError, Failure, Outcome, Priority, Stack, StackOutput};
+use longhaul_core::time::Instant;
+use longhaul_resilience::health::Monitor;
+use longhaul_resilience::{Call, CallError, Failure, Priority, Stack};
 
-use crate::names::{Known, NameFault, Names};
+use crate::names::{NameFault, Names};
 use crate::options::ServiceOptions;
 use crate::record::{CallerEvent, CallerStatistics, LostConnection};
 use crate::slab::Slab;
-use crate::target::{AttemptAt, Link, Target, choose};
-use crate::wire::{Frame, FrameError, Reference, Status};
+use crate::target::{AttemptAt, Link, Target};
+use crate::wire::Frame;
+
+use attempts::call_id;
 
 /// What is to be called.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +84,12 @@ impl Open {
         all.find(|attempt| attempt.number == number)
     }
 
+    /// Its number, and that of an attempt under way.
+    fn any(&self) -> Option<(u64, u32)> {
+        let attempt = self.first.as_ref().or(self.others.first())?;
+        Some((self.number, attempt.number))
+    }
+
     fn add(&mut self, attempt: Attempt) {
         match &mut self.first {
             Some(_) => self.others.push(attempt),
@@ -111,6 +122,8 @@ pub(crate) struct Caller {
     /// Attempts that wait for the name.
     nameless: Vec<AttemptAt>,
     stack_wake: Option<(Instant, &'static str)>,
+    monitor: Option<Monitor>,
+    monitor_wake: Option<Instant>,
     statistics: CallerStatistics,
     /// What is to be told: events, and calls that are over.
     events: VecDeque<CallerEvent>,
@@ -164,6 +177,8 @@ impl Caller {
             next_number: 0,
             nameless: Vec::new(),
             stack_wake: None,
+            monitor: None,
+            monitor_wake: None,
             statistics: CallerStatistics::default(),
             events: VecDeque::new(),
             done: VecDeque::new(),
@@ -193,10 +208,13 @@ impl Caller {
     }
 
     /// Health is asked for from now on.
-    pub fn start(&mut self, now: Instant) {
-        for target in &mut self.targets {
-            target.health.next_ping = now;
-        }
+    pub fn start<E>(&mut self, now: Instant, driver: &mut Driver<'_, E>) {
+        let Some(config) = &self.options.health else {
+            return;
+        };
+        let checks = vec![config.clone(); self.options.replicas.len()];
+        self.monitor = Some(Monitor::new(now, checks));
+        self.drain_monitor(now, driver);
     }
 
     /// A call begins.
@@ -243,6 +261,9 @@ impl Caller {
         for place in 0..self.targets.len() {
             self.look_after(now, place, driver);
         }
+        if self.monitor_wake.is_some_and(|at| at <= now) {
+            self.drain_monitor(now, driver);
+        }
         self.drain(now, driver);
     }
 
@@ -265,13 +286,8 @@ impl Caller {
             if let (Some(silence), Some(since)) = (self.options.connection.silence, target.owes_since) {
                 sooner(Some(since.saturating_add(silence)), "silence");
             }
-            if self.options.health.is_some() {
-                match target.health.asked {
-                    Some((_, until)) => sooner(Some(until), "health"),
-                    None => sooner(Some(target.health.next_ping), "health"),
-                }
-            }
         }
+        sooner(self.monitor_wake, "health");
         next
     }
 
@@ -288,7 +304,12 @@ impl Caller {
         };
         let target = &mut self.targets[place];
         target.note_up(stream);
-        self.events.push_back(CallerEvent::Connected { peer: target.peer });
+        self.events
+            .push_back(CallerEvent::Connected { peer: target.peer });
+        if let Some(number) = target.asked {
+            driver.send(stream, &Frame::Ping { number });
+        }
+        let target = &mut self.targets[place];
         for at in std::mem::take(&mut target.unsent) {
             self.send_request(now, place, at, driver);
         }
@@ -356,403 +377,10 @@ impl Caller {
         self.names.set_fault(fault);
         self.stack = Stack::new(&self.options.stack, policies);
         self.stack_wake = None;
+        self.monitor = None;
+        self.monitor_wake = None;
         self.calls.clear();
         self.nameless.clear();
         self.done.clear();
     }
-
-    fn drain<E>(&mut self, now: Instant, driver: &mut Driver<'_, E>) {
-        loop {
-            match self.stack.poll() {
-                StackOutput::Start {
-                    call,
-                    attempt,
-                    gives_up_at,
-                } => self.begin(now, tag_of(call), attempt, gives_up_at, driver),
-                StackOutput::Cancel { call, attempt } => self.cancel(now, tag_of(call), attempt, driver),
-                StackOutput::Finished { call, result } => {
-                    let open = self.calls.remove(tag_of(call)).expect("a call that is open");
-                    match result {
-                        Ok(_) => self.statistics.succeeded += 1,
-                        Err(_) => self.statistics.failed += 1,
-                    }
-                    self.done.push_back(Done {
-                        context: open.request.context,
-                        attempts: open.attempts,
-                        result,
-                    });
-                }
-                StackOutput::Event(event) => {
-                    if self.options.report_policies {
-                        self.events.push_back(CallerEvent::Policy(event));
-                    }
-                }
-                StackOutput::WakeAt { at, why } => {
-                    self.stack_wake = Some((at, why));
-                    return;
-                }
-                StackOutput::Idle => {
-                    self.stack_wake = None;
-                    return;
-                }
-            }
-        }
-    }
-
-    /// An attempt begins.
-    fn begin<E>(
-        &mut self,
-        now: Instant,
-        tag: u32,
-        attempt: u32,
-        gives_up_at: Option<Instant>,
-        driver: &mut Driver<'_, E>,
-    ) {
-        let open = self.calls.get_mut(tag).expect("a call that is open");
-        self.statistics.attempts += 1;
-        if open.attempts > 0 {
-            match open.first.is_some() || !open.others.is_empty() {
-                true => self.statistics.hedges += 1,
-                false => self.statistics.retries += 1,
-            }
-        }
-        open.attempts += 1;
-        open.add(Attempt {
-            number: attempt,
-            gives_up_at,
-            at: None,
-        });
-        let at = AttemptAt {
-            tag,
-            request: open.number,
-            attempt,
-        };
-        match self.names.ask(now) {
-            Known::Yes => self.direct(now, at, driver),
-            Known::Soon => self.nameless.push(at),
-            Known::No => self.attempt_failed(now, at, Failure::Unreachable),
-        }
-    }
-
-    /// The addresses are known: sends an attempt to one of them.
-    fn direct<E>(&mut self, now: Instant, at: AttemptAt, driver: &mut Driver<'_, E>) {
-        let Some(open) = self.calls.get_mut(at.tag).filter(|open| open.number == at.request) else {
-            return;
-        };
-        let avoid = open.last_target.filter(|_| self.options.spread);
-        let chosen = choose(
-            &self.targets,
-            &self.candidates,
-            self.options.choice,
-            &mut self.turn,
-            avoid,
-        );
-        let Some(place) = chosen else {
-            self.attempt_failed(now, at, Failure::Unreachable);
-            return;
-        };
-        open.last_target = Some(place);
-        let target = &mut self.targets[place];
-        let Some(attempt) = open.attempt(at.attempt) else { return };
-        attempt.at = Some((place, target.open.len()));
-        target.open.push(at);
-        match target.link {
-            Link::Up { .. } => self.send_request(now, place, at, driver),
-            Link::Opening { .. } => target.unsent.push(at),
-            Link::Pause { until } if now < until => self.attempt_failed(now, at, Failure::Unreachable),
-            Link::Pause { .. } | Link::None => {
-                target.unsent.push(at);
-                self.connect(now, place, driver);
-            }
-        }
-    }
-
-    fn connect<E>(&mut self, now: Instant, place: usize, driver: &mut Driver<'_, E>) {
-        let stream = driver.numbers.next();
-        let target = &mut self.targets[place];
-        let until = now.saturating_add(self.options.connection.connect_timeout);
-        target.link = Link::Opening { stream, until };
-        self.statistics.connections += 1;
-        driver.outputs.push_back(Output::Open {
-            stream,
-            peer: target.peer,
-        });
-    }
-
-    fn send_request<E>(&mut self, now: Instant, place: usize, at: AttemptAt, driver: &mut Driver<'_, E>) {
-        let target = &mut self.targets[place];
-        let Link::Up { stream } = target.link else { return };
-        // It may have been given up while it waited.
-        let Some(open) = self.calls.get_mut(at.tag).filter(|open| open.number == at.request) else {
-            return;
-        };
-        let request = open.request;
-        let Some(attempt) = open.attempt(at.attempt) else { return };
-        let until = match self.options.propagate_deadline {
-            true => attempt.gives_up_at.or(request.deadline),
-            false => None,
-        };
-        target.owes_since.get_or_insert(now);
-        driver.send(
-            stream,
-            &Frame::Request {
-                reference: self.reference(at),
-                idempotent: request.idempotent,
-                priority: request.priority,
-                time_left: until.map_or(Span::MAX, |until| until.saturating_since(now)),
-                body_bytes: request.body_bytes,
-                answer_bytes: request.answer_bytes,
-            },
-        );
-    }
-
-    fn reference(&self, at: AttemptAt) -> Reference {
-        Reference {
-            origin: self.origin,
-            request: at.request,
-            attempt: at.attempt,
-            tag: at.tag,
-        }
-    }
-
-    /// Takes an attempt off the books; answers where it was.
-    fn close_attempt(&mut self, at: AttemptAt) -> Option<(Attempt, Option<usize>)> {
-        let open = self.calls.get_mut(at.tag).filter(|open| open.number == at.request)?;
-        let attempt = open.take(at.attempt)?;
-        let Some((place, index)) = attempt.at else {
-            return Some((attempt, None));
-        };
-        let target = &mut self.targets[place];
-        target.open.swap_remove(index);
-        if target.open.is_empty() {
-            target.owes_since = None;
-        }
-        if let Some(moved) = target.open.get(index).copied() {
-            let owner = self.calls.get_mut(moved.tag).expect("an attempt of an open call");
-            let moved = owner.attempt(moved.attempt).expect("an open attempt");
-            moved.at = Some((place, index));
-        }
-        Some((attempt, Some(place)))
-    }
-
-    fn attempt_failed(&mut self, now: Instant, at: AttemptAt, failure: Failure) {
-        if self.close_attempt(at).is_some() {
-            self.stack
-                .attempt_ended(now, call_id(at.request, at.tag), at.attempt, Outcome::Failure(failure));
-        }
-    }
-
-    /// The stack gives an attempt up.
-    fn cancel<E>(&mut self, now: Instant, tag: u32, attempt: u32, driver: &mut Driver<'_, E>) {
-        let Some(request) = self.calls.get(tag).map(|open| open.number) else {
-            return;
-        };
-        let at = AttemptAt {
-            tag,
-            request,
-            attempt,
-        };
-        let Some((closed, place)) = self.close_attempt(at) else {
-            return;
-        };
-        let timed_out = closed.gives_up_at.is_some_and(|until| until <= now);
-        self.statistics.timeouts += u64::from(timed_out);
-        let Some(place) = place else {
-            self.nameless.retain(|waiting| *waiting != at);
-            return;
-        };
-        if timed_out {
-            self.judge(now, place, false);
-        }
-        match self.targets[place].link {
-            Link::Up { stream } if self.options.cancel => {
-                let reference = self.reference(at);
-                driver.send(stream, &Frame::Cancel { reference });
-            }
-            Link::Opening { .. } => self.targets[place].unsent.retain(|waiting| *waiting != at),
-            _ => {}
-        }
-    }
-
-    fn on_frame<E>(&mut self, now: Instant, place: usize, frame: &Frame, driver: &mut Driver<'_, E>) {
-        match *frame {
-            Frame::Answer {
-                reference, status, ..
-            } => self.on_answer(now, place, reference, status),
-            Frame::Pong { number, healthy } => {
-                let health = &mut self.targets[place].health;
-                if health.asked.is_some_and(|(asked, _)| asked == number) {
-                    health.asked = None;
-                    self.note_health(place, healthy);
-                }
-            }
-            Frame::Request { .. } | Frame::Cancel { .. } | Frame::Ping { .. } => {
-                self.lose(now, place, LostConnection::Unreadable(FrameError::Kind), driver);
-            }
-        }
-    }
-
-    fn on_answer(&mut self, now: Instant, place: usize, reference: Reference, status: Status) {
-        let at = AttemptAt {
-            tag: reference.tag,
-            request: reference.request,
-            attempt: reference.attempt,
-        };
-        let open = self.calls.get_mut(at.tag).filter(|open| open.number == at.request);
-        let asked_there = open
-            .and_then(|open| open.attempt(at.attempt))
-            .is_some_and(|attempt| attempt.at.is_some_and(|(asked, _)| asked == place));
-        if reference.origin != self.origin || !asked_there {
-            self.statistics.late_answers += 1;
-            self.statistics.late_successes += u64::from(status == Status::Ok);
-            return;
-        }
-        self.close_attempt(at);
-        let outcome = match status {
-            Status::Ok => Outcome::Success,
-            Status::Error => Outcome::Failure(Failure::Error),
-            Status::Overloaded | Status::Expired => Outcome::Failure(Failure::Overloaded),
-            Status::Fatal => Outcome::Failure(Failure::Fatal),
-        };
-        // A request that can never succeed says nothing about the replica.
-        self.judge(now, place, matches!(status, Status::Ok | Status::Fatal));
-        self.stack
-            .attempt_ended(now, call_id(at.request, at.tag), at.attempt, outcome);
-    }
-
-    /// Takes note of how a replica did, and leaves it out if it did badly too often.
-    fn judge(&mut self, now: Instant, place: usize, ok: bool) {
-        let Some(options) = self.options.ejection else { return };
-        if !self.targets[place].note_end(ok, &options) {
-            return;
-        }
-        let ejected = self.targets.iter().filter(|target| target.is_ejected()).count();
-        let allowed = share_of(options.share_max, self.candidates.len()).max(1);
-        if ejected < allowed {
-            let target = &mut self.targets[place];
-            let span = target.eject(now, &options);
-            self.statistics.ejections += 1;
-            self.events.push_back(CallerEvent::Ejected {
-                peer: target.peer,
-                span,
-            });
-        }
-    }
-
-    fn note_health(&mut self, place: usize, healthy: bool) {
-        let Some(options) = self.options.health else { return };
-        let target = &mut self.targets[place];
-        if target.note_health(healthy, &options) {
-            let peer = target.peer;
-            self.events.push_back(CallerEvent::Health { peer, healthy });
-        }
-    }
-
-    /// The addresses were found.
-    fn on_addresses<E>(&mut self, now: Instant, driver: &mut Driver<'_, E>) {
-        self.candidates.clear();
-        for peer in self.names.addresses() {
-            let known = self.targets.iter().position(|target| target.peer == *peer);
-            let place = known.unwrap_or_else(|| {
-                // An address that is not one of the service: how far it is, nobody knows.
-                self.targets.push(Target::new(*peer, Span::MAX));
-                self.targets.len() - 1
-            });
-            if !self.candidates.contains(&place) {
-                self.candidates.push(place);
-            }
-        }
-        self.events.push_back(CallerEvent::Resolved {
-            addresses: self.names.addresses().to_vec(),
-        });
-        for waiting in std::mem::take(&mut self.nameless) {
-            self.direct(now, waiting, driver);
-        }
-    }
-
-    /// What time brings for one replica.
-    fn look_after<E>(&mut self, now: Instant, place: usize, driver: &mut Driver<'_, E>) {
-        let target = &mut self.targets[place];
-        if target.forgive(now) {
-            self.events.push_back(CallerEvent::Restored { peer: target.peer });
-        }
-        if let Link::Opening { until, .. } = target.link
-            && until <= now
-        {
-            self.lose(now, place, LostConnection::ConnectTimeout, driver);
-            return;
-        }
-        if let (Some(silence), Some(since)) = (self.options.connection.silence, target.owes_since)
-            && since.saturating_add(silence) <= now
-        {
-            self.lose(now, place, LostConnection::Silence, driver);
-            return;
-        }
-        if let Some(options) = self.options.health {
-            if target.health.asked.is_some_and(|(_, until)| until <= now) {
-                target.health.asked = None;
-                self.note_health(place, false);
-            }
-            let target = &mut self.targets[place];
-            if target.health.next_ping <= now && target.health.asked.is_none() {
-                target.health.next_ping = now.saturating_add(options.interval);
-                target.health.pings += 1;
-                match target.link {
-                    Link::Up { stream } => {
-                        let number = target.health.pings;
-                        target.health.asked = Some((number, now.saturating_add(options.timeout)));
-                        driver.send(stream, &Frame::Ping { number });
-                    }
-                    Link::Opening { .. } => {}
-                    Link::Pause { until } if now < until => self.note_health(place, false),
-                    Link::Pause { .. } | Link::None => self.connect(now, place, driver),
-                }
-            }
-        }
-    }
-
-    /// Gives a connection up.
-    fn lose<E>(&mut self, now: Instant, place: usize, why: LostConnection, driver: &mut Driver<'_, E>) {
-        if let Some(stream) = self.targets[place].stream() {
-            driver.outputs.push_back(Output::Abort { stream });
-        }
-        self.disconnected(now, place, why);
-    }
-
-    /// A connection is no more.
-    fn disconnected(&mut self, now: Instant, place: usize, why: LostConnection) {
-        let draw = self.random.unit();
-        let target = &mut self.targets[place];
-        target.pause(now, &self.options.connection, draw);
-        target.unsent.clear();
-        self.statistics.lost_connections += 1;
-        self.events.push_back(CallerEvent::Disconnected {
-            peer: target.peer,
-            why,
-            open: target.open.len() as u64,
-        });
-        let open = target.open.clone();
-        for at in open {
-            self.attempt_failed(now, at, Failure::Unreachable);
-            self.judge(now, place, false);
-        }
-        self.note_health(place, false);
-    }
-}
-
-/// A call's number for the stack.
-fn call_id(number: u64, tag: u32) -> u64 {
-    // Low half of the number: two calls of one tag with the same one are 2^32 calls apart.
-    (number << 32) | u64::from(tag)
-}
-
-fn tag_of(call: u64) -> u32 {
-    // The low half.
-    call as u32
-}
-
-/// A share of a small number, rounded down.
-fn share_of(share: Probability, of: usize) -> usize {
-    // No more than `of`.
-    (u128::from(share.as_parts()) * of as u128 / u128::from(Probability::PARTS)) as usize
 }

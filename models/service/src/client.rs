@@ -12,10 +12,11 @@ use crate::caller::{Caller, Done, Driver, Request, StreamNumbers};
 use crate::law::TimeLaw;
 use crate::names::NameFault;
 use crate::options::{ClientOptions, Load, OptionsError, check_load};
-use crate::record::{
-    CallerEvent, ClientStatistics, Failures, RequestRecord, RequestResult, Series,
-};
+use crate::record::{CallerEvent, ClientStatistics, Failures, RequestRecord, RequestResult, Series};
 use crate::slab::Slab;
+
+/// The least that a user thinks after a request that took no time.
+const BREATH: Span = Span::from_ms(1);
 
 /// What a client can be told.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -241,8 +242,7 @@ impl Client {
     /// Takes note of what the caller has to tell.
     fn hear_caller(&mut self) {
         while let Some(event) = self.caller.next_event() {
-            self.outputs
-                .push_back(Output::Event(ClientEvent::Service(event)));
+            self.outputs.push_back(Output::Event(ClientEvent::Service(event)));
         }
         while let Some(done) = self.caller.next_done() {
             self.end(done);
@@ -252,7 +252,10 @@ impl Client {
     /// A request is over.
     fn end(&mut self, done: Done) {
         // Contexts are numbers in the slab.
-        let pending = self.pending.remove(done.context as u32).expect("a request under way");
+        let pending = self
+            .pending
+            .remove(done.context as u32)
+            .expect("a request under way");
         let took = self.now.saturating_since(pending.started);
         let late = self.options.request.late_after.is_some_and(|after| took > after);
         let interval = self.series.at(self.now);
@@ -285,9 +288,24 @@ impl Client {
         if let Some(think) = self.think
             && pending.generation == self.generation
         {
-            let span = think.draw(&mut self.think_random);
+            let mut span = think.draw(&mut self.think_random);
+            if took == Span::ZERO {
+                // Whoever is refused on the spot and asks again on the spot never lets time pass.
+                span = span.max(BREATH);
+            }
             self.come_back_after(span);
         }
+    }
+
+    fn do_what_is_due(&mut self) {
+        let attempts = self.caller.statistics().attempts;
+        if self.caller.next_wake().is_some_and(|(at, _)| at <= self.now) {
+            self.with_caller(Caller::wake);
+        }
+        self.note_attempts(attempts);
+        self.hear_caller();
+        self.make_requests();
+        self.hear_caller();
     }
 
     fn next_wake(&self) -> Option<(Instant, &'static str)> {
@@ -310,10 +328,12 @@ impl Machine for Client {
 
     fn handle(&mut self, now: Instant, input: Input<ClientCommand>) {
         self.now = self.now.max(now);
+        // What is due comes before what comes in at the same time, as it would if a wake had come first.
+        self.do_what_is_due();
         let attempts = self.caller.statistics().attempts;
         match input {
             Input::Start => {
-                self.caller.start(self.now);
+                self.with_caller(Caller::start);
                 let load = self.options.load.clone();
                 self.load(load);
             }
@@ -339,13 +359,8 @@ impl Machine for Client {
             Input::Accepted { stream } => self.outputs.push_back(Output::Abort { stream }),
             Input::Wake | Input::Sent { .. } | Input::Path { .. } | Input::Datagram { .. } => {}
         }
-        if self.caller.next_wake().is_some_and(|(at, _)| at <= self.now) {
-            self.with_caller(|caller, now, driver| caller.wake(now, driver));
-        }
         self.note_attempts(attempts);
-        self.hear_caller();
-        self.make_requests();
-        self.hear_caller();
+        self.do_what_is_due();
     }
 
     fn poll(&mut self) -> Output<ClientEvent> {

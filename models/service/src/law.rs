@@ -63,9 +63,12 @@ impl TimeLaw {
     /// [`LawError`]
     pub fn check(&self) -> Result<(), LawError> {
         match *self {
-            TimeLaw::Uniform { min, max } | TimeLaw::Bimodal { short: min, long: max, .. } if min > max => {
-                Err(LawError::Order { min, max })
-            }
+            TimeLaw::Uniform { min, max }
+            | TimeLaw::Bimodal {
+                short: min,
+                long: max,
+                ..
+            } if min > max => Err(LawError::Order { min, max }),
             TimeLaw::LogNormal { sigma, .. } if !(sigma > 0.0 && sigma <= 5.0) => Err(LawError::Sigma(sigma)),
             _ => Ok(()),
         }
@@ -77,7 +80,11 @@ impl TimeLaw {
             TimeLaw::Constant(span) => span,
             TimeLaw::Uniform { min, max } => min + (max - min) / 2,
             TimeLaw::Exponential { mean } | TimeLaw::LogNormal { mean, .. } => mean,
-            TimeLaw::Bimodal { short, long, long_share } => {
+            TimeLaw::Bimodal {
+                short,
+                long,
+                long_share,
+            } => {
                 let parts = u128::from(Probability::PARTS);
                 let of_long = u128::from(long_share.as_parts());
                 let sum = u128::from(long.as_ns()) * of_long + u128::from(short.as_ns()) * (parts - of_long);
@@ -103,7 +110,11 @@ impl TimeLaw {
                 let exponent = sigma * random.normal() - sigma * sigma / 2.0;
                 rounded(mean.as_ns() as f64 * libm::exp(exponent))
             }
-            TimeLaw::Bimodal { short, long, long_share } => {
+            TimeLaw::Bimodal {
+                short,
+                long,
+                long_share,
+            } => {
                 if random.chance(long_share) {
                     long
                 } else {
@@ -132,9 +143,21 @@ mod tests {
         let ten_percent = Probability::from_ratio(1, 10).expect("a probability");
         let laws = [
             (TimeLaw::Constant(ms(3)), ms(3)),
-            (TimeLaw::Uniform { min: ms(1), max: ms(4) }, us(2_500)),
+            (
+                TimeLaw::Uniform {
+                    min: ms(1),
+                    max: ms(4),
+                },
+                us(2_500),
+            ),
             (TimeLaw::Exponential { mean: ms(2) }, ms(2)),
-            (TimeLaw::LogNormal { mean: ms(2), sigma: 1.0 }, ms(2)),
+            (
+                TimeLaw::LogNormal {
+                    mean: ms(2),
+                    sigma: 1.0,
+                },
+                ms(2),
+            ),
             (
                 TimeLaw::Bimodal {
                     short: ms(1),
@@ -166,7 +189,10 @@ mod tests {
                 Err(LawError::Sigma(sigma))
             );
         }
-        let law = TimeLaw::LogNormal { mean: min, sigma: f64::NAN };
+        let law = TimeLaw::LogNormal {
+            mean: min,
+            sigma: f64::NAN,
+        };
         assert!(law.check().is_err());
     }
 }

@@ -25,11 +25,11 @@ pub use options::{
 };
 pub use queue::{Discipline, QueueOptions};
 pub use record::{
-    CallerEvent, CallerStatistics, ClientStatistics, Death, Failures, Interval, LostConnection, RequestRecord,
-    RequestResult, Series, ServerEvent, ServerStatistics,
+    CallerEvent, CallerStatistics, ClientStatistics, Death, Failures, Interval, LostConnection,
+    RequestRecord, RequestResult, Series, ServerEvent, ServerStatistics,
 };
 pub use server::{Gray, Server, ServerCommand};
-pub use target::{Choice, ConnectionOptions, EjectionOptions, HealthOptions, Replica};
+pub use target::{Choice, ConnectionOptions, EjectionOptions, Replica};
 
 mod arrivals;
 mod caller;

@@ -66,7 +66,9 @@ pub fn goodput_series(series: &Series, within: Window) -> Vec<(Instant, f64)> {
     let first = within.from.as_ns().div_ceil(length.as_ns());
     let end = within.until.as_ns() / length.as_ns();
     let at = |index: u64| {
-        let interval = usize::try_from(index).ok().and_then(|index| series.intervals.get(index));
+        let interval = usize::try_from(index)
+            .ok()
+            .and_then(|index| series.intervals.get(index));
         let succeeded = interval.map_or(0, |interval| interval.succeeded);
         let begin = Instant::from_ns(index * length.as_ns());
         (begin, succeeded as f64 / length.as_s_f64())
@@ -86,7 +88,9 @@ pub fn recovered_at(
 ) -> Option<Instant> {
     let needed = baseline * share.as_f64();
     let rates = goodput_series(series, Window { from: after, until });
-    let held = usize::try_from(hold.as_ns().div_ceil(series.interval.as_ns())).ok()?.max(1);
+    let held = usize::try_from(hold.as_ns().div_ceil(series.interval.as_ns()))
+        .ok()?
+        .max(1);
     let back = rates.windows(held).find(|window| {
         let mean = window.iter().map(|(_, rate)| rate).sum::<f64>() / held as f64;
         window[0].1 >= needed && mean >= needed
@@ -175,7 +179,10 @@ mod tests {
             until: at(1) + half,
         };
         assert_eq!(goodput(&series, within_one), None);
-        assert_eq!(goodput_series(&series, window(1, 4)), [(at(1), 20.0), (at(2), 30.0), (at(3), 0.0)]);
+        assert_eq!(
+            goodput_series(&series, window(1, 4)),
+            [(at(1), 20.0), (at(2), 30.0), (at(3), 0.0)]
+        );
     }
 
     #[test]

@@ -180,7 +180,10 @@ mod tests {
         assert_eq!(names.ask(at(0)), Known::Soon);
         assert_eq!((names.next_end(), names.advance(at(0))), (Some(at(1)), None));
         assert_eq!(names.advance(at(1)), Some(true));
-        assert_eq!((names.ask(at(30_000)), names.addresses()), (Known::Yes, &RIGHT[..]));
+        assert_eq!(
+            (names.ask(at(30_000)), names.addresses()),
+            (Known::Yes, &RIGHT[..])
+        );
         // A fault is noticed when the answer is out of date, and so is its end.
         names.set_fault(NameFault::Stale(vec![PeerId(9)]));
         assert_eq!(names.ask(at(30_001)), Known::Soon);

@@ -2,14 +2,15 @@
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{ByteSize, Probability};
-use longhaul_resilience::{ConfigError, Policy, Priority, StackConfig};
+use longhaul_resilience::health::{HealthConfig, Probe};
+use longhaul_resilience::{ConfigError, FieldError, Policy, Priority, StackConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::arrivals::{Arrivals, ArrivalsError};
 use crate::law::{LawError, TimeLaw};
 use crate::names::NameOptions;
 use crate::queue::{Discipline, QueueOptions};
-use crate::target::{Choice, ConnectionOptions, EjectionOptions, HealthOptions, Replica};
+use crate::target::{Choice, ConnectionOptions, EjectionOptions, Replica};
 use crate::wire::MAX_BODY_BYTES;
 
 /// The most users of a closed loop, cores, places and services.
@@ -32,8 +33,8 @@ pub struct ServiceOptions {
     pub connection: ConnectionOptions,
     /// When replicas that fail are left out.
     pub ejection: Option<EjectionOptions>,
-    /// How replicas are asked for their health.
-    pub health: Option<HealthOptions>,
+    /// How replicas are asked for their health, each on its own; those that are not well are left out. By pings.
+    pub health: Option<HealthConfig>,
     /// Whether replicas are told which attempts nobody waits for any more.
     pub cancel: bool,
     /// Whether replicas are told until when somebody waits.
@@ -69,7 +70,10 @@ impl ServiceOptions {
             return Err(OptionsError::NoReplica);
         }
         for (place, replica) in self.replicas.iter().enumerate() {
-            if self.replicas[..place].iter().any(|other| other.peer == replica.peer) {
+            if self.replicas[..place]
+                .iter()
+                .any(|other| other.peer == replica.peer)
+            {
                 return Err(OptionsError::SameReplica { place });
             }
         }
@@ -78,7 +82,11 @@ impl ServiceOptions {
         }
         positive("connection.connect_timeout", self.connection.connect_timeout)?;
         positive("connection.backoff", self.connection.backoff)?;
-        ordered("connection.backoff", self.connection.backoff, self.connection.backoff_max)?;
+        ordered(
+            "connection.backoff",
+            self.connection.backoff,
+            self.connection.backoff_max,
+        )?;
         if let Some(silence) = self.connection.silence {
             positive("connection.silence", silence)?;
         }
@@ -92,10 +100,10 @@ impl ServiceOptions {
             ordered("ejection.time", ejection.time, ejection.time_max)?;
         }
         if let Some(health) = &self.health {
-            positive("health.interval", health.interval)?;
-            positive("health.timeout", health.timeout)?;
-            count("health.fall", health.fall)?;
-            count("health.rise", health.rise)?;
+            if health.probe != Probe::Ping {
+                return Err(OptionsError::Probe);
+            }
+            health.check(0).map_err(OptionsError::Health)?;
         }
         Ok(())
     }
@@ -265,7 +273,8 @@ pub struct ServerOptions {
     /// How often a request fails in the best of times.
     pub error_rate: Probability,
     /// Policies that a request must pass before it is let in: rate limiters, shedding, breakers. They may neither
-    /// retry, hedge, time out nor wait.
+    /// retry, hedge, time out nor wait. The load that is reported to them is how many requests are there, for each that
+    /// may be worked on at once.
     pub admission: StackConfig,
     /// Whether work that nobody waits for any more is given up: cancelled, or its connection gone.
     pub cancellation: bool,
@@ -325,7 +334,10 @@ impl ServerOptions {
         }
         for (layer, config) in self.admission.layers.iter().enumerate() {
             let policy = config.policy();
-            if matches!(policy, Policy::Retry | Policy::Hedge | Policy::Timeout | Policy::Bulkhead) {
+            if matches!(
+                policy,
+                Policy::Retry | Policy::Hedge | Policy::Timeout | Policy::Bulkhead
+            ) {
                 return Err(OptionsError::Admission { layer, policy });
             }
         }
@@ -369,6 +381,12 @@ pub enum OptionsError {
     /// The policies.
     #[error("the policies: {}", list(.0))]
     Stack(Vec<ConfigError>),
+    /// The health check.
+    #[error("health: {}", list(.0))]
+    Health(Vec<FieldError>),
+    /// A health check by something else than pings.
+    #[error("health: replicas answer pings only")]
+    Probe,
     /// The load.
     #[error("load: {0}")]
     Arrivals(ArrivalsError),
@@ -423,7 +441,7 @@ pub enum OptionsError {
     },
 }
 
-fn list(errors: &[ConfigError]) -> String {
+fn list<E: ToString>(errors: &[E]) -> String {
     let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }

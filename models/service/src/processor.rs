@@ -44,11 +44,6 @@ impl Processor {
         }
     }
 
-    /// Jobs that run.
-    pub fn len(&self) -> usize {
-        self.running.len()
-    }
-
     /// What each job gets, in parts.
     fn rate(&self) -> u64 {
         let jobs = self.running.len() as u64;
@@ -80,7 +75,10 @@ impl Processor {
 
     /// A job begins. Time must have been advanced.
     pub fn start(&mut self, job: u32, work: Span) -> Place {
-        let place = Place(self.attained + u128::from(work.as_ns()) * u128::from(PARTS), self.next);
+        let place = Place(
+            self.attained + u128::from(work.as_ns()) * u128::from(PARTS),
+            self.next,
+        );
         self.next += 1;
         self.running.insert((place.0, place.1), job);
         place

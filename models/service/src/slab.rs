@@ -44,13 +44,6 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    /// All of them with their numbers, in the order of these.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        // Numbers fit: `insert` made them.
-        let numbered = self.entries.iter().enumerate();
-        numbered.filter_map(|(number, entry)| Some((number as u32, entry.as_ref()?)))
-    }
-
     pub fn clear(&mut self) {
         self.entries.clear();
         self.free.clear();

@@ -70,28 +70,22 @@ pub struct EjectionOptions {
     pub share_max: Probability,
 }
 
-/// Replicas are asked how they are, and left out while they do not answer well.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct HealthOptions {
-    /// From one question to the next.
-    pub interval: Span,
-    /// An answer that takes longer is none.
-    pub timeout: Span,
-    /// So many bad answers in a row put a replica out of use.
-    pub fall: u32,
-    /// So many good ones put it back.
-    pub rise: u32,
-}
-
 /// The state of the connection to a replica.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Link {
     /// None, and one may be opened at once.
     None,
-    Opening { stream: StreamId, until: Instant },
-    Up { stream: StreamId },
+    Opening {
+        stream: StreamId,
+        until: Instant,
+    },
+    Up {
+        stream: StreamId,
+    },
     /// None until then.
-    Pause { until: Instant },
+    Pause {
+        until: Instant,
+    },
 }
 
 /// An attempt, by the tag of its call and its number.
@@ -119,19 +113,10 @@ pub(crate) struct Target {
     failures: u32,
     ejections: u32,
     ejected_until: Option<Instant>,
-    pub health: Health,
-}
-
-/// What questions after its health have shown.
-#[derive(Default)]
-pub(crate) struct Health {
+    /// Its health is bad.
     pub down: bool,
-    /// Answers in a row that say otherwise than `down`.
-    against: u32,
-    pub next_ping: Instant,
-    /// The ping that is not answered, and until when it may be.
-    pub asked: Option<(u64, Instant)>,
-    pub pings: u64,
+    /// The question after its health that is not answered.
+    pub asked: Option<u64>,
 }
 
 impl Target {
@@ -148,13 +133,15 @@ impl Target {
             failures: 0,
             ejections: 0,
             ejected_until: None,
-            health: Health::default(),
+            down: false,
+            asked: None,
         }
     }
 
-    /// Whether attempts may go there.
-    pub fn in_use(&self) -> bool {
-        !self.health.down && self.ejected_until.is_none()
+    /// Whether attempts should go there.
+    pub fn in_use(&self, now: Instant) -> bool {
+        let pauses = matches!(self.link, Link::Pause { until } if now < until);
+        !self.down && self.ejected_until.is_none() && !pauses
     }
 
     pub fn is_ejected(&self) -> bool {
@@ -178,7 +165,10 @@ impl Target {
     /// Leaves it out; answers for how long.
     pub fn eject(&mut self, now: Instant, options: &EjectionOptions) -> Span {
         self.ejections = self.ejections.saturating_add(1);
-        let span = options.time.saturating_mul(self.ejections.into()).min(options.time_max);
+        let span = options
+            .time
+            .saturating_mul(self.ejections.into())
+            .min(options.time_max);
         self.ejected_until = Some(now.saturating_add(span));
         self.failures = 0;
         span
@@ -193,34 +183,20 @@ impl Target {
         over
     }
 
-    /// A question after its health was answered well or not. Whether its use changes.
-    pub fn note_health(&mut self, healthy: bool, options: &HealthOptions) -> bool {
-        if healthy != self.health.down {
-            self.health.against = 0;
-            return false;
-        }
-        self.health.against += 1;
-        let needed = if healthy { options.rise } else { options.fall };
-        if self.health.against < needed {
-            return false;
-        }
-        self.health.against = 0;
-        self.health.down = !healthy;
-        true
-    }
-
     /// The connection is lost or did not come about. `draw` is uniform in (0, 1).
     pub fn pause(&mut self, now: Instant, options: &ConnectionOptions, draw: f64) {
         let doublings = self.failed_openings.min(32);
         self.failed_openings += 1;
-        let pause = options.backoff.saturating_mul(1 << doublings).min(options.backoff_max);
+        let pause = options
+            .backoff
+            .saturating_mul(1 << doublings)
+            .min(options.backoff_max);
         let half = pause.as_ns() / 2;
         let drawn = (half as f64 * draw) as u64;
         let until = now.saturating_add(Span::from_ns(pause.as_ns() - half + drawn.min(half)));
         self.link = Link::Pause { until };
         self.reader = FrameReader::default();
         self.owes_since = None;
-        self.health.asked = None;
     }
 
     /// The connection has come about.
@@ -241,14 +217,15 @@ impl Target {
 /// Which of the candidates gets an attempt; `avoid` only if there is no other. `None` without candidates. If none is in
 /// use all are, since a guess is better than nothing (Envoy's panic mode).
 pub(crate) fn choose(
+    now: Instant,
     targets: &[Target],
     candidates: &[usize],
     choice: Choice,
     turn: &mut u64,
     avoid: Option<usize>,
 ) -> Option<usize> {
-    let preferred = |place: &usize| targets[*place].in_use() && avoid != Some(*place);
-    let in_use = |place: &usize| targets[*place].in_use();
+    let preferred = |place: &usize| targets[*place].in_use(now) && avoid != Some(*place);
+    let in_use = |place: &usize| targets[*place].in_use(now);
     let all = |_: &usize| true;
     pick(targets, candidates, choice, turn, preferred)
         .or_else(|| pick(targets, candidates, choice, turn, in_use))
@@ -281,7 +258,9 @@ mod tests {
     use super::*;
 
     fn targets() -> Vec<Target> {
-        [30, 10, 20].map(|ms| Target::new(PeerId(ms), Span::from_ms(ms.into()))).into()
+        [30, 10, 20]
+            .map(|ms| Target::new(PeerId(ms), Span::from_ms(ms.into())))
+            .into()
     }
 
     #[test]
@@ -289,13 +268,15 @@ mod tests {
         let mut targets = targets();
         let mut turn = 0;
         let mut choose = |targets: &[Target], choice, avoid| {
-            choose(targets, &[0, 1, 2], choice, &mut turn, avoid).expect("candidates")
+            choose(Instant::ZERO, targets, &[0, 1, 2], choice, &mut turn, avoid).expect("candidates")
         };
         assert_eq!(choose(&targets, Choice::PrimaryFirst, None), 0);
         assert_eq!(choose(&targets, Choice::PrimaryFirst, Some(0)), 1);
         assert_eq!(choose(&targets, Choice::Nearest, None), 1);
         assert_eq!(choose(&targets, Choice::Nearest, Some(1)), 2);
-        let turns: Vec<usize> = (0..4).map(|_| choose(&targets, Choice::RoundRobin, None)).collect();
+        let turns: Vec<usize> = (0..4)
+            .map(|_| choose(&targets, Choice::RoundRobin, None))
+            .collect();
         assert_eq!(turns, [0, 1, 2, 0]);
         let attempt = AttemptAt {
             tag: 0,
@@ -305,11 +286,11 @@ mod tests {
         targets[0].open.push(attempt);
         assert_eq!(choose(&targets, Choice::LeastOutstanding, None), 1);
         // Out of use, and back if nothing else is left.
-        targets[0].health.down = true;
+        targets[0].down = true;
         assert_eq!(choose(&targets, Choice::PrimaryFirst, None), 1);
-        targets[1].health.down = true;
+        targets[1].down = true;
         assert_eq!(choose(&targets, Choice::PrimaryFirst, Some(2)), 2);
-        targets[2].health.down = true;
+        targets[2].down = true;
         assert_eq!(choose(&targets, Choice::PrimaryFirst, None), 0);
     }
 
@@ -329,25 +310,10 @@ mod tests {
             assert!(!target.note_end(false, &options));
             assert!(target.note_end(false, &options));
             assert_eq!(target.eject(now, &options), Span::from_s(span));
-            assert!(!target.in_use() && !target.forgive(now));
+            assert!(!target.in_use(now) && !target.forgive(now));
             now += Span::from_s(span);
-            assert!(target.forgive(now) && target.in_use());
+            assert!(target.forgive(now) && target.in_use(now));
         }
-    }
-
-    #[test]
-    fn health_changes_after_answers_in_a_row() {
-        let options = HealthOptions {
-            interval: Span::from_s(1),
-            timeout: Span::from_s(1),
-            fall: 3,
-            rise: 2,
-        };
-        let mut target = Target::new(PeerId(0), Span::ZERO);
-        let answers = [false, false, true, false, false, false, true, false, true, true];
-        let changed = answers.map(|healthy| target.note_health(healthy, &options));
-        let expected = [false, false, false, false, false, true, false, false, false, true];
-        assert_eq!(changed, expected);
     }
 
     #[test]
@@ -360,7 +326,12 @@ mod tests {
         for (least, most) in [(500, 1_000), (1_000, 2_000), (2_000, 4_000), (2_500, 5_000)] {
             target.pause(Instant::ZERO, &options, 0.5);
             let middle = Span::from_ms((least + most) / 2);
-            assert_eq!(target.link, Link::Pause { until: Instant::ZERO + middle });
+            assert_eq!(
+                target.link,
+                Link::Pause {
+                    until: Instant::ZERO + middle
+                }
+            );
         }
     }
 }

@@ -211,7 +211,9 @@ impl Network {
             if next.at > until {
                 break;
             }
-            let Some(Reverse(pending)) = self.queue.pop() else { break };
+            let Some(Reverse(pending)) = self.queue.pop() else {
+                break;
+            };
             assert!(pending.at >= self.now, "time goes back");
             self.now = pending.at;
             self.deliver(pending.node, pending.event);
@@ -322,7 +324,14 @@ impl Network {
             && !self.cut[node]
         {
             let at = self.now + self.delay;
-            self.push(at, to, Event::Closed { stream: there, reason });
+            self.push(
+                at,
+                to,
+                Event::Closed {
+                    stream: there,
+                    reason,
+                },
+            );
         }
     }
 }

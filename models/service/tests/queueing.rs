@@ -1,7 +1,9 @@
 //! Known answers of queueing theory.
 
 use longhaul_core::time::Span;
-use longhaul_service::{Arrivals, ClientStatistics, Load, Pattern, Rate, ServerOptions, ServerStatistics, TimeLaw};
+use longhaul_service::{
+    Arrivals, ClientStatistics, Load, Pattern, Rate, ServerOptions, ServerStatistics, TimeLaw,
+};
 
 use crate::network::{Network, at_s, client_options};
 
@@ -62,7 +64,10 @@ fn waits_are_those_of_m_m_1_and_m_m_c_and_littles_law_holds() {
         );
         // The latency is the wait, the work and the way.
         let expected = (theory + 1.0) * 0.010 + 0.000_200;
-        assert!((latency / expected - 1.0).abs() < 0.04, "{latency} against {expected}");
+        assert!(
+            (latency / expected - 1.0).abs() < 0.04,
+            "{latency} against {expected}"
+        );
         // Little: the work in progress is the rate times the mean work.
         let used = server.worked.as_s_f64() / s as f64;
         assert!((used / offered - 1.0).abs() < 0.02, "{used} against {offered}");
@@ -74,7 +79,10 @@ fn waits_are_those_of_m_m_1_and_m_m_c_and_littles_law_holds() {
 fn processor_sharing_has_the_mean_of_m_m_1_whatever_the_law_of_work() {
     // With unlimited concurrency on one core the mean time in the system is S / (1 - load) for any law of work.
     let mean = Span::from_ms(10);
-    for law in [TimeLaw::Exponential { mean }, TimeLaw::LogNormal { mean, sigma: 1.0 }] {
+    for law in [
+        TimeLaw::Exponential { mean },
+        TimeLaw::LogNormal { mean, sigma: 1.0 },
+    ] {
         let mut network = Network::new(Span::ZERO);
         let arrivals = Arrivals {
             pattern: Pattern::Poisson,

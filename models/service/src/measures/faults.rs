@@ -109,7 +109,14 @@ mod tests {
 
     #[test]
     fn overlapping_and_nested_windows_count_once() {
-        let down = [window(5, 9), window(1, 3), window(2, 4), window(6, 7), window(20, 30), window(8, 8)];
+        let down = [
+            window(5, 9),
+            window(1, 3),
+            window(2, 4),
+            window(6, 7),
+            window(20, 30),
+            window(8, 8),
+        ];
         assert_eq!(downtime(&down, window(0, 10)), Span::from_s(7));
         assert_eq!(downtime(&down, window(2, 6)), Span::from_s(3));
         assert_eq!(availability(&down, window(0, 10)), Some(0.3));

@@ -101,7 +101,12 @@ pub fn metastability(
     // Whole intervals at the end of the data, and all of them after the trigger.
     let length = series.interval.as_ns();
     let end = Instant::from_ns(until.as_ns() / length * length);
-    let held = options.hold.as_ns().div_ceil(length).max(1).saturating_mul(length);
+    let held = options
+        .hold
+        .as_ns()
+        .div_ceil(length)
+        .max(1)
+        .saturating_mul(length);
     let from = Instant::from_ns(end.as_ns().saturating_sub(held));
     let last = Window { from, until: end };
     if from < trigger.until || last.span().as_ns() < held {
@@ -149,19 +154,32 @@ mod tests {
             ..MetastabilityOptions::default()
         };
         let until = Instant::ZERO + Span::from_s(goodputs.len() as u64);
-        metastability(&series(&goodputs), window(0, 10), window(10, 15), until, queued, &options)
+        metastability(
+            &series(&goodputs),
+            window(0, 10),
+            window(10, 15),
+            until,
+            queued,
+            &options,
+        )
     }
 
     #[test]
     fn three_answers() {
         let at = |s| Instant::ZERO + Span::from_s(s);
         assert_eq!(judge(&[100; 4], None), Verdict::Recovered { at: at(15) });
-        assert_eq!(judge(&[0, 80, 89, 90, 100, 100, 100], None), Verdict::Recovered { at: at(18) });
+        assert_eq!(
+            judge(&[0, 80, 89, 90, 100, 100, 100], None),
+            Verdict::Recovered { at: at(18) }
+        );
         // It came back and went down again.
         assert!(judge(&[100, 100, 100, 100, 0, 0, 0, 0], None).is_metastable());
         assert!(judge(&[0; 4], None).is_metastable());
         assert_eq!(judge(&[0; 3], None), Verdict::NotEnoughData(Missing::After));
-        assert_eq!(judge(&[0, 0, 0, 360], None), Verdict::NotEnoughData(Missing::After));
+        assert_eq!(
+            judge(&[0, 0, 0, 360], None),
+            Verdict::NotEnoughData(Missing::After)
+        );
         let nothing = metastability(
             &series(&[0; 30]),
             window(0, 10),

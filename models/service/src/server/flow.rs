@@ -3,6 +3,7 @@
 use longhaul_core::machine::{Output, StreamId};
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::Probability;
+use longhaul_resilience::shedding::Load;
 use longhaul_resilience::{Call, Failure, Outcome, StackOutput};
 
 use super::jobs::{Arrival, Job, State};
@@ -80,7 +81,9 @@ impl Server {
             while let Some(done) = self.callers[service].next_done() {
                 heard = true;
                 let tag = done.context as u32;
-                let Some(job) = self.jobs.get_mut(tag) else { continue };
+                let Some(job) = self.jobs.get_mut(tag) else {
+                    continue;
+                };
                 let State::Calling { stage, pending } = job.state else {
                     continue;
                 };
@@ -197,7 +200,9 @@ impl Server {
         while self.working < self.options.concurrency && self.down.is_none() {
             let jobs = &self.jobs;
             let is_gone = |job| jobs.get(job).is_none_or(|job| matches!(job.state, State::Gone));
-            let Some(next) = self.queue.pop(self.now, is_gone) else { break };
+            let Some(next) = self.queue.pop(self.now, is_gone) else {
+                break;
+            };
             filled = true;
             match next {
                 Next::Gone(job) => {
@@ -307,7 +312,11 @@ impl Server {
     /// What faults add to the time of an answer; a gray failure spares questions after health.
     fn draw_delay(&mut self, of_request: bool) -> Span {
         let own = self.condition.delay;
-        let gray = self.condition.gray.filter(|_| of_request).and_then(|gray| gray.delay);
+        let gray = self
+            .condition
+            .gray
+            .filter(|_| of_request)
+            .and_then(|gray| gray.delay);
         let mut sum = Span::ZERO;
         for law in [own, gray].into_iter().flatten() {
             sum = sum.saturating_add(law.draw(&mut self.fault_random));
@@ -343,8 +352,15 @@ impl Server {
         self.statistics.in_vain += u64::from(worked && nobody && job.waiters.is_empty());
         self.leave_books(&job, tag, status);
         let references = job.waiters.iter().copied();
-        for (stream, reference) in [(arrival.stream, arrival.reference)].into_iter().chain(references) {
-            let body = if status == Status::Ok { arrival.answer_bytes } else { 0 };
+        for (stream, reference) in [(arrival.stream, arrival.reference)]
+            .into_iter()
+            .chain(references)
+        {
+            let body = if status == Status::Ok {
+                arrival.answer_bytes
+            } else {
+                0
+            };
             self.answer(stream, reference, status, body);
         }
     }
@@ -456,20 +472,28 @@ impl Server {
 
     /// Whether the admission lets a request in.
     fn admits(&mut self, serial: u64, tag: u32) -> bool {
-        let Some(job) = self.jobs.get(tag) else { return false };
+        let Some(job) = self.jobs.get(tag) else {
+            return false;
+        };
         let call = Call {
             id: serial << 32 | u64::from(tag),
             idempotent: false,
             priority: job.arrival.priority,
             deadline: None,
         };
-        let Some(admission) = &mut self.admission else { return true };
+        let busy = u64::from(self.working) + self.queue.len() as u64;
+        let Some(admission) = &mut self.admission else {
+            return true;
+        };
+        admission.report_load(Load(busy * Load::PARTS / u64::from(self.options.concurrency)));
         admission.call(self.now, call);
         self.drain_admission()
     }
 
     fn leave_admission(&mut self, serial: u64, tag: u32, status: Status) {
-        let Some(admission) = &mut self.admission else { return };
+        let Some(admission) = &mut self.admission else {
+            return;
+        };
         let outcome = match status {
             Status::Ok => Outcome::Success,
             Status::Error => Outcome::Failure(Failure::Error),
@@ -482,7 +506,9 @@ impl Server {
 
     /// Hears what the admission has to say. Whether an attempt may start.
     fn drain_admission(&mut self) -> bool {
-        let Some(admission) = &mut self.admission else { return true };
+        let Some(admission) = &mut self.admission else {
+            return true;
+        };
         if self.admission_wake.is_some_and(|at| at <= self.now) {
             admission.wake(self.now);
         }

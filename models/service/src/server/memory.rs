@@ -8,12 +8,20 @@ use crate::options::MemoryOptions;
 pub(crate) struct Memory {
     options: MemoryOptions,
     used: u64,
+    /// In use at most without slowing the process.
+    free_of_pressure: u64,
 }
 
 impl Memory {
     pub fn new(options: MemoryOptions) -> Memory {
-        let used = options.base.as_bytes();
-        Memory { options, used }
+        let limit = u128::from(options.limit.as_bytes());
+        let from = limit * u128::from(options.pressure_from.as_parts()) / u128::from(Probability::PARTS);
+        Memory {
+            used: options.base.as_bytes(),
+            // A share of the limit.
+            free_of_pressure: from as u64,
+            options,
+        }
     }
 
     /// What a request with so many bytes in bodies needs.
@@ -38,15 +46,15 @@ impl Memory {
 
     /// The share of its speed that the process has.
     pub fn speed(&self) -> Probability {
-        let limit = u128::from(self.options.limit.as_bytes());
-        let parts = u128::from(Probability::PARTS);
-        let from = limit * u128::from(self.options.pressure_from.as_parts()) / parts;
-        let used = u128::from(self.used).min(limit);
-        if used <= from {
+        if self.used <= self.free_of_pressure {
             return Probability::ONE;
         }
+        let limit = u128::from(self.options.limit.as_bytes());
+        let parts = u128::from(Probability::PARTS);
+        let from = u128::from(self.free_of_pressure);
+        let used = u128::from(self.used).min(limit);
         let slowest = u128::from(self.options.slowest.as_parts());
-        let share = parts - (parts - slowest) * (used - from) / (limit - from);
+        let share = parts - (parts - slowest) * (used - from) / (limit - from).max(1);
         // At most all parts.
         Probability::from_parts(share as u64).unwrap_or(Probability::ONE)
     }

@@ -118,7 +118,8 @@ impl Server {
             next_later: 0,
             connections: BTreeMap::new(),
             wanted: BTreeMap::new(),
-            admission: admission.then(|| Stack::new(&options.admission, streams.stream(name, "admission, life 0"))),
+            admission: admission
+                .then(|| Stack::new(&options.admission, streams.stream(name, "admission, life 0"))),
             admission_wake: None,
             memory: Memory::new(options.memory),
             under_pressure: false,
@@ -172,7 +173,10 @@ impl Server {
             ServerCommand::Gray(gray) => condition.gray = gray,
             ServerCommand::Hang(hung) => self.set_hung(hung),
             ServerCommand::Crash { restart_after } => {
-                self.die(Death::Crash, restart_after.map(|after| self.now.saturating_add(after)));
+                self.die(
+                    Death::Crash,
+                    restart_after.map(|after| self.now.saturating_add(after)),
+                );
             }
             ServerCommand::Names { service, fault } => {
                 if let Some(caller) = self.callers.get_mut(usize::from(service)) {
@@ -209,6 +213,8 @@ impl Server {
         let memory = self.memory.speed();
         let share = if self.condition.hung {
             Probability::ZERO
+        } else if memory == Probability::ONE {
+            self.condition.cpu
         } else {
             let product = u128::from(self.condition.cpu.as_parts()) * u128::from(memory.as_parts());
             // Two shares make a share.
@@ -275,10 +281,18 @@ impl Server {
             && at <= self.now
         {
             self.down = None;
-            for caller in &mut self.callers {
-                caller.start(self.now);
-            }
+            self.start_callers();
             self.outputs.push_back(Output::Event(ServerEvent::Started));
+        }
+    }
+
+    fn start_callers(&mut self) {
+        let mut driver = Driver {
+            outputs: &mut self.outputs,
+            numbers: &mut self.numbers,
+        };
+        for caller in &mut self.callers {
+            caller.start(self.now, &mut driver);
         }
     }
 
@@ -352,7 +366,10 @@ impl Server {
             numbers: &mut self.numbers,
         };
         let now = self.now;
-        let _ = self.callers.iter_mut().any(|caller| tell(caller, now, &mut driver));
+        let _ = self
+            .callers
+            .iter_mut()
+            .any(|caller| tell(caller, now, &mut driver));
     }
 
     /// A connection of a caller is no more.
@@ -400,12 +417,10 @@ impl Machine for Server {
         self.now = self.now.max(now);
         self.processor.advance(self.now);
         self.start_again();
+        // What is due comes before what comes in at the same time, as it would if a wake had come first.
+        self.run();
         match input {
-            Input::Start => {
-                for caller in &mut self.callers {
-                    caller.start(now);
-                }
-            }
+            Input::Start => self.start_callers(),
             Input::Command(command) => {
                 self.command(command);
                 self.start_again();
