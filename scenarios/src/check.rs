@@ -11,6 +11,7 @@ mod overlays;
 mod replications;
 mod reservations;
 mod routes;
+mod services;
 mod work;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     reservations::reservations(decoded, &mut report);
     demands::demands(decoded, &mut report);
     overlays::overlays(decoded, &mut report);
+    services::services(decoded, &mut report);
     faults::faults(decoded, &mut report);
     work::assertions(decoded, &mut report);
     let empty = [
@@ -55,9 +57,10 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
         decoded.replications.is_empty(),
         decoded.federations.is_empty(),
         decoded.datagrams.is_empty(),
+        decoded.clients.is_empty(),
     ];
-    if empty == [true; 5] {
-        let message = "nothing happens: there is neither a migration nor a transfer, nor a replication, a federation or a stream of datagrams";
+    if empty == [true; 6] {
+        let message = "nothing happens: there is neither a migration nor a transfer, nor a replication, a federation, a stream of datagrams or a client";
         report.error("", message);
     }
 }
@@ -112,10 +115,13 @@ fn times(decoded: &Decoded, report: &mut Report) {
         decoded.migrations.good.len(),
         decoded.transfers.good.len(),
         decoded.replications.good.len(),
+        decoded.clients.good.len(),
     ];
+    let servers = decoded.services.good.iter();
+    let servers: usize = servers.map(|(_, service)| service.replicas.len()).sum();
     let clusters = decoded.federations.good.iter();
     let clusters: usize = clusters.map(|(_, federation)| federation.members.len()).sum();
-    let sampled = lists.iter().sum::<usize>() + clusters;
+    let sampled = lists.iter().sum::<usize>() + clusters + servers;
     let samples = (horizon.as_ns() / interval.as_ns()).saturating_mul(sampled as u64);
     if samples > MOST_SAMPLES {
         let message = format!("{samples} samples of all links and of all that moves; at most {MOST_SAMPLES}");

@@ -121,6 +121,25 @@
 //! | `overlays[].bfd` | see [`longhaul_sdwan::bfd::Config`] |
 //! | `overlays[].trains` | see [`longhaul_sdwan::bandwidth::Config`] |
 //! | `overlays[].wrong_by` | 5 |
+//! | `services[].port` | 443 |
+//! | `services[].concurrency` | `cores` |
+//! | `services[].queue` | `(limit: None, discipline: Fifo, drop_expired: false)` |
+//! | `services[].queue.discipline`: CoDel's `target`, `interval` | `"5 ms"`, `"100 ms"` (RFC 8289) |
+//! | `services[].error_rate`, `services[].cancellation`, `services[].remember`, `services[].restart` | `"0 %"`, `false`, 0, `"10 s"` |
+//! | `services[].memory` | see [`longhaul_service::MemoryOptions`] |
+//! | `services[].admission`, `services[].behind` | `[]` |
+//! | `services[].stages` | one `All` of everything behind, if there is something |
+//! | `services[].tcp`, `clients[].tcp` | what `transport.tcp` says, field by field |
+//! | `clients[].at`, `clients[].limit`, `clients[].keep_records` | `"0 s"`, `None`, `true` |
+//! | `clients[].load.pattern` | `Poisson` |
+//! | `clients[].request`; `behind[].body`, `behind[].answer` | see [`longhaul_service::RequestOptions`] |
+//! | of calls: `choice`, `policies` | `PrimaryFirst`, `[]` |
+//! | of calls: `spread`, `cancel`, `propagate_deadline`, `report_policies` | `false` |
+//! | of calls: `names`, `connection` | `None`, and if given see [`longhaul_service::NameOptions`]; see [`longhaul_service::ConnectionOptions`] |
+//! | of calls: `ejection` | `None`; Envoy's `(failures: 5, time: "30 s", time_max: "300 s", share_max: "10 %")` |
+//! | of calls: `health` | `None`; HAProxy's `(interval: "2 s", timeout: "1 s", fall: 3, rise: 2)` |
+//! | `policies[]` | those of [sending](longhaul_resilience::named::Operation::Send), where `scenarios/README.md` has one |
+//! | `policies[].budget` | `None`; see [`longhaul_resilience::retry::RetryBudgetConfig::USUAL`] |
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |
 //! | `replay` | what a replay takes where nothing is said: see [`crate::replay::settings`] |
@@ -140,6 +159,7 @@ mod distance;
 mod fault;
 mod federation;
 mod files;
+mod guards;
 mod guest;
 mod laws;
 mod layers;

@@ -50,6 +50,9 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     for overlay in &scenario.overlays {
         found.push(format!("the overlay {}", overlay.name));
     }
+    for service in &scenario.services {
+        found.push(format!("the service {}", service.name));
+    }
     for fault in &scenario.faults {
         found.push(match fault {
             Fault::LinkDown(down) => format!("a failure of {}", down.link()),

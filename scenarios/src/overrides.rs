@@ -165,7 +165,7 @@ fn field<'n>(node: &'n mut Node, name: &str, place: Place) -> Result<&'n mut Nod
     Ok(&mut fields[index].value)
 }
 
-/// How an item of a list is called: by its `name`, or a link by its ends.
+/// How an item of a list is called: by its `name`, a link by its ends, a service behind another by its own name.
 fn item_name(item: &Node) -> Option<String> {
     let text = |field: &str| item.field(field).and_then(Node::text);
     if let Some(name) = text("name") {
@@ -173,6 +173,9 @@ fn item_name(item: &Node) -> Option<String> {
     }
     if let (Some(from), Some(to)) = (text("from"), text("to")) {
         return Some(format!("{from}->{to}"));
+    }
+    if let Some(service) = text("service") {
+        return Some(service.to_owned());
     }
     match item.field("between")?.items() {
         [first, second] => Some(format!("{}<->{}", first.text()?, second.text()?)),

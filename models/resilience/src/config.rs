@@ -179,8 +179,8 @@ impl StackConfig {
     ///
     /// # Errors
     /// All mistakes: what the layers refuse, and what contradicts an outer timeout – retries whose waits, jitter
-    /// included, add up to it or more, and shorter ones that never come to anything: inner timeouts, waits for a permit
-    /// and delays of hedges that take as long or longer.
+    /// included, add up to it or more, and what could never come about before it: inner timeouts, longest waits for a permit
+    /// and delays of hedges that are as long or longer.
     pub fn check(&self) -> Result<(), Vec<ConfigError>> {
         let mut errors = Vec::new();
         if self.layers.len() > LAYERS_MAX {

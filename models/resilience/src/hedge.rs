@@ -106,17 +106,17 @@ impl Hedger {
 
     /// After how long the next attempt goes out.
     pub fn delay(&self) -> Span {
-        match (self.config.delay, &self.latest) {
-            (HedgeDelay::Percentile { percentile, .. }, Some(latest)) if latest.is_full() => {
-                Span::from_ns(latest.percentile(percentile).unwrap_or_default())
+        match self.config.delay {
+            HedgeDelay::Fixed(after) => after,
+            HedgeDelay::Percentile {
+                percentile,
+                until_then,
+                ..
+            } => {
+                let full = self.latest.as_ref().filter(|latest| latest.is_full());
+                full.and_then(|latest| latest.percentile(percentile))
+                    .map_or(until_then, Span::from_ns)
             }
-            (HedgeDelay::Fixed(after), _)
-            | (
-                HedgeDelay::Percentile {
-                    until_then: after, ..
-                },
-                _,
-            ) => after,
         }
     }
 

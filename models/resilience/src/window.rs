@@ -107,7 +107,10 @@ impl Latest {
             return;
         }
         let old = std::mem::replace(&mut self.ring[self.next], value);
-        self.next = (self.next + 1) % self.capacity;
+        self.next += 1;
+        if self.next == self.capacity {
+            self.next = 0;
+        }
         self.sum -= u128::from(old);
         // Moves only what lies between the places of the two.
         let from = self.sorted.partition_point(|other| *other < old);

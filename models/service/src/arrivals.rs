@@ -193,9 +193,9 @@ fn after_sine(interval: Span, amplitude: f64, period: Span, from: Span, amount: 
     for _ in 0..64 {
         let error = grown(x);
         if error < 0.0 {
-            low = x
+            low = x;
         } else {
-            high = x
+            high = x;
         }
         if high - low < 0.25 {
             break;

@@ -300,7 +300,7 @@ impl Client {
     fn do_what_is_due(&mut self) {
         let attempts = self.caller.statistics().attempts;
         if self.caller.next_wake().is_some_and(|(at, _)| at <= self.now) {
-            self.with_caller(|caller, now, driver| caller.wake(now, driver));
+            self.with_caller(Caller::wake);
         }
         self.note_attempts(attempts);
         self.hear_caller();
@@ -333,7 +333,7 @@ impl Machine for Client {
         let attempts = self.caller.statistics().attempts;
         match input {
             Input::Start => {
-                self.with_caller(|caller, now, driver| caller.start(now, driver));
+                self.with_caller(Caller::start);
                 let load = self.options.load.clone();
                 self.load(load);
             }

@@ -240,7 +240,8 @@ fn a_load_may_change_stop_and_end() {
         .iter()
         .map(|i| i.started)
         .collect();
-    assert_eq!(started, [99, 100, 0, 0, 499, 2]);
+    // What is due at the time of an order comes before it.
+    assert_eq!(started, [99, 100, 1, 0, 499, 1]);
     assert_eq!(network.client(0).statistics().succeeded, 700);
     assert!(
         network

@@ -5,6 +5,7 @@ mod guests;
 mod migrations;
 mod overlays;
 mod replications;
+mod services;
 
 use std::collections::BTreeSet;
 
@@ -54,6 +55,7 @@ pub fn lint(
     lint.federations();
     lint.datagrams();
     lint.overlays();
+    lint.services();
     lint.reservations();
     lint.demands();
     lint.faults(fault_entries);
@@ -331,8 +333,14 @@ impl Lint<'_> {
                 let link = &scenario.links[link];
                 [&link.from, &link.to]
             });
-            if !ends.any(|end| *end == region.name) && !scenario.vms.iter().any(|vm| vm.region == region.name)
-            {
+            let replicas = scenario.services.iter().flat_map(|service| &service.replicas);
+            let mut here = scenario
+                .vms
+                .iter()
+                .map(|vm| &vm.region)
+                .chain(scenario.clients.iter().map(|client| &client.region))
+                .chain(replicas);
+            if !ends.any(|end| *end == region.name) && !here.any(|here| *here == region.name) {
                 self.warn(
                     &format!("regions[{index}]"),
                     format!("nothing happens in `{}`", region.name),
@@ -399,7 +407,16 @@ impl Lint<'_> {
             replications.map(|(i, tcp)| ("replications", i, &["transport", "tcp", "hystart"][..], tcp));
         let federations = scenario.federations.iter().map(|f| f.tcp).enumerate();
         let federations = federations.map(|(i, tcp)| ("federations", i, &["tcp", "hystart"][..], tcp));
-        let all = migrations.chain(transfers).chain(replications).chain(federations);
+        let services = scenario.services.iter().map(|s| s.tcp).enumerate();
+        let services = services.map(|(i, tcp)| ("services", i, &["tcp", "hystart"][..], tcp));
+        let clients = scenario.clients.iter().map(|c| c.tcp).enumerate();
+        let clients = clients.map(|(i, tcp)| ("clients", i, &["tcp", "hystart"][..], tcp));
+        let all = migrations
+            .chain(transfers)
+            .chain(replications)
+            .chain(federations)
+            .chain(services)
+            .chain(clients);
         for (list, index, fields, tcp) in all {
             if tcp.controller == Controller::Reno && self.written(list, index, fields) {
                 self.warn(

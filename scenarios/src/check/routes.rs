@@ -7,6 +7,7 @@ use crate::decode::Decoded;
 use crate::schema::{Link, Objective, Region, whereabouts};
 
 use super::Report;
+use super::services::callers;
 
 /// The graph of a scenario. `None` if its regions or links contradict each other.
 pub fn graph<'a>(
@@ -88,6 +89,11 @@ pub fn reachable(decoded: &Decoded, report: &mut Report) {
             let path = format!("overlays[{index}].paths[{place}].between");
             both_ways(&graph, &routed.ends.0, &routed.ends.1, &path, report);
         }
+    }
+    let services = decoded.services.good.iter().map(|(index, it)| (*index, it));
+    let clients = decoded.clients.good.iter().map(|(index, it)| (*index, it));
+    for (path, from, to) in callers(services, clients) {
+        both_ways(&graph, from, to, &path, report);
     }
     for (index, stream) in &decoded.datagrams.good {
         both_ways(

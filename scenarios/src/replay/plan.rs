@@ -85,6 +85,12 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
         let reason = "a replay has the routers' own paths only".to_owned();
         refused.push(NotReplayable::new(format!("overlays[{}]", overlay.name), reason));
     }
+    let services = scenario.services.iter().map(|it| ("services", &it.name));
+    let clients = scenario.clients.iter().map(|it| ("clients", &it.name));
+    for (list, name) in services.chain(clients) {
+        let reason = "services and their clients are only simulated in this version".to_owned();
+        refused.push(NotReplayable::new(format!("{list}[{name}]"), reason));
+    }
     for link in scenario.links.iter().filter(|link| link.mtu != ETHERNET_MTU) {
         let reason = format!("a replay has links of {ETHERNET_MTU} B");
         refused.push(NotReplayable::new(format!("links[{}].mtu", link.name()), reason));

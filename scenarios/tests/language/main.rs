@@ -18,6 +18,7 @@ mod networks;
 mod overrides;
 mod reading;
 mod replications;
+mod services;
 mod syntax;
 
 use std::path::PathBuf;

@@ -23,7 +23,7 @@ use longhaul_core::random::Stream;
 use longhaul_core::time::Instant;
 
 use crate::call::{Call, CallError, Outcome};
-use crate::config::StackConfig;
+use crate::config::{LAYERS_MAX, StackConfig};
 use crate::degradation::Level;
 use crate::event::Event;
 use crate::planted::Planted;
@@ -32,7 +32,7 @@ use crate::shedding::Load;
 use frames::{Calls, Frames, NONE, Open, State};
 pub use layer::Layer;
 use numbers::Numbers;
-use timers::Timers;
+use timers::{Timers, UNORDERED};
 
 /// What a stack asks for.
 #[must_use]
@@ -129,7 +129,7 @@ impl Stack {
             frames: Frames::new(),
             calls: Calls::new(),
             numbers: Numbers::new(),
-            timers: Timers::default(),
+            timers: Timers::new(config.layers.len().min(LAYERS_MAX)),
             ready: VecDeque::new(),
             outputs: VecDeque::new(),
             random,
@@ -160,7 +160,7 @@ impl Stack {
             .frames
             .add(NONE, slot, u16::MAX as usize, self.now, limit, State::Root);
         if call.deadline.is_some() {
-            self.timers.set(root, limit);
+            self.timers.set(root, limit, UNORDERED);
         }
         if limit > self.now {
             self.descend(root, 0);

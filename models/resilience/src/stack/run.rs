@@ -12,6 +12,7 @@ use crate::limiter::Answer;
 use crate::retry::{Failed, NoRetry};
 
 use super::frames::{Frame, NONE, State};
+use super::timers::UNORDERED;
 use super::{Layer, Stack, StackOutput};
 
 /// Why something is cancelled.
@@ -76,7 +77,7 @@ impl Stack {
                         let state = State::Waiting(place);
                         let frame = self.frames.add(parent, call, layer, now, limit, state);
                         if let Some(longest) = longest {
-                            self.timers.set(frame, now.saturating_add(longest));
+                            self.timers.set(frame, now.saturating_add(longest), layer as u32);
                         }
                         let (call, layer) = (self.calls[call].id, layer as u16);
                         return self.tell(Event::Queued { call, layer, waiting });
@@ -120,7 +121,7 @@ impl Stack {
             };
             parent = self.frames.add(parent, call, layer, now, limit, state);
             if let Some(at) = wake_at {
-                self.timers.set(parent, at);
+                self.timers.set(parent, at, layer as u32);
             }
             layer += 1;
         }
@@ -177,24 +178,33 @@ impl Stack {
     pub(super) fn ascend(&mut self, mut at: u32, mut began: Instant, mut result: Result<u32, CallError>) {
         let now = self.now;
         loop {
-            let frame = self.frames[at];
-            match frame.state {
+            // Not the whole frame: its links have just been written, and reading over them in one piece would wait for that.
+            let Frame {
+                state,
+                layer,
+                parent,
+                child,
+                began: entered,
+                ..
+            } = self.frames[at];
+            let index = usize::from(layer);
+            match state {
                 State::Root => return self.finish(at, result),
                 State::Retry { done } => {
                     if let Err(error) = result {
-                        match self.retry(at, frame, done, error) {
+                        match self.retry(at, done, error) {
                             Some(error) => result = Err(error),
                             None => return,
                         }
                     }
                 }
                 State::Hedge { .. } => {
-                    if result.is_err() && frame.child != NONE {
+                    if result.is_err() && child != NONE {
                         return;
                     }
                     self.timers.clear(at);
                     if result.is_ok()
-                        && let Layer::Hedge(hedger) = &mut self.layers[usize::from(frame.layer)]
+                        && let Layer::Hedge(hedger) = &mut self.layers[index]
                     {
                         hedger.record(now - began);
                         self.cancel_children(at, Cut::Lost);
@@ -202,27 +212,33 @@ impl Stack {
                 }
                 State::Timeout => {
                     self.timers.clear(at);
-                    if let Layer::Timeout(timeout) = &mut self.layers[usize::from(frame.layer)] {
+                    if let Layer::Timeout(timeout) = &mut self.layers[index] {
                         match result {
-                            Ok(attempt) => timeout.succeeded(now - frame.began, attempt == 1),
+                            Ok(attempt) => timeout.succeeded(now - entered, attempt == 1),
                             Err(error) if error.class() != Class::Refused => timeout.failed(),
                             Err(_) => {}
                         }
                     }
                 }
-                _ => self.give_back(frame, Some(result)),
+                _ => self.give_back(layer, state, entered, Some(result)),
             }
             self.frames.remove(at);
-            (at, began) = (frame.parent, frame.began);
+            (at, began) = (parent, entered);
         }
     }
 
     /// Gives back what a frame holds, and tells its layer the result; nothing if there is none.
     #[inline]
-    fn give_back(&mut self, frame: Frame, result: Option<Result<u32, CallError>>) {
+    fn give_back(
+        &mut self,
+        layer: u16,
+        state: State,
+        began: Instant,
+        result: Option<Result<u32, CallError>>,
+    ) {
         let now = self.now;
-        let index = usize::from(frame.layer);
-        match (frame.state, &mut self.layers[index]) {
+        let index = usize::from(layer);
+        match (state, &mut self.layers[index]) {
             (State::Breaker(permit), Layer::Breaker(breaker)) => {
                 let verdict = match result {
                     Some(Ok(_)) => Verdict::Success,
@@ -243,7 +259,7 @@ impl Stack {
                     let call = self.calls[self.frames[next].call].id;
                     self.tell(Event::Dequeued {
                         call,
-                        layer: frame.layer,
+                        layer,
                         waited: started.waited,
                     });
                 }
@@ -251,16 +267,15 @@ impl Stack {
             (State::Waiting(place), Layer::Bulkhead(bulkhead)) => {
                 bulkhead.abandon(place);
             }
-            (State::Pass, _) => self.observe(frame, result),
+            (State::Pass, _) => self.observe(layer, began, result),
             _ => {}
         }
     }
 
     /// Tells a layer that only looks at results.
-    fn observe(&mut self, frame: Frame, result: Option<Result<u32, CallError>>) {
+    fn observe(&mut self, layer: u16, began: Instant, result: Option<Result<u32, CallError>>) {
         let now = self.now;
-        let latency = now - frame.began;
-        let layer = frame.layer;
+        let latency = now - began;
         let policy = &mut self.layers[usize::from(layer)];
         if let Layer::Shed(shedder) = policy {
             shedder.leave();
@@ -332,7 +347,8 @@ impl Stack {
     }
 
     /// Decides about a retry; the error to go on with if there is none.
-    fn retry(&mut self, at: u32, frame: Frame, done: u32, error: CallError) -> Option<CallError> {
+    fn retry(&mut self, at: u32, done: u32, error: CallError) -> Option<CallError> {
+        let frame = self.frames[at];
         let open = self.calls[frame.call];
         let Layer::Retry(retrier) = &mut self.layers[usize::from(frame.layer)] else {
             return Some(error);
@@ -348,7 +364,7 @@ impl Stack {
             Ok(delay) => {
                 let retry = done + 1;
                 self.frames[at].state = State::Retry { done: retry };
-                self.timers.set(at, self.now.saturating_add(delay));
+                self.timers.set(at, self.now.saturating_add(delay), UNORDERED);
                 self.counters.retries += 1;
                 self.tell(Event::Retry {
                     call,
@@ -401,7 +417,7 @@ impl Stack {
                 self.ascend(frame.parent, frame.began, Err(error));
             }
             State::Waiting(_) => {
-                self.give_back(frame, None);
+                self.give_back(layer, frame.state, frame.began, None);
                 self.frames.remove(at);
                 self.refuse(frame.parent, usize::from(layer), CallError::BulkheadTimeout);
             }
@@ -424,7 +440,8 @@ impl Stack {
         }
         let (hedge, delay) = (sent + 1, hedger.delay());
         if hedge < hedger.most(open.idempotent) {
-            self.timers.set(at, self.now.saturating_add(delay));
+            self.timers
+                .set(at, self.now.saturating_add(delay), u32::from(layer));
         }
         self.frames[at].state = State::Hedge { sent: hedge };
         self.counters.hedges += 1;
@@ -474,7 +491,8 @@ impl Stack {
             self.timers.clear(at);
             let attempts = self.calls[frame.call].attempts;
             let timed_out = Err(CallError::TimedOut { attempts });
-            self.give_back(frame, (cut == Cut::Time).then_some(timed_out));
+            let result = (cut == Cut::Time).then_some(timed_out);
+            self.give_back(frame.layer, frame.state, frame.began, result);
         }
         self.frames.remove(at);
     }
