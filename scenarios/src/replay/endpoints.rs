@@ -37,6 +37,7 @@ impl Endpoint for Protocol {
             Protocol::ObjectSender(_) | Protocol::ObjectReceiver(_) => false,
             Protocol::Cluster(_) | Protocol::Edge(_) | Protocol::Tunnel(_) => false,
             Protocol::DatagramSender(_) | Protocol::DatagramReceiver(_) => false,
+            Protocol::Server(_) | Protocol::Client(_) => false,
             Protocol::BulkSender(_) | Protocol::BulkReceiver(_) => true,
         }
     }
@@ -57,6 +58,8 @@ impl Endpoint for Protocol {
             }),
             Protocol::ReplicationSource(source) => serde_json::to_value(source.statistics()),
             Protocol::Replica(replica) => serde_json::to_value(replica.statistics()),
+            Protocol::Server(server) => serde_json::to_value(server.statistics()),
+            Protocol::Client(client) => serde_json::to_value(client.statistics()),
             Protocol::Cluster(process) => serde_json::to_value(process.statistics()),
             Protocol::Edge(process) => serde_json::to_value(process.counters()),
             Protocol::Tunnel(_) | Protocol::DatagramSender(_) => Ok(Value::Null),

@@ -37,7 +37,8 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
         Role::DatagramReceiver => ReceiverEventOfStream::deserialize(event)
             .ok()
             .map(Event::DatagramReceiver),
-        // A scenario with tunnels is not replayed.
+        // A scenario with services or tunnels is not replayed.
+        Role::Server(_) | Role::Client => None,
         Role::Tunnel(_) => None,
         Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),
         Role::ObjectReceiver => ArrivalEvent::deserialize(event).ok().map(Event::ObjectReceiver),

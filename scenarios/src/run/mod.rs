@@ -46,7 +46,7 @@ mod reservations;
 mod sample;
 mod scene;
 pub(crate) mod services;
-mod summary;
+pub mod summary;
 mod transit;
 pub(crate) mod workload;
 

@@ -96,6 +96,24 @@ impl Sampler {
                 Protocol::ObjectSender(sender) => {
                     push(name, "open_streams", u64::from(sender.open_streams()));
                 }
+                Protocol::Client(client) => {
+                    let statistics = client.statistics();
+                    push(name, "requests_started", statistics.started);
+                    push(name, "requests_succeeded", statistics.succeeded);
+                    push(name, "requests_late", statistics.late);
+                    push(name, "requests_failed", statistics.failures.total());
+                    push(name, "requests_in_flight", statistics.in_flight);
+                    push(name, "attempts", statistics.caller.attempts);
+                }
+                Protocol::Server(server) => {
+                    let statistics = server.statistics();
+                    let name = format!("{name}/{}", network.region_name(endpoint.part.region));
+                    push(&name, "requests_queued", statistics.queued);
+                    push(&name, "requests_running", statistics.running);
+                    push(&name, "requests_answered", statistics.answered);
+                    push(&name, "worked_ns", statistics.worked.as_ns());
+                    push(&name, "memory_bytes", server.memory_used());
+                }
                 Protocol::BulkReceiver(_) | Protocol::ObjectReceiver(_) => {
                     let received = network.received(endpoint, now);
                     push(name, "received_bytes", received.iter().sum());
