@@ -192,7 +192,10 @@ pub fn lag1(series: &[f64]) -> Result<f64, StatisticsError> {
 /// Means of so many batches of equal size, the last ones of the series.
 fn batches(values: &[f64], count: usize) -> Vec<f64> {
     let size = values.len() / count;
-    values[values.len() - size * count..].chunks_exact(size).map(mean).collect()
+    values[values.len() - size * count..]
+        .chunks_exact(size)
+        .map(mean)
+        .collect()
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -235,10 +238,7 @@ mod tests {
         let error = series(&rising).mser5().unwrap_err();
         assert_eq!(error, StatisticsError::WarmUpTooLong { n: 1000 });
         assert!(series(&rising[..49]).mser5().is_err());
-        assert_eq!(
-            series(&[4.0; 100]).mser5(),
-            Ok(Truncation { n: 100, deleted: 0 })
-        );
+        assert_eq!(series(&[4.0; 100]).mser5(), Ok(Truncation { n: 100, deleted: 0 }));
     }
 
     #[test]
@@ -247,7 +247,10 @@ mod tests {
         let error = series(&rising).batch_means(Level::P95).unwrap_err();
         assert!(matches!(error, StatisticsError::Correlated { n: 4000, lag1 } if lag1 > 0.9));
         let constant = series(&[2.5; 410]).batch_means(Level::P95).unwrap();
-        assert_eq!((constant.interval.low, constant.interval.high, constant.lag1), (2.5, 2.5, 0.0));
+        assert_eq!(
+            (constant.interval.low, constant.interval.high, constant.lag1),
+            (2.5, 2.5, 0.0)
+        );
         assert_eq!((constant.batch_size, constant.interval.n), (10, 40));
     }
 
