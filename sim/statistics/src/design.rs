@@ -95,7 +95,7 @@ pub(crate) fn shuffle<T>(list: &mut [T], stream: &mut Stream) {
 }
 
 pub(crate) fn check_size(method: &'static str, points: usize, factors: usize) -> Result<(), StatisticsError> {
-    let numbers = points.checked_mul(factors).unwrap_or(usize::MAX);
+    let numbers = points.saturating_mul(factors);
     if numbers == 0 {
         return Err(StatisticsError::TooFew {
             method,

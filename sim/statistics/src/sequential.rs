@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_least_precise_metric_decides_and_a_mean_of_zero_never_is() {
-        let alternating = |i: usize| if i % 2 == 0 { 1.2 } else { 0.8 };
+        let alternating = |i: usize| if i.is_multiple_of(2) { 1.2 } else { 0.8 };
         let Next::Reached { n } = run(Precision::default(), |i| vec![5.0, alternating(i)], 2) else {
             panic!("not reached");
         };
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_lucky_moment_does_not_stop_it() {
         // Ten equal values, then wide ones.
-        let values = |i: usize| vec![if i < 10 || i % 2 == 0 { 1.0 } else { 2.0 }];
+        let values = |i: usize| vec![if i < 10 || i.is_multiple_of(2) { 1.0 } else { 2.0 }];
         let Next::Reached { n } = run(Precision::default(), values, 1) else {
             panic!("not reached");
         };

@@ -11,6 +11,8 @@ use crate::mean::t_interval_as;
 
 /// Observations of an MSER batch.
 const MSER_BATCH: usize = 5;
+/// Last batches that are no candidates: so few have a small error by chance alone.
+const LAST_MSER_BATCHES: usize = 5;
 /// Batches without which MSER-5 finds nothing.
 const LEAST_MSER_BATCHES: usize = 10;
 /// Batches from whose correlation that of the final ones is judged (Law & Carson, 1979).
@@ -77,8 +79,7 @@ impl<'a> SteadyState<'a> {
             sum += value;
             squares += value * value;
             let kept = (count - cut) as f64;
-            // The last few have a small error by chance alone: the usual guard is to leave them out.
-            if count - cut < MSER_BATCH {
+            if count - cut < LAST_MSER_BATCHES {
                 continue;
             }
             let error = finite(METHOD, (squares - sum * sum / kept).max(0.0) / (kept * kept))?;

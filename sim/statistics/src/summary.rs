@@ -84,7 +84,7 @@ impl Summary {
 
 /// Mean and variance as values arrive (Welford, Technometrics 4 (1962) 419).
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub struct Running {
+pub(crate) struct Running {
     n: usize,
     mean: f64,
     squares: f64,
@@ -100,17 +100,17 @@ impl Running {
     }
 
     /// Values so far.
-    pub fn n(&self) -> usize {
+    pub(crate) fn n(&self) -> usize {
         self.n
     }
 
     /// Mean so far; zero of no values.
-    pub fn mean(&self) -> f64 {
+    pub(crate) fn mean(&self) -> f64 {
         self.mean
     }
 
     /// Variance so far; `None` below two values.
-    pub fn variance(&self) -> Option<f64> {
+    pub(crate) fn variance(&self) -> Option<f64> {
         (self.n > 1).then(|| self.squares / (self.n as f64 - 1.0))
     }
 }

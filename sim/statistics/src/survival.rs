@@ -74,8 +74,8 @@ pub struct KaplanMeier {
 impl KaplanMeier {
     /// Of one or more lifetimes. What was last seen unfinished at a time at which another finished counts as at risk there.
     ///
-    /// The pointwise 95 % intervals cover 93.5 to 96.5 % from 50 lifetimes on as long as a dozen are still at risk and a
-    /// dozen have finished (tested with exponential times and a third unfinished).
+    /// The pointwise 95 % intervals and that of the median cover 93.5 to 96.5 % from 50 lifetimes on (tested with
+    /// exponential times of which a third are unfinished).
     ///
     /// # Errors
     /// No lifetimes, a negative one, or one that is no finite number.
