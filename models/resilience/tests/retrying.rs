@@ -283,7 +283,9 @@ proptest! {
     /// All calls and retries there ever were, counted anew at each question.
     #[test]
     fn a_budget_does_what_the_list_of_all_calls_says(
-        (percent, minimum, step) in (0..=100_u64, 1..4_u32, 1..400_000_000_u64),
+        (percent, minimum) in (0..=100_u64, 1..4_u32),
+        // A window of a second brings whole retries, so that the budget is met to the last one.
+        step in prop_oneof![Just(100_000_000_u64), 1..400_000_000_u64],
         steps in prop::collection::vec((any::<bool>(), 0..6_u64), 1..60),
     ) {
         let config = RetryBudgetConfig {
