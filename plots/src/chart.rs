@@ -273,8 +273,8 @@ fn keys(sheet: &Sheet, legend: &[Entry], top: f64) -> Result<f64, PlotError> {
             }
             Key::Reference(index) => sheet.line(&ends, reference_stroke(*index))?,
         }
-        sheet.no_role();
         sheet.text(&label(name, (x + SAMPLE + 6.0, y), Anchor::Start, LABEL, INK))?;
+        sheet.no_role();
         x += taken + 18.0;
     }
     Ok(if legend.is_empty() { top } else { y + ROW / 2.0 })
@@ -336,7 +336,7 @@ impl Plane {
         let line = |tick: f64| frame.3 - y.place(tick) * height;
         for (&tick, text) in x.ticks.iter().zip(&x_labels) {
             let at = column(tick);
-            sheet.role("grid", None, None);
+            sheet.role("grid-x", None, None);
             sheet.line(&[(at, frame.1), (at, frame.3)], Stroke::thin(GRID))?;
             sheet.role("tick-x", None, None);
             sheet.line(&[(at, frame.3), (at, frame.3 + 4.0)], Stroke::thin(INK))?;

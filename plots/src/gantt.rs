@@ -208,7 +208,7 @@ fn one(plane: &Plane, plot: &Gantt, row: usize, segment: &Segment, high: f64) ->
         let text = label(&segment.label, middle, Anchor::Middle, SMALL, ink);
         plane
             .sheet
-            .text_somewhere(&text, &places, (left, top - 4.0, right, bottom + 4.0))?;
+            .text_somewhere(&text, &places, (left, top - 4.0, right, bottom + 4.0), true)?;
     }
     Ok(())
 }

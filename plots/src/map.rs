@@ -5,7 +5,7 @@ use crate::axis::short;
 use crate::chart::{SMALL, label, page};
 use crate::drawing::Anchor;
 use crate::font;
-use crate::palette::{BLANK, GRID, INK, MUTED, PAPER, VERMILLION, heat};
+use crate::palette::{BLANK, Colour, GRID, INK, MUTED, PAPER, VERMILLION, heat};
 use crate::sheet::{Rect, Sheet, Stroke};
 use crate::{About, Drawing, PlotError};
 
@@ -56,7 +56,12 @@ pub fn link_width(utilisation: f64) -> f64 {
 
 /// The colour of a link of this utilisation as CSS writes it.
 pub fn link_colour(utilisation: f64) -> String {
-    heat(utilisation).hex()
+    tint(utilisation).hex()
+}
+
+/// An empty link must be seen on white.
+fn tint(utilisation: f64) -> Colour {
+    heat(0.2 + 0.8 * utilisation.clamp(0.0, 1.0))
 }
 
 /// Draws a map. Links bend a little to their right, so that both directions are seen.
@@ -89,6 +94,7 @@ pub fn draw(plot: &Topology) -> Result<Drawing, PlotError> {
     for (index, link) in plot.links.iter().enumerate() {
         let curve = bend(places[link.from], places[link.to]);
         middles.push(curve[curve.len() / 2]);
+        sheet.avoid(&curve);
         let state = match (link.down, link.utilisation) {
             (true, _) => "down".to_owned(),
             (false, Some(share)) => format!("{} % full", short(share * 100.0)),
@@ -100,7 +106,7 @@ pub fn draw(plot: &Topology) -> Result<Drawing, PlotError> {
             colour: if link.down {
                 VERMILLION
             } else {
-                link.utilisation.map_or(MUTED, heat)
+                link.utilisation.map_or(MUTED, tint)
             },
             opacity: 1.0,
             width: link_width(share),
@@ -129,8 +135,12 @@ pub fn draw(plot: &Topology) -> Result<Drawing, PlotError> {
             ((x, y + 14.0), Anchor::Middle),
             ((x + 7.0, y - 12.0), Anchor::Start),
             ((x - 7.0, y + 12.0), Anchor::End),
+            ((x - 7.0, y - 12.0), Anchor::End),
+            ((x + 7.0, y + 12.0), Anchor::Start),
+            ((x, y - 26.0), Anchor::Middle),
+            ((x, y + 26.0), Anchor::Middle),
         ];
-        sheet.text_somewhere(&text, &around, inner)?;
+        sheet.text_somewhere(&text, &around, inner, true)?;
     }
     for (link, &(x, y)) in plot.links.iter().zip(&middles) {
         let Some(share) = link.utilisation else { continue };
@@ -147,7 +157,7 @@ pub fn draw(plot: &Topology) -> Result<Drawing, PlotError> {
             ((x, y + 9.0), Anchor::Middle),
             ((x + 6.0, y), Anchor::Start),
         ];
-        sheet.text_somewhere(&text, &around, inner)?;
+        sheet.text_somewhere(&text, &around, inner, false)?;
     }
     sheet.no_role();
     Ok(sheet.finish())
@@ -203,7 +213,7 @@ fn scale_bar(sheet: &Sheet, inner: Rect) -> Result<Rect, PlotError> {
     for step in 0..STEPS {
         let share = (f64::from(step) + 0.5) / f64::from(STEPS);
         let half = link_width(share) / 2.0;
-        sheet.rect((x, y - half, x + 8.0, y + half), heat(share), 1.0)?;
+        sheet.rect((x, y - half, x + 8.0, y + half), tint(share), 1.0)?;
         x += 8.0;
     }
     sheet.text(&label("100 %", (x + 6.0, y), Anchor::Start, SMALL, INK))?;
@@ -269,7 +279,7 @@ fn on_earth(sheet: &Sheet, plot: &Topology, inner: Rect) -> Result<Vec<(f64, f64
         let text = degrees(lat, "N", "S");
         let at = (inner.0 + 3.0, y - 7.0);
         let text = label(text, at, Anchor::Start, SMALL - 2.0, MUTED);
-        sheet.text_somewhere(&text, &[(at, Anchor::Start)], inner)?;
+        sheet.text_somewhere(&text, &[(at, Anchor::Start)], inner, true)?;
     }
     for lon in span(lon_of(inner.0), lon_of(inner.2)) {
         let x = column(lon);
@@ -284,7 +294,7 @@ fn on_earth(sheet: &Sheet, plot: &Topology, inner: Rect) -> Result<Vec<(f64, f64
         };
         let at = (x + 3.0, inner.3 - 7.0);
         let text = label(degrees(round, "E", "W"), at, Anchor::Start, SMALL - 2.0, MUTED);
-        sheet.text_somewhere(&text, &[(at, Anchor::Start)], inner)?;
+        sheet.text_somewhere(&text, &[(at, Anchor::Start)], inner, true)?;
     }
     sheet.no_role();
     Ok(of

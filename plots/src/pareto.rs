@@ -136,7 +136,10 @@ pub fn draw(plot: &Pareto) -> Result<Drawing, PlotError> {
     )?;
     let front = front(plot);
     plane.sheet.role("front", None, None);
-    plane.line(&staircase(plot, &front), Stroke::of(FRONT))?;
+    let stairs = staircase(plot, &front);
+    let pixels: Vec<(f64, f64)> = stairs.iter().map(|&point| plane.at(point)).collect();
+    plane.sheet.avoid(&pixels);
+    plane.line(&stairs, Stroke::of(FRONT))?;
     for (index, of) in plot.candidates.iter().enumerate() {
         let look = if front.contains(&index) { FRONT } else { BEHIND };
         let tip = format!("{}: {}, {}", of.name, plot.x.value(of.x), plot.y.value(of.y));
@@ -175,6 +178,7 @@ pub fn draw(plot: &Pareto) -> Result<Drawing, PlotError> {
             &label(name, (x, y), Anchor::Start, SMALL, INK),
             &places,
             plane.frame,
+            true,
         )?;
     }
     Ok(plane.sheet.finish())

@@ -2,7 +2,7 @@
 
 use crate::axis::Axis;
 use crate::chart::{Entry, Key, Plane, page};
-use crate::palette::{COLOURS, INK, Look, look};
+use crate::palette::{INK, Look, look};
 use crate::sheet::Stroke;
 use crate::{About, Drawing, PlotError, Quantity, Scale};
 
@@ -110,7 +110,7 @@ pub fn draw(plot: &Sensitivity) -> Result<Drawing, PlotError> {
             plane
                 .sheet
                 .rect(place, colour(measure).colour, opacity(measure))?;
-            plane.sheet.outline(place, Stroke::thin(COLOURS[0]))?;
+            plane.sheet.outline(place, Stroke::thin(colour(measure).colour))?;
             if let Some((from, to)) = effect.interval {
                 let middle = f64::midpoint(top, bottom);
                 let ends = [plane.at((from, low)).0, plane.at((to, low)).0];

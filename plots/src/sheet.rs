@@ -29,6 +29,8 @@ pub(crate) struct Sheet {
     pub root: Area,
     record: Rc<RefCell<Record>>,
     taken: RefCell<Vec<Rect>>,
+    /// Where lines run: text keeps off them if it finds another place.
+    lines: RefCell<Vec<Rect>>,
     frames: RefCell<Vec<Frame>>,
 }
 
@@ -96,6 +98,7 @@ impl Sheet {
             root: board.into_drawing_area(),
             record,
             taken: RefCell::default(),
+            lines: RefCell::default(),
             frames: RefCell::default(),
         })
     }
@@ -213,6 +216,29 @@ impl Sheet {
         self.taken.borrow_mut().push(place);
     }
 
+    /// Tells where a line runs.
+    pub fn avoid(&self, points: &[(f64, f64)]) {
+        let along = points.windows(2).flat_map(|pair| {
+            let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+            // Short pieces, whose rectangles hug the line.
+            (0..8_u32).map(move |piece| {
+                let at = |share: f64| (x0 + (x1 - x0) * share, y0 + (y1 - y0) * share);
+                let (a, b) = (at(f64::from(piece) / 8.0), at(f64::from(piece + 1) / 8.0));
+                (
+                    a.0.min(b.0) - 1.0,
+                    a.1.min(b.1) - 1.0,
+                    a.0.max(b.0) + 1.0,
+                    a.1.max(b.1) + 1.0,
+                )
+            })
+        });
+        self.lines.borrow_mut().extend(along);
+    }
+
+    fn crosses_line(&self, place: Rect) -> bool {
+        self.lines.borrow().iter().any(|&line| overlap(line, place))
+    }
+
     /// Whether a place is on the sheet and free of text.
     pub fn is_free(&self, place: Rect) -> bool {
         let inside =
@@ -221,24 +247,30 @@ impl Sheet {
     }
 
     /// Writes the text at the first of these places and anchors that is free and within `inside`; or nowhere.
+    /// Places on which no line runs come first; others count only if it may cross lines.
     pub fn text_somewhere(
         &self,
         text: &Text,
         places: &[((f64, f64), Anchor)],
         inside: Rect,
+        may_cross_lines: bool,
     ) -> Result<bool, PlotError> {
-        for &(at, anchor) in places {
-            let text = Text {
-                at,
-                anchor,
-                ..text.clone()
-            };
-            let bounds = text.bounds();
-            let within =
-                bounds.0 >= inside.0 && bounds.1 >= inside.1 && bounds.2 <= inside.2 && bounds.3 <= inside.3;
-            if within && self.is_free(bounds) {
-                self.text(&text)?;
-                return Ok(true);
+        for over_lines in [false, may_cross_lines] {
+            for &(at, anchor) in places {
+                let text = Text {
+                    at,
+                    anchor,
+                    ..text.clone()
+                };
+                let bounds = text.bounds();
+                let within = bounds.0 >= inside.0
+                    && bounds.1 >= inside.1
+                    && bounds.2 <= inside.2
+                    && bounds.3 <= inside.3;
+                if within && self.is_free(bounds) && (over_lines || !self.crosses_line(bounds)) {
+                    self.text(&text)?;
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

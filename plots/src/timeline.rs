@@ -216,7 +216,7 @@ pub(crate) fn faults(plane: &Plane, faults: &[Fault]) -> Result<(), PlotError> {
             };
             plane.sheet.line(&[(left, frame.1), (left, frame.3)], stroke)?;
         }
-        plane.sheet.no_role();
+        plane.sheet.role("fault-name", Some(index), None);
         let middle = f64::midpoint(left, right);
         let name = font::shorten(&fault.name, SMALL, 220.0);
         let rows = [0.75, 2.0, 3.25].map(|row| frame.1 + row * LABEL);
@@ -230,7 +230,9 @@ pub(crate) fn faults(plane: &Plane, faults: &[Fault]) -> Result<(), PlotError> {
             &label(name, (0.0, 0.0), Anchor::Middle, SMALL, INK),
             &places,
             frame,
+            true,
         )?;
+        plane.sheet.no_role();
     }
     Ok(())
 }

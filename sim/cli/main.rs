@@ -26,6 +26,7 @@ mod output;
 mod progress;
 mod replay;
 mod replica;
+mod report;
 mod reproduce;
 mod run;
 mod show;
@@ -62,6 +63,7 @@ fn dispatch(args: &Args) -> Exit {
         Verb::Show(verb) => show::show(verb),
         Verb::Import(verb) => import::import(verb),
         Verb::List => list::list(),
+        Verb::Report(verb) => report::report(verb, colour),
         Verb::Validate(verb) => validate::validate(verb, colour),
         Verb::Doctor(verb) => doctor::doctor(verb, colour),
         Verb::Replay(verb) => replay::replay(verb, colour),
