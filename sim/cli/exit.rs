@@ -123,7 +123,9 @@ impl Failure {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Replica(_) | Failure::Signals(_) | Failure::Report(ReportError::Page(_)) => Exit::Internal,
+            Failure::Replica(_) | Failure::Signals(_) | Failure::Report(ReportError::Page(_)) => {
+                Exit::Internal
+            }
             Failure::Vm(VmError::Stopped) => Exit::Interrupted,
             Failure::Vm(error) if error.unavailable() => Exit::Unavailable,
             Failure::Vm(_) => Exit::ReplayInvalid,

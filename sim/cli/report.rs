@@ -13,7 +13,11 @@ use crate::output::{self, Colour};
 pub fn report(args: &ReportArgs, colour: Colour) -> Result<Exit, Failure> {
     let story = report::load(&args.directory)?;
     if args.terminal {
-        let signs = if args.ascii || !speaks_unicode() { Signs::Ascii } else { Signs::Blocks };
+        let signs = if args.ascii || !speaks_unicode() {
+            Signs::Ascii
+        } else {
+            Signs::Blocks
+        };
         let style = Style::of_stdout(output::colour_of_stdout(colour));
         output::print(&report::terminal(&story, style, signs))?;
         return Ok(Exit::Passed);
@@ -41,7 +45,10 @@ fn paths(written: &[PathBuf]) -> String {
 }
 
 /// What POSIX says of the locale: the first of these that is set and not empty decides.
-#[expect(clippy::disallowed_methods, reason = "decides about the signs of a terminal and nothing else")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "decides about the signs of a terminal and nothing else"
+)]
 fn speaks_unicode() -> bool {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));

@@ -173,7 +173,7 @@ fn the_page_is_well_formed_needs_nothing_else_and_escapes_names() {
     let text: String = page.descendants().filter_map(|node| node.text()).collect();
     assert!(
         text.contains(&record.reproduce)
-            && text.contains("remaining (MB)")
+            && text.contains("remaining (GB)")
             && text.contains("samples of one run")
     );
 }
