@@ -66,7 +66,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-memory",
         ],
     ),
-    ("longhaul-reports", &["longhaul-core", "longhaul-statistics"]),
+    ("longhaul-plots", &["longhaul-core"]),
+    ("longhaul-reports", &["longhaul-core", "longhaul-plots", "longhaul-statistics"]),
     (
         "longhaul-scenarios",
         &[
@@ -243,6 +244,7 @@ fn every_source_file_says_what_it_is_for_and_stays_readable() {
         "models",
         "scenarios",
         "validation",
+        "plots",
         "reports",
         "tests",
         "benches",

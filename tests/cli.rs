@@ -582,3 +582,41 @@ fn a_verification_can_be_interrupted_too() {
     report.read_to_string(&mut rest).expect("text");
     assert_eq!(child.wait().expect("an exit").code(), Some(130));
 }
+
+#[test]
+fn a_report_is_made_of_a_run_directory_alone() {
+    let place = Place::passing();
+    expect_exit(
+        &place.longhaul(&["run", "small.ron", "--quiet", "--out", "run"]),
+        0,
+    );
+    let written = place.longhaul(&["report", "run"]);
+    expect_exit(&written, 0);
+    assert_eq!(
+        stdout(&written),
+        "run/report.html\nrun/report.md\nrun/junit.xml\n"
+    );
+    let page = place.longhaul(&["report", "run", "--print", "html"]);
+    expect_exit(&page, 0);
+    assert!(stdout(&page).contains("longhaul run small.ron") && stdout(&page).contains("</html>"));
+    let lines = place.longhaul(&["report", "run", "--terminal", "--ascii"]);
+    expect_exit(&lines, 0);
+    assert!(
+        stdout(&lines).starts_with("PASS") && stdout(&lines).is_ascii(),
+        "{}",
+        stdout(&lines)
+    );
+    // The report counts as the run's own: another run takes the place of both.
+    expect_exit(
+        &place.longhaul(&["run", "small.ron", "--quiet", "--out", "run"]),
+        0,
+    );
+    let nothing = place.longhaul(&["report", "."]);
+    expect_exit(&nothing, 2);
+    assert!(
+        stderr(&nothing).contains("is no directory of a run"),
+        "{}",
+        stderr(&nothing)
+    );
+    expect_exit(&place.longhaul(&["report", "run", "--ascii"]), 2);
+}

@@ -91,51 +91,9 @@ enum Ink {
 pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> String {
     let mut page = Page::new(style);
     page.head(record);
-    page.table(
-        "Migrations",
-        &tables::migrations(&record.migrations),
-        &notes::migration_notes(record),
-    );
-    page.table(
-        "Transfers",
-        &tables::transfers(&record.transfers),
-        &notes::transfer_notes(record),
-    );
-    page.table("Datagrams", &datagrams::datagrams(&record.datagrams), &[]);
-    page.table(
-        "Replications",
-        &replications::replications(&record.replications),
-        &replications::replication_notes(record),
-    );
-    page.table(
-        "Federations",
-        &federations::federations(&record.federations),
-        &federations::federation_notes(record),
-    );
-    page.table("Clusters", &federations::clusters(&record.federations), &[]);
-    page.table(
-        "Reservations",
-        &reservations::reservations(&record.reservations),
-        &reservations::reservation_notes(&record.reservations),
-    );
-    page.table("Demands", &demands::demands(&record.demands), &[]);
-    page.table(
-        "Clients",
-        &services::clients(&record.clients),
-        &services::client_notes(&record.clients),
-    );
-    page.table("Servers", &services::servers(&record.services), &[]);
-    page.table(
-        "Paths",
-        &overlays::paths(record),
-        &overlays::overlay_notes(record),
-    );
-    page.table("Links", &tables::links(&record.links), &notes::link_notes(record));
-    page.table(
-        "Assertions",
-        &tables::assertions(&record.assertions),
-        &notes::assertion_notes(record),
-    );
+    for section in sections(record) {
+        page.table(section.heading, &section.table, &section.notes);
+    }
     page.warnings(&record.warnings);
     page.blank();
     page.verdict(record);
@@ -152,6 +110,84 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
     page.text
 }
 
+/// A table of a report, with what is to be said about it.
+pub(crate) struct Section {
+    pub heading: &'static str,
+    pub table: crate::table::Table,
+    pub notes: Vec<Note>,
+}
+
+/// All tables in order, empty ones included: the same on a terminal, on a page and in Markdown.
+pub(crate) fn sections(record: &RunRecord) -> Vec<Section> {
+    vec![
+        Section {
+            heading: "Migrations",
+            table: tables::migrations(&record.migrations),
+            notes: notes::migration_notes(record),
+        },
+        Section {
+            heading: "Transfers",
+            table: tables::transfers(&record.transfers),
+            notes: notes::transfer_notes(record),
+        },
+        Section {
+            heading: "Datagrams",
+            table: datagrams::datagrams(&record.datagrams),
+            notes: Vec::new(),
+        },
+        Section {
+            heading: "Replications",
+            table: replications::replications(&record.replications),
+            notes: replications::replication_notes(record),
+        },
+        Section {
+            heading: "Federations",
+            table: federations::federations(&record.federations),
+            notes: federations::federation_notes(record),
+        },
+        Section {
+            heading: "Clusters",
+            table: federations::clusters(&record.federations),
+            notes: Vec::new(),
+        },
+        Section {
+            heading: "Reservations",
+            table: reservations::reservations(&record.reservations),
+            notes: reservations::reservation_notes(&record.reservations),
+        },
+        Section {
+            heading: "Demands",
+            table: demands::demands(&record.demands),
+            notes: Vec::new(),
+        },
+        Section {
+            heading: "Clients",
+            table: services::clients(&record.clients),
+            notes: services::client_notes(&record.clients),
+        },
+        Section {
+            heading: "Servers",
+            table: services::servers(&record.services),
+            notes: Vec::new(),
+        },
+        Section {
+            heading: "Paths",
+            table: overlays::paths(record),
+            notes: overlays::overlay_notes(record),
+        },
+        Section {
+            heading: "Links",
+            table: tables::links(&record.links),
+            notes: notes::link_notes(record),
+        },
+        Section {
+            heading: "Assertions",
+            table: tables::assertions(&record.assertions),
+            notes: notes::assertion_notes(record),
+        },
+    ]
+}
+
 /// The short report: the verdict, and why if it is not a pass.
 pub fn verdict(record: &RunRecord, style: Style) -> String {
     let mut page = Page::new(style);
@@ -163,10 +199,10 @@ pub fn verdict(record: &RunRecord, style: Style) -> String {
 }
 
 /// A remark under a table or verdict; its first word decides the colour.
-struct Note {
+pub(crate) struct Note {
     /// `FAIL`, `failed`, …
-    status: &'static str,
-    text: String,
+    pub status: &'static str,
+    pub text: String,
 }
 
 struct Page {

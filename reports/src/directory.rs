@@ -137,13 +137,39 @@ pub enum DirectoryError {
 }
 
 impl DirectoryError {
-    fn of(path: &Path, source: io::Error) -> DirectoryError {
+    pub(crate) fn of(path: &Path, source: io::Error) -> DirectoryError {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => DirectoryError::DiskFull { path },
             _ => DirectoryError::Unwritable { path, source },
         }
     }
+}
+
+/// Puts files that were written into a finished run directory on its manifest, so that they count as its own.
+///
+/// # Errors
+/// If there is no manifest, or it cannot be written; it is then as it was.
+pub(crate) fn amend(directory: &Path, written: &[ManifestFile]) -> Result<(), DirectoryError> {
+    let path = directory.join(MANIFEST);
+    let mut manifest = replace::read_manifest(directory).ok_or_else(|| {
+        let missing = io::Error::new(io::ErrorKind::NotFound, "not a manifest of longhaul");
+        DirectoryError::of(&path, missing)
+    })?;
+    for file in written {
+        match manifest.files.iter_mut().find(|known| known.name == file.name) {
+            Some(known) => known.bytes = file.bytes,
+            None => manifest.files.push(file.clone()),
+        }
+    }
+    // Never half a manifest.
+    let fresh = directory.join(format!(".{MANIFEST}.{}", std::process::id()));
+    fs::write(&fresh, json::pretty(&manifest))
+        .and_then(|()| fs::rename(&fresh, &path))
+        .map_err(|source| {
+            let _ = fs::remove_file(&fresh);
+            DirectoryError::of(&path, source)
+        })
 }
 
 /// A run directory to be. Dropping it unwritten removes every trace of it.

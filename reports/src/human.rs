@@ -112,6 +112,20 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
+/// The same for text of several lines, whose ends and tabulators stay.
+pub(crate) fn printable_lines(text: &str) -> String {
+    let keep = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if keep(c) {
+            safe.push(c);
+        } else {
+            safe.extend(c.escape_default());
+        }
+    }
+    safe
+}
+
 const KILO: u64 = 1_000;
 const MEGA: u64 = 1_000_000;
 const GIGA: u64 = 1_000_000_000;

@@ -9,6 +9,7 @@
 //! | [`directory`] | the run directory, written whole or not at all |
 //! | [`validation`] | the results of a validation as JSON, CSV and a plot |
 //! | [`replay`] | the results of a replay as JSON and a plot |
+//! | [`report`] | a page in HTML, Markdown, JUnit XML and a terminal's text of a run directory |
 //! | [`human`] | quantities as people read them |
 //! | [`wrap`] | text in lines of a width |
 //!
@@ -24,6 +25,7 @@ mod fixture;
 pub mod human;
 pub mod json;
 pub mod replay;
+pub mod report;
 mod table;
 pub mod telemetry;
 pub mod validation;

@@ -31,6 +31,7 @@ Examples:
   longhaul show cross_region > mine.ron   a scenario with every default written out
   longhaul check mine.ron                 all mistakes and doubts, without running
   longhaul import gml Kdl.gml -o kdl.ron  a published topology as a scenario
+  longhaul report runs/wan-s1-0a1b2c3d    a page about a finished run, and Markdown and JUnit XML
   longhaul validate transfers.csv         how far the simulator is off measurements
   longhaul doctor                         what this machine can replay, and how
   longhaul replay wan.ron                 on a real kernel, compared with the simulation";
@@ -78,6 +79,8 @@ pub enum Verb {
     Check(ScenarioArgs),
     /// Print a scenario with every default written out.
     Show(ScenarioArgs),
+    /// Make a page about a finished run, from its directory alone.
+    Report(ReportArgs),
     /// Hold the simulator against a table of measured transfers.
     Validate(ValidateArgs),
     /// Replay a scenario on a real kernel and compare it with its simulation.
@@ -284,6 +287,34 @@ pub struct ValidateArgs {
     /// Print only the verdict. No progress.
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// Which run, and where its report goes.
+#[derive(clap::Args, Debug)]
+pub struct ReportArgs {
+    /// The directory of a run.
+    #[arg(value_name = "RUN_DIR")]
+    pub directory: PathBuf,
+    /// Write report.html, report.md and junit.xml into this directory [default: that of the run].
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one of them instead of writing any.
+    #[arg(long, value_enum, value_name = "FORM", conflicts_with = "out")]
+    pub print: Option<Paper>,
+    /// Print sparklines and a distribution instead, for a terminal.
+    #[arg(long, conflicts_with_all = ["out", "print"])]
+    pub terminal: bool,
+    /// In ASCII, as by itself where the locale (LC_ALL, LC_CTYPE, LANG) does not name UTF-8.
+    #[arg(long, requires = "terminal")]
+    pub ascii: bool,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Paper {
+    Html,
+    Markdown,
+    Junit,
 }
 
 /// What to replay, where, and how often.

@@ -7,6 +7,7 @@ use longhaul_core::record::Verdict;
 use longhaul_replay::node::NodeError;
 use longhaul_replay::vm::VmError;
 use longhaul_reports::directory::DirectoryError;
+use longhaul_reports::report::ReportError;
 use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::run::BuildError;
 use longhaul_scenarios::source::ReadError;
@@ -114,6 +115,9 @@ pub enum Failure {
     /// The job inside the virtual machine.
     #[error("{0}")]
     Guest(String),
+    /// No report.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// No verdict of a replay.
     #[error(transparent)]
     Replay(#[from] ReplayFailure),
@@ -123,7 +127,9 @@ impl Failure {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Replica(_) | Failure::Signals(_) => Exit::Internal,
+            Failure::Replica(_) | Failure::Signals(_) | Failure::Report(ReportError::Page(_)) => {
+                Exit::Internal
+            }
             Failure::Vm(VmError::Stopped) => Exit::Interrupted,
             Failure::Vm(error) if error.unavailable() => Exit::Unavailable,
             Failure::Vm(_) => Exit::ReplayInvalid,

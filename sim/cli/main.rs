@@ -26,6 +26,7 @@ mod output;
 mod progress;
 mod replay;
 mod replica;
+mod report;
 mod reproduce;
 mod run;
 mod show;
@@ -64,6 +65,7 @@ fn dispatch(args: &Args) -> Exit {
         Verb::Import(verb) => import::import(verb),
         Verb::List => list::list(),
         Verb::WhatIf(verb) => what_if::what_if(verb, colour),
+        Verb::Report(verb) => report::report(verb, colour),
         Verb::Validate(verb) => validate::validate(verb, colour),
         Verb::Doctor(verb) => doctor::doctor(verb, colour),
         Verb::Replay(verb) => replay::replay(verb, colour),

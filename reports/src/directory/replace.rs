@@ -74,7 +74,7 @@ fn is_mount_point(directory: &Path, metadata: &Metadata) -> bool {
 }
 
 /// The manifest of a run directory; `None` if there is none, or it is something else of the same name.
-fn read_manifest(directory: &Path) -> Option<Manifest> {
+pub(super) fn read_manifest(directory: &Path) -> Option<Manifest> {
     let mut text = Vec::new();
     let file = File::open(directory.join(MANIFEST)).ok()?;
     file.take(LARGEST_MANIFEST).read_to_end(&mut text).ok()?;

@@ -1,0 +1,238 @@
+//! Quantities over time, with bands for faults.
+
+use crate::axis::Axis;
+use crate::chart::{Entry, Key, LABEL, Plane, SMALL, label, reference_entries};
+use crate::drawing::Anchor;
+use crate::font;
+use crate::palette::{INK, VERMILLION, look};
+use crate::sheet::Stroke;
+use crate::{About, Drawing, PlotError, Quantity, Reference};
+
+/// How strongly faults tint the plot.
+const TINT: f64 = 0.16;
+/// Lines with at most so many points carry markers.
+const MARKED: usize = 40;
+
+/// A plot of quantities over time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Timeline {
+    /// Title and caption.
+    pub about: About,
+    /// The time, such as `virtual time (s)`.
+    pub x: Quantity,
+    /// What the lines show.
+    pub y: Quantity,
+    /// The lines.
+    pub lines: Vec<Line>,
+    /// When something was broken.
+    pub faults: Vec<Fault>,
+    /// Bounds and targets.
+    pub references: Vec<Reference>,
+    /// From when to when, so that several plots can be laid below each other; the range of the values if none.
+    pub span: Option<(f64, f64)>,
+}
+
+/// A line of a timeline.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Line {
+    /// For the legend.
+    pub name: String,
+    /// Time and value, in order of time.
+    pub points: Vec<(f64, f64)>,
+    /// Time, lower and upper end of an interval; empty if there is none.
+    pub band: Vec<(f64, f64, f64)>,
+    /// Whether a value holds until the next one.
+    pub steps: bool,
+}
+
+/// A time in which something was broken, drawn as a band, or as a line if it has no length.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Fault {
+    /// When it began.
+    pub from: f64,
+    /// When it ended.
+    pub to: f64,
+    /// What it was.
+    pub name: String,
+}
+
+/// Draws a timeline.
+///
+/// # Errors
+/// If there is no point, a value cannot be drawn, or a line goes back in time.
+pub fn draw(plot: &Timeline) -> Result<Drawing, PlotError> {
+    check(plot)?;
+    let points = || plot.lines.iter().flat_map(|line| &line.points);
+    if points().next().is_none() {
+        return Err(plot.about.empty());
+    }
+    let in_band = |line: &Line| line.band.clone().into_iter();
+    let xs = points()
+        .map(|point| point.0)
+        .chain(plot.references.iter().flat_map(Reference::xs));
+    let x = match plot.span {
+        Some((from, to)) => Axis::over([from, to].into_iter(), plot.x.scale),
+        None => Axis::over(xs, plot.x.scale),
+    };
+    let ys = points()
+        .map(|point| point.1)
+        .chain(
+            plot.lines
+                .iter()
+                .flat_map(in_band)
+                .flat_map(|(_, low, high)| [low, high]),
+        )
+        .chain(plot.references.iter().flat_map(Reference::ys));
+    let y = Axis::over(ys, plot.y.scale).with_zero();
+    let floor = (y.low == 0.0).then_some(0.0);
+    let mut y = y.padded(0.06);
+    // Nothing lies below zero.
+    y.low = floor.unwrap_or(y.low);
+
+    let marked = |line: &Line| line.points.len() <= MARKED;
+    let entry = |(index, line): (usize, &Line)| {
+        let key = if marked(line) {
+            Key::Marked(look(index))
+        } else {
+            Key::Line(look(index))
+        };
+        (line.name.clone(), key)
+    };
+    let mut legend: Vec<Entry> = plot.lines.iter().enumerate().map(entry).collect();
+    legend.extend(reference_entries(&plot.references));
+    if !plot.faults.is_empty() {
+        legend.push(("fault".to_owned(), Key::Box(VERMILLION, TINT)));
+    }
+    let plane = Plane::new(&plot.about, &legend, (&plot.x, x), (&plot.y, y))?;
+    faults(&plane, &plot.faults)?;
+    for (index, line) in plot.lines.iter().enumerate() {
+        let look = look(index);
+        if line.band.len() > 1 {
+            plane.sheet.role("band", Some(index), Some(line.name.clone()));
+            plane.band(&line.band, look.colour, 0.2)?;
+        }
+        plane.sheet.role("series", Some(index), Some(line.name.clone()));
+        if line.points.len() > 1 {
+            plane.line(&course(line), Stroke::of(look))?;
+        }
+        if marked(line) {
+            for &point in &line.points {
+                let tip = format!(
+                    "{}: {} at {}",
+                    line.name,
+                    plot.y.value(point.1),
+                    plot.x.value(point.0)
+                );
+                plane.sheet.role("point", Some(index), Some(tip));
+                plane.sheet.marker(plane.at(point), 3.0, look)?;
+            }
+        }
+        plane.sheet.no_role();
+    }
+    plane.references(&plot.references)?;
+    Ok(plane.sheet.finish())
+}
+
+/// The points of a line, with a corner before each where a value holds.
+fn course(line: &Line) -> Vec<(f64, f64)> {
+    if !line.steps {
+        return line.points.clone();
+    }
+    let mut course = Vec::with_capacity(line.points.len() * 2);
+    for &(x, y) in &line.points {
+        if let Some(&(_, before)) = course.last() {
+            course.push((x, before));
+        }
+        course.push((x, y));
+    }
+    course
+}
+
+fn check(plot: &Timeline) -> Result<(), PlotError> {
+    plot.about.limit(
+        plot.lines
+            .iter()
+            .map(|line| line.points.len().max(line.band.len()))
+            .sum(),
+    )?;
+    let inconsistent = |what: &str, reason: &str| PlotError::Inconsistent {
+        what: what.to_owned(),
+        reason: reason.to_owned(),
+    };
+    for line in &plot.lines {
+        for &(x, y) in &line.points {
+            plot.x.check(&line.name, x)?;
+            plot.y.check(&line.name, y)?;
+        }
+        for &(x, low, high) in &line.band {
+            plot.x.check(&line.name, x)?;
+            plot.y.check(&line.name, low)?;
+            plot.y.check(&line.name, high)?;
+            if low > high {
+                return Err(inconsistent(&line.name, "an interval ends below its beginning"));
+            }
+        }
+        if line.points.windows(2).any(|pair| pair[1].0 < pair[0].0) {
+            return Err(inconsistent(&line.name, "time goes back"));
+        }
+    }
+    for fault in &plot.faults {
+        plot.x.check(&fault.name, fault.from)?;
+        plot.x.check(&fault.name, fault.to)?;
+        if fault.to < fault.from {
+            return Err(inconsistent(&fault.name, "ends before it begins"));
+        }
+    }
+    if let Some((from, to)) = plot.span {
+        plot.x.check(&plot.about.title, from)?;
+        plot.x.check(&plot.about.title, to)?;
+        if to < from {
+            return Err(inconsistent(&plot.about.title, "the span ends before it begins"));
+        }
+    }
+    plot.references
+        .iter()
+        .try_for_each(|reference| reference.check(&plot.x, &plot.y))
+}
+
+/// Bands over the whole height, with their names at the top where there is room.
+pub(crate) fn faults(plane: &Plane, faults: &[Fault]) -> Result<(), PlotError> {
+    let frame = plane.frame;
+    for (index, fault) in faults.iter().enumerate() {
+        if fault.to < plane.x.low || fault.from > plane.x.high {
+            continue;
+        }
+        let (left, _) = plane.at((fault.from, plane.y.low));
+        let (right, _) = plane.at((fault.to, plane.y.low));
+        plane.sheet.role("fault", Some(index), Some(fault.name.clone()));
+        if right - left >= 1.0 {
+            plane
+                .sheet
+                .rect((left, frame.1, right, frame.3), VERMILLION, TINT)?;
+        } else {
+            let stroke = Stroke {
+                opacity: 0.6,
+                ..Stroke::thin(VERMILLION)
+            };
+            plane.sheet.line(&[(left, frame.1), (left, frame.3)], stroke)?;
+        }
+        plane.sheet.role("fault-name", Some(index), None);
+        let middle = f64::midpoint(left, right);
+        let name = font::shorten(&fault.name, SMALL, 220.0);
+        let rows = [0.75, 2.0, 3.25].map(|row| frame.1 + row * LABEL);
+        let mut places = Vec::new();
+        for y in rows {
+            places.push(((middle, y), Anchor::Middle));
+            places.push(((left + 3.0, y), Anchor::Start));
+            places.push(((right - 3.0, y), Anchor::End));
+        }
+        plane.sheet.text_somewhere(
+            &label(name, (0.0, 0.0), Anchor::Middle, SMALL, INK),
+            &places,
+            frame,
+            true,
+        )?;
+        plane.sheet.no_role();
+    }
+    Ok(())
+}

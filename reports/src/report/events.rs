@@ -1,0 +1,298 @@
+//! What happened, as far as a report tells it: faults with their ends, the phases of migrations, and a list that frequent
+//! kinds of events do not flood.
+
+use std::collections::BTreeMap;
+
+use longhaul_core::record::RunRecord;
+use serde_json::Value;
+
+use super::load::{Rows, number};
+
+/// Events of one kind that are listed.
+const LISTED_OF_A_KIND: u64 = 25;
+/// Events that are listed.
+const LISTED: usize = 400;
+/// Faults that are drawn.
+const FAULTS: usize = 200;
+/// Segments of one migration.
+const SEGMENTS: usize = 2_000;
+/// Longest detail that is listed.
+const LONGEST_DETAIL: usize = 300;
+
+/// An event as it is listed.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Told {
+    pub at_ns: u64,
+    pub entity: String,
+    pub kind: String,
+    pub detail: String,
+}
+
+/// A time in which something was broken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Outage {
+    pub from_ns: u64,
+    /// The end of the run if it was never repaired.
+    pub to_ns: u64,
+    pub repaired: bool,
+    pub what: String,
+}
+
+/// A part of a migration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    Setup,
+    Round(u64),
+    /// The guest runs nowhere.
+    Stopped,
+    /// It runs at the destination, and pages still come.
+    Postcopy,
+    /// The transport was lost.
+    Interrupted,
+}
+
+/// Phases of a migration, and moments.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Course {
+    pub phases: Vec<(u64, u64, Phase)>,
+    pub moments: Vec<(u64, String)>,
+    open: Option<(u64, Phase)>,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    pub told: Vec<Told>,
+    pub read: u64,
+    pub outages: Vec<Outage>,
+    pub more_outages: u64,
+    /// By the name of the migration.
+    pub courses: BTreeMap<String, Course>,
+}
+
+impl Events {
+    /// Reads `events.csv`.
+    pub fn read(mut rows: Rows, record: &RunRecord) -> Result<Events, String> {
+        let mut events = Events {
+            courses: record
+                .migrations
+                .iter()
+                .map(|of| (of.name.clone(), Course::default()))
+                .collect(),
+            ..Events::default()
+        };
+        let mut kinds: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+        let mut open: BTreeMap<(String, &'static str), u64> = BTreeMap::new();
+        let mut row = csv::ByteRecord::new();
+        while rows
+            .read_byte_record(&mut row)
+            .map_err(|error| error.to_string())?
+        {
+            if row.len() < 5 {
+                return Err("a line has fewer than five fields".to_owned());
+            }
+            events.read += 1;
+            let kind = row.get(2).unwrap_or_default();
+            let of_kind = match kinds.get_mut(kind) {
+                Some(count) => count,
+                None => kinds.entry(kind.to_vec()).or_default(),
+            };
+            *of_kind += 1;
+            let listed = *of_kind <= LISTED_OF_A_KIND && events.told.len() < LISTED;
+            let fault = fault(kind);
+            let course = phase_kind(kind);
+            if !listed && fault.is_none() && !course {
+                continue;
+            }
+            let at_ns = number(&row, 0)?;
+            let text =
+                |field: usize| String::from_utf8_lossy(row.get(field).unwrap_or_default()).into_owned();
+            let (entity, detail) = (text(1), text(3));
+            match fault {
+                Some((what, true)) => {
+                    open.entry((entity.clone(), what)).or_insert(at_ns);
+                }
+                Some((what, false)) => {
+                    if let Some(from_ns) = open.remove(&(entity.clone(), what)) {
+                        events.outage(from_ns, Some(at_ns), record.simulated_ns, &entity, what);
+                    }
+                }
+                None => {}
+            }
+            if course && let Some(of) = events.courses.get_mut(&entity) {
+                of.event(at_ns, &String::from_utf8_lossy(kind), &detail);
+            }
+            if listed {
+                let kind = text(2);
+                let mut detail = detail;
+                if detail.chars().count() > LONGEST_DETAIL {
+                    detail = detail.chars().take(LONGEST_DETAIL).chain(['…']).collect();
+                }
+                events.told.push(Told {
+                    at_ns,
+                    entity,
+                    kind,
+                    detail,
+                });
+            }
+        }
+        for ((entity, what), from_ns) in open {
+            events.outage(from_ns, None, record.simulated_ns, &entity, what);
+        }
+        events
+            .outages
+            .sort_by(|a, b| (a.from_ns, &a.what).cmp(&(b.from_ns, &b.what)));
+        for course in events.courses.values_mut() {
+            course.end(record.simulated_ns);
+        }
+        Ok(events)
+    }
+
+    /// Notes an outage; the two directions of a link that fail together are one.
+    fn outage(&mut self, from_ns: u64, to_ns: Option<u64>, end_ns: u64, entity: &str, what: &'static str) {
+        let (to_ns, repaired) = (to_ns.unwrap_or(end_ns), to_ns.is_some());
+        let text = format!("{} {what}", entity.replace("->", " → "));
+        if let Some((a, b)) = entity.split_once("->") {
+            let reverse = format!("{b} → {a} {what}");
+            let same = |of: &&mut Outage| of.from_ns == from_ns && of.to_ns == to_ns && of.what == reverse;
+            if let Some(other) = self.outages.iter_mut().find(same) {
+                let (first, second) = if a < b { (a, b) } else { (b, a) };
+                other.what = format!("{first} ↔ {second} {what}");
+                return;
+            }
+        }
+        if self.outages.len() >= FAULTS {
+            self.more_outages += 1;
+            return;
+        }
+        self.outages.push(Outage {
+            from_ns,
+            to_ns: to_ns.max(from_ns),
+            repaired,
+            what: text,
+        });
+    }
+}
+
+/// What an event breaks or repairs.
+fn fault(kind: &[u8]) -> Option<(&'static str, bool)> {
+    match kind {
+        b"LinkDown" => Some(("down", true)),
+        b"LinkUp" => Some(("down", false)),
+        b"Killed" => Some(("killed", true)),
+        b"Restarted" => Some(("killed", false)),
+        _ => None,
+    }
+}
+
+fn phase_kind(kind: &[u8]) -> bool {
+    const KINDS: [&[u8]; 14] = [
+        b"Started",
+        b"SetupDone",
+        b"RoundStarted",
+        b"GuestPaused",
+        b"Resumed",
+        b"Arrived",
+        b"Completed",
+        b"Cancelled",
+        b"Failed",
+        b"Stalled",
+        b"Paused",
+        b"Recovered",
+        b"GuestThrottled",
+        b"PostcopyStarted",
+    ];
+    KINDS.contains(&kind)
+}
+
+impl Course {
+    fn event(&mut self, at_ns: u64, kind: &str, detail: &str) {
+        let moment = |course: &mut Course, what: String| {
+            if course.moments.len() < SEGMENTS {
+                course.moments.push((at_ns, what));
+            }
+        };
+        match kind {
+            "Started" => self.enter(at_ns, Some(Phase::Setup)),
+            "RoundStarted" => {
+                let detail: Value = serde_json::from_str(detail).unwrap_or(Value::Null);
+                self.enter(at_ns, Some(Phase::Round(detail["round"].as_u64().unwrap_or(0))));
+            }
+            "GuestPaused" => self.enter(at_ns, Some(Phase::Stopped)),
+            // If all pages have come, `Arrived` follows at once.
+            "Resumed" | "Recovered" => self.enter(at_ns, Some(Phase::Postcopy)),
+            "Paused" => self.enter(at_ns, Some(Phase::Interrupted)),
+            "Arrived" | "Cancelled" | "Failed" => {
+                self.enter(at_ns, None);
+                moment(self, kind.to_lowercase());
+            }
+            "Completed" => self.enter(at_ns, None),
+            "Stalled" => moment(self, "no progress".to_owned()),
+            "GuestThrottled" => moment(self, "guest slowed down".to_owned()),
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self, at_ns: u64, next: Option<Phase>) {
+        let before = std::mem::replace(&mut self.open, next.map(|phase| (at_ns, phase)));
+        if let Some((from, phase)) = before
+            && at_ns > from
+            && self.phases.len() < SEGMENTS
+        {
+            self.phases.push((from, at_ns, phase));
+        }
+    }
+
+    fn end(&mut self, end_ns: u64) {
+        self.enter(end_ns, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_follow_each_other_and_end_with_the_run() {
+        let mut course = Course::default();
+        for (at, kind, detail) in [
+            (0, "Started", ""),
+            (10, "RoundStarted", r#"{"round":1}"#),
+            (20, "GuestPaused", ""),
+            (30, "Resumed", ""),
+            (30, "Arrived", ""),
+            (35, "Completed", ""),
+        ] {
+            course.event(at, kind, detail);
+        }
+        course.end(50);
+        assert_eq!(
+            course.phases,
+            [
+                (0, 10, Phase::Setup),
+                (10, 20, Phase::Round(1)),
+                (20, 30, Phase::Stopped)
+            ]
+        );
+        assert_eq!(course.moments, [(30, "arrived".to_owned())]);
+
+        let mut stuck = Course::default();
+        stuck.event(5, "RoundStarted", r#"{"round":7}"#);
+        stuck.end(50);
+        assert_eq!(stuck.phases, [(5, 50, Phase::Round(7))]);
+    }
+
+    #[test]
+    fn two_directions_of_a_link_are_one_outage() {
+        let mut events = Events::default();
+        events.outage(5, Some(9), 100, "a->b", "down");
+        events.outage(5, Some(9), 100, "b->a", "down");
+        events.outage(6, None, 100, "c->d", "down");
+        let told: Vec<(&str, u64, bool)> = events
+            .outages
+            .iter()
+            .map(|of| (of.what.as_str(), of.to_ns, of.repaired))
+            .collect();
+        assert_eq!(told, [("a ↔ b down", 9, true), ("c → d down", 100, false)]);
+    }
+}

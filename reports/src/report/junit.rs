@@ -1,0 +1,88 @@
+//! JUnit XML, as continuous integration reads it: a test case for each assertion.
+
+use std::fmt::Write as _;
+
+use longhaul_core::record::{AssertionRecord, Verdict};
+
+use super::load::Story;
+
+/// The text of `junit.xml`. A critical assertion that does not hold is a failure, one that cannot be told an error, since
+/// missing data is never a pass; advisory ones are skipped with their reason. A scenario without assertions has one case: the
+/// run itself.
+pub fn junit(story: &Story) -> String {
+    let record = &story.record;
+    let suite = attribute(&record.scenario);
+    let cases: Vec<(String, &str, String)> = record.assertions.iter().map(case).collect();
+    let count = |element: &str| cases.iter().filter(|case| case.1 == element).count();
+    let (failures, errors, skipped) = (count("failure"), count("error"), count("skipped"));
+    let tests = cases.len().max(1);
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        xml,
+        "<testsuites name=\"longhaul\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">\n  \
+         <testsuite name=\"{suite}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\">\n    \
+         <properties>"
+    );
+    for (name, value) in [
+        ("seed", record.seed.to_string()),
+        ("model_version", record.model_version.to_string()),
+        ("scenario_hash", record.scenario_hash.clone()),
+        ("digest", record.digest.clone()),
+        ("simulated_ns", record.simulated_ns.to_string()),
+        ("reproduce", record.reproduce.clone()),
+    ] {
+        let _ = writeln!(
+            xml,
+            "      <property name=\"{name}\" value=\"{}\"/>",
+            attribute(&value)
+        );
+    }
+    xml.push_str("    </properties>\n");
+    if cases.is_empty() {
+        let _ = writeln!(xml, "    <testcase classname=\"{suite}\" name=\"run\"/>");
+    }
+    for (name, element, message) in &cases {
+        let _ = write!(
+            xml,
+            "    <testcase classname=\"{suite}\" name=\"{}\"",
+            attribute(name)
+        );
+        if element.is_empty() {
+            xml.push_str("/>\n");
+        } else {
+            let _ = writeln!(xml, "><{element} message=\"{}\"/></testcase>", attribute(message));
+        }
+    }
+    xml.push_str("  </testsuite>\n</testsuites>\n");
+    xml
+}
+
+/// Name, element inside it, and its message.
+fn case(of: &AssertionRecord) -> (String, &'static str, String) {
+    let name = format!("{} {} of {} {}", of.statistic, of.metric, of.scope, of.bound);
+    let value = of.value.as_deref().unwrap_or("no value");
+    let message = format!("{value}: {} (n = {})", of.reason, of.samples);
+    match (of.verdict, of.critical) {
+        (Verdict::Pass, _) => (name, "", String::new()),
+        (Verdict::Fail, true) => (name, "failure", message),
+        (Verdict::Inconclusive, true) => (name, "error", format!("inconclusive: {message}")),
+        (_, false) => (name, "skipped", format!("advisory: {message}")),
+    }
+}
+
+/// Text inside quotes; control characters have no form in XML 1.0.
+fn attribute(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => safe.push('\u{fffd}'),
+            c => safe.push(c),
+        }
+    }
+    safe
+}

@@ -1,0 +1,128 @@
+//! Reads a run directory: the summary whole, events and time series in one pass each with bounded memory.
+
+use std::fs::{self, File};
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use longhaul_core::record::RunRecord;
+use longhaul_core::replay::REPLAY_FORMAT;
+
+use super::ReportError;
+use super::events::Events;
+use super::places::{self, Place};
+use super::series::Series;
+use crate::directory::{MANIFEST, Manifest};
+use crate::json;
+
+/// Most of the resolved scenario that a page carries.
+const LONGEST_SCENARIO: u64 = 1 << 20;
+/// Largest manifest that is read.
+const LARGEST_MANIFEST: u64 = 16 << 20;
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 20;
+
+/// All that a report is made of.
+#[derive(Debug)]
+pub struct Story {
+    /// `summary.json`.
+    pub record: RunRecord,
+    /// `manifest.json`.
+    pub manifest: Manifest,
+    pub(super) scenario: Scenario,
+    pub(super) places: Vec<Place>,
+    pub(super) series: Series,
+    pub(super) events: Events,
+}
+
+/// The resolved scenario as text.
+#[derive(Debug)]
+pub(super) struct Scenario {
+    pub text: String,
+    pub cut: bool,
+}
+
+/// Reads a run directory.
+///
+/// # Errors
+/// If it is none, or a file of it cannot be read.
+pub fn load(directory: &Path) -> Result<Story, ReportError> {
+    let not_a_run = |reason: String| ReportError::NotARun {
+        path: directory.to_owned(),
+        reason,
+    };
+    let path = directory.join(MANIFEST);
+    let text =
+        read_start(&path, LARGEST_MANIFEST).map_err(|error| not_a_run(format!("{MANIFEST}: {error}")))?;
+    let manifest: Manifest =
+        serde_json::from_slice(&text).map_err(|error| not_a_run(format!("{MANIFEST}: {error}")))?;
+    let has = |name: &str| manifest.files.iter().any(|file| file.name == name);
+    if has("replay.json") && !has("summary.json") {
+        return Err(not_a_run(format!(
+            "it holds a replay (format {REPLAY_FORMAT}), which replay.json and distributions.svg tell of"
+        )));
+    }
+    let record = json::read_summary(&directory.join("summary.json"))?;
+    let path = directory.join("scenario.resolved.ron");
+    let unreadable = |path: &Path, reason: String| ReportError::Unreadable {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = fs::read(&path).map_err(|error| unreadable(&path, error.to_string()))?;
+    let text = String::from_utf8_lossy(&text);
+    let places = places::read(&text);
+    let mut end = text.len().min(LONGEST_SCENARIO as usize);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let scenario = Scenario {
+        text: text[..end].to_owned(),
+        cut: end < text.len(),
+    };
+
+    let path = directory.join("events.csv");
+    let events = Events::read(rows(&path)?, &record).map_err(|reason| unreadable(&path, reason))?;
+    let path = directory.join("series.csv");
+    let series = Series::read(rows(&path)?, &record).map_err(|reason| unreadable(&path, reason))?;
+    Ok(Story {
+        record,
+        manifest,
+        scenario,
+        places,
+        series,
+        events,
+    })
+}
+
+fn read_start(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(limit).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Rows of a CSV file.
+pub(super) type Rows = csv::Reader<BufReader<File>>;
+
+fn rows(path: &Path) -> Result<Rows, ReportError> {
+    let file = File::open(path).map_err(|error| ReportError::Unreadable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(csv::ReaderBuilder::new()
+        .buffer_capacity(BUFFER)
+        .from_reader(BufReader::with_capacity(BUFFER, file)))
+}
+
+/// A field as a number; the line is named where it is none.
+pub(super) fn number(row: &csv::ByteRecord, field: usize) -> Result<u64, String> {
+    let digits = row.get(field).unwrap_or_default();
+    let line = || row.position().map_or(0, csv::Position::line);
+    if digits.is_empty() || digits.len() > 20 {
+        return Err(format!("line {}: no number in field {}", line(), field + 1));
+    }
+    digits.iter().try_fold(0_u64, |sum, digit| {
+        let value = digit.wrapping_sub(b'0');
+        let next = sum.checked_mul(10).and_then(|sum| sum.checked_add(value.into()));
+        next.filter(|_| value < 10)
+            .ok_or_else(|| format!("line {}: no number in field {}", line(), field + 1))
+    })
+}

@@ -1,0 +1,215 @@
+//! A report for those who have only a terminal: the course of the run in sparklines, and one distribution.
+
+use std::fmt::Write as _;
+
+use super::load::Story;
+use super::series::Track;
+use crate::console::{self, Style};
+use crate::human;
+
+/// What a terminal can show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signs {
+    /// Blocks of Unicode.
+    Blocks,
+    /// ASCII alone.
+    Ascii,
+}
+
+impl Signs {
+    /// From low to high.
+    fn levels(self) -> &'static [char] {
+        match self {
+            Signs::Blocks => &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'],
+            Signs::Ascii => &['_', '.', '-', '=', '+', '*', '#', '@'],
+        }
+    }
+
+    /// Words in which arrows and dashes are what the terminal has.
+    fn words(self, text: &str) -> String {
+        match self {
+            Signs::Blocks => text.to_owned(),
+            Signs::Ascii => text
+                .chars()
+                .map(|c| match c {
+                    '→' | '↔' => "->".to_owned(),
+                    '≤' => "<=".to_owned(),
+                    '≥' => ">=".to_owned(),
+                    '–' | '—' | '−' | '─' => "-".to_owned(),
+                    '×' => "x".to_owned(),
+                    '…' => ".".to_owned(),
+                    'µ' => "u".to_owned(),
+                    c if c.is_ascii() => c.to_string(),
+                    _ => "?".to_owned(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Lines of values over the run, in columns of equal time: the mean of each, blank where there is none.
+pub(super) fn sparkline(points: &[(f64, f64)], end: f64, columns: usize, signs: Signs) -> String {
+    let mut sums = vec![(0.0, 0_u32); columns];
+    for &(at, value) in points {
+        let column = ((at / end.max(1e-12)) * columns as f64) as usize;
+        let (sum, count) = &mut sums[column.min(columns.saturating_sub(1))];
+        *sum += value;
+        *count += 1;
+    }
+    let means: Vec<Option<f64>> = sums
+        .into_iter()
+        .map(|(sum, count)| (count > 0).then(|| sum / f64::from(count)))
+        .collect();
+    let most = means.iter().flatten().fold(0.0_f64, |most, mean| most.max(*mean));
+    let levels = signs.levels();
+    let level = |mean: f64| {
+        let share = if most > 0.0 { mean / most } else { 0.0 };
+        // Below the number of levels.
+        levels[((share * levels.len() as f64) as usize).min(levels.len() - 1)]
+    };
+    means.into_iter().map(|mean| mean.map_or(' ', level)).collect()
+}
+
+/// How a value is said.
+type Words = fn(f64) -> String;
+
+/// The report: verdict, sparklines with their highest values, faults below the time that they struck, and a distribution.
+pub fn terminal(story: &Story, style: Style, signs: Signs) -> String {
+    let width = usize::from(style.columns()).min(120);
+    let mut text = console::verdict(&story.record, style);
+    let end = story.record.simulated_ns as f64 / 1e9;
+    const NAME: usize = 24;
+    const MOST: usize = 16;
+    let columns = width.saturating_sub(NAME + MOST + 2).max(8);
+    let groups: [(&str, &str, Words); 6] = [
+        ("throughput of links", "delivered_bytes", |value| {
+            human::rate((value * 8.0) as u64)
+        }),
+        ("goodput of transfers", "received_bytes", |value| {
+            human::rate((value * 8.0) as u64)
+        }),
+        ("memory to be sent", "remaining_bytes", |value| {
+            human::bytes(value as u64)
+        }),
+        ("recovery point", "recovery_point_ns", |value| {
+            human::span(value as u64)
+        }),
+        ("waiting changes", "waiting_changes", |value| {
+            human::count(value as u64)
+        }),
+        ("round trips of paths", "rtt_mean_ns", |value| {
+            human::span(value as u64)
+        }),
+    ];
+    for (heading, metric, words) in groups {
+        let tracks: Vec<&Track> = story.series.of(metric).collect();
+        if tracks.is_empty() {
+            continue;
+        }
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "\n{heading}, 0 to {}, and the most",
+            human::span(story.record.simulated_ns)
+        );
+        for track in tracks {
+            let name = fit(&human::printable(&track.entity.replace("->", " → ")), NAME);
+            let line = sparkline(&track.points, end, columns, signs);
+            let most = track.points.iter().map(|point| point.1).fold(0.0, f64::max);
+            let _ = writeln!(text, "{name} {line} {}", words(most));
+        }
+        let faults = strip(story, columns, signs);
+        if !faults.trim().is_empty() {
+            let _ = writeln!(text, "{} {}", fit("faults", NAME), faults.trim_end());
+        }
+    }
+    if let Some(track) = story
+        .series
+        .of("recovery_point_ns")
+        .chain(story.series.of("rtt_mean_ns"))
+        .find(|t| t.n >= 20)
+    {
+        distribution(&mut text, track, width, signs);
+    }
+    signs.words(&text)
+}
+
+/// Exactly so many characters.
+fn fit(name: &str, width: usize) -> String {
+    let count = name.chars().count();
+    if count <= width {
+        return format!("{name}{}", " ".repeat(width - count));
+    }
+    let short: String = name.chars().take(width - 1).collect();
+    format!("{short}…")
+}
+
+fn strip(story: &Story, columns: usize, signs: Signs) -> String {
+    let end = story.record.simulated_ns.max(1);
+    // At most `columns - 1`.
+    let column = |at: u64| (u128::from(at) * columns as u128 / u128::from(end)) as usize;
+    let sign = if signs == Signs::Blocks { '×' } else { 'x' };
+    (0..columns)
+        .map(|here| {
+            let struck = story
+                .events
+                .outages
+                .iter()
+                .any(|of| (column(of.from_ns)..=column(of.to_ns)).contains(&here));
+            if struck { sign } else { ' ' }
+        })
+        .collect()
+}
+
+/// A CDF lying down: for shares from 10 % to the last the value that is not exceeded, as a bar.
+fn distribution(text: &mut String, track: &Track, width: usize, signs: Signs) {
+    let mut sorted = track.values.clone();
+    sorted.sort_by(f64::total_cmp);
+    let quantity = if track.metric == "rtt_mean_ns" {
+        "round trip"
+    } else {
+        "recovery point"
+    };
+    let name = human::printable(&track.entity.replace("->", " → "));
+    let _ = writeln!(
+        text,
+        "\n{quantity} of {name}: values not exceeded (n = {} samples of one run)",
+        track.n
+    );
+    let most = sorted[sorted.len() - 1].max(1.0);
+    let room = width.saturating_sub(28).max(8);
+    let sign = if signs == Signs::Blocks { '█' } else { '#' };
+    let rare = [(0.999, "p99.9")].into_iter().filter(|_| sorted.len() >= 10_000);
+    let common = [
+        (0.1, "p10"),
+        (0.25, "p25"),
+        (0.5, "p50"),
+        (0.75, "p75"),
+        (0.9, "p90"),
+        (0.95, "p95"),
+        (0.99, "p99"),
+    ];
+    // A quantile of fewer than ten values beyond it is noise.
+    let known = |of: &(f64, &str)| sorted.len() as f64 * (1.0 - of.0) >= 10.0 || of.0 <= 0.5;
+    for (share, label) in common.into_iter().filter(known).chain(rare).chain([(1.0, "max")]) {
+        let place = (share * (sorted.len() - 1) as f64).round() as usize;
+        let value = sorted[place.min(sorted.len() - 1)];
+        let bar: String = std::iter::repeat_n(sign, (value / most * room as f64).round() as usize).collect();
+        let _ = writeln!(text, "{label:>6} {bar} {}", human::span(value as u64));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sparklines_rise_with_the_values_and_leave_gaps() {
+        let points = [(0.5, 0.0), (1.5, 5.0), (3.5, 10.0)];
+        assert_eq!(sparkline(&points, 4.0, 4, Signs::Blocks), "▁▅ █");
+        assert_eq!(sparkline(&points, 4.0, 4, Signs::Ascii), "_+ @");
+        assert_eq!(sparkline(&[], 4.0, 4, Signs::Ascii), "    ");
+        assert_eq!(fit("ab", 4), "ab  ");
+        assert_eq!(fit("abcdef", 4), "abc…");
+    }
+}

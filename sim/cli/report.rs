@@ -1,0 +1,59 @@
+//! `longhaul report`: a page about a finished run, from its directory alone.
+
+use std::path::{Path, PathBuf};
+
+use longhaul_reports::console::Style;
+use longhaul_reports::report::{self, Signs, Story};
+
+use crate::args::{Paper, ReportArgs};
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Colour};
+
+/// Writes the report of a run, or prints it.
+pub fn report(args: &ReportArgs, colour: Colour) -> Result<Exit, Failure> {
+    let story = report::load(&args.directory)?;
+    if args.terminal {
+        let signs = if args.ascii || !speaks_unicode() {
+            Signs::Ascii
+        } else {
+            Signs::Blocks
+        };
+        let style = Style::of_stdout(output::colour_of_stdout(colour));
+        output::print(&report::terminal(&story, style, signs))?;
+        return Ok(Exit::Passed);
+    }
+    if let Some(paper) = args.print {
+        output::print(&text(&story, paper)?)?;
+        return Ok(Exit::Passed);
+    }
+    let written = report::write(&story, &args.directory, args.out.as_deref())?;
+    output::print(&paths(&written))?;
+    Ok(Exit::Passed)
+}
+
+fn text(story: &Story, paper: Paper) -> Result<String, Failure> {
+    Ok(match paper {
+        Paper::Html => report::html(story)?,
+        Paper::Markdown => report::markdown(story),
+        Paper::Junit => report::junit(story),
+    })
+}
+
+fn paths(written: &[PathBuf]) -> String {
+    let line = |path: &PathBuf| format!("{}\n", Path::display(path));
+    written.iter().map(line).collect()
+}
+
+/// What POSIX says of the locale: the first of these that is set and not empty decides.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "decides about the signs of a terminal and nothing else"
+)]
+fn speaks_unicode() -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    locale.is_some_and(|locale| {
+        let locale = locale.to_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
