@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-memory", &["longhaul-core"]),
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
+    ("longhaul-chaos", &["longhaul-core"]),
     ("longhaul-raft", &["longhaul-core"]),
     (
         "longhaul-federation",
