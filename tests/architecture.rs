@@ -72,6 +72,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-engine",
             "longhaul-amst",
             "longhaul-bulk",
+            "longhaul-chaos",
             "longhaul-federation",
             "longhaul-flow",
             "longhaul-frames",

@@ -3,6 +3,7 @@
 //! Every check looks at what could be decoded and needs no more than that, so the mistakes of one item hide
 //! none of another. What is merely doubtful is [`lint`]'s business.
 
+mod chaos;
 mod faults;
 mod federations;
 mod lint;
@@ -44,6 +45,7 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     federations::federations(decoded, &mut report);
     overlays::overlays(decoded, &mut report);
     faults::faults(decoded, &mut report);
+    chaos::network_faults(decoded, &mut report);
     work::assertions(decoded, &mut report);
     let empty = [
         decoded.migrations.is_empty(),

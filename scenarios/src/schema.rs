@@ -5,6 +5,7 @@
 //! but numbers are the network's own types.
 
 mod assertion;
+mod chaos;
 mod datagrams;
 mod fault;
 mod federation;
@@ -21,6 +22,7 @@ use longhaul_core::time::Span;
 pub use longhaul_frames::PayloadMode;
 
 pub use assertion::*;
+pub use chaos::*;
 pub use datagrams::*;
 pub use fault::*;
 pub use federation::*;

@@ -11,6 +11,7 @@ use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::run::BuildError;
 use longhaul_scenarios::source::ReadError;
 
+use crate::hunt::HuntFailure;
 use crate::import::ImportFailure;
 use crate::replay::ReplayFailure;
 use crate::replica::ReplicaError;
@@ -92,6 +93,9 @@ pub enum Failure {
     /// No scenario of a topology.
     #[error(transparent)]
     Import(#[from] ImportFailure),
+    /// No hunt.
+    #[error(transparent)]
+    Hunt(#[from] HuntFailure),
     /// No validation.
     #[error(transparent)]
     Validate(#[from] ValidateError),

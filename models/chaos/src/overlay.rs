@@ -4,7 +4,7 @@
 //! is the stronger one. What is cut or down is counted, and is whole again when the last cause is gone. So it does not
 //! matter in which order faults begin or end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, Probability};
@@ -176,28 +176,45 @@ impl Effective {
 /// What a schedule makes felt, target by target.
 #[derive(Clone, Debug)]
 pub struct Overlay<T> {
-    injections: Vec<Injection<T>>,
+    by_target: BTreeMap<T, Vec<Laid<T>>>,
+}
+
+/// An injection among those of its target, in the order of their beginnings.
+#[derive(Clone, Debug)]
+struct Laid<T> {
+    injection: Injection<T>,
+    /// When the last of it and of all before it is gone.
+    all_gone: Span,
 }
 
 impl<T: Clone + Ord> Overlay<T> {
     /// The overlay of a schedule.
     pub fn new(schedule: &Schedule<T>) -> Overlay<T> {
-        Overlay {
-            injections: schedule.injections(),
+        let mut by_target: BTreeMap<T, Vec<Laid<T>>> = BTreeMap::new();
+        for injection in schedule.injections() {
+            let laid = by_target.entry(injection.target.clone()).or_default();
+            let before = laid.last().map_or(Span::ZERO, |last| last.all_gone);
+            let all_gone = injection.gone().unwrap_or(Span::MAX).max(before);
+            laid.push(Laid { injection, all_gone });
         }
+        Overlay { by_target }
     }
 
-    fn of<'a>(&'a self, target: &'a T) -> impl Iterator<Item = &'a Injection<T>> {
-        self.injections
-            .iter()
-            .filter(move |injection| injection.target == *target)
+    fn of(&self, target: &T) -> &[Laid<T>] {
+        self.by_target.get(target).map_or(&[], Vec::as_slice)
     }
 
     /// What is felt at a target at a time; what begins then is felt, and what ends then is not. `normal` is the rate of
     /// the target without faults, to which a limit that fades returns.
     pub fn effective(&self, target: &T, at: Span, normal: BitRate) -> Effective {
         let mut effective = Effective::default();
-        for injection in self.of(target).filter(|injection| injection.is_felt(at)) {
+        let laid = self.of(target);
+        let begun = laid.partition_point(|laid| laid.injection.from <= at);
+        let recent = laid[..begun].iter().rev();
+        let recent = recent
+            .take_while(|laid| laid.all_gone > at)
+            .map(|laid| &laid.injection);
+        for injection in recent.filter(|injection| injection.is_felt(at)) {
             let after = injection
                 .until
                 .map(|until| (until <= at).then(|| at.saturating_sub(until)));
@@ -216,7 +233,7 @@ impl<T: Clone + Ord> Overlay<T> {
     /// what grows with time changes: the clock of a drift, and what has leaked.
     pub fn changes(&self, target: &T) -> Vec<Span> {
         let mut times = BTreeSet::new();
-        for injection in self.of(target) {
+        for Laid { injection, .. } in self.of(target) {
             times.insert(injection.from);
             if let (Some(until), Recovery::Gradual(gradual)) = (injection.until, injection.recovery) {
                 let steps = (1..u64::from(gradual.steps))
@@ -230,11 +247,6 @@ impl<T: Clone + Ord> Overlay<T> {
 
     /// Every target that is ever struck, in order.
     pub fn targets(&self) -> Vec<T> {
-        let targets: BTreeSet<&T> = self
-            .injections
-            .iter()
-            .map(|injection| &injection.target)
-            .collect();
-        targets.into_iter().cloned().collect()
+        self.by_target.keys().cloned().collect()
     }
 }

@@ -18,7 +18,7 @@ use crate::recovery::Recovery;
 use crate::schedule::{Action, Entry, Schedule};
 
 /// How often one fault may be injected in a schedule.
-pub const MOST_INJECTIONS: usize = 100_000;
+pub const MOST_INJECTIONS: usize = 10_000;
 /// How many moments of one fault may be looked at: a probability may let most of them pass.
 pub const MOST_TRIALS: u64 = 10_000_000;
 

@@ -96,7 +96,7 @@ pub fn injections(number: usize) -> impl Strategy<Value = Vec<Entry<u8>>> {
                     recovery,
                 },
             }];
-            if manual && length % 2 == 0 {
+            if manual && length.is_multiple_of(2) {
                 entries.push(Entry {
                     at: ms(at + length),
                     target,
