@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("longhaul-memory", &["longhaul-core"]),
     ("longhaul-amst", &["longhaul-core"]),
     ("longhaul-bulk", &["longhaul-core"]),
+    ("longhaul-chaos", &["longhaul-core"]),
     ("longhaul-raft", &["longhaul-core"]),
     (
         "longhaul-federation",
@@ -75,6 +76,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-engine",
             "longhaul-amst",
             "longhaul-bulk",
+            "longhaul-chaos",
             "longhaul-federation",
             "longhaul-flow",
             "longhaul-frames",

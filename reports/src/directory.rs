@@ -68,6 +68,8 @@ pub struct RunContents<'a> {
     pub record: &'a RunRecord,
     /// `scenario.resolved.ron`.
     pub scenario: &'a str,
+    /// `faults.ron`, which is written only if the scenario has faults that may be left to chance.
+    pub faults: Option<&'a str>,
     /// `series.csv`; with the events and the record, `metrics.prom` and `telemetry.om`.
     pub series: &'a [SampleRecord],
     /// `events.csv`.
@@ -226,6 +228,9 @@ impl RunDirectory {
         files.push(self.file("telemetry.om", |out| {
             telemetry::write_openmetrics(out, record, series, events)
         })?);
+        if let Some(faults) = contents.faults {
+            files.push(self.file("faults.ron", |out| out.write_all(faults.as_bytes()))?);
+        }
         if let Some(trace) = contents.trace {
             files.push(self.file("trace.csv", |out| csv::write_trace(out, trace))?);
         }

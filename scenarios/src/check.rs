@@ -4,6 +4,7 @@
 //! none of another. What is merely doubtful is [`lint`]'s business.
 
 mod demands;
+mod chaos;
 mod faults;
 mod federations;
 mod lint;
@@ -50,6 +51,7 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     overlays::overlays(decoded, &mut report);
     services::services(decoded, &mut report);
     faults::faults(decoded, &mut report);
+    chaos::network_faults(decoded, &mut report);
     work::assertions(decoded, &mut report);
     let empty = [
         decoded.migrations.is_empty(),

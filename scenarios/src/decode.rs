@@ -10,7 +10,11 @@
 //! | `payload` | `Real` |
 //! | `fidelity` | `Packet` |
 //! | `vms`, `migrations`, `transfers`, `datagrams`, `replications`, `federations`, `reservations`, `demands`, `overlays`, `services`, `clients`, `faults`, `assertions` | `[]` |
-//! | `faults[].for` | the rest of the run |
+//! | `faults[].for` | the rest of the run, or until it is recovered by hand |
+//! | `faults[].name` | made of what the fault does and where |
+//! | `faults[].recovery` | `Automatic` |
+//! | `faults[].recovery.steps`, `.step` | 5, `"2 s"` |
+//! | `faults[].one_way` | `false` |
 //! | `reroute_after` | `"200 ms"`: a link-state protocol tuned for it (see `DEFAULT_REROUTE_AFTER`) |
 //! | `routing.objective`, `routing.multipath` | `LowestLatency`, `false` |
 //! | `routing.objective.latency_per_ms`, `.cost`, `.loss_per_percent` | 0 |
@@ -152,6 +156,7 @@
 mod assertion;
 mod calls;
 mod client;
+mod chaos;
 mod context;
 mod datagrams;
 mod demand;
@@ -213,6 +218,8 @@ const DEFAULT_REROUTE_AFTER: Span = Span::from_ms(200);
 /// Most regions, machines, migrations, transfers or assertions: far beyond what packet fidelity can carry, and
 /// few enough that every check stays quick.
 pub(crate) const MOST_ITEMS: usize = 1_000;
+/// Most entries of `faults`: what is drawn in one run must be able to stand in a file.
+pub(crate) const MOST_FAULTS: usize = 10_000;
 /// Most entries of `links` and of `demands`.
 pub(crate) const MOST_LINKS: usize = 4_000;
 
@@ -483,7 +490,11 @@ fn links(cx: &mut Context, fields: &Fields) -> Items<Link> {
 }
 
 fn faults(cx: &mut Context, fields: &Fields) -> Items<Fault> {
-    let entries = items(cx, fields, "faults", fault::fault);
+    let (good, complete) = match fields.get("faults") {
+        Some(at) => list(cx, &at, MOST_FAULTS, fault::fault),
+        None => (Vec::new(), true),
+    };
+    let entries = Items { good, complete };
     let directed = |(index, faults): (usize, Vec<Fault>)| faults.into_iter().map(move |fault| (index, fault));
     Items {
         good: entries.good.into_iter().flat_map(directed).collect(),

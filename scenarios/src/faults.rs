@@ -4,14 +4,15 @@
 //! Every router knows of a change of a link [`reroute_after`](Scenario::reroute_after) later, all at the same moment,
 //! and from then on the network follows the [next hops](longhaul_net::routing::Graph::next_hops) over the links that
 //! are up as far as the routers know. Machines are stopped, continued and killed by signals to their processes, and some
-//! are started again. A simulation and a replay on a real kernel follow the same lists.
+//! are started again. A simulation and a replay on a real kernel follow the same lists. Faults that may strike at random
+//! are not in them: [`crate::chaos`] makes plain ones of them first.
 
 use std::collections::BTreeMap;
 
 use longhaul_core::time::Span;
 use longhaul_net::routing::{LinkId, RegionId};
 
-use crate::schema::{Fault, LinkDown, Scenario};
+use crate::schema::{Fault, Scenario};
 
 /// A link fails or is back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -41,7 +42,7 @@ pub fn link_changes(scenario: &Scenario) -> Vec<LinkChange> {
     let mut changes = Vec::new();
     for fault in &scenario.faults {
         let Fault::LinkDown(down) = fault else { continue };
-        let link = link_of(scenario, down).expect("the check found the link");
+        let link = link_of(scenario, &down.from, &down.to).expect("the check found the link");
         let change = |at, up| LinkChange { at, link, up };
         changes.push(change(down.at, false));
         changes.extend(down.end().map(|end| change(end, true)));
@@ -114,7 +115,7 @@ pub fn process_changes(scenario: &Scenario) -> Vec<ProcessChange> {
     };
     for fault in &scenario.faults {
         let (region, at, signal, end) = match fault {
-            Fault::LinkDown(_) | Fault::Reset(_) => continue,
+            Fault::LinkDown(_) | Fault::Reset(_) | Fault::Network(_) | Fault::Recover(_) => continue,
             Fault::Pause(pause) => (&pause.region, pause.at, Signal::Stop, pause.end()),
             Fault::Kill(kill) => (&kill.region, kill.at, Signal::Kill, kill.end()),
         };
@@ -160,11 +161,9 @@ pub fn begins(scenario: &Scenario, region: RegionId, at: Span) -> Option<Span> {
     runs
 }
 
-/// The link that fails.
-pub(crate) fn link_of(scenario: &Scenario, down: &LinkDown) -> Option<LinkId> {
+/// The link from one region to another.
+pub(crate) fn link_of(scenario: &Scenario, from: &str, to: &str) -> Option<LinkId> {
     let links = &scenario.links;
-    let index = links
-        .iter()
-        .position(|link| link.from == down.from && link.to == down.to);
+    let index = links.iter().position(|link| link.from == from && link.to == to);
     index.map(|index| LinkId(index as u32))
 }

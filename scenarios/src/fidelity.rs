@@ -59,6 +59,9 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
             Fault::Pause(pause) => format!("a pause of the machines in {}", pause.region),
             Fault::Kill(kill) => format!("an end of the machines in {}", kill.region),
             Fault::Reset(reset) => format!("resets of connections of {}", reset.workload),
+            Fault::Network(fault) => format!("the fault {}", fault.name),
+            // Nothing without the fault that it ends.
+            Fault::Recover(_) => continue,
         });
     }
     if scenario.transfers.iter().any(

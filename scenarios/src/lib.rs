@@ -10,6 +10,7 @@
 //! | [`check`] | mistakes between items, and doubts (lint) |
 //! | [`diagnose`] | places and messages |
 //! | [`faults`] | when links fail, and which routes hold meanwhile |
+//! | [`chaos`] | from faults that strike at random to those that do in one run |
 //! | [`show`] | the canonical text of a scenario, and its hash |
 //! | [`metric`] | what each metric measures and in which unit |
 //! | [`import`] | a published topology as a scenario |
@@ -18,16 +19,19 @@
 //! | [`parallel`] | many runs at once |
 //! | [`planning`] | its network for reservations and traffic engineering |
 //! | [`what_if`] | what failures would do to its demands |
+//! | [`hunt`] | faults that make it fail, and the fewest of them that do |
 //! | [`replay`] | replays it on a real kernel, and compares |
 //!
 //! [`load`] does all of it. Reading a scenario touches nothing but its text: whether the images that it names
 //! exist is found out when it is built.
 
+pub mod chaos;
 pub mod check;
 pub mod decode;
 pub mod diagnose;
 pub mod faults;
 mod fidelity;
+pub mod hunt;
 pub mod import;
 pub mod library;
 pub mod metric;
@@ -157,7 +161,22 @@ fn interpret(
     if !sink.is_empty() {
         return None;
     }
+    let concrete = match chaos::concrete(&scenario) {
+        Ok(concrete) => concrete,
+        Err(error) => {
+            let place = path::locate(&root, "faults");
+            sink.push(Diagnostic::error(place, "faults", error.to_string()));
+            return None;
+        }
+    };
     let mut doubts = Sink::default();
-    check::lint(&root, &scenario, &link_entries, &fault_entries, &mut doubts);
+    check::lint(
+        &root,
+        &scenario,
+        &concrete.scenario,
+        &link_entries,
+        &fault_entries,
+        &mut doubts,
+    );
     Some((scenario, doubts))
 }

@@ -5,6 +5,7 @@
 //! but numbers are the network's own types.
 
 mod assertion;
+mod chaos;
 mod datagrams;
 mod demand;
 mod fault;
@@ -25,6 +26,7 @@ use longhaul_core::units::Probability;
 pub use longhaul_frames::PayloadMode;
 
 pub use assertion::*;
+pub use chaos::*;
 pub use datagrams::*;
 pub use demand::*;
 pub use fault::*;

@@ -3,6 +3,7 @@
 
 mod client;
 mod demand;
+mod chaos;
 mod federation;
 mod guest;
 mod link;
@@ -25,6 +26,8 @@ use crate::schema::{
     Margin, Pause, PayloadMode, Region, Replay, Reservation, Reset, SCHEMA_VERSION, Scenario, Scope, Streams,
     Tcp, Transfer, Transport, Value, Within,
 };
+
+pub use chaos::faults_file;
 
 /// The canonical text of a scenario.
 pub fn canonical(scenario: &Scenario) -> String {
@@ -105,7 +108,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "faults", faults, fault)?;
     writeln!(out, "    routing: {},", link::routing(routing))?;
     // Where no link fails it has no effect, and a field without effect is an error to be told.
-    if faults.iter().any(|fault| matches!(fault, Fault::LinkDown(_))) {
+    if faults.iter().any(Fault::cuts_links) {
         writeln!(out, "    reroute_after: \"{reroute_after}\",")?;
     }
     write_list(out, "assertions", assertions, assertion)?;
@@ -166,6 +169,8 @@ fn fault(fault: &Fault) -> String {
             let every = every.map_or(String::new(), |every| format!(", every: \"{every}\""));
             format!("Reset(workload: {}, at: \"{at}\"{every})", quoted(workload))
         }
+        Fault::Network(fault) => chaos::network_fault(fault),
+        Fault::Recover(recover) => chaos::recover(recover),
     }
 }
 

@@ -10,6 +10,7 @@ use longhaul_core::record::{Fidelity, RECORD_FORMAT};
 use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
 use longhaul_import::Defaults;
+use longhaul_scenarios::hunt::FaultClass;
 use longhaul_scenarios::schema::SCHEMA_VERSION;
 use longhaul_validation::filter::Filter;
 use longhaul_validation::tolerance::Declared;
@@ -30,6 +31,7 @@ Examples:
   longhaul run wan.ron --verify           run twice and compare event by event
   longhaul show cross_region > mine.ron   a scenario with every default written out
   longhaul check mine.ron                 all mistakes and doubts, without running
+  longhaul hunt mine.ron --seeds 5000     faults that make it fail, and the fewest of them that do
   longhaul import gml Kdl.gml -o kdl.ron  a published topology as a scenario
   longhaul report runs/wan-s1-0a1b2c3d    a page about a finished run, and Markdown and JUnit XML
   longhaul validate transfers.csv         how far the simulator is off measurements
@@ -85,6 +87,8 @@ pub enum Verb {
     Validate(ValidateArgs),
     /// Replay a scenario on a real kernel and compare it with its simulation.
     Replay(ReplayArgs),
+    /// Look for faults that make a scenario fail, and write the fewest that do.
+    Hunt(HuntArgs),
     /// Make a scenario of a published topology or table of latencies.
     Import(ImportArgs),
     /// Say what failures of links would do to the demands of a scenario, without running it.
@@ -171,6 +175,46 @@ pub struct RunArgs {
     /// Say on standard error what will run, and how fast it ran.
     #[arg(long, short)]
     pub verbose: bool,
+}
+
+/// Where to hunt, and for what.
+#[derive(clap::Args, Debug)]
+pub struct HuntArgs {
+    /// Which scenario. It must pass as it is.
+    #[command(flatten)]
+    pub scenario: ScenarioArgs,
+    /// Random schedules of faults to try; the hunt ends with the first that makes a critical assertion fail.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub seeds: u32,
+    /// Number of the first schedule: to go on where an earlier hunt ended.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub first: u32,
+    /// What may strike, separated by commas: latency, loss, bandwidth, cut, one-way, isolation, region [default: all].
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',', value_parser = fault_class)]
+    pub faults: Vec<FaultClass>,
+    /// How often one class of faults strikes in a schedule at most.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub strikes: u32,
+    /// Runs that shrinking may take.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub calls: u32,
+    /// Runs side by side [default: one per processor]. They change no result.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Where to write the scenario that fails [default: <scenario>-hunted.ron].
+    #[arg(long, short, value_name = "FILE.ron", help_heading = "Results")]
+    pub out: Option<PathBuf>,
+    /// No progress and no warnings.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+fn fault_class(text: &str) -> Result<FaultClass, String> {
+    let found = FaultClass::ALL.into_iter().find(|class| class.name() == text);
+    found.ok_or_else(|| {
+        let names = FaultClass::ALL.map(FaultClass::name);
+        format!("one of {} is expected", names.join(", "))
+    })
 }
 
 /// Formats of topologies and latencies.

@@ -13,6 +13,7 @@ use longhaul_scenarios::run::BuildError;
 use longhaul_scenarios::source::ReadError;
 use longhaul_scenarios::what_if::WhatIfError;
 
+use crate::hunt::HuntFailure;
 use crate::import::ImportFailure;
 use crate::replay::ReplayFailure;
 use crate::replica::ReplicaError;
@@ -97,6 +98,9 @@ pub enum Failure {
     /// No answer to what if.
     #[error(transparent)]
     WhatIf(#[from] WhatIfError),
+    /// No hunt.
+    #[error(transparent)]
+    Hunt(#[from] HuntFailure),
     /// No validation.
     #[error(transparent)]
     Validate(#[from] ValidateError),

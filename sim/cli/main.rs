@@ -18,6 +18,7 @@ mod digest;
 mod doctor;
 mod exit;
 mod guest;
+mod hunt;
 mod import;
 mod interrupt;
 mod list;
@@ -61,6 +62,7 @@ fn dispatch(args: &Args) -> Exit {
     let result = match &args.verb {
         Verb::Run(verb) => run::run(verb, colour),
         Verb::Check(verb) => check::check(verb, colour),
+        Verb::Hunt(verb) => hunt::hunt(verb, colour),
         Verb::Show(verb) => show::show(verb),
         Verb::Import(verb) => import::import(verb),
         Verb::List => list::list(),

@@ -124,6 +124,7 @@ fn write(
     directory.write(&RunContents {
         record: &finished.record,
         scenario: &loaded.canonical,
+        faults: finished.faults.as_deref(),
         series: &finished.series,
         events: &finished.events,
         checkpoints: &finished.checkpoints,

@@ -23,6 +23,7 @@ fn write_reserved(directory: RunDirectory, record: &RunRecord) -> Result<(), Dir
     directory.write(&RunContents {
         record,
         scenario: "(name: \"two-regions\")\n",
+        faults: Some("[]\n"),
         series: &[],
         events: &[],
         checkpoints: &[checkpoint],

@@ -38,7 +38,7 @@ pub fn faults(decoded: &Decoded, report: &mut Report) {
                 let stretch = (pause.at, pause.end(), *index, ("stops", "still"));
                 stretches.entry(pause.region.clone()).or_default().push(stretch);
             }
-            Fault::Kill(_) | Fault::Reset(_) => {}
+            Fault::Kill(_) | Fault::Reset(_) | Fault::Network(_) | Fault::Recover(_) => {}
         }
     }
     for (name, stretches) in &mut stretches {
@@ -71,7 +71,7 @@ fn after_the_end(decoded: &Decoded, report: &mut Report) {
     };
     for (index, fault) in faults {
         let (region, at) = match fault {
-            Fault::LinkDown(_) | Fault::Reset(_) => continue,
+            Fault::LinkDown(_) | Fault::Reset(_) | Fault::Network(_) | Fault::Recover(_) => continue,
             Fault::Pause(pause) => (&pause.region, pause.at),
             Fault::Kill(kill) => (&kill.region, kill.at),
         };
@@ -142,6 +142,8 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
             Fault::Pause(pause) => (pause.at, pause.end(), "the machines do not go on"),
             Fault::Kill(kill) => (kill.at, kill.end(), "the clusters are not started again"),
             Fault::Reset(reset) => (reset.at, None, ""),
+            // See `super::chaos`.
+            Fault::Network(_) | Fault::Recover(_) => continue,
         };
         if at >= horizon {
             find(index, ".at", format!("never happens: the run ends at {horizon}"));
@@ -150,13 +152,13 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
         }
         match fault {
             Fault::LinkDown(down) => {
-                let link = link_of(scenario, down).expect("the check found the link");
+                let link = link_of(scenario, &down.from, &down.to).expect("the check found the link");
                 if !carrying.contains(&(link.0 as usize)) {
                     let message = format!("no route uses the link from `{}` to `{}`", down.from, down.to);
                     find(index, "", message);
                 }
             }
-            Fault::Reset(_) => {}
+            Fault::Reset(_) | Fault::Network(_) | Fault::Recover(_) => {}
             Fault::Pause(Pause { region, .. }) | Fault::Kill(Kill { region, .. }) => {
                 if !has_machines(scenario, region) {
                     find(index, ".region", format!("no machine runs in `{region}`"));

@@ -24,16 +24,17 @@ use crate::schema::{
 use crate::syntax::Node;
 
 use super::routes::{graph, route};
-use super::{already, faults};
+use super::{already, chaos, faults};
 
 /// Stands for a recorded rate, of which nothing is known here but that it is finite.
 const UNKNOWN_RATE: BitRate = BitRate::from_bits_per_s(u64::MAX);
 
 /// Reports to `sink`, as warnings, what is doubtful about a scenario without mistakes, whose tree is `root`.
-/// `link_entries` and `fault_entries` have the index in the file of each of its links and faults.
+/// `concrete` is the scenario with the faults that strike, as drawn with its own seed; `link_entries` and `fault_entries` have the index in the file of each of its links and faults.
 pub fn lint(
     root: &Node,
     scenario: &Scenario,
+    concrete: &Scenario,
     link_entries: &[usize],
     fault_entries: &[usize],
     sink: &mut Sink,
@@ -58,7 +59,7 @@ pub fn lint(
     lint.services();
     lint.reservations();
     lint.demands();
-    lint.faults(fault_entries);
+    lint.faults(concrete, fault_entries);
     lint.costs();
     lint.links();
     lint.regions();
@@ -192,9 +193,11 @@ impl Lint<'_> {
         }
     }
 
-    fn faults(&mut self, entries: &[usize]) {
-        faults::detours(self.scenario, &self.graph, &self.pairs, &mut self.carrying);
-        for (fault, field, message) in faults::doubts(self.scenario, &self.carrying) {
+    fn faults(&mut self, concrete: &Scenario, entries: &[usize]) {
+        faults::detours(concrete, &self.graph, &self.pairs, &mut self.carrying);
+        let mut doubts = faults::doubts(self.scenario, &self.carrying);
+        doubts.extend(chaos::doubts(self.scenario, &self.carrying));
+        for (fault, field, message) in doubts {
             let path = format!("faults[{}]{field}", entries[fault]);
             let doubt = Diagnostic::error(locate(self.root, &path), &*path, message).warning();
             // Both directions of a symmetric entry are doubtful together; one message is enough.
@@ -203,9 +206,7 @@ impl Lint<'_> {
             }
         }
         let mut faults = self.scenario.faults.iter();
-        if !faults.any(|fault| matches!(fault, Fault::LinkDown(_)))
-            && self.root.field("reroute_after").is_some()
-        {
+        if !faults.any(Fault::cuts_links) && self.root.field("reroute_after").is_some() {
             let message = "no link fails, so this has no effect".to_owned();
             self.warn("reroute_after", message);
         }

@@ -6,6 +6,7 @@ use crate::schema::{Fault, Kill, LinkDown, Pause, Reset};
 use crate::syntax::Kind;
 
 use super::LONGEST_HORIZON;
+use super::chaos;
 use super::context::{At, Context, Fields, Variant, variant};
 use super::names::reference;
 use super::network::region_name;
@@ -32,12 +33,15 @@ pub fn fault(cx: &mut Context, at: &At) -> Option<Vec<Fault>> {
             form: "Reset(workload: \"m0\", at: \"1 s\", every: \"1 s\")",
         },
     ];
+    let variants: Vec<Variant> = variants.into_iter().chain(chaos::variants()).collect();
     let name = variant(cx, at, "a fault", &variants)?;
     match name {
         "LinkDown" => link_down(cx, at, name),
         "Pause" => pause(cx, at, name),
         "Kill" => kill(cx, at, name),
-        _ => reset(cx, at, name),
+        "Reset" => reset(cx, at, name),
+        "Recover" => chaos::recover(cx, at, name).map(|fault| vec![fault]),
+        _ => chaos::network_fault(cx, at, name).map(|fault| vec![fault]),
     }
 }
 
@@ -90,7 +94,8 @@ fn reset(cx: &mut Context, at: &At, name: &str) -> Option<Vec<Fault>> {
     })])
 }
 
-fn moment(cx: &mut Context, at: &At) -> Option<Span> {
+/// A time of the run.
+pub fn moment(cx: &mut Context, at: &At) -> Option<Span> {
     value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)
 }
 
@@ -115,15 +120,18 @@ fn link_down(cx: &mut Context, at: &At, name: &str) -> Option<Vec<Fault>> {
     Some(ends.into_iter().map(down).collect())
 }
 
-type Ends = Vec<(String, String)>;
+/// The ends of directed links.
+pub type Ends = Vec<(String, String)>;
 
-fn directed(cx: &mut Context, fields: &Fields) -> Option<Ends> {
+/// `from` and `to`.
+pub fn directed(cx: &mut Context, fields: &Fields) -> Option<Ends> {
     let from = fields.required(cx, "from", region_name);
     let to = fields.required(cx, "to", region_name);
     Some(vec![(from?, to?)])
 }
 
-fn symmetric(cx: &mut Context, fields: &Fields, between: &At) -> Option<Ends> {
+/// `between`: a link and the one back.
+pub fn symmetric(cx: &mut Context, fields: &Fields, between: &At) -> Option<Ends> {
     for name in ["from", "to"] {
         if let Some(at) = fields.get(name) {
             cx.refuse::<()>(&at, format!("`{name}` names one direction; `between` names both"));

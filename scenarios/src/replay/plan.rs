@@ -113,6 +113,13 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
                 "a replay resets no single connection: `Kill` ends all machines of a region".to_owned();
             refused.push(NotReplayable::new(format!("faults[{index}]"), reason));
         }
+        if let Fault::Network(fault) = fault {
+            let reason = format!(
+                "`{}` is only simulated in this version: `LinkDown`, and `changes` of links, can be replayed",
+                fault.name
+            );
+            refused.push(NotReplayable::new(format!("faults[{index}]"), reason));
+        }
     }
     for (index, fault) in scenario.faults.iter().enumerate() {
         if fault.kill().is_some_and(|kill| kill.duration.is_some()) {

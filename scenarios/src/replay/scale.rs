@@ -25,6 +25,12 @@ pub enum ScaleError {
         /// Its link.
         link: String,
     },
+    /// A fault that a replay cannot do anyway.
+    #[error("--scale cannot slow down the fault {fault}, which is only simulated")]
+    Fault {
+        /// Its name.
+        fault: String,
+    },
     /// What comes out is no scenario.
     #[error("slowed down by {factor}, the scenario is refused:\n{mistakes}")]
     Refused {
@@ -112,6 +118,13 @@ impl Scale {
                 Fault::Pause(pause) => (&mut pause.at, &mut pause.duration),
                 Fault::Kill(kill) => (&mut kill.at, &mut kill.duration),
                 Fault::Reset(reset) => (&mut reset.at, &mut reset.every),
+                Fault::Network(fault) => {
+                    return Err(ScaleError::Fault {
+                        fault: fault.name.clone(),
+                    });
+                }
+                // There is none without such a fault.
+                Fault::Recover(_) => continue,
             };
             self.time(at);
             duration.iter_mut().for_each(|duration| self.time(duration));

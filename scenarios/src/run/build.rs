@@ -28,6 +28,7 @@ use super::sample::Sampler;
 use super::scene::{SAMPLE, SCENE, Scene, digest_of};
 use super::transit::{Flows, Transit};
 use super::workload::Workloads;
+use crate::chaos::{ChaosError, Concrete};
 use crate::check;
 use crate::fidelity;
 use crate::schema::{Amount, Controller, Fault, Link, Scenario, Tcp};
@@ -46,6 +47,9 @@ pub enum BuildError {
     /// A trace or a table cannot be read or means nothing.
     #[error("{0}")]
     File(String),
+    /// The faults that this seed draws contradict each other.
+    #[error("the faults: {0}")]
+    Faults(#[from] ChaosError),
     /// The memory of a VM is impossible.
     #[error("the memory of {vm}: {reason}")]
     Memory {
@@ -121,11 +125,18 @@ pub enum BuildError {
     },
 }
 
-/// Builds the world and schedules what starts by itself. `base_dir` is where image files are looked for.
-pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Result<Scene, BuildError> {
+/// Builds the world and schedules what starts by itself. `base_dir` is where image files are looked for. `declared` is
+/// the scenario as it was read, by which the fidelity is chosen: it is the same whatever faults are drawn.
+pub fn build(
+    declared: &Scenario,
+    concrete: &Concrete,
+    base_dir: &Path,
+    engine: &mut Engine,
+) -> Result<Scene, BuildError> {
+    let scenario = &concrete.scenario;
     let graph = check::graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing);
     let graph = graph.expect("the check found no contradiction");
-    let choice = fidelity::choose(scenario, |from, to| path(scenario, &graph, from, to));
+    let choice = fidelity::choose(declared, |from, to| path(scenario, &graph, from, to));
     let streams = Streams::new(scenario.seed, 0);
     let cast = Cast::of(scenario);
     let workloads = Workloads::of(scenario);
@@ -182,9 +193,9 @@ pub fn build(scenario: &Scenario, base_dir: &Path, engine: &mut Engine) -> Resul
     };
 
     // Before the starts: what fails at a moment has failed for what starts then.
-    let faults = Faults::new(scenario, engine);
     let reservations = Reservations::new(scenario, engine);
     let demands = Demands::new(scenario)?;
+    let faults = Faults::new(scenario, concrete.told.clone(), engine);
     for &(at, workload) in workloads.starts() {
         for starter in cast.starters(workload) {
             Scene::schedule_start(engine, Instant::ZERO + at, starter);

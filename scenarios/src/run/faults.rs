@@ -1,4 +1,5 @@
-//! Faults as they come: links that fail and come back, routers that follow, and machines that stop.
+//! Faults as they come: links that fail and come back, routers that follow, machines that stop, and what is told of
+//! faults that act in other ways.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ use serde_json::json;
 use super::cast::Workload;
 use super::scene::{FAULT, SCENE};
 use super::transit::Transit;
+use crate::chaos::Told;
 use crate::faults::{
     LinkChange, ProcessChange, RoutingEpoch, Signal, link_changes, process_changes, routing_epochs,
 };
@@ -22,10 +24,12 @@ pub struct Faults {
     changes: Vec<LinkChange>,
     epochs: Vec<RoutingEpoch>,
     signals: Vec<ProcessChange>,
+    told: Vec<Told>,
     /// Names of the links and of the regions.
     links: Vec<String>,
     regions: Vec<String>,
     changes_done: usize,
+    told_done: usize,
     epochs_done: usize,
     signals_done: usize,
     /// When each link last failed.
@@ -53,8 +57,8 @@ struct Resets {
 pub type Happened = (String, &'static str, String);
 
 impl Faults {
-    /// The faults of a scenario, all of them scheduled.
-    pub fn new(scenario: &Scenario, engine: &mut Engine) -> Faults {
+    /// The plain faults of a scenario, all of them scheduled, and what is `told` of others.
+    pub fn new(scenario: &Scenario, told: Vec<Told>, engine: &mut Engine) -> Faults {
         let (changes, epochs) = (link_changes(scenario), routing_epochs(scenario));
         let signals = process_changes(scenario);
         // A network begins with every route; so do nearly all first epochs.
@@ -62,6 +66,7 @@ impl Faults {
         let times: BTreeSet<Span> = (changes.iter().map(|change| change.at))
             .chain(epochs[epochs_done..].iter().map(|epoch| epoch.at))
             .chain(signals.iter().map(|signal| signal.at))
+            .chain(told.iter().map(|told| told.at))
             .collect();
         let mut faults = Faults {
             timers: BTreeMap::new(),
@@ -69,6 +74,7 @@ impl Faults {
             changes,
             epochs,
             signals,
+            told,
             links: scenario.links.iter().map(Link::name).collect(),
             regions: scenario
                 .regions
@@ -76,6 +82,7 @@ impl Faults {
                 .map(|region| region.name.clone())
                 .collect(),
             changes_done: 0,
+            told_done: 0,
             epochs_done,
             signals_done: 0,
             failed_at: BTreeMap::new(),
@@ -100,6 +107,10 @@ impl Faults {
         self.timers.remove(&now);
         let due = |at| Instant::ZERO.saturating_add(at) <= now;
         let mut happened = Vec::new();
+        while let Some(told) = self.told.get(self.told_done).filter(|next| due(next.at)) {
+            self.told_done += 1;
+            happened.push((told.fault.clone(), told.kind, told.detail.clone()));
+        }
         while let Some(change) = self.changes.get(self.changes_done).filter(|next| due(next.at)) {
             self.changes_done += 1;
             happened.push(self.change(now, *change, network));

@@ -64,7 +64,7 @@ pub use longhaul_engine::trace::TraceRecord;
 pub use longhaul_engine::verify;
 use scene::Scene;
 
-use crate::Loaded;
+use crate::{Loaded, chaos, show};
 
 /// How to run, beside what the scenario says.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +83,9 @@ pub struct RunOptions {
 pub struct Simulation {
     engine: Engine,
     scene: Scene,
+    /// The scenario that is run: with plain faults.
     loaded: Loaded,
+    faults: Option<String>,
     options: RunOptions,
     ended: Option<Ended>,
 }
@@ -101,6 +103,9 @@ pub struct RunOutput {
     pub checkpoints: Vec<Checkpoint>,
     /// The traced engine events.
     pub trace: Vec<TraceRecord>,
+    /// The faults as they were drawn, as a list that can take the place of the scenario's own; none without faults of
+    /// the network.
+    pub faults: Option<String>,
 }
 
 impl Simulation {
@@ -113,12 +118,17 @@ impl Simulation {
         if let Some(window) = options.trace.clone() {
             engine.set_trace(Recorder::new(window));
         }
-        let mut scene = build::build(&loaded.scenario, &loaded.base_dir, &mut engine)?;
+        let concrete = chaos::concrete(&loaded.scenario)?;
+        let mut scene = build::build(&loaded.scenario, &concrete, &loaded.base_dir, &mut engine)?;
         scene.perturb_at = options.perturb_at;
+        let faults = (!concrete.faults.is_empty()).then(|| show::faults_file(&concrete.faults));
+        let mut loaded = loaded.clone();
+        loaded.scenario = concrete.scenario;
         Ok(Simulation {
             engine,
             scene,
-            loaded: loaded.clone(),
+            loaded,
+            faults,
             options,
             ended: None,
         })
@@ -189,6 +199,7 @@ impl Simulation {
             series: self.scene.sampler.into_samples(),
             checkpoints,
             trace,
+            faults: self.faults,
         }
     }
 }

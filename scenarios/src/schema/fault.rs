@@ -2,6 +2,8 @@
 
 use longhaul_core::time::Span;
 
+use super::{NetworkFault, RecoverFault};
+
 /// Something that fails at a time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fault {
@@ -13,6 +15,10 @@ pub enum Fault {
     Kill(Kill),
     /// Connections of a workload are reset.
     Reset(Reset),
+    /// Links are cut or degraded, or regions are down.
+    Network(NetworkFault),
+    /// Somebody ends such a fault.
+    Recover(RecoverFault),
 }
 
 impl Fault {
@@ -20,7 +26,24 @@ impl Fault {
     pub fn kill(&self) -> Option<&Kill> {
         match self {
             Fault::Kill(kill) => Some(kill),
-            Fault::LinkDown(_) | Fault::Pause(_) | Fault::Reset(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The fault of the network, if it is one that may strike at random.
+    pub fn network(&self) -> Option<&NetworkFault> {
+        match self {
+            Fault::Network(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// Whether it takes links down.
+    pub fn cuts_links(&self) -> bool {
+        match self {
+            Fault::LinkDown(_) => true,
+            Fault::Network(fault) => fault.effect.cuts_links(),
+            Fault::Pause(_) | Fault::Kill(_) | Fault::Reset(_) | Fault::Recover(_) => false,
         }
     }
 }

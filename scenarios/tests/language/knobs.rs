@@ -110,6 +110,8 @@ const CANDIDATES: &[&str] = &[
     "Fatal",
     "Refused",
     "Shed",
+    "Low",
+    "Automatic",
 ];
 
 /// Paths and values of everything that has no parts.
@@ -147,6 +149,18 @@ fn every_leaf_counts(text: &str) {
             Some((change, after)) => assert!(after != before, "{change} changes nothing"),
             None if path.ends_with(".metric") => metric_counts(text, path.trim_end_matches(".metric")),
             None if path.contains(".objective.") => weights_count(text, path),
+            // A fault that somebody recovers by hand cannot recover by itself, and one that has an end not by hand.
+            None if path.ends_with(".recovery") => {
+                let (other, reason) = match value.as_str() {
+                    "Manual" => ("Automatic", "ends by itself"),
+                    _ => ("Manual", "cannot have a duration"),
+                };
+                let message = match read_with(text, &[&format!("{path}={other}")]) {
+                    Ok(_) => panic!("{path}={other} is accepted"),
+                    Err(refused) => refused.render(false),
+                };
+                assert!(message.contains(reason), "{message}");
+            }
             // The number of the default class can only change together with `default_class`, which has its turn.
             None if path.ends_with(".class") => assert!(path.contains(".classes[")),
             // A name that others refer to changes everywhere or nowhere.

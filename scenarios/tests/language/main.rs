@@ -9,6 +9,7 @@ macro_rules! pinned {
     };
 }
 
+mod chaos;
 mod faults;
 mod knobs;
 mod library;

@@ -437,6 +437,93 @@ fn faults() {
 }
 
 #[test]
+fn faults_of_the_network() {
+    let with = |faults: &str| format!("faults: [{faults}], assertions: [");
+    let ends = r#"from: "north", to: "south""#;
+    let once = r#"at: "1 s", for: "2 s""#;
+    let link = |kind: &str, what: &str| format!("{kind}({ends}, {what})");
+    let mistakes = [
+        r#"Partition(between: ("north", "south"), at: "1 s")"#.to_owned(),
+        r#"Partition(between: (["north"], ["north", "soth"]), at: "1 s")"#.to_owned(),
+        r#"Partition(between: (["north"], []), at: "1 s")"#.to_owned(),
+        r#"Partition(between: (["north"], ["south"]), at: "1 s", recovery: Gradual())"#.to_owned(),
+        link("LinkLatency", once),
+        link("LinkLatency", &format!(r#"extra: "0 s", {once}"#)),
+        link("LinkLatency", &format!(r#"extra: "1 s", impact: High, {once}"#)),
+        link("LinkLoss", &format!(r#"impact: Severe, {once}"#)),
+        link("LinkLoss", &format!(r#"probability: "0 %", {once}"#)),
+        link("LinkLoss", &format!(r#"probability: "120 %", {once}"#)),
+        link("LinkBandwidth", &format!(r#"rate: "0 bit/s", {once}"#)),
+        link("LinkBandwidth", r#"rate: "1 Mbit/s""#),
+        link(
+            "LinkLoss",
+            r#"impact: Low, at: "1 s", process: Poisson(every: "0 s", lasts: Constant("1 s"))"#,
+        ),
+        link(
+            "LinkLoss",
+            r#"impact: Low, process: Poisson(every: "1 s", lasts: "1 s")"#,
+        ),
+        link(
+            "LinkLoss",
+            r#"impact: Low, process: Chance(every: "1 s", probability: "0 %", lasts: Weibull(mean: "1 s", shape: 0))"#,
+        ),
+        link(
+            "LinkLoss",
+            r#"impact: Low, process: Chance(every: "1 s", probability: "0 %")"#,
+        ),
+        link(
+            "LinkLoss",
+            r#"impact: Low, process: Alternating(up: Normal("1 s"), down: LogNormal(mean: "1 s", sigma: 0.0001))"#,
+        ),
+        link(
+            "LinkLoss",
+            r#"impact: Low, process: Poisson(every: "1 us", lasts: Constant("1 us"))"#,
+        ),
+        link("LinkLoss", &format!("impact: Low, recovery: Manual, {once}")),
+        link(
+            "LinkLoss",
+            &format!("impact: Low, recovery: Gradual(steps: 0, step: \"1 s\"), {once}"),
+        ),
+        r#"LinkLoss(from: "north", to: "north", impact: Low, at: "1 s")"#.to_owned(),
+        r#"RegionDown(region: "nort", at: "1 s"), SharedRisk(links: [], at: "1 s")"#.to_owned(),
+        r#"SharedRisk(links: ["north"], at: "1 s"), SharedRisk(links: [("north", "north")], at: "1 s")"#
+            .to_owned(),
+        format!(
+            "{}, {}",
+            link("LinkLoss", &format!("impact: Low, {once}")),
+            link("LinkLoss", &format!("impact: High, {once}"))
+        ),
+        r#"Recover(fault: "cut", at: "1 s")"#.to_owned(),
+        format!(
+            r#"{}, Recover(fault: "cut", at: "1 s")"#,
+            link("LinkLoss", &format!("name: \"cut\", impact: Low, {once}"))
+        ),
+        format!(
+            r#"{}, Recover(fault: "cut", at: "1 s")"#,
+            link(
+                "LinkLoss",
+                r#"name: "cut", impact: Low, at: "2 s", recovery: Manual"#
+            )
+        ),
+    ];
+    let texts: Vec<String> = mistakes.iter().map(|faults| with(faults)).collect();
+    let mut changes: Vec<(&str, &str)> = texts
+        .iter()
+        .map(|text| ("assertions: [", text.as_str()))
+        .collect();
+    let flow = format!(
+        "fidelity: Flow, {}",
+        with(&link("LinkLoss", &format!("impact: Low, {once}")))
+    );
+    changes.push(("assertions: [", &flow));
+    let mistakes = messages(&changes, false);
+    let late = with(&link("LinkLoss", r#"impact: Low, at: "10 min""#));
+    let long = with(&link("LinkLoss", r#"impact: Low, at: "9 min", for: "1 min""#));
+    let doubts = messages(&[("assertions: [", &late), ("assertions: [", &long)], true);
+    pinned!(mistakes + &doubts);
+}
+
+#[test]
 fn assertions() {
     let bound = "bound: AtMost(\"60 s\")";
     pinned!(messages(

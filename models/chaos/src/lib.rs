@@ -1,0 +1,48 @@
+//! Faults: what they do, when they strike, how they end, and which of them a failure needs.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`kind`] | [`Kind`]: what a fault does, and how it weakens |
+//! | [`impact`] | four levels of impact in numbers |
+//! | [`recovery`] | how a fault ends: at once, by hand, or step by step |
+//! | [`law`], [`plan`] | when faults strike: scripted, by chance, by a stochastic process; drawing a schedule |
+//! | [`schedule`] | [`Schedule`]: every fault at its time, nothing left to chance |
+//! | [`overlay`] | what is felt at a target while several faults act on it |
+//! | [`guard`] | measured values that end all faults |
+//! | [`injector`] | faults of single calls |
+//! | [`swarm`] | random schedules, each with a few kinds of faults |
+//! | [`shrink`](mod@shrink) | the smallest part of a schedule that still makes a run fail |
+//! | [`predefined`] | five experiments to begin with |
+//!
+//! # How it is driven
+//! A [`Plan`] that is enabled draws a [`Schedule`] for a target type of the caller's own: the name of a link, the index
+//! of a node. An [`Overlay`] of the schedule says at which times what is felt at a target changes, and what is felt then;
+//! the caller sets its models to that. Nothing here knows a clock, a network or a process. Nothing happens by default:
+//! a default plan and a default injector are off, and a default guard has no bounds.
+
+pub mod error;
+pub mod guard;
+pub mod impact;
+pub mod injector;
+pub mod kind;
+pub mod law;
+pub mod overlay;
+pub mod plan;
+pub mod predefined;
+pub mod recovery;
+pub mod schedule;
+pub mod shrink;
+pub mod swarm;
+
+pub use error::Error;
+pub use guard::{Abort, Bound, Guard, Side};
+pub use impact::{Impact, Magnitudes};
+pub use injector::{CallFault, Injected, Injector};
+pub use kind::{Direction, Kind, Loses, Slowdown};
+pub use law::Law;
+pub use overlay::{Effective, Overlay};
+pub use plan::{Drawn, Plan, Spec, Timing};
+pub use recovery::{Gradual, Recovery};
+pub use schedule::{Action, Entry, Injection, Schedule};
+pub use shrink::{ShrinkError, Shrunk, Verdict, shrink};
+pub use swarm::{Candidate, Swarm};

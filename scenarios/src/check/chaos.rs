@@ -1,0 +1,174 @@
+//! Faults of the network against the links: what is cut or degraded must exist and must be able to change, and who
+//! recovers something by hand must mean one thing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use longhaul_net::routing::LinkId;
+
+use crate::chaos::{Target, targets};
+use crate::decode::Decoded;
+use crate::path::locate;
+use crate::schema::{Effect, Fault, Link, NetworkFault, Objective, Rate, Recovery, Scenario};
+use crate::suggest;
+
+use super::Report;
+
+/// Faults of links that do not exist or cannot change, names that mean two things, and recoveries of nothing.
+pub fn network_faults(decoded: &Decoded, report: &mut Report) {
+    let links: BTreeMap<(&str, &str), &Link> = decoded
+        .links
+        .good
+        .iter()
+        .map(|(_, link)| ((&*link.from, &*link.to), link))
+        .collect();
+    let mut named: BTreeMap<&str, (usize, &NetworkFault)> = BTreeMap::new();
+    for (index, fault) in &decoded.faults.good {
+        let Fault::Network(fault) = fault else { continue };
+        if decoded.links.complete {
+            places(decoded, &links, *index, fault, report);
+        }
+        let Some((first, other)) = named.get(&*fault.name) else {
+            named.insert(&fault.name, (*index, fault));
+            continue;
+        };
+        // What was drawn from one process can be written one by one.
+        let alike = other.effect == fault.effect && other.recovery == fault.recovery;
+        if !alike || other.scripted().is_none() || fault.scripted().is_none() {
+            let message = format!(
+                "another fault is called `{}`: give one of them another `name`",
+                fault.name
+            );
+            let error = report.at(&format!("faults[{index}]"), message);
+            let first = locate(report.root, &format!("faults[{first}]"));
+            report.sink.push(error.related(first, "here"));
+        }
+    }
+    for (index, fault) in &decoded.faults.good {
+        let Fault::Recover(recover) = fault else { continue };
+        let path = format!("faults[{index}].fault");
+        match named.get(&*recover.fault) {
+            Some((_, fault)) if fault.recovery == Recovery::Manual => {}
+            Some(_) => {
+                let message = format!(
+                    "`{}` ends by itself: only `recovery: Manual` leaves that to others",
+                    recover.fault
+                );
+                report.error(&path, message);
+            }
+            None if !decoded.faults.complete => {}
+            None => {
+                let mut error = report.at(
+                    &path,
+                    format!("no fault of the network is called `{}`", recover.fault),
+                );
+                if !report.sink.is_full() {
+                    error.help = suggest::help(&recover.fault, named.keys().copied());
+                }
+                report.sink.push(error);
+            }
+        }
+    }
+}
+
+/// Whether what a fault acts on is there and can change.
+fn places(
+    decoded: &Decoded,
+    links: &BTreeMap<(&str, &str), &Link>,
+    index: usize,
+    fault: &NetworkFault,
+    report: &mut Report,
+) {
+    let at = format!("faults[{index}]");
+    let missing = |from: &str, to: &str| format!("no link leads from `{from}` to `{to}`");
+    match &fault.effect {
+        Effect::Partition { one, other, one_way } => {
+            let mut pairs = one
+                .iter()
+                .flat_map(|one| other.iter().map(move |other| (one, other)));
+            let joined = |(one, other): (&String, &String)| {
+                links.contains_key(&(&**one, &**other))
+                    || (!one_way && links.contains_key(&(&**other, &**one)))
+            };
+            if !pairs.any(joined) {
+                report.error(
+                    &format!("{at}.between"),
+                    "no link joins the two groups, so nothing would be cut",
+                );
+            }
+        }
+        Effect::SharedRisk { links: shared } => {
+            for (place, (one, other)) in shared.iter().enumerate() {
+                if !links.contains_key(&(&**one, &**other)) && !links.contains_key(&(&**other, &**one)) {
+                    report.error(
+                        &format!("{at}.links[{place}]"),
+                        format!("no link joins `{one}` and `{other}`"),
+                    );
+                }
+            }
+        }
+        Effect::RegionDown { .. } => {}
+        Effect::LinkLatency { ends, .. }
+        | Effect::LinkLoss { ends, .. }
+        | Effect::LinkBandwidth { ends, .. } => {
+            for (from, to) in ends.directed() {
+                let Some(link) = links.get(&(from, to)) else {
+                    report.error(&at, missing(from, to));
+                    continue;
+                };
+                if let Some(reason) = cannot_change(decoded, link, &fault.effect) {
+                    report.error(&at, format!("{reason} {}", link.name()));
+                }
+            }
+        }
+    }
+}
+
+fn cannot_change(decoded: &Decoded, link: &Link, effect: &Effect) -> Option<&'static str> {
+    if matches!(link.rate, Rate::Recorded { .. }) {
+        return Some("a recorded rate has its own times, so no fault can degrade");
+    }
+    let limits = matches!(effect, Effect::LinkBandwidth { .. });
+    if limits && link.rate.constant().is_none() {
+        return Some("the rate varies by itself, so no fault can limit that of");
+    }
+    let widest = decoded
+        .routing
+        .is_some_and(|routing| routing.objective == Objective::Widest);
+    (limits && widest).then_some("routes go where links are widest, so no fault can limit the rate of")
+}
+
+/// Faults of the network that nobody would notice: index of the fault, field, and why.
+pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'static str, String)> {
+    let mut found = Vec::new();
+    let horizon = scenario.horizon;
+    for (index, fault) in scenario.faults.iter().enumerate() {
+        if let Fault::Recover(recover) = fault
+            && recover.at >= horizon
+        {
+            found.push((index, ".at", format!("never happens: the run ends at {horizon}")));
+        }
+        let Fault::Network(fault) = fault else { continue };
+        match fault.scripted() {
+            Some((at, _)) if at >= horizon => {
+                found.push((index, ".at", format!("never happens: the run ends at {horizon}")));
+            }
+            Some((_, Some(end))) if end >= horizon => {
+                found.push((
+                    index,
+                    ".for",
+                    format!("it is not over before the run ends at {horizon}"),
+                ));
+            }
+            _ => {}
+        }
+        let carries = |target: &Target| match target {
+            Target::Link(LinkId(link)) => carrying.contains(&(*link as usize)),
+            // Its machines may have work even if no link has.
+            Target::Region(_) => true,
+        };
+        if !targets(scenario, &fault.effect).iter().any(carries) {
+            found.push((index, "", "no route uses what it acts on".to_owned()));
+        }
+    }
+    found
+}

@@ -1,0 +1,137 @@
+//! Faults of the network that strike once or at random, act on several links at once, and end in more than one way.
+
+use longhaul_chaos::{Direction, Kind};
+pub use longhaul_chaos::{Gradual, Law, Recovery, Timing};
+use longhaul_core::time::Span;
+use longhaul_core::units::{BitRate, Probability};
+
+/// A fault of the network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NetworkFault {
+    /// Its name: in the records, for recoveries by hand, and of the random stream of its process.
+    pub name: String,
+    /// What it does, and where.
+    pub effect: Effect,
+    /// When it strikes, and for how long.
+    pub timing: Timing,
+    /// How it ends.
+    pub recovery: Recovery,
+}
+
+/// A link or both links between two regions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ends {
+    /// Region at the sending end.
+    pub from: String,
+    /// Region at the receiving end.
+    pub to: String,
+    /// Whether the link of the other direction is meant as well.
+    pub both: bool,
+}
+
+impl Ends {
+    /// The ends of each directed link.
+    pub fn directed(&self) -> impl Iterator<Item = (&str, &str)> {
+        let back = self.both.then_some((&*self.to, &*self.from));
+        [(&*self.from, &*self.to)].into_iter().chain(back)
+    }
+}
+
+/// What a fault of the network does, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// All links between two groups of regions are down.
+    Partition {
+        /// One group.
+        one: Vec<String>,
+        /// The other.
+        other: Vec<String>,
+        /// Whether only the links from the one to the other are.
+        one_way: bool,
+    },
+    /// A link takes longer.
+    LinkLatency {
+        /// Which.
+        ends: Ends,
+        /// Added to its propagation delay.
+        extra: Span,
+    },
+    /// A link loses more.
+    LinkLoss {
+        /// Which.
+        ends: Ends,
+        /// That a frame is lost which its own law has let pass.
+        probability: Probability,
+    },
+    /// A link carries less.
+    LinkBandwidth {
+        /// Which.
+        ends: Ends,
+        /// Its rate, where its own is not lower.
+        rate: BitRate,
+    },
+    /// A region is without power: its machines end and its links are down.
+    RegionDown {
+        /// Which.
+        region: String,
+    },
+    /// Links that share a risk are down together, both directions of each.
+    SharedRisk {
+        /// Their ends.
+        links: Vec<(String, String)>,
+    },
+}
+
+impl Effect {
+    /// What it is without its place.
+    pub fn kind(&self) -> Kind {
+        match *self {
+            Effect::Partition { .. } => Kind::Partition(Direction::Both),
+            Effect::LinkLatency { extra, .. } => Kind::Latency {
+                extra,
+                jitter: Span::ZERO,
+            },
+            Effect::LinkLoss { probability, .. } => Kind::Loss { probability },
+            Effect::LinkBandwidth { rate, .. } => Kind::Bandwidth { rate },
+            Effect::RegionDown { .. } => Kind::RegionOutage,
+            Effect::SharedRisk { .. } => Kind::SharedRiskOutage,
+        }
+    }
+
+    /// Whether it takes links down.
+    pub fn cuts_links(&self) -> bool {
+        !self.kind().has_magnitude()
+    }
+
+    /// The ends of the one link, or the two, that it degrades.
+    pub fn degrades(&self) -> Option<&Ends> {
+        match self {
+            Effect::LinkLatency { ends, .. }
+            | Effect::LinkLoss { ends, .. }
+            | Effect::LinkBandwidth { ends, .. } => Some(ends),
+            Effect::Partition { .. } | Effect::RegionDown { .. } | Effect::SharedRisk { .. } => None,
+        }
+    }
+}
+
+impl NetworkFault {
+    /// When it strikes if that is not left to chance, and until when.
+    pub fn scripted(&self) -> Option<(Span, Option<Span>)> {
+        match self.timing {
+            Timing::Scripted { at, duration } => {
+                let end = duration.map(|duration| at.saturating_add(duration));
+                Some((at, end))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A fault that is recovered by hand ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecoverFault {
+    /// The name of the fault.
+    pub fault: String,
+    /// When.
+    pub at: Span,
+}
