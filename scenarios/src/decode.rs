@@ -137,7 +137,7 @@
 //! | of calls: `spread`, `cancel`, `propagate_deadline`, `report_policies` | `false` |
 //! | of calls: `names`, `connection` | `None`, and if given see [`longhaul_service::NameOptions`]; see [`longhaul_service::ConnectionOptions`] |
 //! | of calls: `ejection` | `None`; Envoy's `(failures: 5, time: "30 s", time_max: "300 s", share_max: "10 %")` |
-//! | of calls: `health` | `None`; HAProxy's `(interval: "2 s", timeout: "1 s", fall: 3, rise: 2)` |
+//! | of calls: `health` | `None`; `(interval: "10 s", timeout: "5 s", fall: (k: 2, n: 3), rise: (k: 2, n: 2))` |
 //! | `policies[]` | those of [sending](longhaul_resilience::named::Operation::Send), where `scenarios/README.md` has one |
 //! | `policies[].budget` | `None`; see [`longhaul_resilience::retry::RetryBudgetConfig::USUAL`] |
 //! | `assertions[].scope` | `All` |

@@ -3,10 +3,9 @@
 use longhaul_core::time::Span;
 use longhaul_core::units::{ByteSize, Probability};
 use longhaul_resilience::StackConfig;
+use longhaul_resilience::health::{HealthConfig, OutOf, Probe};
 use longhaul_service::wire::MAX_BODY_BYTES;
-use longhaul_service::{
-    Choice, ConnectionOptions, EjectionOptions, HealthOptions, NameOptions, ServiceOptions,
-};
+use longhaul_service::{Choice, ConnectionOptions, EjectionOptions, NameOptions, ServiceOptions};
 
 use super::context::{At, Context, Fields, Variant, no_content, unless_none, variant};
 use super::names::reference;
@@ -40,14 +39,6 @@ const EJECTION: EjectionOptions = EjectionOptions {
         Some(share) => share,
         None => panic!("a tenth is a share"),
     },
-};
-
-/// HAProxy's health checks (`inter 2s fall 3 rise 2`), with half of the interval to answer.
-const HEALTH: HealthOptions = HealthOptions {
-    interval: Span::from_s(2),
-    timeout: Span::from_s(1),
-    fall: 3,
-    rise: 2,
 };
 
 /// The name of a service.
@@ -177,17 +168,38 @@ fn ejection(cx: &mut Context, at: &At) -> Option<EjectionOptions> {
     })
 }
 
-fn health(cx: &mut Context, at: &At) -> Option<HealthOptions> {
+/// Pings, each replica on its own.
+fn health(cx: &mut Context, at: &At) -> Option<HealthConfig> {
     let known = ["interval", "timeout", "fall", "rise"];
     let fields = Fields::of(cx, at, "a health check", None, &known)?;
-    let interval = fields.optional(cx, "interval", HEALTH.interval, positive_span);
-    let timeout = fields.optional(cx, "timeout", HEALTH.timeout, positive_span);
-    let fall = fields.optional(cx, "fall", HEALTH.fall, |cx, at| count(cx, at, 1, MOST));
-    let rise = fields.optional(cx, "rise", HEALTH.rise, |cx, at| count(cx, at, 1, MOST));
-    Some(HealthOptions {
+    let default = HealthConfig::new("ping", Probe::Ping);
+    let interval = fields.optional(cx, "interval", default.interval, value::quantity);
+    let timeout = fields.optional(cx, "timeout", default.timeout, value::quantity);
+    let fall = fields.optional(cx, "fall", default.fall, |cx, at| out_of(cx, at, default.fall));
+    let rise = fields.optional(cx, "rise", default.rise, |cx, at| out_of(cx, at, default.rise));
+    let health = HealthConfig {
         interval: interval?,
         timeout: timeout?,
         fall: fall?,
         rise: rise?,
-    })
+        ..default
+    };
+    match health.check(0) {
+        Ok(()) => Some(health),
+        Err(errors) => {
+            for error in &errors {
+                policies::refuse_field(cx, at, error);
+            }
+            None
+        }
+    }
+}
+
+/// So many of the last so many answers.
+fn out_of(cx: &mut Context, at: &At, default: OutOf) -> Option<OutOf> {
+    let fields = Fields::of(cx, at, "a share of the last answers", None, &["k", "n"])?;
+    let any = |cx: &mut Context, at: &At| count(cx, at, 0, u64::from(u32::MAX));
+    let k = fields.optional(cx, "k", default.k, any);
+    let n = fields.optional(cx, "n", default.n, any);
+    Some(OutOf { k: k?, n: n? })
 }

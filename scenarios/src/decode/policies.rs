@@ -64,8 +64,8 @@ fn listed(cx: &mut Context, at: &At) -> Option<StackConfig> {
     None
 }
 
-/// Refuses the field of the layer that is written at `at`.
-fn refuse_field(cx: &mut Context, at: &At, error: &FieldError) {
+/// Refuses a field of what is written at `at`.
+pub fn refuse_field(cx: &mut Context, at: &At, error: &FieldError) {
     let (mut node, mut path) = (Some(at.node), at.path.clone());
     let mut innermost = at.node;
     for name in error.field.split('.') {

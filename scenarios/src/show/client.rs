@@ -92,10 +92,10 @@ pub fn calls(service: &ServiceOptions) -> String {
             ejection.failures, ejection.time, ejection.time_max, ejection.share_max
         )
     });
-    let health = health.map_or(String::new(), |health| {
+    let health = health.as_ref().map_or(String::new(), |health| {
         format!(
-            ", health: (interval: \"{}\", timeout: \"{}\", fall: {}, rise: {})",
-            health.interval, health.timeout, health.fall, health.rise
+            ", health: (interval: \"{}\", timeout: \"{}\", fall: (k: {}, n: {}), rise: (k: {}, n: {}))",
+            health.interval, health.timeout, health.fall.k, health.fall.n, health.rise.k, health.rise.n
         )
     });
     format!(

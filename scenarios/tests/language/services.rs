@@ -72,7 +72,7 @@ fn clients() {
         client(r#"at: "10 min""#),
         client(r#"request: (body: "2 GiB", answer: 5, idempotent: "yes", priority: High, deadline: "0 s", late_after: 1)"#),
         client(r#"choice: Random, names: (lookup_time: "2 s", timeout: "1 s"), connection: (backoff: "3 min", silence: "0 s")"#),
-        client(r#"ejection: (failures: 0, time: "10 min"), health: (fall: 0, rise: 0, interval: "0 s")"#),
+        client(r#"ejection: (failures: 0, time: "10 min"), health: (fall: (k: 0), rise: (k: 3, n: 2), interval: "0 s")"#),
         client(r#"connection: (backoff_max: "500 ms"), ejection: (share_max: "200 %")"#),
         load(r#"Open(rate: Steady(0), pattern: Bursty)"#),
         load(r#"Open(rate: Steady(rate: 5, interval: "1 s"))"#),
@@ -135,7 +135,7 @@ fn policies() {
 }
 
 #[test]
-fn doubts() {
+fn doubts_about_services() {
     let patient = r#"connection: (silence: "9 s")"#;
     let two = r#"(name: "store", replicas: ["south", "north"], cores: 1, service_time: Constant("1 ms"), queue: (drop_expired: true))"#;
     let texts = [
@@ -164,6 +164,10 @@ fn doubts() {
         with(
             STORE,
             &client(&format!("choice: Nearest, spread: true, cancel: true, {patient}")),
+        ),
+        with(
+            STORE,
+            &client(r#"policies: [Shed(load: Reported), Timeout("1 s")]"#),
         ),
         with(two, &client(&format!("choice: Nearest, {patient}"))),
         with(

@@ -1,6 +1,7 @@
 //! What is doubtful about services and clients.
 
 use longhaul_resilience::LayerConfig;
+use longhaul_resilience::shedding::LoadSource;
 use longhaul_resilience::timeout::TimeoutConfig;
 use longhaul_service::{Choice, ServiceOptions, Stage};
 
@@ -65,6 +66,12 @@ impl Lint<'_> {
         if call.cancel && !service.options.cancellation {
             let message = format!("`{called}` has no `cancellation`, so this has no effect");
             self.warn(&format!("{at}.cancel"), message);
+        }
+        for (place, layer) in call.stack.layers.iter().enumerate() {
+            if matches!(layer, LayerConfig::Shed(shed) if shed.load == LoadSource::Reported) {
+                let message = "nobody reports a load to a caller, so this has no effect".to_owned();
+                self.warn(&format!("{at}.policies[{place}].load"), message);
+            }
         }
         if service.replicas.len() > 1 {
             return;
