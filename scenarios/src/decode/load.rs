@@ -167,8 +167,8 @@ fn interval(cx: &mut Context, fields: &Fields) -> Option<Span> {
 
 /// Requests per second with up to six decimals, as the nearest mean interval in whole nanoseconds.
 fn per_second(cx: &mut Context, at: &At) -> Option<Span> {
-    let millionths = value::millionths(cx, at, 1, PARTS_NS as i64)?;
-    Some(interval_of(millionths as u64))
+    let millionths = value::millionths(cx, at, 1, PARTS_NS.cast_signed())?;
+    Some(interval_of(millionths.unsigned_abs()))
 }
 
 fn interval_of(millionths: u64) -> Span {

@@ -202,8 +202,11 @@ fn memory(cx: &mut Context, at: &At) -> Option<MemoryOptions> {
     })
 }
 
+/// A service behind, by its name.
+type NamedBehind = (String, Behind);
+
 /// The services behind, and their names alone as far as they can be told.
-fn behind_services(cx: &mut Context, at: &At) -> (Option<Vec<(String, Behind)>>, Option<Vec<String>>) {
+fn behind_services(cx: &mut Context, at: &At) -> (Option<Vec<NamedBehind>>, Option<Vec<String>>) {
     let names = at.node.items().iter().map(|item| {
         let name = item.field("service").and_then(value::text_of);
         name.map(str::to_owned)
@@ -223,7 +226,7 @@ fn behind_services(cx: &mut Context, at: &At) -> (Option<Vec<(String, Behind)>>,
     (behind, names)
 }
 
-fn one_behind(cx: &mut Context, at: &At) -> Option<(String, Behind)> {
+fn one_behind(cx: &mut Context, at: &At) -> Option<NamedBehind> {
     let own = ["service", "body", "answer"];
     let known: Vec<&str> = own.into_iter().chain(calls::FIELDS).collect();
     let fields = Fields::of(cx, at, "a service behind", None, &known)?;

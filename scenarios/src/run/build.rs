@@ -193,9 +193,9 @@ pub fn build(
     };
 
     // Before the starts: what fails at a moment has failed for what starts then.
+    let faults = Faults::new(scenario, concrete.told.clone(), engine);
     let reservations = Reservations::new(scenario, engine);
     let demands = Demands::new(scenario)?;
-    let faults = Faults::new(scenario, concrete.told.clone(), engine);
     for &(at, workload) in workloads.starts() {
         for starter in cast.starters(workload) {
             Scene::schedule_start(engine, Instant::ZERO + at, starter);

@@ -3,7 +3,7 @@
 use longhaul_scenarios::diagnose::Sink;
 use longhaul_scenarios::syntax::{Kind, Node, parse};
 
-use crate::{FULL, read, read_with};
+use crate::{DEMANDS, FULL, read, read_with};
 
 /// Values that fit one field or another.
 const CANDIDATES: &[&str] = &[
@@ -112,6 +112,7 @@ const CANDIDATES: &[&str] = &[
     "Shed",
     "Low",
     "Automatic",
+    "Inside(77)",
 ];
 
 /// Paths and values of everything that has no parts.
@@ -220,11 +221,13 @@ fn weights_count(text: &str, weight: &str) {
 #[test]
 fn every_field_of_the_language_changes_the_scenario() {
     every_leaf_counts(FULL);
+    every_leaf_counts(DEMANDS);
 }
 
 #[test]
 fn every_field_of_the_canonical_text_changes_the_scenario() {
     every_leaf_counts(&read(FULL).unwrap().canonical);
+    every_leaf_counts(&read(DEMANDS).unwrap().canonical);
 }
 
 #[test]
@@ -307,7 +310,7 @@ fn the_full_scenario_has_every_field_and_every_variant() {
         "Steps(",
         "All([",
         "OneOf([",
-        " Rate(",
+        "[Rate(",
         "PercentileRate(",
         "AimdRate(",
         "GradientRate(",
@@ -375,7 +378,9 @@ fn the_seed_of_the_command_line_replaces_that_of_the_file() {
 fn the_reference_page_describes_every_field() {
     let page = include_str!("../../README.md");
     let mut found = Vec::new();
-    leaves(&parse(FULL, 0, 0, &mut Sink::default()).unwrap(), "", &mut found);
+    for text in [FULL, DEMANDS] {
+        leaves(&parse(text, 0, 0, &mut Sink::default()).unwrap(), "", &mut found);
+    }
     for (path, _) in found {
         for field in path.split('.').map(|step| step.split('[').next().unwrap()) {
             let described = [format!("`{field}`"), format!(".{field}`"), format!("{field}: ")];

@@ -28,8 +28,11 @@ use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::source::Source;
 use longhaul_scenarios::{Loaded, load};
 
-/// A scenario with every field of the language.
+/// A scenario with every field of the language, but for those of [`DEMANDS`].
 const FULL: &str = include_str!("full.ron");
+
+/// Demands, which do not go with links whose rate changes.
+const DEMANDS: &str = include_str!("demands.ron");
 
 fn source(text: &str) -> Source {
     Source {

@@ -135,7 +135,7 @@ fn policies() {
 }
 
 #[test]
-fn doubts() {
+fn doubts_about_services() {
     let patient = r#"connection: (silence: "9 s")"#;
     let two = r#"(name: "store", replicas: ["south", "north"], cores: 1, service_time: Constant("1 ms"), queue: (drop_expired: true))"#;
     let texts = [
