@@ -104,6 +104,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-sdwan",
         ],
     ),
+    (
+        "longhaul-sweeps",
+        &[
+            "longhaul-core",
+            "longhaul-reports",
+            "longhaul-scenarios",
+            "longhaul-statistics",
+        ],
+    ),
     ("longhaul-validation", &["longhaul-core", "longhaul-scenarios"]),
     (
         "longhaul",
@@ -112,6 +121,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-import",
             "longhaul-replay",
             "longhaul-scenarios",
+            "longhaul-sweeps",
             "longhaul-reports",
             "longhaul-validation",
         ],
@@ -229,6 +239,7 @@ fn every_source_file_says_what_it_is_for_and_stays_readable() {
         "sim",
         "models",
         "scenarios",
+        "sweeps",
         "validation",
         "reports",
         "tests",

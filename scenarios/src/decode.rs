@@ -125,8 +125,8 @@
 //!
 //! Whatever is not in this table must be given. `scenarios/README.md` describes every field.
 
-mod assertion;
-mod context;
+pub mod assertion;
+pub mod context;
 mod datagrams;
 mod distance;
 mod fault;
@@ -145,7 +145,7 @@ mod replication;
 mod routing;
 pub(crate) mod transport;
 mod tunnel;
-pub(crate) mod value;
+pub mod value;
 mod work;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,7 @@
 
 mod args;
 mod check;
+mod compare;
 mod digest;
 mod doctor;
 mod exit;
@@ -21,6 +22,7 @@ mod guest;
 mod import;
 mod interrupt;
 mod list;
+mod merge;
 mod node;
 mod output;
 mod progress;
@@ -29,6 +31,7 @@ mod replica;
 mod reproduce;
 mod run;
 mod show;
+mod sweep;
 mod validate;
 mod verify;
 mod watch;
@@ -60,6 +63,9 @@ fn dispatch(args: &Args) -> Exit {
         Verb::Run(verb) => run::run(verb, colour),
         Verb::Check(verb) => check::check(verb, colour),
         Verb::Show(verb) => show::show(verb),
+        Verb::Sweep(verb) => sweep::sweep(verb, colour),
+        Verb::Merge(verb) => merge::merge(verb, colour),
+        Verb::Compare(verb) => compare::compare(verb, colour),
         Verb::Import(verb) => import::import(verb),
         Verb::List => list::list(),
         Verb::Validate(verb) => validate::validate(verb, colour),
