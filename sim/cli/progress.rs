@@ -197,7 +197,9 @@ impl SweepProgress<'_> {
 
     fn text(&self, progress: &execute::Progress) -> String {
         // At least a nanosecond, so that there is something to divide by.
-        let wall = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
+        let wall = u64::try_from(self.started.elapsed().as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(1);
         let mut text = format!("{} real time", human::factor(progress.simulated_ns, wall));
         // What was reused took no time worth mentioning, and says nothing about what is left.
         let (fresh, left) = (progress.done - progress.reused, progress.all - progress.done);
@@ -225,7 +227,10 @@ impl execute::Watch for SweepProgress<'_> {
         };
         {
             // A thread that panicked leaves nothing half done here.
-            let mut shown = self.shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut shown = self
+                .shown
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             if shown.elapsed() < due && progress.done > 0 {
                 return;
             }

@@ -40,7 +40,10 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
         }
     }
     let prepared = prepare(&file, args.yes)?;
-    let target = args.out.clone().unwrap_or_else(|| default_directory(args, &prepared));
+    let target = args
+        .out
+        .clone()
+        .unwrap_or_else(|| default_directory(args, &prepared));
     let interrupt = Interrupt::install().map_err(Failure::Signals)?;
     if args.plan {
         return planned(args, &prepared, &target, &interrupt);
@@ -85,7 +88,9 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
 
 /// `runs/sweep-<name>`: by its name alone, so that a sweep that has grown finds what it has.
 fn default_directory(args: &SweepArgs, prepared: &Prepared) -> PathBuf {
-    let part = args.shard.map_or(String::new(), |shard| format!("-{}of{}", shard.index, shard.count));
+    let part = args.shard.map_or(String::new(), |shard| {
+        format!("-{}of{}", shard.index, shard.count)
+    });
     Path::new("runs").join(format!("sweep-{}{part}", prepared.sweep.name))
 }
 

@@ -133,7 +133,9 @@ fn parse(bytes: &[u8], key: &str) -> Result<Entry, &'static str> {
     let newline = bytes.iter().position(|byte| *byte == b'\n');
     let (head, body) = bytes.split_at(newline.ok_or("it is damaged: it has no first line")?);
     let body = &body[1..];
-    let body = body.strip_suffix(b"\n").ok_or("it is damaged: its end is missing")?;
+    let body = body
+        .strip_suffix(b"\n")
+        .ok_or("it is damaged: its end is missing")?;
     let expected = format!("{MAGIC} {}", blake3::hash(body).to_hex());
     if head != expected.as_bytes() {
         return Err("it is damaged: its checksum does not hold");

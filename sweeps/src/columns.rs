@@ -116,7 +116,9 @@ impl<W: Write + Send> ParquetTable<W> {
     /// # Errors
     /// If it cannot be written.
     pub fn new(out: W, columns: &[Column], metadata: &[(&str, String)]) -> io::Result<ParquetTable<W>> {
-        let metadata = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
+        let metadata = metadata
+            .iter()
+            .map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
         let level = ZstdLevel::try_new(3).map_err(io_error)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
@@ -180,13 +182,19 @@ impl<W: Write + Send> ParquetTable<W> {
             let defined = Some(&column.defined[..]);
             match column.kind {
                 Kind::Signed | Kind::Unsigned => {
-                    writer.typed::<Int64Type>().write_batch(&column.integers, defined, None)?;
+                    writer
+                        .typed::<Int64Type>()
+                        .write_batch(&column.integers, defined, None)?;
                 }
                 Kind::Real => {
-                    writer.typed::<DoubleType>().write_batch(&column.reals, defined, None)?;
+                    writer
+                        .typed::<DoubleType>()
+                        .write_batch(&column.reals, defined, None)?;
                 }
                 Kind::Text => {
-                    writer.typed::<ByteArrayType>().write_batch(&column.texts, defined, None)?;
+                    writer
+                        .typed::<ByteArrayType>()
+                        .write_batch(&column.texts, defined, None)?;
                 }
             }
             writer.close()?;

@@ -144,11 +144,16 @@ impl Held {
         }
         let summary = path.join("summary.json");
         if !summary.exists() || !path.join("manifest.json").exists() {
-            return Err(CompareError::Neither { path: path.to_owned() });
+            return Err(CompareError::Neither {
+                path: path.to_owned(),
+            });
         }
         let record: RunRecord = read_json(&summary)?;
         if record.format > RECORD_FORMAT {
-            let why = format!("record format {}; this program reads {RECORD_FORMAT}", record.format);
+            let why = format!(
+                "record format {}; this program reads {RECORD_FORMAT}",
+                record.format
+            );
             return Err(unreadable(&summary, why).into());
         }
         Ok(Held::Run(Box::new(record)))
@@ -173,14 +178,19 @@ fn runs(a: &Path, b: &Path, one: &RunRecord, other: &RunRecord) -> Result<Compar
     versions(one.model_version, other.model_version, &mut warnings);
     if one.seed != other.seed {
         let (one, other) = (one.seed, other.seed);
-        warnings.push(format!("the seeds are {one} and {other}: differences are of luck, too"));
+        warnings.push(format!(
+            "the seeds are {one} and {other}: differences are of luck, too"
+        ));
     }
     warnings.push("one run each: differences have no intervals; compare sweeps for that".to_owned());
     let samples = |record: &RunRecord| -> BTreeMap<(String, String), Known> {
         let metrics = metric_samples(record).into_iter();
         let all = metrics.flat_map(|metric| {
             let name = metric.metric;
-            metric.samples.into_iter().map(move |(entity, known)| ((entity, name.clone()), known))
+            metric
+                .samples
+                .into_iter()
+                .map(move |(entity, known)| ((entity, name.clone()), known))
         });
         all.collect()
     };
@@ -190,7 +200,10 @@ fn runs(a: &Path, b: &Path, one: &RunRecord, other: &RunRecord) -> Result<Compar
         let Some(partner) = right.get(&(entity.clone(), metric.clone())) else {
             continue;
         };
-        let unit = METRICS.iter().find(|(name, _)| name == metric).map(|(_, metric)| metric.unit());
+        let unit = METRICS
+            .iter()
+            .find(|(name, _)| name == metric)
+            .map(|(_, metric)| metric.unit());
         let unit = unit.expect("samples are of known metrics");
         let value = |known: &Known| match known {
             Known::Exact(value) => Some(in_unit(unit, *value)),
@@ -257,12 +270,18 @@ impl Sweep {
     fn read(path: &Path) -> Result<Sweep, CompareError> {
         let manifest = Manifest::read(path)?;
         if !manifest.finished {
-            return Err(DirectoryError::Unfinished { path: path.to_owned() }.into());
+            return Err(DirectoryError::Unfinished {
+                path: path.to_owned(),
+            }
+            .into());
         }
         let summary_path = path.join("summary.json");
         let summary: SummaryFile = read_json(&summary_path)?;
         if summary.head.format != SWEEP_FORMAT {
-            let why = format!("format {}; this program reads {SWEEP_FORMAT}", summary.head.format);
+            let why = format!(
+                "format {}; this program reads {SWEEP_FORMAT}",
+                summary.head.format
+            );
             return Err(unreadable(&summary_path, why).into());
         }
         let names: BTreeMap<u64, String> = summary
@@ -298,7 +317,8 @@ impl Sweep {
             let field = |index: usize| row.get(index).unwrap_or_default();
             let number = |index: usize| -> Result<u64, DirectoryError> {
                 let text = field(index);
-                text.parse().map_err(|error| unreadable(path, format!("`{text}`: {error}")))
+                text.parse()
+                    .map_err(|error| unreadable(path, format!("`{text}`: {error}")))
             };
             let (point, seed) = (number(point)?, number(seed)?);
             let Some(name) = names.get(&point) else {
@@ -313,7 +333,10 @@ impl Sweep {
                 digest: field(digest).to_owned(),
                 values: values.collect(),
             };
-            let runs = self.points.entry(name.clone()).or_insert_with(|| (point, BTreeMap::new()));
+            let runs = self
+                .points
+                .entry(name.clone())
+                .or_insert_with(|| (point, BTreeMap::new()));
             runs.1.insert(seed, run);
         }
         Ok(())
@@ -360,7 +383,12 @@ fn sweeps(a: &Path, b: &Path) -> Result<Comparison, CompareError> {
             let same = |other: &crate::summary::MetricHead| {
                 (&other.name, &other.unit) == (&metric.name, &metric.unit)
             };
-            right.head.metrics.iter().position(same).map(|other| (index, other))
+            right
+                .head
+                .metrics
+                .iter()
+                .position(same)
+                .map(|other| (index, other))
         })
         .collect();
     if metrics.is_empty() {
@@ -378,7 +406,9 @@ fn sweeps(a: &Path, b: &Path) -> Result<Comparison, CompareError> {
     }
     let lonely = left.points.len() + right.points.len() - 2 * common.len();
     if lonely > 0 {
-        warnings.push(format!("{lonely} points are in one of the two alone, and left out"));
+        warnings.push(format!(
+            "{lonely} points are in one of the two alone, and left out"
+        ));
     }
     let mut rows = Vec::new();
     for (_, name) in common {
@@ -387,14 +417,19 @@ fn sweeps(a: &Path, b: &Path) -> Result<Comparison, CompareError> {
         }
     }
     let tests = correct(&mut rows);
-    let unhelpful = rows.iter().filter(|row| row.correlation.is_some_and(|r| r <= 0.0)).count();
+    let unhelpful = rows
+        .iter()
+        .filter(|row| row.correlation.is_some_and(|r| r <= 0.0))
+        .count();
     if unhelpful > 0 {
         warnings.push(format!(
             "in {unhelpful} of {} rows pairing does not help (correlation ≤ 0): the two do not have their luck in common",
             rows.len()
         ));
     }
-    let identical = left.digest().filter(|digest| right.digest().as_ref() == Some(digest));
+    let identical = left
+        .digest()
+        .filter(|digest| right.digest().as_ref() == Some(digest));
     Ok(Comparison {
         format: COMPARISON_FORMAT,
         of: "sweeps",
@@ -452,7 +487,10 @@ fn row(left: &Sweep, right: &Sweep, name: &String, one: usize, other: usize) -> 
 
 fn unit(name: &str) -> &'static str {
     let all = [Unit::Time, Unit::Size, Unit::Rate, Unit::Share, Unit::Number];
-    let known = all.iter().map(|unit| unit_name(*unit)).find(|known| *known == name);
+    let known = all
+        .iter()
+        .map(|unit| unit_name(*unit))
+        .find(|known| *known == name);
     known.unwrap_or("number")
 }
 

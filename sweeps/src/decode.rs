@@ -33,9 +33,7 @@ use longhaul_scenarios::schema::{Scope, Statistic};
 use longhaul_scenarios::source::Source;
 use longhaul_scenarios::syntax;
 
-use crate::schema::{
-    DEFAULT_LIMIT, MOST_REPLICATIONS, Measure, ReplicateOver, SWEEP_VERSION, Sweep, Until,
-};
+use crate::schema::{DEFAULT_LIMIT, MOST_REPLICATIONS, Measure, ReplicateOver, SWEEP_VERSION, Sweep, Until};
 
 /// Most changes that all points share, groups, conditions, measures, or plots.
 const MOST_ITEMS: usize = 100;
@@ -71,7 +69,9 @@ pub fn read(source: &Source) -> Result<SweepFile, Diagnostics> {
     let index = texts.add(&source.name, &source.text);
     let texts = Arc::new(texts);
     let root = syntax::parse(&source.text, index, 0, &mut sink);
-    let sweep = root.as_ref().and_then(|root| sweep(root, &source.text, &mut sink));
+    let sweep = root
+        .as_ref()
+        .and_then(|root| sweep(root, &source.text, &mut sink));
     let (Some(sweep), Some(root), true) = (sweep, root, sink.is_empty()) else {
         assert!(!sink.is_empty(), "a sweep was refused without a reason");
         return Err(Diagnostics::new(texts, sink));

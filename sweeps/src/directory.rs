@@ -227,7 +227,11 @@ impl SweepDirectory {
             refuse_foreign(path)?;
         }
         let lock_path = path.join("lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&lock_path);
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path);
         let lock = lock.map_err(|source| DirectoryError::of(&lock_path, source))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -305,7 +309,11 @@ impl SweepDirectory {
 /// An unfinished sweep leaves these names; anything else is somebody's.
 fn refuse_foreign(path: &Path) -> Result<(), DirectoryError> {
     for entry in entries(path) {
-        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = entry
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if name != "lock" && !name.starts_with(PARTIAL) {
             return Err(DirectoryError::Foreign {
                 path: path.to_owned(),
@@ -333,7 +341,11 @@ fn entries(path: &Path) -> Vec<PathBuf> {
 fn remove_partial(path: &Path) {
     fn sweep(path: &Path, depth: u32) {
         for entry in entries(path) {
-            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = entry
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             if name.starts_with(PARTIAL) {
                 // What cannot be removed does no harm: nothing reads it.
                 let _ = fs::remove_file(&entry);
@@ -390,7 +402,10 @@ impl Whole {
     /// # Errors
     /// If that is not possible; an older file of this name is then as it was.
     pub fn finish(mut self) -> Result<(), DirectoryError> {
-        let done = self.out.flush().and_then(|()| fs::rename(&self.partial, &self.path));
+        let done = self
+            .out
+            .flush()
+            .and_then(|()| fs::rename(&self.partial, &self.path));
         done.map_err(|source| self.failed(source))
     }
 }

@@ -139,7 +139,9 @@ pub fn metric_samples(record: &RunRecord) -> Vec<MetricSamples> {
     let evidence = Evidence::from(record);
     let all = METRICS.iter().map(|(name, metric)| {
         let samples = samples(*metric, &Scope::All, evidence);
-        let samples = samples.into_iter().map(|(entity, sample)| (entity.to_owned(), sample.into()));
+        let samples = samples
+            .into_iter()
+            .map(|(entity, sample)| (entity.to_owned(), sample.into()));
         MetricSamples {
             metric: (*name).to_owned(),
             samples: samples.collect(),

@@ -70,7 +70,10 @@ fn says_yes_or_no(metric: Metric) -> bool {
 pub fn estimate(measure: &Measure, values: &[Known]) -> Estimate {
     let unit = measure.metric.unit();
     let exact: Vec<f64> = exact_values(unit, values);
-    let unfinished = values.iter().filter(|value| matches!(value, Known::AtLeast(_))).count();
+    let unfinished = values
+        .iter()
+        .filter(|value| matches!(value, Known::AtLeast(_)))
+        .count();
     let missing = values.len() - exact.len() - unfinished;
     let mut estimate = Estimate {
         name: measure.name.clone(),
@@ -111,7 +114,8 @@ fn exact_values(unit: Unit, values: &[Known]) -> Vec<f64> {
 }
 
 fn interval(measure: &Measure, exact: &[f64]) -> Option<Interval> {
-    let yes_or_no = says_yes_or_no(measure.metric) && exact.iter().all(|value| *value == 0.0 || *value == 1.0);
+    let yes_or_no =
+        says_yes_or_no(measure.metric) && exact.iter().all(|value| *value == 0.0 || *value == 1.0);
     if yes_or_no {
         let events = exact.iter().filter(|value| **value == 1.0).count();
         return Proportion::new(events, exact.len()).ok()?.wilson(LEVEL).ok();
@@ -141,7 +145,10 @@ pub fn further_replications(values: &[f64], until: Until, first: u32) -> u32 {
     for value in values {
         sequential.add(&[*value]).expect("finite values");
     }
-    match sequential.next().expect("a number of replications that can be run") {
+    match sequential
+        .next()
+        .expect("a number of replications that can be run")
+    {
         Next::NeedMore(more) => u32::try_from(more).expect("at most as many as allowed"),
         Next::Reached { .. } | Next::Limit { .. } => 0,
     }

@@ -215,7 +215,9 @@ pub fn execute(
         numbers,
     };
     watch.progress(&run.progress());
-    let pool = ThreadPoolBuilder::new().num_threads(options.threads.max(1)).build()?;
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(options.threads.max(1))
+        .build()?;
     pool.install(|| run.all_rounds())?;
     Ok(run.outcome())
 }
@@ -292,7 +294,8 @@ impl Run<'_> {
             (from..to).map(move |replication| (Arc::clone(&job), replication))
         });
         // Runs differ a thousandfold in length, so each is handed out by itself.
-        jobs.par_bridge().try_for_each(|(job, replication)| self.one(&job, replication))
+        jobs.par_bridge()
+            .try_for_each(|(job, replication)| self.one(&job, replication))
     }
 
     fn job(&self, slot: usize, replications: u32) -> Job {
@@ -379,7 +382,11 @@ impl Run<'_> {
         key: String,
     ) -> Result<Result<Entry, (FailureKind, String)>, ExecuteError> {
         let began = Instant::now();
-        let own = self.prepared.sweep.timeout.map(|span| Duration::from_nanos(span.as_ns()));
+        let own = self
+            .prepared
+            .sweep
+            .timeout
+            .map(|span| Duration::from_nanos(span.as_ns()));
         let timeout = self.options.timeout.or(own);
         let work = || {
             assert!(self.options.inject_panic != Some(point), "an injected panic");
@@ -406,19 +413,27 @@ impl Run<'_> {
     fn note(&self, job: &Job, replication: u32, done: Result<(Entry, bool), (FailureKind, String)>) {
         let sweep = &self.prepared.sweep;
         let measure = &sweep.measures[sweep.until.map_or(0, |until| until.measure)];
-        let value = done.as_ref().map_or(Known::Missing, |(entry, _)| entry.value(measure));
+        let value = done
+            .as_ref()
+            .map_or(Known::Missing, |(entry, _)| entry.value(measure));
         let width = {
             let mut open = locked(&job.open);
             open.0 -= 1;
             open.1.push(value);
-            if open.0 == 0 { relative_half_width(measure, &open.1) } else { None }
+            if open.0 == 0 {
+                relative_half_width(measure, &open.1)
+            } else {
+                None
+            }
         };
         let progress = {
             let mut seen = locked(&self.seen);
             seen.done += 1;
             match &done {
                 Ok((_, true)) => seen.reused += 1,
-                Ok((entry, false)) => seen.simulated_ns = seen.simulated_ns.saturating_add(entry.simulated_ns),
+                Ok((entry, false)) => {
+                    seen.simulated_ns = seen.simulated_ns.saturating_add(entry.simulated_ns)
+                }
                 Err(_) => seen.failed += 1,
             }
             seen.widest = match (seen.widest, width) {
@@ -453,12 +468,18 @@ impl Run<'_> {
         let mut failures = std::mem::take(&mut *locked(&self.failures));
         failures.sort();
         let states = locked(&self.states);
-        let points = self.numbers.iter().zip(states.iter()).map(|(&point, state)| PointRuns {
-            point,
-            scenario: state.valid.then(|| blake3::Hash::from_bytes(state.hash).to_hex().to_string()),
-            seed: state.seed,
-            replications: state.replications,
-        });
+        let points = self
+            .numbers
+            .iter()
+            .zip(states.iter())
+            .map(|(&point, state)| PointRuns {
+                point,
+                scenario: state
+                    .valid
+                    .then(|| blake3::Hash::from_bytes(state.hash).to_hex().to_string()),
+                seed: state.seed,
+                replications: state.replications,
+            });
         let index = Index {
             points: points.collect(),
             failures,

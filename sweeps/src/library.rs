@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use longhaul_scenarios::diagnose::Sink;
 use longhaul_scenarios::source::{self, ReadError, Source};
 use longhaul_scenarios::suggest;
+use longhaul_scenarios::syntax;
 
 /// A sweep of the library.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +24,20 @@ macro_rules! entries {
 
 /// Every sweep of the library, by name.
 const ENTRIES: &[Entry] = entries!["dirty_rate_by_bandwidth", "routing_by_load", "streams_by_rtt"];
+
+impl Entry {
+    /// The question that it asks, as its file has it.
+    ///
+    /// # Panics
+    /// If the file has none; a test reads them all.
+    pub fn question(&self) -> String {
+        let tree = syntax::parse(self.text, 0, 0, &mut Sink::default());
+        let question = tree.as_ref().and_then(|root| root.field("question")?.text());
+        question
+            .expect("every sweep of the library has a question")
+            .to_owned()
+    }
+}
 
 /// Every sweep of the library, by name.
 pub fn list() -> &'static [Entry] {

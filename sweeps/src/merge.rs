@@ -184,7 +184,8 @@ fn check(parts: &[PathBuf], manifests: &[Manifest]) -> Result<(), MergeError> {
             Some("the sweep")
         } else if manifest.hash != first.hash {
             Some("the sweep's file, its scenario or the number of replications")
-        } else if manifest.record_format != first.record_format || manifest.tool_version != first.tool_version {
+        } else if manifest.record_format != first.record_format || manifest.tool_version != first.tool_version
+        {
             Some("the program")
         } else if Some(shard.count) != first.shard.map(|shard| shard.count) {
             Some("the number of parts")

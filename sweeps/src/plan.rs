@@ -91,7 +91,10 @@ pub fn plan(
         known += finished.count() as u64;
     }
     let runs = count * replications;
-    let most = prepared.sweep.until.map_or(replications, |until| until.at_most.into());
+    let most = prepared
+        .sweep
+        .until
+        .map_or(replications, |until| until.at_most.into());
 
     let began = Instant::now();
     let loaded = prepared.load(&points, 0)?;

@@ -129,7 +129,12 @@ impl<'s> PlotTables<'s> {
         }
         let mut names: Vec<String> = self.sweep.plots.iter().map(|plot| plot.name.clone()).collect();
         if !names.is_empty() {
-            let heads: Vec<PlotHead> = self.sweep.plots.iter().map(|plot| head(self.sweep, plot)).collect();
+            let heads: Vec<PlotHead> = self
+                .sweep
+                .plots
+                .iter()
+                .map(|plot| head(self.sweep, plot))
+                .collect();
             directory.write("plots/index.json", |out| {
                 serde_json::to_writer_pretty(&mut *out, &heads)?;
                 io::Write::write_all(out, b"\n")
@@ -143,7 +148,12 @@ impl<'s> PlotTables<'s> {
 impl Table {
     fn point(&mut self, sweep: &Sweep, values: &[&AxisValue], summary: &PointSummary) -> io::Result<()> {
         let mut cells = vec![Cell::Unsigned(summary.point)];
-        cells.extend(sweep.axes().zip(values).map(|(axis, value)| axis_cell(axis.kind, value)));
+        cells.extend(
+            sweep
+                .axes()
+                .zip(values)
+                .map(|(axis, value)| axis_cell(axis.kind, value)),
+        );
         for &measure in &self.measures {
             let known = &summary.metrics[measure];
             cells.push(Cell::Unsigned(known.n));
@@ -155,7 +165,12 @@ impl Table {
 
     fn run(&mut self, sweep: &Sweep, values: &[&AxisValue], run: &RunRow) -> io::Result<()> {
         let mut cells = vec![Cell::Unsigned(run.point)];
-        cells.extend(sweep.axes().zip(values).map(|(axis, value)| axis_cell(axis.kind, value)));
+        cells.extend(
+            sweep
+                .axes()
+                .zip(values)
+                .map(|(axis, value)| axis_cell(axis.kind, value)),
+        );
         cells.push(Cell::Unsigned(run.replication.into()));
         let known = run.values(sweep);
         for &measure in &self.measures {
@@ -202,10 +217,16 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
     };
     let mean = |name: &str| format!("{name}_mean{}", suffix(unit_of(sweep, name)));
     let each = |name: &str| format!("{name}{}", suffix(unit_of(sweep, name)));
-    let in_unit_of = |name: &str, bound: &Option<u64>| bound.map(|bound| in_unit(unit_of(sweep, name), bound));
+    let in_unit_of =
+        |name: &str, bound: &Option<u64>| bound.map(|bound| in_unit(unit_of(sweep, name), bound));
     let series = |name: &Option<String>| name.as_deref().map(axis);
     let (kind, x, y, value, series, bound, of, used) = match &plot.kind {
-        PlotKind::Line { x, y, series: s, bound } => {
+        PlotKind::Line {
+            x,
+            y,
+            series: s,
+            bound,
+        } => {
             let used = [Some(x), s.as_ref()];
             let bound = in_unit_of(y, bound);
             ("line", axis(x), Some(mean(y)), None, series(s), bound, y, used)
@@ -213,15 +234,42 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
         PlotKind::Heatmap { x, y, value, bound } => {
             let used = [Some(x), Some(y)];
             let bound = in_unit_of(value, bound);
-            ("heatmap", axis(x), Some(axis(y)), Some(mean(value)), None, bound, value, used)
+            (
+                "heatmap",
+                axis(x),
+                Some(axis(y)),
+                Some(mean(value)),
+                None,
+                bound,
+                value,
+                used,
+            )
         }
         PlotKind::Cdf { x, series: s, bound } => {
             let used = [s.as_ref(), None];
-            ("cdf", each(x), None, None, series(s), in_unit_of(x, bound), x, used)
+            (
+                "cdf",
+                each(x),
+                None,
+                None,
+                series(s),
+                in_unit_of(x, bound),
+                x,
+                used,
+            )
         }
         PlotKind::Box { x, y, bound } => {
             let bound = in_unit_of(y, bound);
-            ("box", axis(x), Some(each(y)), None, None, bound, y, [Some(x), None])
+            (
+                "box",
+                axis(x),
+                Some(each(y)),
+                None,
+                None,
+                bound,
+                y,
+                [Some(x), None],
+            )
         }
         PlotKind::Pareto { x, y, series: s } => {
             let used = [s.as_ref(), None];
@@ -229,7 +277,9 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
         }
     };
     let is_used = |name: &String| used.iter().flatten().any(|used| *used == name);
-    let facets = sweep.axes().filter(|axis| kind != "pareto" && !is_used(&axis.name));
+    let facets = sweep
+        .axes()
+        .filter(|axis| kind != "pareto" && !is_used(&axis.name));
     PlotHead {
         name: &plot.name,
         kind,
@@ -237,7 +287,9 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
         y,
         value,
         series,
-        facets: facets.map(|axis| axis_column(&axis.name, axis.kind).name).collect(),
+        facets: facets
+            .map(|axis| axis_column(&axis.name, axis.kind).name)
+            .collect(),
         bound,
         unit: unit_name(unit_of(sweep, of)),
         by_run: needs(&plot.kind).0,

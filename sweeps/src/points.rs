@@ -51,7 +51,11 @@ impl<'s> Points<'s> {
     pub fn of(sweep: &'s Sweep, any_number: bool) -> Result<Points<'s>, PointsError> {
         let rows = sweep.groups.iter().map(|group| group.rows() as u64);
         let combinations = rows.fold(1u64, u64::saturating_mul);
-        let limit = if any_number { MOST_COMBINATIONS } else { sweep.limit };
+        let limit = if any_number {
+            MOST_COMBINATIONS
+        } else {
+            sweep.limit
+        };
         if sweep.conditions.is_empty() && combinations > limit {
             let points = combinations;
             return Err(PointsError::TooMany { points, limit });

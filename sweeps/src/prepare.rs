@@ -138,10 +138,13 @@ fn try_values(
             Ok(_) => {}
             Err(mistakes) => {
                 // What is wrong with the scenario by itself is told in the scenario's own terms.
-                if mistakes.items().iter().all(|item| item.place.text == 0)
-                    && load(source, &file.sweep.set, None).is_err()
+                if let Err(own) = load(source, &file.sweep.set, None)
+                    && own
+                        .items()
+                        .iter()
+                        .any(|item| mistakes.items().iter().any(|other| alike(item, other)))
                 {
-                    return Err(mistakes.into());
+                    return Err(own.into());
                 }
                 blame(file, points, point, &mistakes, &mut reported, sink);
             }
@@ -151,6 +154,10 @@ fn try_values(
         }
     }
     Ok(first)
+}
+
+fn alike(one: &Diagnostic, other: &Diagnostic) -> bool {
+    (&one.path, &one.message) == (&other.path, &other.message)
 }
 
 /// Turns the mistakes of a point's scenario into mistakes of the axes that made them.
@@ -220,9 +227,15 @@ fn named(scenario: &Scenario, subject: Subject) -> (&'static str, Vec<String>) {
         Subject::Transfer => ("transfer", names(&scenario.transfers, |t| t.name.clone())),
         Subject::Replication => ("replication", names(&scenario.replications, |r| r.name.clone())),
         Subject::Federation => ("federation", names(&scenario.federations, |f| f.name.clone())),
-        Subject::Datagrams => ("stream of datagrams", names(&scenario.datagrams, |d| d.name.clone())),
+        Subject::Datagrams => (
+            "stream of datagrams",
+            names(&scenario.datagrams, |d| d.name.clone()),
+        ),
         Subject::Overlay => ("overlay", names(&scenario.overlays, |o| o.name.clone())),
-        Subject::Link => ("link", names(&scenario.links, longhaul_scenarios::schema::Link::name)),
+        Subject::Link => (
+            "link",
+            names(&scenario.links, longhaul_scenarios::schema::Link::name),
+        ),
     }
 }
 

@@ -108,7 +108,10 @@ pub fn columns(sweep: &Sweep) -> Vec<Column> {
     }
     for measure in &sweep.measures {
         let unit = measure.metric.unit();
-        columns.push(column(&format!("{}{}", measure.name, suffix(unit)), kind_of(unit)));
+        columns.push(column(
+            &format!("{}{}", measure.name, suffix(unit)),
+            kind_of(unit),
+        ));
         columns.push(column(&format!("{}_state", measure.name), Kind::Text));
     }
     columns
@@ -121,7 +124,12 @@ pub fn cells(sweep: &Sweep, values: &[&AxisValue], row: &RunRow) -> Vec<Cell> {
         Cell::Unsigned(row.replication.into()),
         Cell::Unsigned(row.seed),
     ];
-    cells.extend(sweep.axes().zip(values).map(|(axis, value)| axis_cell(axis.kind, value)));
+    cells.extend(
+        sweep
+            .axes()
+            .zip(values)
+            .map(|(axis, value)| axis_cell(axis.kind, value)),
+    );
     match &row.outcome {
         Ok(entry) => cells.extend([
             Cell::Text("done".to_owned()),

@@ -149,7 +149,11 @@ pub fn point(sweep: &Sweep, points: &Points, rows: &[RunRow]) -> PointSummary {
     let mut digest = Digest::new();
     let mut summary = PointSummary {
         point: number,
-        values: points.values(number).iter().map(|value| value.shown.clone()).collect(),
+        values: points
+            .values(number)
+            .iter()
+            .map(|value| value.shown.clone())
+            .collect(),
         seed: rows[0].seed,
         replications: rows.len() as u64,
         failed: 0,
@@ -174,10 +178,15 @@ pub fn point(sweep: &Sweep, points: &Points, rows: &[RunRow]) -> PointSummary {
     }
     summary.digest = digest.to_string();
     let values: Vec<_> = rows.iter().map(|row| row.values(sweep)).collect();
-    summary.metrics = sweep.measures.iter().enumerate().map(|(index, measure)| {
-        let of_measure: Vec<_> = values.iter().map(|values| values[index]).collect();
-        estimate(measure, &of_measure)
-    }).collect();
+    summary.metrics = sweep
+        .measures
+        .iter()
+        .enumerate()
+        .map(|(index, measure)| {
+            let of_measure: Vec<_> = values.iter().map(|values| values[index]).collect();
+            estimate(measure, &of_measure)
+        })
+        .collect();
     summary
 }
 

@@ -60,7 +60,9 @@ pub fn write(
             .iter()
             .flat_map(|point| (0..point.replications).map(move |replication| (point, replication)))
             .collect();
-        let read = runs.par_iter().map(|(point, replication)| row(cache, &failures, point, *replication));
+        let read = runs
+            .par_iter()
+            .map(|(point, replication)| row(cache, &failures, point, *replication));
         let runs = read.collect::<Result<Vec<RunRow>, DirectoryError>>()?;
         for of_point in runs.chunk_by(|one, other| one.point == other.point) {
             let values = points.values(of_point[0].point);
@@ -111,13 +113,19 @@ fn row(
     replication: u32,
 ) -> Result<RunRow, DirectoryError> {
     let seed = point.seed.wrapping_add(u64::from(replication));
-    let outcome = match (failures.get(&(point.point, replication)), key_of(point, replication)) {
+    let outcome = match (
+        failures.get(&(point.point, replication)),
+        key_of(point, replication),
+    ) {
         (Some(failure), _) => Err((*failure).clone()),
         (None, Some(key)) => match cache.find(&key, false) {
             Found::Finished(entry) => Ok(entry),
             Found::Nothing => {
                 let path = cache.path(&key);
-                return Err(unreadable(&path, "this finished run is gone; --resume runs it again"));
+                return Err(unreadable(
+                    &path,
+                    "this finished run is gone; --resume runs it again",
+                ));
             }
             Found::Unusable(why) => {
                 let path = cache.path(&key);

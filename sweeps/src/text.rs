@@ -47,7 +47,15 @@ fn digits(value: f64) -> String {
 
 /// What is known about a metric, in one cell.
 fn estimate(unit: &str, known: &Estimate) -> String {
-    let part = |why: &str, count: u64| format!("{} ({count} {why})", known.median.map_or(human::MISSING.to_owned(), |median| format!("median {}", value(unit, median))));
+    let part = |why: &str, count: u64| {
+        format!(
+            "{} ({count} {why})",
+            known.median.map_or(human::MISSING.to_owned(), |median| format!(
+                "median {}",
+                value(unit, median)
+            ))
+        )
+    };
     if known.missing > 0 {
         return part("missing", known.missing);
     }
@@ -60,7 +68,12 @@ fn estimate(unit: &str, known: &Estimate) -> String {
     match (known.low, known.high) {
         (Some(low), Some(high)) if low == high => value(unit, mean),
         (Some(low), Some(high)) => {
-            format!("{} [{}, {}]", value(unit, mean), value(unit, low), value(unit, high))
+            format!(
+                "{} [{}, {}]",
+                value(unit, mean),
+                value(unit, low),
+                value(unit, high)
+            )
         }
         _ => format!("{} (n = {})", value(unit, mean), known.n),
     }
@@ -70,7 +83,12 @@ fn estimate(unit: &str, known: &Estimate) -> String {
 pub fn points(sweep: &Sweep, shown: &[PointSummary], all: u64, width: u16) -> String {
     let axes: Vec<String> = sweep.axes().map(|axis| axis.name.clone()).collect();
     let measures = sweep.measures.iter().map(|measure| measure.name.clone());
-    let head: Vec<String> = axes.iter().cloned().chain(["n".to_owned()]).chain(measures).collect();
+    let head: Vec<String> = axes
+        .iter()
+        .cloned()
+        .chain(["n".to_owned()])
+        .chain(measures)
+        .collect();
     let mut table = plain(width);
     table.set_header(head.clone());
     for point in shown {
@@ -92,7 +110,11 @@ pub fn points(sweep: &Sweep, shown: &[PointSummary], all: u64, width: u16) -> St
 
 /// A plan in words.
 pub fn plan(plan: &Plan) -> String {
-    let mut text = format!("{} points, {} runs", human::count(plan.points), human::count(plan.runs));
+    let mut text = format!(
+        "{} points, {} runs",
+        human::count(plan.points),
+        human::count(plan.runs)
+    );
     if plan.most_runs > plan.runs {
         text.push_str(&format!(" (at most {})", human::count(plan.most_runs)));
     }
@@ -100,7 +122,8 @@ pub fn plan(plan: &Plan) -> String {
         text.push_str(&format!(", {} of them already done", human::count(plan.known)));
     }
     text.push('\n');
-    let nanoseconds = |time: std::time::Duration| human::span(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    let nanoseconds =
+        |time: std::time::Duration| human::span(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     match (plan.trial, plan.time) {
         (Some(trial), Some(time)) => text.push_str(&format!(
             "about {} on {} threads, if all take as long as the first point: {}\n",
@@ -116,7 +139,11 @@ pub fn plan(plan: &Plan) -> String {
 
 /// A comparison as a table.
 pub fn comparison(comparison: &Comparison, width: u16) -> String {
-    let mut text = format!("a: {}\nb: {}\n", human::printable(&comparison.a), human::printable(&comparison.b));
+    let mut text = format!(
+        "a: {}\nb: {}\n",
+        human::printable(&comparison.a),
+        human::printable(&comparison.b)
+    );
     if let Some(digest) = &comparison.identical {
         text.push_str(&format!("identical ({digest})\n"));
         return text;
@@ -132,13 +159,20 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
     }
     table.set_header(head.clone());
     for row in comparison.rows.iter().take(MOST_SHOWN) {
-        let shown = |known: Option<f64>| known.map_or(human::MISSING.to_owned(), |known| value(row.unit, known));
+        let shown =
+            |known: Option<f64>| known.map_or(human::MISSING.to_owned(), |known| value(row.unit, known));
         let relative = match (row.a, row.difference) {
             (Some(a), Some(difference)) if a != 0.0 => format!(" ({:+.1} %)", difference / a * 100.0),
             _ => String::new(),
         };
         let difference = format!("{}{relative}", shown(row.difference));
-        let mut cells = vec![row.place.clone(), row.metric.clone(), shown(row.a), shown(row.b), difference];
+        let mut cells = vec![
+            row.place.clone(),
+            row.metric.clone(),
+            shown(row.a),
+            shown(row.b),
+            difference,
+        ];
         if sweeps {
             let interval = row.low.zip(row.high);
             cells.push(interval.map_or(human::MISSING.to_owned(), |(low, high)| {
@@ -153,7 +187,10 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
     right_aligned(&mut table, head.len());
     text.push_str(&lines(&table));
     if comparison.rows.len() > MOST_SHOWN {
-        text.push_str(&format!("… and {} more rows (--json has them)\n", comparison.rows.len() - MOST_SHOWN));
+        text.push_str(&format!(
+            "… and {} more rows (--json has them)\n",
+            comparison.rows.len() - MOST_SHOWN
+        ));
     }
     if sweeps {
         text.push_str(&format!(
@@ -173,7 +210,10 @@ fn p(p: f64) -> String {
 
 fn plain(width: u16) -> Table {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    table
+        .load_preset(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width);
     table
 }
 

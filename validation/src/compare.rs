@@ -6,7 +6,8 @@ use longhaul_core::validation::{ConfigurationRecord, DistributionRecord, Paramet
 
 use crate::table::{Configuration, LossModel, Parameters, Room};
 use crate::testbed;
-use longhaul_core::statistics::{median_noise, quantile, sorted_seconds};
+use longhaul_statistics::quantile::{quantile, sorted_seconds};
+use longhaul_statistics::resample::median_noise;
 
 /// By how much of itself each quartile moves outwards in [`ConfigurationRecord::inside`].
 const WIDENING: f64 = 0.1;

@@ -10,7 +10,7 @@ use longhaul_core::units::Probability;
 use thiserror::Error;
 
 use crate::table::{Configuration, Table};
-use longhaul_core::statistics::{quantile, sorted_seconds};
+use longhaul_statistics::quantile::{quantile, sorted_seconds};
 
 /// Most conditions of a filter.
 const MOST_CONDITIONS: usize = 100;

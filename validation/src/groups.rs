@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use longhaul_core::units::Probability;
 use longhaul_core::validation::{ConfigurationRecord, GroupRecord};
 
-use longhaul_core::statistics::quantile_of;
+use longhaul_statistics::quantile::quantile_of;
 
 /// A parameter in the unit of its classes.
 type Parameter = fn(&ConfigurationRecord) -> f64;

@@ -13,7 +13,7 @@ use longhaul_core::units::{BitRate, ByteSize};
 use longhaul_core::validation::HostDelaySource;
 
 use crate::table::{Buffers, Configuration, Controller, LossModel, Parameters, Room, Table};
-use longhaul_core::statistics::{quantile, quantile_of, sorted_seconds};
+use longhaul_statistics::quantile::{quantile, quantile_of, sorted_seconds};
 
 /// A SYN with Linux's options, as netem's rate counts it.
 const SYN_FRAME: u64 = 74;

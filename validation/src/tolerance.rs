@@ -8,7 +8,7 @@ use longhaul_core::validation::{ConfigurationRecord, ToleranceRecord};
 use thiserror::Error;
 
 use crate::groups::{finite, magnitude};
-use longhaul_core::statistics::quantile_of;
+use longhaul_statistics::quantile::quantile_of;
 
 /// Largest bound that can be declared: an error of a hundredfold.
 const LARGEST_PERCENT: f64 = 10_000.0;

@@ -8,7 +8,7 @@ use longhaul_core::replay::{
     ComparisonRecord, ComparisonVerdict, Estimate, HealthCheck, MarginRecord, ReplayRecord, ReplayVerdict,
     ReplayedAssertion, SideRecord, StepRecord,
 };
-use longhaul_core::statistics::quantile_of;
+use longhaul_statistics::quantile::quantile_of;
 
 use super::{Ink, Note, Page, Style, fidelity};
 use crate::human::{self, MISSING, printable};

@@ -9,7 +9,8 @@
 
 use longhaul_core::random::Streams;
 use longhaul_core::replay::{ComparisonVerdict, Estimate, MarginRecord, SideRecord};
-use longhaul_core::statistics::quantile;
+use longhaul_statistics::Level;
+use longhaul_statistics::equivalence::{Contrast, Ends, Equivalence, Resampled, judge, median_difference};
 
 /// The method in words, for the record.
 pub const METHOD: &str = "two one-sided tests at 5 %: a metric passes if the 90 % interval of the difference of \
@@ -18,18 +19,13 @@ pub const METHOD: &str = "two one-sided tests at 5 %: a metric passes if the 90 
 pub const LEAST_VALUES: usize = 5;
 /// Resamples of each set: the ends of an interval then move by less than a hundredth of its width.
 const RESAMPLES: usize = 4_000;
-/// The ends of the interval.
-const ENDS: (f64, f64) = (0.05, 0.95);
+/// Two tests at 5 % each.
+const LEVEL: Level = Level::P90;
 /// Millionths in one.
 const MILLION: f64 = 1e6;
 
 /// One set of values and what its resamples say.
-pub struct Side {
-    /// Rising.
-    sorted: Vec<f64>,
-    /// Its quartiles and those of its resamples.
-    quartiles: [(f64, Vec<f64>); 3],
-}
+pub struct Side(Resampled);
 
 impl Side {
     /// A set of values, at least one. The resamples depend on `name` and on nothing else.
@@ -38,78 +34,50 @@ impl Side {
     }
 
     fn resampled(values: &[u64], resamples: usize, name: &str, purpose: &str) -> Side {
-        let mut sorted: Vec<f64> = values.iter().map(|&value| value as f64).collect();
-        sorted.sort_by(f64::total_cmp);
-        let constant = sorted.first() == sorted.last();
-        let quartiles = [0.25, 0.5, 0.75].map(|q| {
-            let value = quantile(&sorted, q).expect("at least one value");
-            let others = if constant {
-                vec![value; resamples]
-            } else {
-                // The same draws for all three: they are the quartiles of the same resamples.
-                let mut stream = Streams::new(1, 0).stream(name, purpose);
-                longhaul_core::statistics::resampled_quantiles(&sorted, q, resamples, &mut stream)
-            };
-            (value, others)
-        });
-        Side { sorted, quartiles }
-    }
-
-    fn median(&self) -> f64 {
-        self.quartiles[1].0
+        let values = values.iter().map(|&value| value as f64).collect();
+        let stream = Streams::new(1, 0).stream(name, purpose);
+        Side(Resampled::new(values, resamples, &stream).expect("at least one value"))
     }
 
     /// Whether it never varies.
     pub fn is_constant(&self) -> bool {
-        self.sorted.first() == self.sorted.last()
+        self.0.is_constant()
     }
 
     /// Whether there is an interval.
     pub fn is_enough(&self) -> bool {
-        self.sorted.len() >= LEAST_VALUES || self.is_constant()
+        self.0.n() >= LEAST_VALUES || self.is_constant()
     }
 
     /// Fills in the quartiles of a record.
     pub fn describe(&self, record: &mut SideRecord) {
-        let [first, median, third] = &self.quartiles;
-        let estimate =
-            |(value, others): &(f64, Vec<f64>)| self.is_enough().then(|| interval(*value, others.clone()));
+        let [first, median, third] = self.0.quartiles(LEVEL);
+        let estimate = |ends| self.is_enough().then(|| whole(ends));
         record.first_quartile = estimate(first);
         record.median = estimate(median);
         record.third_quartile = estimate(third);
     }
 }
 
-/// An estimate and the interval of its resamples, in whole units. Infinity becomes the largest number.
-fn interval(value: f64, mut others: Vec<f64>) -> Estimate {
-    others.sort_by(f64::total_cmp);
-    let end = |q| quantile(&others, q).expect("there are resamples");
+/// An estimate and its interval in whole units. Infinity becomes the largest number.
+fn whole(ends: Ends) -> Estimate {
     // `as` saturates.
     let whole = |value: f64| value.round() as i64;
     Estimate {
-        value: whole(value),
-        low: whole(end(ENDS.0)),
-        high: whole(end(ENDS.1)),
+        value: whole(ends.estimate),
+        low: whole(ends.low),
+        high: whole(ends.high),
     }
 }
 
 /// How far the simulated median lies above the replayed one, in the unit of the margin. `None` for a relative margin
 /// of a replayed median of zero.
 pub fn difference(simulated: &Side, replayed: &Side, margin: MarginRecord) -> Option<Estimate> {
-    let of = |simulated: f64, replayed: f64| match margin {
-        MarginRecord::Relative(_) if simulated == replayed => 0.0,
-        MarginRecord::Relative(_) => (simulated / replayed - 1.0) * MILLION,
-        MarginRecord::Absolute(_) => simulated - replayed,
+    let contrast = match margin {
+        MarginRecord::Relative(_) => Contrast::Relative { parts: MILLION },
+        MarginRecord::Absolute(_) => Contrast::Absolute,
     };
-    let relative = matches!(margin, MarginRecord::Relative(_));
-    if relative && replayed.median() == 0.0 && simulated.median() != 0.0 {
-        return None;
-    }
-    let pairs = simulated.quartiles[1].1.iter().zip(&replayed.quartiles[1].1);
-    let others = pairs
-        .map(|(&simulated, &replayed)| of(simulated, replayed))
-        .collect();
-    Some(interval(of(simulated.median(), replayed.median()), others))
+    median_difference(&simulated.0, &replayed.0, contrast, LEVEL).map(whole)
 }
 
 /// The verdict, and why. `replications` and `simulations` are the numbers of values.
@@ -122,25 +90,23 @@ pub fn decide(
     let (MarginRecord::Relative(margin) | MarginRecord::Absolute(margin)) = margin;
     let margin = i64::try_from(margin).unwrap_or(i64::MAX);
     let Estimate { value, low, high } = difference;
-    if -margin <= low && high <= margin {
-        let reason = format!("equal within the margin, n = {simulations} and {replications}");
-        return (ComparisonVerdict::Pass, reason);
-    }
-    let reason = if low > margin || high < -margin {
-        "the difference is larger than the margin".to_owned()
-    } else if value.unsigned_abs() >= margin.unsigned_abs() {
-        "the medians lie further apart than the margin, though by chance they might".to_owned()
-    } else {
-        // The interval shrinks with the root of the number of values.
-        let half = (high - value).max(value - low) as f64;
-        let room = (margin - value.abs()) as f64;
-        let factor = (half / room) * (half / room);
-        let needed = |n: usize| (n as f64 * factor).ceil() as u64;
-        format!(
-            "not shown to be equal with so few runs: about {} simulations and {} replications are needed",
-            needed(simulations),
-            needed(replications)
-        )
+    let reason = match judge(value as f64, low as f64, high as f64, margin as f64) {
+        Equivalence::Equal => {
+            let reason = format!("equal within the margin, n = {simulations} and {replications}");
+            return (ComparisonVerdict::Pass, reason);
+        }
+        Equivalence::Different => "the difference is larger than the margin".to_owned(),
+        Equivalence::EstimateOutside => {
+            "the medians lie further apart than the margin, though by chance they might".to_owned()
+        }
+        Equivalence::Undecided { factor } => {
+            let needed = |n: usize| (n as f64 * factor).ceil() as u64;
+            format!(
+                "not shown to be equal with so few runs: about {} simulations and {} replications are needed",
+                needed(simulations),
+                needed(replications)
+            )
+        }
     };
     (ComparisonVerdict::Fail, reason)
 }
@@ -154,7 +120,7 @@ mod tests {
     fn verdict(simulated: &[u64], replayed: &[u64], margin: MarginRecord) -> (ComparisonVerdict, String) {
         let (simulated, replayed) = (Side::new(simulated, "a", "x"), Side::new(replayed, "a", "y"));
         let difference = difference(&simulated, &replayed, margin).unwrap();
-        decide(difference, margin, simulated.sorted.len(), replayed.sorted.len())
+        decide(difference, margin, simulated.0.n(), replayed.0.n())
     }
 
     #[test]

@@ -10,6 +10,7 @@ use longhaul_core::record::{
 };
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
+use longhaul_statistics::quantile::nearest_rank;
 
 use super::datagrams::of_datagrams;
 use super::federations::of_federation;
@@ -352,11 +353,7 @@ fn excess(value: u64, bound: u64) -> String {
 pub fn statistic(statistic: Statistic, mut samples: Vec<u64>) -> Option<u64> {
     samples.sort_unstable();
     let n = samples.len();
-    let rank = |percent: usize| {
-        samples
-            .get((percent * n).div_ceil(100).saturating_sub(1))
-            .copied()
-    };
+    let rank = |percent| nearest_rank(n, percent).map(|place| samples[place]);
     let sum: u128 = samples.iter().copied().map(u128::from).sum();
     match statistic {
         Statistic::Min => samples.first().copied(),

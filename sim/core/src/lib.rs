@@ -13,7 +13,6 @@
 //! | [`tape`] | a machine's recorded inputs and outputs, fed back offline |
 //! | [`schedule`] | how the environment asks for events without seeing the engine |
 //! | [`record`] | what a run leaves behind, with its format version |
-//! | [`statistics`] | quantiles, and how far they would move by chance |
 //! | [`replay`] | what a comparison with a real kernel leaves behind |
 //! | [`validation`] | what a comparison with measurements leaves behind |
 //!
@@ -27,7 +26,6 @@ pub mod random;
 pub mod record;
 pub mod replay;
 pub mod schedule;
-pub mod statistics;
 pub mod tape;
 pub mod text;
 pub mod time;

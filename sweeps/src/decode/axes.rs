@@ -238,7 +238,10 @@ fn space(cx: &mut Context, at: &At, text: &str) -> Option<Space> {
         return cx.refuse(at, "the range is empty: `to` must be above `from`");
     }
     if name == "LogRange" && from.exact <= 0 {
-        return cx.refuse(at, "`from` must be above zero: a range of equal ratios never leaves it");
+        return cx.refuse(
+            at,
+            "`from` must be above zero: a range of equal ratios never leaves it",
+        );
     }
     let steps = match (steps, step) {
         (Some(_), Some(_)) => return cx.refuse(at, "`steps` or `step`, not both"),
@@ -251,7 +254,11 @@ fn space(cx: &mut Context, at: &At, text: &str) -> Option<Space> {
         from: from.exact,
         to: to.exact,
         whole: from.whole && to.whole && step.is_none_or(|step| step.whole),
-        spread: if name == "Range" { Spread::Even } else { Spread::Ratio },
+        spread: if name == "Range" {
+            Spread::Even
+        } else {
+            Spread::Ratio
+        },
         steps,
     }))
 }
@@ -324,7 +331,9 @@ fn values(cx: &mut Context, at: &At, text: &str) -> Option<Space> {
             return None;
         }
     }
-    let unit = items[0].0.filter(|unit| items.iter().all(|(other, _)| *other == Some(*unit)));
+    let unit = items[0]
+        .0
+        .filter(|unit| items.iter().all(|(other, _)| *other == Some(*unit)));
     let kind = unit.map_or(Kind::Label, Kind::Quantity);
     let mut values: Vec<AxisValue> = items.into_iter().map(|(_, value)| value).collect();
     if kind == Kind::Label {
@@ -360,7 +369,10 @@ fn listed(node: &syntax::Node, source: &str) -> (Option<Unit>, AxisValue) {
 /// A quantity of any kind: their units differ, so the unit tells the kind.
 pub fn quantity(text: &str) -> Option<(Unit, i64)> {
     fn read<T: FromStr<Err = QuantityError>>(text: &str, exact: impl Fn(T) -> u64) -> Option<i64> {
-        text.parse().ok().map(exact).and_then(|exact| i64::try_from(exact).ok())
+        text.parse()
+            .ok()
+            .map(exact)
+            .and_then(|exact| i64::try_from(exact).ok())
     }
     let time = read(text, Span::as_ns).map(|exact| (Unit::Time, exact));
     let rate = || read(text, BitRate::as_bits_per_s).map(|exact| (Unit::Rate, exact));

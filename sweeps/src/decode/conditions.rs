@@ -40,7 +40,10 @@ fn condition(cx: &mut Context, at: &At, all: &[&Axis]) -> Option<Condition> {
     let right = operand(cx, at, all, left, right)?;
     let ordered = !matches!(relation, Relation::Equal | Relation::Unequal);
     if all[left].kind == Kind::Label && ordered {
-        let message = format!("the values of `{}` have no order: `=` or `!=`, please", all[left].name);
+        let message = format!(
+            "the values of `{}` have no order: `=` or `!=`, please",
+            all[left].name
+        );
         return cx.refuse(at, message);
     }
     Some(Condition {
@@ -69,13 +72,12 @@ fn operand(cx: &mut Context, at: &At, all: &[&Axis], left: usize, right: &str) -
     };
     let exact = match unit {
         Unit::Number => space::millionths(right),
-        _ => axes::quantity(right).filter(|(found, _)| *found == unit).map(|(_, exact)| exact),
+        _ => axes::quantity(right)
+            .filter(|(found, _)| *found == unit)
+            .map(|(_, exact)| exact),
     };
     match exact {
         Some(exact) => Some(Operand::Exact(exact)),
-        None => cx.refuse(
-            at,
-            format!("`{right}` is neither an axis nor {}", unit.example()),
-        ),
+        None => cx.refuse(at, format!("`{right}` is neither an axis nor {}", unit.example())),
     }
 }

@@ -72,9 +72,7 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
             Some(Some(exact(value)))
         })
     };
-    let series = |cx: &mut Context| {
-        fields.optional(cx, "series", None, |cx, at| axis(cx, at).map(Some))
-    };
+    let series = |cx: &mut Context| fields.optional(cx, "series", None, |cx, at| axis(cx, at).map(Some));
     let kind = match kind {
         "Line" => {
             let (x, y) = (fields.required(cx, "x", axis), fields.required(cx, "y", measure));
@@ -116,7 +114,10 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
             }
         }
         _ => {
-            let (x, y) = (fields.required(cx, "x", measure), fields.required(cx, "y", measure));
+            let (x, y) = (
+                fields.required(cx, "x", measure),
+                fields.required(cx, "y", measure),
+            );
             PlotKind::Pareto {
                 x: x?,
                 y: y?,

@@ -54,7 +54,10 @@ impl Space {
             Space::Range(range) => range,
         };
         let Some(steps) = range.steps else {
-            return cx.refuse(at, "`steps` is missing: the number of values, both ends among them");
+            return cx.refuse(
+                at,
+                "`steps` is missing: the number of values, both ends among them",
+            );
         };
         if steps < 2 {
             return cx.refuse(at, "a range has both of its ends: at least 2 steps");
@@ -63,7 +66,10 @@ impl Space {
         let share = |step: usize| step as f64 / (steps - 1) as f64;
         let values: Vec<i64> = (0..steps).map(|step| range.at(share(step))).collect();
         if values.windows(2).any(|pair| pair[0] == pair[1]) {
-            return cx.refuse(at, "some values fall together once they are rounded: fewer `steps`, please");
+            return cx.refuse(
+                at,
+                "some values fall together once they are rounded: fewer `steps`, please",
+            );
         }
         let values = values.into_iter().map(|exact| range.value(exact, place));
         Some((Kind::Quantity(range.unit), values.collect()))
@@ -78,7 +84,9 @@ impl Space {
             let other = usize::try_from(stream.below(last as u64 + 1)).expect("below a length");
             parts.swap(last, other);
         }
-        let shares = parts.into_iter().map(|part| (part as f64 + stream.unit()) / points as f64);
+        let shares = parts
+            .into_iter()
+            .map(|part| (part as f64 + stream.unit()) / points as f64);
         match self {
             Space::Range(range) => {
                 let values = shares.map(|share| range.value(range.at(share), place));
@@ -158,7 +166,9 @@ pub fn shown(unit: Unit, exact: i64) -> String {
         Unit::Time => Span::from_ns(size).to_string(),
         Unit::Size => ByteSize::from_bytes(size).to_string(),
         Unit::Rate => BitRate::from_bits_per_s(size).to_string(),
-        Unit::Share => Probability::from_parts(size).unwrap_or(Probability::ONE).to_string(),
+        Unit::Share => Probability::from_parts(size)
+            .unwrap_or(Probability::ONE)
+            .to_string(),
         Unit::Number => print_millionths(exact),
     }
 }

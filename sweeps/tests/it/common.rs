@@ -87,20 +87,17 @@ impl Place {
     }
 
     pub fn prepare(&self, text: &str) -> Prepared {
-        self.try_prepare(text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+        self.try_prepare(text)
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"))
     }
 
     /// Runs a sweep into a folder, going on with what is there.
     pub fn run(&self, text: &str, folder: &str, options: Options) -> Ran {
-        self.try_run(text, folder, options).expect("a sweep that comes to its end")
+        self.try_run(text, folder, options)
+            .expect("a sweep that comes to its end")
     }
 
-    pub fn try_run(
-        &self,
-        text: &str,
-        folder: &str,
-        options: Options,
-    ) -> Result<Ran, execute::ExecuteError> {
+    pub fn try_run(&self, text: &str, folder: &str, options: Options) -> Result<Ran, execute::ExecuteError> {
         let prepared = self.prepare(text);
         let directory = SweepDirectory::take(&self.path(folder), true)?;
         let manifest = Manifest::of(&prepared, options.shard);
@@ -109,7 +106,15 @@ impl Place {
         let (index, effort) = execute::execute(&prepared, &directory, options, &seen)?;
         let cache = Cache::new(directory.path(), files_of(&prepared));
         let points = prepared.points();
-        tables::write(&directory, &prepared.sweep, &points, &manifest, &index, &cache, |_| {})?;
+        tables::write(
+            &directory,
+            &prepared.sweep,
+            &points,
+            &manifest,
+            &index,
+            &cache,
+            |_| {},
+        )?;
         Ok(Ran {
             index,
             effort,
@@ -141,7 +146,10 @@ impl Watch for Seen {
     }
 
     fn note(&self, message: &str) {
-        self.notes.lock().expect("nobody panicked").push(message.to_owned());
+        self.notes
+            .lock()
+            .expect("nobody panicked")
+            .push(message.to_owned());
     }
 
     fn wants_end(&self) -> bool {
@@ -168,7 +176,11 @@ pub fn shard(index: u32, count: u32) -> Options {
 pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for path in files(folder) {
-        let name = path.strip_prefix(folder).expect("inside").to_string_lossy().into_owned();
+        let name = path
+            .strip_prefix(folder)
+            .expect("inside")
+            .to_string_lossy()
+            .into_owned();
         if name != "lock" && !name.starts_with("cache") {
             found.insert(name, fs::read(&path).expect("a readable file"));
         }

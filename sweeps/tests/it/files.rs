@@ -11,7 +11,10 @@ fn refused(cases: &[(String, &[&str])]) {
     for (text, parts) in cases {
         let message = place.try_prepare(text).expect_err(text);
         for part in *parts {
-            assert!(message.contains(part), "{part:?} is not in\n{message}\nof\n{text}");
+            assert!(
+                message.contains(part),
+                "{part:?} is not in\n{message}\nof\n{text}"
+            );
         }
     }
 }
@@ -27,7 +30,7 @@ fn all_mistakes_are_reported_at_once_with_their_places() {
     );
     let message = place.try_prepare(&text).unwrap_err();
     for part in [
-        "sweep.ron:7:53: axes[0].values: the axis is empty",
+        "sweep.ron:7:56: axes[0].values: the axis is empty",
         "axes[1].values: the ends of a range are of one kind",
         "did you mean `TransferCompletionTime`?",
         "replications: 0 is out of range",
@@ -45,7 +48,7 @@ fn an_axis_that_names_no_field_is_reported_at_the_axis() {
     refused(&[
         (
             text(field, METRICS, ""),
-            &["sweep.ron:7:31: links[0].los", "did you mean `loss`?"],
+            &["sweep.ron:7:30: links[0].los", "did you mean `loss`?"],
         ),
         (
             text(item, METRICS, ""),
@@ -53,39 +56,86 @@ fn an_axis_that_names_no_field_is_reported_at_the_axis() {
         ),
         (
             text(value, METRICS, ""),
-            &["sweep.ron:7:62: links[0].rtt", "sweep.ron:7:71: links[0].rtt", "out of range"],
+            &[
+                "sweep.ron:7:64: links[0].rtt",
+                "sweep.ron:7:73: links[0].rtt",
+                "out of range",
+            ],
         ),
     ]);
 }
 
 #[test]
 fn bad_axes_are_refused() {
-    let axis = |values: &str| text(&format!(r#"(name: "x", path: "links[0].rtt", values: {values}),"#), METRICS, "");
+    let axis = |values: &str| {
+        text(
+            &format!(r#"(name: "x", path: "links[0].rtt", values: {values}),"#),
+            METRICS,
+            "",
+        )
+    };
     let axes = |axes: &str| text(axes, METRICS, "");
     refused(&[
         (axes(""), &["there is no axis"]),
         (axis(r#"["10 ms", "10 ms"]"#), &["`10 ms` is in the list twice"]),
-        (axis(r#"Range(from: "9 ms", to: "1 ms", steps: 3)"#), &["the range is empty"]),
-        (axis(r#"Range(from: "1 ms", to: "9 ms")"#), &["`steps` is missing"]),
-        (axis(r#"Range(from: "1 ms", to: "9 ms", steps: 1)"#), &["at least 2 steps"]),
-        (axis(r#"Range(from: "1 ms", to: "9 ms", step: "3 ms")"#), &["does not lead"]),
-        (axis(r#"Range(from: "1 ms", to: "9 ms", step: "1 ms", steps: 2)"#), &["not both"]),
-        (axis(r#"Range(from: "1 m", to: "9 ms", steps: 2)"#), &["`1 m` is no quantity"]),
-        (axis(r#"LogRange(from: "0 s", to: "9 ms", steps: 3)"#), &["above zero"]),
+        (
+            axis(r#"Range(from: "9 ms", to: "1 ms", steps: 3)"#),
+            &["the range is empty"],
+        ),
+        (
+            axis(r#"Range(from: "1 ms", to: "9 ms")"#),
+            &["`steps` is missing"],
+        ),
+        (
+            axis(r#"Range(from: "1 ms", to: "9 ms", steps: 1)"#),
+            &["at least 2 steps"],
+        ),
+        (
+            axis(r#"Range(from: "1 ms", to: "9 ms", step: "3 ms")"#),
+            &["does not lead"],
+        ),
+        (
+            axis(r#"Range(from: "1 ms", to: "9 ms", step: "1 ms", steps: 2)"#),
+            &["not both"],
+        ),
+        (
+            axis(r#"Range(from: "1 m", to: "9 ms", steps: 2)"#),
+            &["`1 m` is no quantity"],
+        ),
+        (
+            axis(r#"LogRange(from: "0 s", to: "9 ms", steps: 3)"#),
+            &["above zero"],
+        ),
         (axis("LogRange(from: 1, to: 4, steps: 9)"), &["fall together"]),
         (axis("Rang(from: 1, to: 4, steps: 9)"), &["did you mean `Range`?"]),
         (
-            axes(r#"(path: "links[0].rtt", values: ["1 ms"]), (name: "other", path: "links[0].rtt", values: ["2 ms"])"#),
+            axes(
+                r#"(path: "links[0].rtt", values: ["1 ms"]), (name: "other", path: "links[0].rtt", values: ["2 ms"])"#,
+            ),
             &["the axes `rtt` and `other` both set `links[0].rtt`"],
         ),
         (
-            axes(r#"(path: "links[0].rtt", values: ["1 ms"]), (name: "rtt", path: "links[0].rate", values: ["2 Mbit/s"])"#),
+            axes(
+                r#"(path: "links[0].rtt", values: ["1 ms"]), (name: "rtt", path: "links[0].rate", values: ["2 Mbit/s"])"#,
+            ),
             &["two axes are named `rtt`"],
         ),
-        (axes(r#"(path: "seed", values: [1, 2])"#), &["replications differ in the seed"]),
-        (axes(r#"(path: "links[0", values: [1, 2])"#), &["is no path", "never closed"]),
-        (axes(r#"(name: "point", path: "links[0].rtt", values: ["1 ms"])"#), &["has a column `point`"]),
-        (axes(r#"(name: "a-b", path: "links[0].rtt", values: ["1 ms"])"#), &["`_` instead of `-`"]),
+        (
+            axes(r#"(path: "seed", values: [1, 2])"#),
+            &["replications differ in the seed"],
+        ),
+        (
+            axes(r#"(path: "links[0", values: [1, 2])"#),
+            &["is no path", "never closed"],
+        ),
+        (
+            axes(r#"(name: "point", path: "links[0].rtt", values: ["1 ms"])"#),
+            &["has a column `point`"],
+        ),
+        (
+            axes(r#"(name: "a-b", path: "links[0].rtt", values: ["1 ms"])"#),
+            &["`_` instead of `-`"],
+        ),
         (
             axes(
                 r#"Zipped([(path: "links[0].rtt", values: ["1 ms", "2 ms"]), (path: "links[0].rate", values: ["1 Mbit/s"])])"#,
@@ -105,8 +155,14 @@ fn bad_conditions_metrics_goals_and_plots_are_refused() {
     let metrics = |metrics: &str| text(AXES, metrics, "");
     refused(&[
         (with(r#"where: ["rtt ~ 3"]"#), &["a comparison is written"]),
-        (with(r#"where: ["rt < 20 ms"]"#), &["no axis is named `rt`", "did you mean `rtt`?"]),
-        (with(r#"where: ["rtt < 20 MB"]"#), &["`20 MB` is neither an axis nor a time"]),
+        (
+            with(r#"where: ["rt < 20 ms"]"#),
+            &["no axis is named `rt`", "did you mean `rtt`?"],
+        ),
+        (
+            with(r#"where: ["rtt < 20 MB"]"#),
+            &["`20 MB` is neither an axis nor a time"],
+        ),
         (with(r#"where: ["rtt < streams"]"#), &["of different kinds"]),
         (with(r#"where: ["rtt < 1 ms"]"#), &["no point satisfies `where`"]),
         (metrics(""), &["measures nothing"]),
@@ -118,7 +174,10 @@ fn bad_conditions_metrics_goals_and_plots_are_refused() {
             metrics(r#"(name: "x", metric: LinkLoss, statistic: Max, scope: Only("a->b"))"#),
             &["no link is named `a->b`"],
         ),
-        (metrics(r#"(name: "x", metric: LinkLoss, statistic: Sum)"#), &["a sum of shares"]),
+        (
+            metrics(r#"(name: "x", metric: LinkLoss, statistic: Sum)"#),
+            &["a sum of shares"],
+        ),
         (
             with(r#"until: (relative_half_width: "0 %", metric: "time", at_most: 50)"#),
             &["between 0 % and 100 %"],
@@ -154,7 +213,10 @@ fn too_many_points_are_refused_before_anything_runs() {
             text(thousand, METRICS, ""),
             &["1000000 points are more than the limit of 100000", "--yes"],
         ),
-        (text(AXES, METRICS, "limit: 5,"), &["6 points are more than the limit of 5"]),
+        (
+            text(AXES, METRICS, "limit: 5,"),
+            &["6 points are more than the limit of 5"],
+        ),
     ]);
 }
 
@@ -174,7 +236,10 @@ fn a_scenario_that_is_wrong_by_itself_is_told_in_its_own_terms() {
     assert!(message.contains("small.ron:1:28: name"), "{message}");
     std::fs::remove_file(place.path("small.ron")).unwrap();
     let message = place.try_prepare(&usual()).unwrap_err();
-    assert!(message.contains("no such file, and no such scenario in the library"), "{message}");
+    assert!(
+        message.contains("no such file, and no such scenario in the library"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -182,7 +247,8 @@ fn every_sweep_of_the_library_is_valid_small_and_opens_with_its_question() {
     for entry in library::list() {
         let source = library::open(entry.name).unwrap();
         let file = longhaul_sweeps::decode::read(&source).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        let prepared = longhaul_sweeps::prepare::prepare(&file, false).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let prepared =
+            longhaul_sweeps::prepare::prepare(&file, false).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let sweep = &prepared.sweep;
         assert_eq!(sweep.name, entry.name);
         assert!(!sweep.plots.is_empty());

@@ -15,7 +15,9 @@ fn described(prepared: &Prepared) -> Vec<String> {
 }
 
 fn column(points: &Points, axis: usize) -> Vec<i64> {
-    (0..points.len()).map(|point| points.values(point)[axis].exact.unwrap()).collect()
+    (0..points.len())
+        .map(|point| points.values(point)[axis].exact.unwrap())
+        .collect()
 }
 
 #[test]
@@ -49,7 +51,10 @@ fn an_axis_may_set_several_fields_and_zipped_axes_change_together() {
         ])"#,
         r#"set: ["links[0].rate=9 Mbit/s"],"#,
     );
-    assert_eq!(described(&prepared), ["rtt = 10 ms, size = 10 kB", "rtt = 20 ms, size = 20 kB"]);
+    assert_eq!(
+        described(&prepared),
+        ["rtt = 10 ms, size = 10 kB", "rtt = 20 ms, size = 20 kB"]
+    );
     let loaded = prepared.load(&prepared.points(), 1).unwrap();
     assert_eq!(loaded.scenario.links[0].delay.as_ns(), 10_000_000);
     assert!(loaded.canonical.contains("9 Mbit/s"), "{}", loaded.canonical);
@@ -58,7 +63,7 @@ fn an_axis_may_set_several_fields_and_zipped_axes_change_together() {
 #[test]
 fn conditions_leave_points_out() {
     let axes = r#"(name: "low", path: "links[0].rtt", values: ["10 ms", "20 ms", "30 ms"]),
-        (name: "high", path: "horizon", values: ["20 ms", "30 ms"]),
+        (name: "high", path: "transfers[0].at", values: ["20 ms", "30 ms"]),
         (name: "loss", path: "links[0].loss", values: [None, Independent(mean: "1 %")]),"#;
     let prepared = prepared(axes, r#"where: ["low < high", "low >= 20 ms", "loss != None"],"#);
     assert_eq!(
@@ -69,10 +74,19 @@ fn conditions_leave_points_out() {
 
 #[test]
 fn ranges_have_their_ends_and_round_values_between_them() {
-    let even = prepared(r#"(path: "links[0].rtt", values: Range(from: "10 ms", to: "50 ms", step: "10 ms"))"#, "");
+    let even = prepared(
+        r#"(path: "links[0].rtt", values: Range(from: "10 ms", to: "50 ms", step: "10 ms"))"#,
+        "",
+    );
     assert_eq!(
         described(&even),
-        ["rtt = 10 ms", "rtt = 20 ms", "rtt = 30 ms", "rtt = 40 ms", "rtt = 50 ms"]
+        [
+            "rtt = 10 ms",
+            "rtt = 20 ms",
+            "rtt = 30 ms",
+            "rtt = 40 ms",
+            "rtt = 50 ms"
+        ]
     );
     let ratio = prepared(
         r#"(path: "links[0].rate", values: LogRange(from: "1 Mbit/s", to: "1 Gbit/s", steps: 7))"#,
@@ -90,7 +104,10 @@ fn ranges_have_their_ends_and_round_values_between_them() {
             "rate = 1 Gbit/s",
         ]
     );
-    let whole = prepared(r#"(path: "transfers[0].streams", values: LogRange(from: 1, to: 64, steps: 7))"#, "");
+    let whole = prepared(
+        r#"(path: "transfers[0].streams", values: LogRange(from: 1, to: 64, steps: 7))"#,
+        "",
+    );
     assert_eq!(
         described(&whole).join(" "),
         "streams = 1 streams = 2 streams = 4 streams = 8 streams = 16 streams = 32 streams = 64"
@@ -116,7 +133,10 @@ fn a_latin_hypercube_has_one_value_in_each_part_of_each_side() {
     assert_eq!(rtt, (0..20).collect::<Vec<i64>>());
     assert_ne!(unsorted, rtt, "in random order");
     // Half of a range of equal ratios lies below its geometric mean.
-    let below = column(&points, 1).iter().filter(|rate| **rate < 10_000_000).count();
+    let below = column(&points, 1)
+        .iter()
+        .filter(|rate| **rate < 10_000_000)
+        .count();
     assert_eq!(below, 10);
     assert_eq!(described(&first), described(&prepared(&axes(1), "")));
     assert_ne!(described(&first), described(&prepared(&axes(2), "")));
