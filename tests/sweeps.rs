@@ -424,8 +424,8 @@ fn duckdb_reads_the_results() {
 import duckdb, sys
 same = duckdb.sql(\"\"\"select count(*) from
   (select point, replication, seed, rtt_ns, streams, digest, time_ns from 'out/results.parquet'
-   except select point, replication, seed, rtt_ns, streams, digest, time_ns from 'out/results.csv')\"\"\").fetchone()
-rows = duckdb.sql(\"select count(*), count(distinct rtt_ns), min(time_ns) > 0 from 'out/results.parquet'\").fetchone()
+   except select point, replication, seed, rtt_ns, streams, digest, time_ns from 'out/results.csv')\"\"\").fetchall()[0]
+rows = duckdb.sql(\"select count(*), count(distinct rtt_ns), min(time_ns) > 0 from 'out/results.parquet'\").fetchall()[0]
 print(same, rows)
 ";
     let mut command = Command::new("python3");

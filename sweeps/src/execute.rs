@@ -1,6 +1,6 @@
 //! Runs what has not run yet, on all threads; what has, the cache knows.
 //!
-//! Memory does not grow with the number of points but for 36 bytes of each. A run that fails is noted and the others
+//! Memory grows with the number of points by some hundred bytes of each, and no more. A run that fails is noted and the others
 //! go on. Which thread does what, and when, changes nothing: all that is kept of a run depends on its scenario and its
 //! seed alone.
 

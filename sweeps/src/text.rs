@@ -68,12 +68,13 @@ fn estimate(unit: &str, known: &Estimate) -> String {
     match (known.low, known.high) {
         (Some(low), Some(high)) if low == high => value(unit, mean),
         (Some(low), Some(high)) => {
-            format!(
-                "{} [{}, {}]",
-                value(unit, mean),
-                value(unit, low),
-                value(unit, high)
-            )
+            let (below, above) = (mean - low, high - mean);
+            // Some intervals lie to one side.
+            if (above - below).abs() > 0.01 * above {
+                let (low, high) = (value(unit, low), value(unit, high));
+                return format!("{} [{low}, {high}]", value(unit, mean));
+            }
+            format!("{} ± {}", value(unit, mean), value(unit, above))
         }
         _ => format!("{} (n = {})", value(unit, mean), known.n),
     }

@@ -10,8 +10,11 @@ use longhaul_scenarios::metric::Unit;
 
 use crate::schema::{AxisValue, Kind};
 
-/// Digits of values between the ends of a range: more would be false precision, and awkward labels.
+/// Digits of values between the ends of a range: more would be awkward labels.
 const DIGITS: u32 = 3;
+
+/// The same of values that chance has chosen: enough that rounding moves none of them out of its part of the space.
+const SAMPLED_DIGITS: u32 = 6;
 
 /// What an axis may be.
 pub enum Space {
@@ -123,7 +126,8 @@ impl Range {
             value
         } else {
             let size = value.unsigned_abs().checked_ilog10().unwrap_or(0);
-            rounded(value, 10i64.pow(size.saturating_sub(DIGITS - 1)))
+            let digits = self.steps.map_or(SAMPLED_DIGITS, |_| DIGITS);
+            rounded(value, 10i64.pow(size.saturating_sub(digits - 1)))
         };
         rounded.clamp(self.from, self.to)
     }
