@@ -4,9 +4,9 @@
 //! interval. With B resamples the ends move by chance by about 1.3 / √B of the interval's half width: 2,000 are good
 //! for reports.
 //!
-//! How often 95 % intervals of the mean cover (tested): of normal values all three hold from n = 30; of exponential
-//! values the percentile interval needs n = 200, BCa 100 and the studentised one 20; of lognormal values (σ = 0.5)
-//! likewise. Below these n the first two cover too rarely.
+//! From which n on 95 % intervals of the mean cover 93.5 to 96.5 % (tested): the percentile interval and BCa from 100 for
+//! normal and 200 for exponential and lognormal (σ = 0.5) values, the studentised one from 30 for all of them. Below,
+//! the first two cover too rarely: 93 % of normal values at n = 30.
 
 use longhaul_core::random::Stream;
 
@@ -68,7 +68,11 @@ pub fn bca(
         let z = bias + z;
         let room = 1.0 - acceleration * z;
         // Beyond the pole of the correction the end of the resamples is meant.
-        let z = if room > 0.0 { bias + z / room } else { f64::INFINITY * z };
+        let z = if room > 0.0 {
+            bias + z / room
+        } else {
+            f64::INFINITY * z
+        };
         normal_cdf(z)
     };
     let z = level.z();

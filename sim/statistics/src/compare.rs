@@ -47,7 +47,11 @@ pub fn paired(left: &[f64], right: &[f64], level: Level) -> Result<Paired, Stati
     if let Some(&difference) = differences.iter().find(|difference| !difference.is_finite()) {
         finite(name, difference)?;
     }
-    let (a, b, d) = (Summary::of(left)?, Summary::of(right)?, Summary::of(&differences)?);
+    let (a, b, d) = (
+        Summary::of(left)?,
+        Summary::of(right)?,
+        Summary::of(&differences)?,
+    );
     let variance = |summary: &Summary| summary.variance.unwrap_or(0.0);
     let together = left
         .iter()
@@ -94,7 +98,9 @@ pub fn holm(p_values: &[f64]) -> Result<Vec<f64>, StatisticsError> {
     let mut adjusted = vec![0.0; p_values.len()];
     let mut least = 0.0_f64;
     for (rank, &index) in order.iter().enumerate() {
-        least = least.max((p_values.len() - rank) as f64 * p_values[index]).min(1.0);
+        least = least
+            .max((p_values.len() - rank) as f64 * p_values[index])
+            .min(1.0);
         adjusted[index] = least;
     }
     Ok(adjusted)

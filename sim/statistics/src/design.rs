@@ -36,7 +36,11 @@ pub fn latin_hypercube(
 /// The division may round up to the next stratum.
 fn inside(value: f64, stratum: usize, n: usize) -> f64 {
     let end = (stratum as f64 + 1.0) / n as f64;
-    if value < end { value } else { stratum as f64 / n as f64 }
+    if value < end {
+        value
+    } else {
+        stratum as f64 / n as f64
+    }
 }
 
 /// The first `n` points of Halton's sequence (Numer. Math. 2 (1960) 84), shifted modulo 1 by a random vector (Cranley &
@@ -60,7 +64,13 @@ pub fn halton(n: usize, factors: usize, stream: &mut Stream) -> Result<Vec<Vec<f
         if sum < 1.0 { sum } else { sum - 1.0 }
     };
     Ok((1..=n)
-        .map(|index| bases.iter().zip(&shifts).map(|pair| coordinate(index, pair)).collect())
+        .map(|index| {
+            bases
+                .iter()
+                .zip(&shifts)
+                .map(|pair| coordinate(index, pair))
+                .collect()
+        })
         .collect())
 }
 
@@ -85,7 +95,7 @@ pub(crate) fn shuffle<T>(list: &mut [T], stream: &mut Stream) {
 }
 
 pub(crate) fn check_size(method: &'static str, points: usize, factors: usize) -> Result<(), StatisticsError> {
-    let numbers = points.checked_mul(factors).unwrap_or(usize::MAX);
+    let numbers = points.saturating_mul(factors);
     if numbers == 0 {
         return Err(StatisticsError::TooFew {
             method,
@@ -111,7 +121,10 @@ mod tests {
 
     #[test]
     fn digits_are_mirrored() {
-        assert_eq!((1..=4).map(|i| radical_inverse(i, 2)).collect::<Vec<_>>(), [0.5, 0.25, 0.75, 0.125]);
+        assert_eq!(
+            (1..=4).map(|i| radical_inverse(i, 2)).collect::<Vec<_>>(),
+            [0.5, 0.25, 0.75, 0.125]
+        );
         assert!((radical_inverse(5, 3) - (2.0 / 3.0 + 1.0 / 9.0)).abs() < 1e-15);
     }
 

@@ -8,6 +8,9 @@ use crate::special::{beta_factor, gamma_factor, incomplete_beta, incomplete_gamm
 
 /// Halvings that take [0, 1] to the smallest number.
 const MOST_HALVINGS: usize = 1_100;
+/// Degrees of freedom from which t is a series around the normal distribution: its next term is below 10^-15, while
+/// the continued fraction loses a digit for each factor of ten.
+const NEARLY_NORMAL: f64 = 1e6;
 
 /// The standard normal distribution function.
 pub fn normal_cdf(z: f64) -> f64 {
@@ -121,15 +124,21 @@ impl StudentT {
     /// With so many degrees of freedom, whole or not.
     ///
     /// # Errors
-    /// Outside [0.5, 10^12].
+    /// Outside [0.5, 10^15].
     pub fn new(degrees: f64) -> Result<StudentT, StatisticsError> {
-        within("degrees of freedom", degrees, 0.5, 1e12, "[0.5, 1e12]")?;
+        within("degrees of freedom", degrees, 0.5, 1e15, "[0.5, 1e15]")?;
         Ok(StudentT { degrees })
     }
 
-    /// P(T > t) for t ≥ 0, and the density there.
+    /// P(T > t) for t > 0, and the density there.
     fn tail(self, t: f64) -> (f64, f64) {
         let nu = self.degrees;
+        if nu >= NEARLY_NORMAL {
+            // The inverse of the series in `quantile`.
+            let s = t * t;
+            let z = t * (1.0 - (s + 1.0) / (4.0 * nu) + ((13.0 * s + 8.0) * s + 3.0) / (96.0 * nu * nu));
+            return (normal_cdf(-z), 0.0);
+        }
         let square = t * t;
         let (x, y) = (square / (nu + square), nu / (nu + square));
         let (_, upper) = incomplete_beta(0.5, 0.5 * nu, x, y);
@@ -157,7 +166,13 @@ impl StudentT {
             return Ok(0.0);
         }
         let wanted = p.min(1.0 - p);
-        let start = -normal_quantile(wanted);
+        let z = -normal_quantile(wanted);
+        let (s, nu) = (z * z, self.degrees);
+        // Abramowitz & Stegun (1964), 26.7.5.
+        let start = z * (1.0 + (s + 1.0) / (4.0 * nu) + ((5.0 * s + 16.0) * s + 3.0) / (96.0 * nu * nu));
+        if nu >= NEARLY_NORMAL {
+            return Ok(if p < 0.5 { -start } else { start });
+        }
         let mut high = start.max(1.0);
         while self.tail(high).0 > wanted {
             high *= 2.0;
@@ -223,7 +238,13 @@ impl Beta {
     /// A shape outside [0.1, 10^12].
     pub fn new(a: f64, b: f64) -> Result<Beta, StatisticsError> {
         for shape in [a, b] {
-            within("a shape of the beta distribution", shape, 0.1, 1e12, "[0.1, 1e12]")?;
+            within(
+                "a shape of the beta distribution",
+                shape,
+                0.1,
+                1e12,
+                "[0.1, 1e12]",
+            )?;
         }
         Ok(Beta { a, b })
     }
@@ -261,8 +282,8 @@ fn excess(lower: f64, upper: f64, p: f64) -> f64 {
     if p <= 0.5 { lower - p } else { (1.0 - p) - upper }
 }
 
-/// The root of a rising function between two points, by Newton's steps as long as they stay inside and shrink the
-/// bracket, and by halving where they do not.
+/// The root of a rising function between two points, by Newton's steps as long as they stay inside and
+/// shrink, and by halving where they do not.
 fn solve((mut low, mut high): (f64, f64), start: f64, f: impl Fn(f64) -> (f64, f64)) -> f64 {
     let mut x = if low < start && start < high {
         start
@@ -282,14 +303,20 @@ fn solve((mut low, mut high): (f64, f64), start: f64, f: impl Fn(f64) -> (f64, f
         }
         let newton = x - value / slope;
         let step = (newton - x).abs();
-        // A comparison with NaN is false, so a slope of zero leads to halving.
-        let next = if low < newton && newton < high && step < 0.5 * last {
+        // Comparisons with NaN are false, so a slope of zero leads to halving.
+        let inside = low < newton && newton < high;
+        let shrinks = step < 0.5 * last;
+        if inside && (step <= 4e-16 * x.abs() || (step < 1e-9 * x.abs() && !shrinks)) {
+            // What is left is the rounding of the function.
+            return newton;
+        }
+        let next = if inside && shrinks {
             newton
         } else {
             0.5 * (low + high)
         };
         last = (next - x).abs();
-        if last <= 2e-16 * x.abs() || next == low || next == high {
+        if next == low || next == high {
             return next;
         }
         x = next;

@@ -223,11 +223,20 @@ mod tests {
         let right = [10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
         let left = [10.1, 10.9, 12.2, 13.0, 13.9, 15.2];
         let equal = tost_paired(&left, &right, 0.2, 0.05).unwrap();
-        assert!(equal.verdict == Equivalence::Equal && equal.p.unwrap() <= 0.05, "{equal:?}");
+        assert!(
+            equal.verdict == Equivalence::Equal && equal.p.unwrap() <= 0.05,
+            "{equal:?}"
+        );
         let unknown = tost_paired(&left, &right, 0.1, 0.05).unwrap();
         assert!(matches!(unknown.verdict, Equivalence::Undecided { .. }) && unknown.p.unwrap() > 0.05);
         assert_eq!(tost_paired(&right, &right, 0.1, 0.05).unwrap().p, None);
-        for (margin, alpha) in [(0.0, 0.05), (f64::NAN, 0.05), (1.0, 0.0), (1.0, 0.5), (1.0, f64::NAN)] {
+        for (margin, alpha) in [
+            (0.0, 0.05),
+            (f64::NAN, 0.05),
+            (1.0, 0.0),
+            (1.0, 0.5),
+            (1.0, f64::NAN),
+        ] {
             assert!(tost_paired(&left, &right, margin, alpha).is_err());
         }
     }

@@ -84,7 +84,10 @@ impl TwoLevel {
         // Yates' algorithm, once for each replication.
         let mut by_subset = vec![Vec::with_capacity(replications); points];
         for replication in 0..replications {
-            let mut column: Vec<f64> = responses.iter().map(|point| point.as_ref()[replication]).collect();
+            let mut column: Vec<f64> = responses
+                .iter()
+                .map(|point| point.as_ref()[replication])
+                .collect();
             for factor in 0..self.factors {
                 for low in (0..points).filter(|point| point >> factor & 1 == 0) {
                     let high = low | 1 << factor;
@@ -98,7 +101,9 @@ impl TwoLevel {
         let mut effects = Vec::with_capacity(points - 1);
         for (subset, values) in by_subset.iter().enumerate().skip(1) {
             effects.push(Effect {
-                factors: (0..self.factors).filter(|factor| subset >> factor & 1 == 1).collect(),
+                factors: (0..self.factors)
+                    .filter(|factor| subset >> factor & 1 == 1)
+                    .collect(),
                 effect: t_interval_as(method, values, level)?,
                 share: None,
             });
@@ -144,14 +149,20 @@ mod tests {
     #[test]
     fn points_are_in_standard_order() {
         let points = TwoLevel::new(2).unwrap().points();
-        assert_eq!(points, [[false, false], [true, false], [false, true], [true, true]]);
+        assert_eq!(
+            points,
+            [[false, false], [true, false], [false, true], [true, true]]
+        );
     }
 
     #[test]
     fn noise_shared_by_all_points_leaves_the_effects_exact() {
         // Common random numbers: each replication shifts all points alike.
         let shift = [3.0, -7.0, 11.0];
-        let responses: Vec<Vec<f64>> = [1.0, 4.0].iter().map(|x| shift.iter().map(|s| x + s).collect()).collect();
+        let responses: Vec<Vec<f64>> = [1.0, 4.0]
+            .iter()
+            .map(|x| shift.iter().map(|s| x + s).collect())
+            .collect();
         let effects = TwoLevel::new(1).unwrap().effects(&responses, Level::P95).unwrap();
         assert_eq!((effects[0].effect.low, effects[0].effect.high), (3.0, 3.0));
     }
@@ -163,7 +174,11 @@ mod tests {
         assert!(design.effects(&[[1.0, 2.0]], Level::P95).is_err());
         assert!(design.effects(&[vec![1.0, 2.0], vec![1.0]], Level::P95).is_err());
         assert!(design.effects(&[[1.0], [2.0]], Level::P95).is_err());
-        assert!(design.effects(&[[1.0, f64::NAN], [2.0, 1.0]], Level::P95).is_err());
+        assert!(
+            design
+                .effects(&[[1.0, f64::NAN], [2.0, 1.0]], Level::P95)
+                .is_err()
+        );
         let flat = design.effects(&[[1.0, 1.0], [1.0, 1.0]], Level::P95).unwrap();
         assert_eq!((flat[0].effect.estimate, flat[0].share), (0.0, None));
     }

@@ -156,11 +156,17 @@ impl Method {
             Method::StudentT => "Law, Simulation Modeling and Analysis, 5th ed. (2015), section 4.5",
             Method::PairedT => "Law (2015), section 10.2.1",
             Method::Welch => "Welch, Biometrika 34 (1947) 28; Law (2015), section 10.2.2",
-            Method::PercentileBootstrap { .. } => "Efron & Tibshirani, An Introduction to the Bootstrap (1993), ch. 13",
-            Method::BcaBootstrap { .. } => "Efron, J. Am. Stat. Assoc. 82 (1987) 171; Efron & Tibshirani (1993), ch. 14",
+            Method::PercentileBootstrap { .. } => {
+                "Efron & Tibshirani, An Introduction to the Bootstrap (1993), ch. 13"
+            }
+            Method::BcaBootstrap { .. } => {
+                "Efron, J. Am. Stat. Assoc. 82 (1987) 171; Efron & Tibshirani (1993), ch. 14"
+            }
             Method::StudentisedBootstrap { .. } => "Efron & Tibshirani (1993), section 12.5",
             Method::OrderStatistics => "David & Nagaraja, Order Statistics, 3rd ed. (2003), section 7.1",
-            Method::Wilson => "Wilson, J. Am. Stat. Assoc. 22 (1927) 209; Brown, Cai & DasGupta, Stat. Sci. 16 (2001) 101",
+            Method::Wilson => {
+                "Wilson, J. Am. Stat. Assoc. 22 (1927) 209; Brown, Cai & DasGupta, Stat. Sci. 16 (2001) 101"
+            }
             Method::ClopperPearson => "Clopper & Pearson, Biometrika 26 (1934) 404",
             Method::RuleOfThree => "Hanley & Lippman-Hand, JAMA 249 (1983) 1743",
             Method::BatchMeans { .. } => "Law & Carson, Oper. Res. 27 (1979) 1011; Law (2015), section 9.5.3",
@@ -168,11 +174,19 @@ impl Method {
                 "Kaplan & Meier, J. Am. Stat. Assoc. 53 (1958) 457; Kalbfleisch & Prentice (2002), section 1.4; \
                  Brookmeyer & Crowley, Biometrics 38 (1982) 29"
             }
-            Method::TwoLevelFactorial => "Law (2015), section 12.2; Jain, The Art of Computer Systems Performance \
-                 Analysis (1991), ch. 17–18",
-            Method::Morris => "Morris, Technometrics 33 (1991) 161; Campolongo et al., Environ. Model. Softw. 22 (2007) 1509",
-            Method::SobolFirstOrder { .. } => "Saltelli et al., Comput. Phys. Commun. 181 (2010) 259, table 2 (b)",
-            Method::SobolTotal { .. } => "Jansen, Comput. Phys. Commun. 117 (1999) 35; Saltelli et al. (2010), table 2 (f)",
+            Method::TwoLevelFactorial => {
+                "Law (2015), section 12.2; Jain, The Art of Computer Systems Performance \
+                 Analysis (1991), ch. 17–18"
+            }
+            Method::Morris => {
+                "Morris, Technometrics 33 (1991) 161; Campolongo et al., Environ. Model. Softw. 22 (2007) 1509"
+            }
+            Method::SobolFirstOrder { .. } => {
+                "Saltelli et al., Comput. Phys. Commun. 181 (2010) 259, table 2 (b)"
+            }
+            Method::SobolTotal { .. } => {
+                "Jansen, Comput. Phys. Commun. 117 (1999) 35; Saltelli et al. (2010), table 2 (f)"
+            }
             Method::TheilSen => "Theil (1950); Sen, J. Am. Stat. Assoc. 63 (1968) 1379",
         }
     }
@@ -268,7 +282,10 @@ mod tests {
         }
         assert_eq!(Level::P95.to_string(), "95 %");
         assert_eq!(Level::P95.of_each(5).to_string(), "99 %");
-        assert_eq!(Level::P95.of_each(0), Level::new(1.0 - Level::P95.alpha()).unwrap());
+        assert_eq!(
+            Level::P95.of_each(0),
+            Level::new(1.0 - Level::P95.alpha()).unwrap()
+        );
         assert!(Level::P95.of_each(usize::MAX).share() < 1.0);
         assert!((Level::P95.z() - 1.959_963_984_540_054).abs() < 1e-12);
     }

@@ -53,5 +53,5 @@ pub use proportion::Proportion;
 pub use sequential::{Next, Precision, Sequential};
 pub use sobol::{Indices, LEAST_ROWS, Sobol};
 pub use steady::{BatchMeans, Horizon, SteadyState, Truncation};
-pub use summary::{Ecdf, Running, Summary};
+pub use summary::{Ecdf, Summary};
 pub use survival::{KaplanMeier, Lifetime, LifetimeQuantile, Step};

@@ -31,16 +31,17 @@ pub(crate) fn t_interval_as(
 
 /// Half of the width of the t interval of a mean of `n` ≥ 2 values.
 pub(crate) fn t_half_width(n: usize, variance: f64, level: Level) -> Result<f64, StatisticsError> {
-    let t = StudentT::new(n as f64 - 1.0)?.quantile(1.0 - level.alpha() / 2.0)?;
-    Ok(t * (variance / n as f64).sqrt())
+    Ok(t_factor(n, level)? * (variance / n as f64).sqrt())
+}
+
+/// The quantile of t for the mean of `n` ≥ 2 values.
+pub(crate) fn t_factor(n: usize, level: Level) -> Result<f64, StatisticsError> {
+    StudentT::new(n as f64 - 1.0)?.quantile(1.0 - level.alpha() / 2.0)
 }
 
 /// Difference of means of two independent sets, standard error and degrees of freedom (Welch, 1947; Satterthwaite,
 /// 1946). The degrees are `None` where neither set varies.
-pub(crate) fn welch_parts(
-    left: &[f64],
-    right: &[f64],
-) -> Result<(f64, f64, Option<f64>), StatisticsError> {
+pub(crate) fn welch_parts(left: &[f64], right: &[f64]) -> Result<(f64, f64, Option<f64>), StatisticsError> {
     let method = Method::Welch.name();
     check(method, left, 2)?;
     check(method, right, 2)?;
@@ -68,7 +69,13 @@ pub fn welch_interval(left: &[f64], right: &[f64], level: Level) -> Result<Inter
         None => 0.0,
     };
     let ends = (difference - half, difference + half);
-    Interval::new(difference, ends, level, left.len().min(right.len()), Method::Welch)
+    Interval::new(
+        difference,
+        ends,
+        level,
+        left.len().min(right.len()),
+        Method::Welch,
+    )
 }
 
 #[cfg(test)]

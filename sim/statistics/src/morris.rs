@@ -72,15 +72,23 @@ impl Morris {
         let mut order: Vec<usize> = (0..factors).collect();
         for _ in 0..trajectories {
             // Truncation: below the number of levels.
-            let mut at: Vec<usize> = (0..factors).map(|_| stream.below(levels as u64) as usize).collect();
+            let mut at: Vec<usize> = (0..factors)
+                .map(|_| stream.below(levels as u64) as usize)
+                .collect();
             let point = |at: &[usize]| at.iter().map(|&level| coordinate(level)).collect();
             design.points.push(point(&at));
             shuffle(&mut order, stream);
             for &factor in &order {
                 let before = at[factor];
                 // Only one direction stays inside.
-                at[factor] = if before < jump { before + jump } else { before - jump };
-                design.steps.push((factor, coordinate(at[factor]) - coordinate(before)));
+                at[factor] = if before < jump {
+                    before + jump
+                } else {
+                    before - jump
+                };
+                design
+                    .steps
+                    .push((factor, coordinate(at[factor]) - coordinate(before)));
                 design.points.push(point(&at));
             }
         }
@@ -136,7 +144,11 @@ mod tests {
     fn a_linear_model_has_its_coefficients_and_no_deviation() {
         let design = Morris::new(3, 4, 10, &mut stream()).unwrap();
         assert_eq!(design.points().len(), 40);
-        let outputs: Vec<f64> = design.points().iter().map(|x| 5.0 - 3.0 * x[0] + 0.5 * x[2]).collect();
+        let outputs: Vec<f64> = design
+            .points()
+            .iter()
+            .map(|x| 5.0 - 3.0 * x[0] + 0.5 * x[2])
+            .collect();
         let effects = design.effects(&outputs, Level::P95).unwrap();
         for (effect, expected) in effects.iter().zip([-3.0, 0.0, 0.5]) {
             assert!((effect.mu - expected).abs() < 1e-12);
@@ -158,11 +170,17 @@ mod tests {
 
     #[test]
     fn bad_input_is_refused() {
-        for (factors, levels, trajectories) in [(0, 4, 10), (3, 5, 10), (3, 0, 10), (3, 4, 1), (3, 4, usize::MAX)] {
+        for (factors, levels, trajectories) in
+            [(0, 4, 10), (3, 5, 10), (3, 0, 10), (3, 4, 1), (3, 4, usize::MAX)]
+        {
             assert!(Morris::new(factors, levels, trajectories, &mut stream()).is_err());
         }
         let design = Morris::new(2, 4, 2, &mut stream()).unwrap();
         assert!(design.effects(&[1.0; 5], Level::P95).is_err());
-        assert!(design.effects(&[1.0, 2.0, f64::NAN, 1.0, 1.0, 1.0], Level::P95).is_err());
+        assert!(
+            design
+                .effects(&[1.0, 2.0, f64::NAN, 1.0, 1.0, 1.0], Level::P95)
+                .is_err()
+        );
     }
 }

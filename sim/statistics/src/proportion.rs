@@ -62,7 +62,11 @@ impl Proportion {
         let centre = (p + square / 2.0) / (1.0 + square);
         let half = z * (p * (1.0 - p) / n + square / (4.0 * n)).sqrt() / (1.0 + square);
         // The ends that are exact by algebra, without rounding.
-        let low = if self.events == 0 { 0.0 } else { (centre - half).max(0.0) };
+        let low = if self.events == 0 {
+            0.0
+        } else {
+            (centre - half).max(0.0)
+        };
         let high = if self.events == self.n {
             1.0
         } else {
@@ -148,13 +152,25 @@ mod tests {
     #[test]
     fn no_event_in_300_runs_is_at_most_one_per_cent() {
         let bound = Proportion::new(0, 300).unwrap().interval(Level::P95).unwrap();
-        assert_eq!((bound.low, bound.method, bound.n), (0.0, Method::RuleOfThree, 300));
+        assert_eq!(
+            (bound.low, bound.method, bound.n),
+            (0.0, Method::RuleOfThree, 300)
+        );
         assert!(bound.high < 0.01 && bound.high > 0.0099);
         // Exact: (1 − p)^300 = 0.05.
         assert!((libm::pow(1.0 - bound.high, 300.0) - 0.05).abs() < 1e-12);
-        assert!(Proportion::new(1, 300).unwrap().bound_of_none(Level::P95).is_err());
+        assert!(
+            Proportion::new(1, 300)
+                .unwrap()
+                .bound_of_none(Level::P95)
+                .is_err()
+        );
         assert_eq!(
-            Proportion::new(1, 300).unwrap().interval(Level::P95).unwrap().method,
+            Proportion::new(1, 300)
+                .unwrap()
+                .interval(Level::P95)
+                .unwrap()
+                .method,
             Method::Wilson
         );
     }

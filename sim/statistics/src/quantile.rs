@@ -186,7 +186,10 @@ mod tests {
         assert_eq!(nearest_rank(3, 0), Some(0));
         assert_eq!(nearest_rank(3, 200), Some(2));
         assert_eq!(nearest_rank(0, 50), None);
-        assert_eq!((least_values(0.99), least_values(0.5), least_values(0.9)), (1000, 20, 100));
+        assert_eq!(
+            (least_values(0.99), least_values(0.5), least_values(0.9)),
+            (1000, 20, 100)
+        );
         assert_eq!(least_values(1.0), usize::MAX);
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::error::{StatisticsError, same_length};
 use crate::interval::Level;
-use crate::mean::t_half_width;
+use crate::mean::t_factor;
 use crate::summary::Running;
 
 /// When to stop.
@@ -82,7 +82,11 @@ impl Sequential {
             return out("the number of metrics", 0.0, "at least 1");
         }
         if precision.first < 3 {
-            return out("the first number of replications", precision.first as f64, "at least 3");
+            return out(
+                "the first number of replications",
+                precision.first as f64,
+                "at least 3",
+            );
         }
         if precision.most < precision.first {
             return out(
@@ -133,17 +137,22 @@ impl Sequential {
 
     /// The widest half width over the one allowed.
     fn widest_excess(&self) -> Result<Option<f64>, StatisticsError> {
+        let n = self.n();
+        if n < 2 {
+            return Ok(None);
+        }
+        let factor = t_factor(n, self.precision.level)? / (n as f64).sqrt();
         let mut widest = Some(0.0_f64);
         for running in &self.metrics {
-            let Some(variance) = running.variance() else {
-                return Ok(None);
-            };
+            let variance = running.variance().unwrap_or(0.0);
             if variance == 0.0 {
                 continue;
             }
-            let half = t_half_width(running.n(), variance, self.precision.level)?;
+            let half = factor * variance.sqrt();
             let excess = half / (self.precision.relative_half_width * running.mean().abs());
-            widest = widest.filter(|_| excess.is_finite()).map(|widest| widest.max(excess));
+            widest = widest
+                .filter(|_| excess.is_finite())
+                .map(|widest| widest.max(excess));
         }
         Ok(widest)
     }
@@ -208,7 +217,10 @@ mod tests {
 
     #[test]
     fn it_begins_with_ten_and_looks_five_ahead() {
-        assert_eq!(run(Precision::default(), |_| vec![3.0], 1), Next::Reached { n: 15 });
+        assert_eq!(
+            run(Precision::default(), |_| vec![3.0], 1),
+            Next::Reached { n: 15 }
+        );
         let none_ahead = Precision {
             look_ahead: 0,
             ..Precision::default()
@@ -218,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_least_precise_metric_decides_and_a_mean_of_zero_never_is() {
-        let alternating = |i: usize| if i % 2 == 0 { 1.2 } else { 0.8 };
+        let alternating = |i: usize| if i.is_multiple_of(2) { 1.2 } else { 0.8 };
         let Next::Reached { n } = run(Precision::default(), |i| vec![5.0, alternating(i)], 2) else {
             panic!("not reached");
         };
@@ -231,7 +243,7 @@ mod tests {
     #[test]
     fn a_lucky_moment_does_not_stop_it() {
         // Ten equal values, then wide ones.
-        let values = |i: usize| vec![if i < 10 || i % 2 == 0 { 1.0 } else { 2.0 }];
+        let values = |i: usize| vec![if i < 10 || i.is_multiple_of(2) { 1.0 } else { 2.0 }];
         let Next::Reached { n } = run(Precision::default(), values, 1) else {
             panic!("not reached");
         };

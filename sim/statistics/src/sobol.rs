@@ -33,7 +33,8 @@ pub struct Indices {
 }
 
 impl Sobol {
-    /// A design. The rows are independent, which the bootstrap needs: hundreds for a ranking, thousands for two digits.
+    /// A design. The rows are independent, which the bootstrap needs: hundreds for a ranking, thousands for two digits. The 95 %
+    /// intervals cover as they should from 200 rows on (tested); of fewer they are too narrow.
     ///
     /// # Errors
     /// No factors, fewer than [`LEAST_ROWS`] rows, or too many points.
@@ -48,7 +49,9 @@ impl Sobol {
         }
         check_size(METHOD, rows.saturating_mul(factors.saturating_add(2)), factors)?;
         let mut matrix = || -> Vec<Vec<f64>> {
-            (0..rows).map(|_| (0..factors).map(|_| stream.unit()).collect()).collect()
+            (0..rows)
+                .map(|_| (0..factors).map(|_| stream.unit()).collect())
+                .collect()
         };
         let (a, b) = (matrix(), matrix());
         let mixed = (0..factors).flat_map(|factor| {
@@ -122,7 +125,13 @@ impl Sobol {
         let half = level.alpha() / 2.0;
         let interval = |estimate, others: &mut Vec<f64>, method| {
             others.sort_by(f64::total_cmp);
-            Interval::new(estimate, (at(others, half), at(others, 1.0 - half)), level, rows, method)
+            Interval::new(
+                estimate,
+                (at(others, half), at(others, 1.0 - half)),
+                level,
+                rows,
+                method,
+            )
         };
         estimates
             .into_iter()
@@ -142,13 +151,14 @@ impl Sobol {
     fn estimate<'o>(&self, block: &impl Fn(usize) -> &'o [f64], chosen: &[usize]) -> Vec<(f64, f64)> {
         let (a, b) = (block(0), block(1));
         let count = chosen.len() as f64;
-        let sum: f64 = chosen.iter().map(|&row| a[row] + b[row]).sum();
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for &row in chosen {
+            sum += a[row] + b[row];
+            squares += a[row] * a[row] + b[row] * b[row];
+        }
         let mean = sum / (2.0 * count);
-        let squares: f64 = chosen
-            .iter()
-            .map(|&row| (a[row] - mean) * (a[row] - mean) + (b[row] - mean) * (b[row] - mean))
-            .sum();
-        let variance = squares / (2.0 * count - 1.0);
+        // The outputs are centred, so little is lost to cancellation.
+        let variance = (squares - sum * mean) / (2.0 * count - 1.0);
         (0..self.factors)
             .map(|factor| {
                 let mixed = block(factor + 2);
@@ -185,7 +195,10 @@ mod tests {
         };
         let outputs: Vec<f64> = design.points().iter().map(model).collect();
         let indices = design.indices(&outputs, Level::P99, 200, &mut stream()).unwrap();
-        for (index, (first, total)) in indices.iter().zip([(0.3139, 0.5576), (0.4424, 0.4424), (0.0, 0.2437)]) {
+        for (index, (first, total)) in indices
+            .iter()
+            .zip([(0.3139, 0.5576), (0.4424, 0.4424), (0.0, 0.2437)])
+        {
             assert!(index.first_order.contains(first), "{}", index.first_order);
             assert!(index.total.contains(total), "{}", index.total);
             assert!(index.total.half_width() < 0.1 && index.total.n == 4096);
@@ -199,7 +212,10 @@ mod tests {
         assert!(Sobol::new(2, usize::MAX, &mut stream()).is_err());
         let design = Sobol::new(1, 16, &mut stream()).unwrap();
         let indices = |outputs: &[f64]| design.indices(outputs, Level::P95, 100, &mut stream());
-        assert!(matches!(indices(&[3.0; 48]), Err(StatisticsError::Degenerate { .. })));
+        assert!(matches!(
+            indices(&[3.0; 48]),
+            Err(StatisticsError::Degenerate { .. })
+        ));
         assert!(indices(&[3.0; 47]).is_err());
         assert!(indices(&[f64::NAN; 48]).is_err());
     }

@@ -23,7 +23,11 @@ fn stirling_error(z: f64) -> f64 {
 
 /// ln(1 + e) with all digits where e is small, and from `ratio` = 1 + e where it is not.
 fn ln_ratio(e: f64, ratio: f64) -> f64 {
-    if e.abs() < 0.5 { libm::log1p(e) } else { libm::log(ratio) }
+    if e.abs() < 0.5 {
+        libm::log1p(e)
+    } else {
+        libm::log(ratio)
+    }
 }
 
 /// x^a y^b / B(a, b) with y = 1 − x.

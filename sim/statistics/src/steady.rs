@@ -11,6 +11,8 @@ use crate::mean::t_interval_as;
 
 /// Observations of an MSER batch.
 const MSER_BATCH: usize = 5;
+/// Last batches that are no candidates: so few have a small error by chance alone.
+const LAST_MSER_BATCHES: usize = 5;
 /// Batches without which MSER-5 finds nothing.
 const LEAST_MSER_BATCHES: usize = 10;
 /// Batches from whose correlation that of the final ones is judged (Law & Carson, 1979).
@@ -77,8 +79,7 @@ impl<'a> SteadyState<'a> {
             sum += value;
             squares += value * value;
             let kept = (count - cut) as f64;
-            // The last few have a small error by chance alone: the usual guard is to leave them out.
-            if count - cut < MSER_BATCH {
+            if count - cut < LAST_MSER_BATCHES {
                 continue;
             }
             let error = finite(METHOD, (squares - sum * sum / kept).max(0.0) / (kept * kept))?;
@@ -192,7 +193,10 @@ pub fn lag1(series: &[f64]) -> Result<f64, StatisticsError> {
 /// Means of so many batches of equal size, the last ones of the series.
 fn batches(values: &[f64], count: usize) -> Vec<f64> {
     let size = values.len() / count;
-    values[values.len() - size * count..].chunks_exact(size).map(mean).collect()
+    values[values.len() - size * count..]
+        .chunks_exact(size)
+        .map(mean)
+        .collect()
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -235,10 +239,7 @@ mod tests {
         let error = series(&rising).mser5().unwrap_err();
         assert_eq!(error, StatisticsError::WarmUpTooLong { n: 1000 });
         assert!(series(&rising[..49]).mser5().is_err());
-        assert_eq!(
-            series(&[4.0; 100]).mser5(),
-            Ok(Truncation { n: 100, deleted: 0 })
-        );
+        assert_eq!(series(&[4.0; 100]).mser5(), Ok(Truncation { n: 100, deleted: 0 }));
     }
 
     #[test]
@@ -247,7 +248,10 @@ mod tests {
         let error = series(&rising).batch_means(Level::P95).unwrap_err();
         assert!(matches!(error, StatisticsError::Correlated { n: 4000, lag1 } if lag1 > 0.9));
         let constant = series(&[2.5; 410]).batch_means(Level::P95).unwrap();
-        assert_eq!((constant.interval.low, constant.interval.high, constant.lag1), (2.5, 2.5, 0.0));
+        assert_eq!(
+            (constant.interval.low, constant.interval.high, constant.lag1),
+            (2.5, 2.5, 0.0)
+        );
         assert_eq!((constant.batch_size, constant.interval.n), (10, 40));
     }
 

@@ -84,7 +84,7 @@ impl Summary {
 
 /// Mean and variance as values arrive (Welford, Technometrics 4 (1962) 419).
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub struct Running {
+pub(crate) struct Running {
     n: usize,
     mean: f64,
     squares: f64,
@@ -100,17 +100,17 @@ impl Running {
     }
 
     /// Values so far.
-    pub fn n(&self) -> usize {
+    pub(crate) fn n(&self) -> usize {
         self.n
     }
 
     /// Mean so far; zero of no values.
-    pub fn mean(&self) -> f64 {
+    pub(crate) fn mean(&self) -> f64 {
         self.mean
     }
 
     /// Variance so far; `None` below two values.
-    pub fn variance(&self) -> Option<f64> {
+    pub(crate) fn variance(&self) -> Option<f64> {
         (self.n > 1).then(|| self.squares / (self.n as f64 - 1.0))
     }
 }
@@ -172,7 +172,10 @@ mod tests {
     #[test]
     fn moments_of_a_known_set() {
         let summary = Summary::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
-        assert_eq!((summary.n, summary.mean, summary.min, summary.max), (8, 5.0, 2.0, 9.0));
+        assert_eq!(
+            (summary.n, summary.mean, summary.min, summary.max),
+            (8, 5.0, 2.0, 9.0)
+        );
         assert_eq!(summary.variance, Some(32.0 / 7.0));
         // 42 / 8 over 4^1.5, times √56 / 6.
         assert!((summary.skewness.unwrap() - 0.818_487_553_356_599).abs() < 1e-12);
@@ -192,7 +195,10 @@ mod tests {
     #[test]
     fn what_never_varies_and_what_is_alone_has_a_defined_answer() {
         let constant = Summary::of(&[0.1; 7]).unwrap();
-        assert_eq!((constant.mean, constant.variance, constant.skewness), (0.1, Some(0.0), None));
+        assert_eq!(
+            (constant.mean, constant.variance, constant.skewness),
+            (0.1, Some(0.0), None)
+        );
         let alone = Summary::of(&[3.0]).unwrap();
         assert_eq!((alone.variance, alone.standard_error()), (None, None));
         assert_eq!(

@@ -65,17 +65,11 @@ pub fn trend(x: &[f64], y: &[f64], level: Level) -> Result<Trend, StatisticsErro
     }
     slopes.sort_by(f64::total_cmp);
     let deviation = variance_of_s(x, y).max(0.0).sqrt();
+    // The place-th slope from either end (Gilbert, 1987, section 16.5, with a correction for continuity): S moves in steps
+    // of two. Truncation: bounded.
     let count = slopes.len() as f64;
-    let at = |place: f64| {
-        // Places count from 1; outside, the extreme slope is the end. Truncation: bounded.
-        slopes[place.clamp(1.0, count) as usize - 1]
-    };
-    // Gilbert (1987), section 16.5: the M₁-th and the (M₂ + 1)-th slope, rounded outwards.
-    let reach = level.z() * deviation;
-    let ends = (
-        at(libm::floor((count - reach) / 2.0)),
-        at(libm::ceil((count + reach) / 2.0) + 1.0),
-    );
+    let place = ((count + 1.0 - level.z() * deviation) / 2.0).clamp(1.0, count) as usize;
+    let ends = (slopes[place - 1], slopes[slopes.len() - place]);
     let middle = slopes.len() / 2;
     let median = if slopes.len() % 2 == 1 {
         slopes[middle]
@@ -107,7 +101,11 @@ fn variance_of_s(x: &[f64], y: &[f64]) -> f64 {
             .map(|group| group.len() as f64)
             .fold((0.0, 0.0, 0.0), |(five, three, two), t| {
                 let pairs = t * (t - 1.0);
-                (five + pairs * (2.0 * t + 5.0), three + pairs * (t - 2.0), two + pairs)
+                (
+                    five + pairs * (2.0 * t + 5.0),
+                    three + pairs * (t - 2.0),
+                    two + pairs,
+                )
             })
     };
     let (x, y) = (ties(x), ties(y));
@@ -150,7 +148,10 @@ mod tests {
     fn what_does_not_vary_has_no_trend() {
         let x: Vec<f64> = (0..12).map(f64::from).collect();
         let flat = trend(&x, &[4.0; 12], Level::P95).unwrap();
-        assert_eq!((flat.slope.low, flat.slope.high, flat.p, flat.s), (0.0, 0.0, 1.0, 0));
+        assert_eq!(
+            (flat.slope.low, flat.slope.high, flat.p, flat.s),
+            (0.0, 0.0, 1.0, 0)
+        );
         assert!(matches!(
             trend(&[1.0; 12], &x, Level::P95),
             Err(StatisticsError::Degenerate { .. })
@@ -159,6 +160,9 @@ mod tests {
         assert!(trend(&x, &x[..11], Level::P95).is_err());
         assert!(trend(&x, &[f64::NAN; 12], Level::P95).is_err());
         let many = vec![0.0; MOST_POINTS + 1];
-        assert!(matches!(trend(&many, &many, Level::P95), Err(StatisticsError::TooMany { .. })));
+        assert!(matches!(
+            trend(&many, &many, Level::P95),
+            Err(StatisticsError::TooMany { .. })
+        ));
     }
 }

@@ -2,8 +2,8 @@
 
 use longhaul_statistics::equivalence::{Equivalence, tost_paired};
 use longhaul_statistics::{
-    KaplanMeier, Level, Lifetime, Morris, Next, Precision, Proportion, Sequential, Sobol, TwoLevel, bootstrap, compare,
-    mean, quantile,
+    KaplanMeier, Level, Lifetime, Morris, Next, Precision, Proportion, Sequential, Sobol, TwoLevel,
+    bootstrap, compare, mean, quantile,
 };
 
 use crate::laws::{Law, covers, share};
@@ -20,7 +20,9 @@ fn t_intervals_of_means() {
         (Law::Lognormal, 100),
     ] {
         covers(&format!("t of {law:?}, n = {n}"), TRIALS, |stream| {
-            mean::t_interval(&law.draw(n, stream), P95).unwrap().contains(law.mean())
+            mean::t_interval(&law.draw(n, stream), P95)
+                .unwrap()
+                .contains(law.mean())
         });
     }
     // What its documentation warns of.
@@ -42,53 +44,69 @@ fn welch_intervals_of_unequal_sets() {
 
 #[test]
 fn percentile_bootstrap_of_means() {
-    for (law, n) in [(Law::Normal, 30), (Law::Exponential, 200), (Law::Lognormal, 200)] {
-        covers(&format!("percentile bootstrap of {law:?}, n = {n}"), TRIALS, |stream| {
-            let values = law.draw(n, stream);
-            let found = bootstrap::percentile(&values, bootstrap::mean, P95, 500, stream);
-            found.unwrap().contains(law.mean())
-        });
+    for (law, n) in [(Law::Normal, 100), (Law::Exponential, 200), (Law::Lognormal, 200)] {
+        covers(
+            &format!("percentile bootstrap of {law:?}, n = {n}"),
+            TRIALS / 2,
+            |stream| {
+                let values = law.draw(n, stream);
+                let found = bootstrap::percentile(&values, bootstrap::mean, P95, 800, stream);
+                found.unwrap().contains(law.mean())
+            },
+        );
     }
 }
 
 #[test]
 fn bca_bootstrap_of_means() {
-    for (law, n) in [(Law::Normal, 30), (Law::Exponential, 100), (Law::Lognormal, 100)] {
-        covers(&format!("BCa bootstrap of {law:?}, n = {n}"), TRIALS, |stream| {
-            let values = law.draw(n, stream);
-            let found = bootstrap::bca(&values, bootstrap::mean, P95, 500, stream);
-            found.unwrap().contains(law.mean())
-        });
+    for (law, n) in [(Law::Normal, 100), (Law::Exponential, 200), (Law::Lognormal, 200)] {
+        covers(
+            &format!("BCa bootstrap of {law:?}, n = {n}"),
+            TRIALS / 2,
+            |stream| {
+                let values = law.draw(n, stream);
+                let found = bootstrap::bca(&values, bootstrap::mean, P95, 800, stream);
+                found.unwrap().contains(law.mean())
+            },
+        );
     }
 }
 
 #[test]
 fn studentised_bootstrap_of_means() {
-    for (law, n) in [(Law::Normal, 20), (Law::Exponential, 20), (Law::Lognormal, 20)] {
-        covers(&format!("studentised bootstrap of {law:?}, n = {n}"), TRIALS, |stream| {
-            let values = law.draw(n, stream);
-            let found = bootstrap::studentised(&values, P95, 500, stream);
-            found.unwrap().contains(law.mean())
-        });
+    for (law, n) in [(Law::Normal, 30), (Law::Exponential, 30), (Law::Lognormal, 30)] {
+        covers(
+            &format!("studentised bootstrap of {law:?}, n = {n}"),
+            TRIALS,
+            |stream| {
+                let values = law.draw(n, stream);
+                let found = bootstrap::studentised(&values, P95, 800, stream);
+                found.unwrap().contains(law.mean())
+            },
+        );
     }
 }
 
 #[test]
 fn intervals_of_quantiles_cover_as_often_as_they_say() {
     for law in [Law::Normal, Law::Exponential, Law::Lognormal] {
-        covers(&format!("median of {law:?}, n = 100"), TRIALS, |stream| {
-            let values = law.draw(100, stream);
-            quantile::quantile_interval(&values, 0.5, P95).unwrap().contains(law.median())
+        covers(&format!("median of {law:?}, n = 121"), TRIALS, |stream| {
+            let values = law.draw(121, stream);
+            quantile::quantile_interval(&values, 0.5, P95)
+                .unwrap()
+                .contains(law.median())
         });
         let truth = quantile::covered(15, 0.5, P95).unwrap();
         let found = share("median of few", TRIALS, |stream| {
             let values = law.draw(15, stream);
-            quantile::quantile_interval(&values, 0.5, P95).unwrap().contains(law.median())
+            quantile::quantile_interval(&values, 0.5, P95)
+                .unwrap()
+                .contains(law.median())
         });
         assert!((found - truth).abs() < 0.01, "{found} for {truth}");
     }
     // The 99th percentile of exponential values is ln 100.
-    covers("99th percentile, n = 2000", 2 * TRIALS / 4, |stream| {
+    covers("99th percentile, n = 2000", TRIALS / 2, |stream| {
         let values = Law::Exponential.draw(2000, stream);
         let found = quantile::quantile_interval(&values, 0.99, P95).unwrap();
         found.contains(libm::log(100.0))
@@ -100,7 +118,11 @@ fn intervals_of_proportions() {
     for (p, n) in [(0.3, 200), (0.5, 150), (0.05, 400)] {
         covers(&format!("Wilson of {p}, n = {n}"), TRIALS, |stream| {
             let events = Law::Bernoulli(p).draw(n, stream).iter().sum::<f64>() as usize;
-            Proportion::new(events, n).unwrap().wilson(P95).unwrap().contains(p)
+            Proportion::new(events, n)
+                .unwrap()
+                .wilson(P95)
+                .unwrap()
+                .contains(p)
         });
     }
 }
@@ -148,7 +170,10 @@ fn paired_differences_and_the_gain_of_pairing() {
         let shared: Vec<f64> = (0..20).map(|_| stream.normal()).collect();
         let mut side = |mean: f64| -> Vec<f64> {
             let own = f64::sqrt(1.0 - 0.9);
-            shared.iter().map(|s| mean + f64::sqrt(0.9) * s + own * stream.normal()).collect()
+            shared
+                .iter()
+                .map(|s| mean + f64::sqrt(0.9) * s + own * stream.normal())
+                .collect()
         };
         let (left, right) = (side(3.0), side(2.5));
         let paired = compare::paired(&left, &right, P95).unwrap();
@@ -249,7 +274,11 @@ fn elementary_effects() {
     // |∂f/∂x₀| = 2 + 4 x₁ over a grid of four levels: mean 4.
     covers("Morris μ*", TRIALS, |stream| {
         let design = Morris::new(2, 4, 20, stream).unwrap();
-        let outputs: Vec<f64> = design.points().iter().map(|x| (2.0 + 4.0 * x[1]) * x[0]).collect();
+        let outputs: Vec<f64> = design
+            .points()
+            .iter()
+            .map(|x| (2.0 + 4.0 * x[1]) * x[0])
+            .collect();
         design.effects(&outputs, P95).unwrap()[0].mu_star.contains(4.0)
     });
 }
@@ -260,19 +289,18 @@ fn sobol_indices() {
     // 9/12 and 4/144.
     let total = 4.0 / 12.0 + 9.0 / 12.0 + 4.0 / 144.0;
     let (first, with_interaction) = (4.0 / 12.0 / total, (4.0 / 12.0 + 4.0 / 144.0) / total);
-    for of_total in [false, true] {
-        covers(&format!("Sobol, total: {of_total}"), 2_000, |stream| {
-            let design = Sobol::new(2, 200, stream).unwrap();
-            let model = |x: &Vec<f64>| x[0] + 2.0 * x[1] + 2.0 * x[0] * x[1];
-            let outputs: Vec<f64> = design.points().iter().map(model).collect();
-            let indices = design.indices(&outputs, P95, 300, stream).unwrap()[0];
-            if of_total {
-                indices.total.contains(with_interaction)
-            } else {
-                indices.first_order.contains(first)
-            }
-        });
-    }
+    let mut covered = 0;
+    covers("total index of Sobol", TRIALS, |stream| {
+        let design = Sobol::new(2, 200, stream).unwrap();
+        let model = |x: &Vec<f64>| x[0] + 2.0 * x[1] + 2.0 * x[0] * x[1];
+        let outputs: Vec<f64> = design.points().iter().map(model).collect();
+        let indices = design.indices(&outputs, P95, 400, stream).unwrap()[0];
+        covered += u32::from(indices.first_order.contains(first));
+        indices.total.contains(with_interaction)
+    });
+    let covered = f64::from(covered) / f64::from(TRIALS);
+    println!("first-order index of Sobol: {:.2} %", 100.0 * covered);
+    assert!((0.935..=0.965).contains(&covered), "first order covers {covered}");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use longhaul_core::random::{Stream, Streams};
 use longhaul_statistics::equivalence::tost_paired;
 use longhaul_statistics::trend::trend;
 use longhaul_statistics::{
-    Ecdf, Horizon, Interval, KaplanMeier, Level, Lifetime, Proportion, StatisticsError, SteadyState, Summary, bootstrap,
-    compare, design, mean, quantile,
+    Ecdf, Horizon, Interval, KaplanMeier, Level, Lifetime, Proportion, StatisticsError, SteadyState, Summary,
+    bootstrap, compare, design, mean, quantile,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
