@@ -79,7 +79,7 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
     })?;
     if args.json {
         let path = target.join("summary.json");
-        output::print(&fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?)?;
+        output::print(&fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?)?;
     } else if !args.quiet {
         report(sweep, &shown, index.points.len() as u64, &effort, &target, colour)?;
     }

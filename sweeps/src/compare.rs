@@ -154,15 +154,15 @@ impl Held {
                 "record format {}; this program reads {RECORD_FORMAT}",
                 record.format
             );
-            return Err(unreadable(&summary, why).into());
+            return Err(unreadable(&summary, &why).into());
         }
         Ok(Held::Run(Box::new(record)))
     }
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, DirectoryError> {
-    let text = fs::read(path).map_err(|error| unreadable(path, error))?;
-    serde_json::from_slice(&text).map_err(|error| unreadable(path, error))
+    let text = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    serde_json::from_slice(&text).map_err(|error| unreadable(path, &error))
 }
 
 fn versions(a: u32, b: u32, warnings: &mut Vec<String>) {
@@ -282,7 +282,7 @@ impl Sweep {
                 "format {}; this program reads {SWEEP_FORMAT}",
                 summary.head.format
             );
-            return Err(unreadable(&summary_path, why).into());
+            return Err(unreadable(&summary_path, &why).into());
         }
         let names: BTreeMap<u64, String> = summary
             .points
@@ -298,12 +298,12 @@ impl Sweep {
     }
 
     fn read_results(&mut self, path: &Path, names: &BTreeMap<u64, String>) -> Result<(), CompareError> {
-        let failed = |error: csv::Error| unreadable(path, error);
+        let failed = |error: csv::Error| unreadable(path, &error);
         let mut reader = csv::Reader::from_path(path).map_err(failed)?;
         let header = reader.headers().map_err(failed)?.clone();
         let column = |name: &str| {
             let index = header.iter().position(|column| column == name);
-            index.ok_or_else(|| unreadable(path, format!("there is no column `{name}`")))
+            index.ok_or_else(|| unreadable(path, &format!("there is no column `{name}`")))
         };
         let (point, seed, digest) = (column("point")?, column("seed")?, column("digest")?);
         let mut measures = Vec::new();
@@ -318,12 +318,12 @@ impl Sweep {
             let number = |index: usize| -> Result<u64, DirectoryError> {
                 let text = field(index);
                 text.parse()
-                    .map_err(|error| unreadable(path, format!("`{text}`: {error}")))
+                    .map_err(|error| unreadable(path, &format!("`{text}`: {error}")))
             };
             let (point, seed) = (number(point)?, number(seed)?);
             let Some(name) = names.get(&point) else {
                 let why = format!("point {point} is not in summary.json");
-                return Err(unreadable(path, why).into());
+                return Err(unreadable(path, &why).into());
             };
             let values = measures.iter().map(|(value, state)| match field(*state) {
                 "exact" => field(*value).parse().ok(),

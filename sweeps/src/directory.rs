@@ -12,6 +12,7 @@
 //! lock             held while somebody writes
 //! ```
 
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -188,19 +189,19 @@ impl Manifest {
                     path: directory.to_owned(),
                 });
             }
-            Err(error) => return Err(unreadable(&path, error)),
+            Err(error) => return Err(unreadable(&path, &error)),
         };
-        let manifest: Manifest = serde_json::from_str(&text).map_err(|error| unreadable(&path, error))?;
+        let manifest: Manifest = serde_json::from_str(&text).map_err(|error| unreadable(&path, &error))?;
         if manifest.format != SWEEP_FORMAT {
             let why = format!("format {}; this program reads {SWEEP_FORMAT}", manifest.format);
-            return Err(unreadable(&path, why));
+            return Err(unreadable(&path, &why));
         }
         Ok(manifest)
     }
 }
 
 /// An error about what a file says.
-pub fn unreadable(path: &Path, why: impl ToString) -> DirectoryError {
+pub fn unreadable(path: &Path, why: &dyn fmt::Display) -> DirectoryError {
     DirectoryError::Unreadable {
         path: path.to_owned(),
         why: why.to_string(),

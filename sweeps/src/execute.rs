@@ -432,7 +432,7 @@ impl Run<'_> {
             match &done {
                 Ok((_, true)) => seen.reused += 1,
                 Ok((entry, false)) => {
-                    seen.simulated_ns = seen.simulated_ns.saturating_add(entry.simulated_ns)
+                    seen.simulated_ns = seen.simulated_ns.saturating_add(entry.simulated_ns);
                 }
                 Err(_) => seen.failed += 1,
             }

@@ -87,9 +87,9 @@ pub fn merge(
     check(parts, &manifests)?;
     let first = &parts[0];
     let path = first.join("sweep.ron");
-    let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+    let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
     let scenario_path = first.join("scenario.ron");
-    let scenario = fs::read_to_string(&scenario_path).map_err(|error| unreadable(&scenario_path, error))?;
+    let scenario = fs::read_to_string(&scenario_path).map_err(|error| unreadable(&scenario_path, &error))?;
     let mut sweep = decode::read(&Source {
         name: path.display().to_string(),
         text: text.clone(),
@@ -142,11 +142,11 @@ fn adopt(cache: &Cache, part: &Path, index: &Index) -> Result<(), MergeError> {
             }
             let Some(key) = key_of(point, replication) else {
                 let why = "a point has neither a scenario nor a failure";
-                return Err(unreadable(&part.join("index.json"), why));
+                return Err(unreadable(&part.join("index.json"), &why));
             };
             let gone = |why: &str| {
                 let why = format!("{why}; run that part again with --resume");
-                Err(unreadable(&own.path(&key), why))
+                Err(unreadable(&own.path(&key), &why))
             };
             match cache.adopt(&own, &key)? {
                 Found::Finished(_) => {}
@@ -162,8 +162,8 @@ fn adopt(cache: &Cache, part: &Path, index: &Index) -> Result<(), MergeError> {
 /// What a part consists of.
 fn read_index(part: &Path) -> Result<Index, DirectoryError> {
     let path = part.join("index.json");
-    let text = fs::read(&path).map_err(|error| unreadable(&path, error))?;
-    let index: Index = serde_json::from_slice(&text).map_err(|error| unreadable(&path, error))?;
+    let text = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+    let index: Index = serde_json::from_slice(&text).map_err(|error| unreadable(&path, &error))?;
     Ok(index)
 }
 

@@ -124,12 +124,12 @@ fn row(
                 let path = cache.path(&key);
                 return Err(unreadable(
                     &path,
-                    "this finished run is gone; --resume runs it again",
+                    &"this finished run is gone; --resume runs it again",
                 ));
             }
             Found::Unusable(why) => {
                 let path = cache.path(&key);
-                return Err(unreadable(&path, format!("{why}; --resume runs it again")));
+                return Err(unreadable(&path, &format!("{why}; --resume runs it again")));
             }
         },
         (None, None) => unreachable!("a point without a scenario has failed"),

@@ -156,7 +156,7 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
     let mut table = plain(width);
     let mut head = vec![if sweeps { "point" } else { "of" }, "metric", "a", "b", "b − a"];
     if sweeps {
-        head.extend(["95 % interval", "n", "variance ÷", "p (Holm)"]);
+        head.extend(["n", "÷", "p"]);
     }
     table.set_header(head.clone());
     for row in comparison.rows.iter().take(MOST_SHOWN) {
@@ -166,19 +166,18 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
             (Some(a), Some(difference)) if a != 0.0 => format!(" ({:+.1} %)", difference / a * 100.0),
             _ => String::new(),
         };
-        let difference = format!("{}{relative}", shown(row.difference));
+        let half = row.low.zip(row.high).map(|(low, high)| (high - low) / 2.0);
+        let half = half.filter(|half| *half > 0.0);
+        let half = half.map_or(String::new(), |half| format!(" ± {}", value(row.unit, half)));
+        let difference = format!("{}{half}{relative}", shown(row.difference));
         let mut cells = vec![
-            row.place.clone(),
+            short(&row.place),
             row.metric.clone(),
             shown(row.a),
             shown(row.b),
             difference,
         ];
         if sweeps {
-            let interval = row.low.zip(row.high);
-            cells.push(interval.map_or(human::MISSING.to_owned(), |(low, high)| {
-                format!("[{}, {}]", value(row.unit, low), value(row.unit, high))
-            }));
             cells.push(row.n.to_string());
             cells.push(row.variance_reduction.map_or(human::MISSING.to_owned(), digits));
             cells.push(row.p_holm.map_or(human::MISSING.to_owned(), p));
@@ -195,11 +194,19 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
     }
     if sweeps {
         text.push_str(&format!(
-            "paired by point and seed; p corrected for {} tests; variance ÷: what pairing saves in replications\n",
+            "paired by point and seed; ±: 95 % intervals; ÷: how many times fewer runs pairing needs; p: Holm over {} tests\n",
             comparison.tests
         ));
     }
     text
+}
+
+/// The values of a point without the names of its axes.
+fn short(place: &str) -> String {
+    let values = place
+        .split(", ")
+        .map(|each| each.split_once(" = ").map_or(each, |(_, value)| value));
+    values.collect::<Vec<&str>>().join(", ")
 }
 
 fn p(p: f64) -> String {
