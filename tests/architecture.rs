@@ -68,7 +68,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("longhaul-plots", &["longhaul-core"]),
-    ("longhaul-reports", &["longhaul-core", "longhaul-plots", "longhaul-statistics"]),
+    (
+        "longhaul-reports",
+        &["longhaul-core", "longhaul-plots", "longhaul-statistics"],
+    ),
     (
         "longhaul-scenarios",
         &[
@@ -118,6 +121,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "longhaul-sweeps",
+        &[
+            "longhaul-core",
+            "longhaul-reports",
+            "longhaul-scenarios",
+            "longhaul-statistics",
+        ],
+    ),
+    (
         "longhaul-validation",
         &["longhaul-core", "longhaul-scenarios", "longhaul-statistics"],
     ),
@@ -128,6 +140,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-import",
             "longhaul-replay",
             "longhaul-scenarios",
+            "longhaul-sweeps",
             "longhaul-reports",
             "longhaul-validation",
         ],
@@ -245,6 +258,7 @@ fn every_source_file_says_what_it_is_for_and_stays_readable() {
         "sim",
         "models",
         "scenarios",
+        "sweeps",
         "validation",
         "plots",
         "reports",

@@ -159,7 +159,7 @@ fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
 }
 
 /// Pretty JSON with a newline at the end.
-pub(crate) fn pretty(value: &impl Serialize) -> String {
+pub fn pretty(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("records have a JSON form");
     text.push('\n');
     text

@@ -3,8 +3,8 @@
 //! Every check looks at what could be decoded and needs no more than that, so the mistakes of one item hide
 //! none of another. What is merely doubtful is [`lint`]'s business.
 
-mod demands;
 mod chaos;
+mod demands;
 mod faults;
 mod federations;
 mod lint;

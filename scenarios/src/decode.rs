@@ -153,11 +153,11 @@
 //!
 //! Whatever is not in this table must be given. `scenarios/README.md` describes every field.
 
-mod assertion;
+pub mod assertion;
 mod calls;
-mod client;
 mod chaos;
-mod context;
+mod client;
+pub mod context;
 mod datagrams;
 mod demand;
 mod distance;
@@ -184,7 +184,7 @@ mod routing;
 mod service;
 pub(crate) mod transport;
 mod tunnel;
-pub(crate) mod value;
+pub mod value;
 mod work;
 
 use std::collections::BTreeMap;

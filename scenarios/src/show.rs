@@ -1,9 +1,9 @@
 //! The canonical text of a scenario: every default written out, every link directed, every queue in bytes or
 //! packets. It reads back as an equal scenario, and its hash is the scenario's identity.
 
+mod chaos;
 mod client;
 mod demand;
-mod chaos;
 mod federation;
 mod guest;
 mod link;

@@ -12,6 +12,7 @@ use longhaul_core::units::BitRate;
 use longhaul_import::Defaults;
 use longhaul_scenarios::hunt::FaultClass;
 use longhaul_scenarios::schema::SCHEMA_VERSION;
+use longhaul_sweeps::directory::Shard;
 use longhaul_validation::filter::Filter;
 use longhaul_validation::tolerance::Declared;
 
@@ -32,6 +33,9 @@ Examples:
   longhaul show cross_region > mine.ron   a scenario with every default written out
   longhaul check mine.ron                 all mistakes and doubts, without running
   longhaul hunt mine.ron --seeds 5000     faults that make it fail, and the fewest of them that do
+  longhaul sweep streams_by_rtt           many runs of one scenario, on all processors
+  longhaul sweep mine.ron --plan          how many runs, how long, how much disk
+  longhaul compare runs/a runs/b          what differs between two runs or sweeps
   longhaul import gml Kdl.gml -o kdl.ron  a published topology as a scenario
   longhaul report runs/wan-s1-0a1b2c3d    a page about a finished run, and Markdown and JUnit XML
   longhaul validate transfers.csv         how far the simulator is off measurements
@@ -49,6 +53,7 @@ Exit codes:
   7  a replay whose figures cannot be trusted
   8  this machine lacks a privilege, a tool or a kernel (`longhaul doctor` says which), or no kernel
      can replay the scenario
+  9  some runs of a sweep failed; the others are valid
   130, 143  interrupted (SIGINT, SIGTERM); what was finished is kept";
 
 /// The versions that decide about results stand beside that of the program.
@@ -89,6 +94,12 @@ pub enum Verb {
     Replay(ReplayArgs),
     /// Look for faults that make a scenario fail, and write the fewest that do.
     Hunt(HuntArgs),
+    /// Run a scenario many times, with other values and other seeds.
+    Sweep(SweepArgs),
+    /// Put the parts of a sweep together that ran with --shard.
+    Merge(MergeArgs),
+    /// Say what differs between two runs, or two sweeps.
+    Compare(CompareArgs),
     /// Make a scenario of a published topology or table of latencies.
     Import(ImportArgs),
     /// Say what failures of links would do to the demands of a scenario, without running it.
@@ -209,12 +220,81 @@ pub struct HuntArgs {
     pub quiet: bool,
 }
 
+/// Which sweep, and how to run it.
+#[derive(clap::Args, Debug)]
+pub struct SweepArgs {
+    /// Path of a sweep's file, or the name of a sweep that `list` shows.
+    #[arg(value_name = "SWEEP")]
+    pub sweep: String,
+    /// The directory of the sweep [default: runs/sweep-<name>, with -<i>of<n> for a part].
+    #[arg(long, short, value_name = "DIR", help_heading = "Results")]
+    pub out: Option<PathBuf>,
+    /// Go on with what is in the directory: every finished run that this sweep needs is used.
+    #[arg(long, help_heading = "Results")]
+    pub resume: bool,
+    /// Print summary.json and nothing else to standard output.
+    #[arg(long, help_heading = "Results")]
+    pub json: bool,
+    /// Say how many runs, how long and how much disk, after one run of the first point; write nothing.
+    #[arg(long, conflicts_with_all = ["resume", "json", "inject_panic"])]
+    pub plan: bool,
+    /// Run only part I of N of the points; `longhaul merge` puts the parts together.
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<Shard>,
+    /// Runs of each point, instead of the sweep's own number.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub replications: Option<u32>,
+    /// Give a run up after so much wall time, such as `30 s`, instead of the sweep's own.
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Span>,
+    /// Allow more points than the sweep's limit.
+    #[arg(long)]
+    pub yes: bool,
+    /// Threads [default: one per processor]. They change no result.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Panic in the runs of this point: proves that the others survive.
+    #[arg(long, value_name = "POINT", hide = true)]
+    pub inject_panic: Option<u64>,
+    /// Print nothing but what failed. No progress.
+    #[arg(long, short, conflicts_with_all = ["json", "plan"])]
+    pub quiet: bool,
+}
+
+/// Which parts, and where to.
+#[derive(clap::Args, Debug)]
+pub struct MergeArgs {
+    /// The directories of all parts.
+    #[arg(value_name = "DIR", required = true)]
+    pub parts: Vec<PathBuf>,
+    /// The directory of the whole sweep, a new one.
+    #[arg(long, short, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Print nothing but what failed.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
 fn fault_class(text: &str) -> Result<FaultClass, String> {
     let found = FaultClass::ALL.into_iter().find(|class| class.name() == text);
     found.ok_or_else(|| {
         let names = FaultClass::ALL.map(FaultClass::name);
         format!("one of {} is expected", names.join(", "))
     })
+}
+
+/// What to compare.
+#[derive(clap::Args, Debug)]
+pub struct CompareArgs {
+    /// The directory of a run, or of a sweep.
+    #[arg(value_name = "A")]
+    pub a: PathBuf,
+    /// Another one. Differences are B − A.
+    #[arg(value_name = "B")]
+    pub b: PathBuf,
+    /// Print everything as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Formats of topologies and latencies.
@@ -468,6 +548,18 @@ fn fidelity(text: &str) -> Result<Fidelity, String> {
     }
 }
 
+/// A part of a sweep: `I/N`, counted from 1.
+fn shard(text: &str) -> Result<Shard, String> {
+    let wrong = || "a part is written I/N, such as 1/4".to_owned();
+    let (index, count) = text.split_once('/').ok_or_else(wrong)?;
+    let (index, count) = (index.parse().ok(), count.parse().ok());
+    match index.zip(count) {
+        Some((index, count)) if 0 < index && index <= count => Ok(Shard { index, count }),
+        Some((_, count)) if count > 0 => Err(format!("parts are counted from 1 to {count}")),
+        _ => Err(wrong()),
+    }
+}
+
 /// A window of event indices: `FROM..TO`, the end excluded.
 fn window(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text
@@ -490,6 +582,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_part_lies_within_the_whole() {
+        assert_eq!(shard("2/3"), Ok(Shard { index: 2, count: 3 }));
+        for wrong in ["", "2", "0/3", "4/3", "1/0", "a/b", "-1/2"] {
+            assert!(shard(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

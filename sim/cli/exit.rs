@@ -12,6 +12,11 @@ use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::run::BuildError;
 use longhaul_scenarios::source::ReadError;
 use longhaul_scenarios::what_if::WhatIfError;
+use longhaul_sweeps::compare::CompareError;
+use longhaul_sweeps::execute::ExecuteError;
+use longhaul_sweeps::merge::MergeError;
+use longhaul_sweeps::plan::PlanError;
+use longhaul_sweeps::prepare::PrepareError;
 
 use crate::hunt::HuntFailure;
 use crate::import::ImportFailure;
@@ -20,8 +25,8 @@ use crate::replica::ReplicaError;
 use crate::reproduce;
 use crate::validate::ValidateError;
 
-/// How the program ends. The numbers are documented and never change their meaning; 6 and 9 are reserved for
-/// golden mismatch and failed sweep points.
+/// How the program ends. The numbers are documented and never change their meaning; 6 is reserved for
+/// golden mismatch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Exit {
@@ -41,6 +46,8 @@ pub enum Exit {
     ReplayInvalid = 7,
     /// This machine lacks a privilege, a tool or a kernel.
     Unavailable = 8,
+    /// Some runs of a sweep failed; the others are valid.
+    SweepIncomplete = 9,
     /// Ended by SIGINT; what was finished is kept.
     Interrupted = 130,
     /// Ended by SIGTERM; what was finished is kept.
@@ -125,6 +132,24 @@ pub enum Failure {
     /// No verdict of a replay.
     #[error(transparent)]
     Replay(#[from] ReplayFailure),
+    /// No sweep.
+    #[error(transparent)]
+    Sweep(#[from] PrepareError),
+    /// No estimate of a sweep.
+    #[error("the first point of the sweep cannot run: {0}")]
+    Plan(#[from] PlanError),
+    /// A sweep that did not come to its end.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    /// No directory of a sweep.
+    #[error(transparent)]
+    SweepDirectory(#[from] longhaul_sweeps::directory::DirectoryError),
+    /// Parts of a sweep that do not fit.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// Nothing to compare.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
 }
 
 impl Failure {
@@ -145,7 +170,9 @@ impl Failure {
     /// What to tell the user. Mistakes in a scenario are shown one by one with their lines.
     pub fn message(&self, colour: bool) -> String {
         match self {
-            Failure::Scenario(mistakes) => mistakes.render(colour),
+            Failure::Scenario(mistakes)
+            | Failure::Sweep(PrepareError::Mistakes(mistakes))
+            | Failure::Merge(MergeError::Mistakes(mistakes)) => mistakes.render(colour),
             Failure::Replay(failure) => failure.message(),
             bug if bug.exit() == Exit::Internal => format!("error: {bug}\n{}", reproduce::line()),
             mistake => format!("error: {mistake}\n"),

@@ -14,6 +14,7 @@
 
 mod args;
 mod check;
+mod compare;
 mod digest;
 mod doctor;
 mod exit;
@@ -22,6 +23,7 @@ mod hunt;
 mod import;
 mod interrupt;
 mod list;
+mod merge;
 mod node;
 mod output;
 mod progress;
@@ -31,6 +33,7 @@ mod report;
 mod reproduce;
 mod run;
 mod show;
+mod sweep;
 mod validate;
 mod verify;
 mod watch;
@@ -64,6 +67,9 @@ fn dispatch(args: &Args) -> Exit {
         Verb::Check(verb) => check::check(verb, colour),
         Verb::Hunt(verb) => hunt::hunt(verb, colour),
         Verb::Show(verb) => show::show(verb),
+        Verb::Sweep(verb) => sweep::sweep(verb, colour),
+        Verb::Merge(verb) => merge::merge(verb, colour),
+        Verb::Compare(verb) => compare::compare(verb, colour),
         Verb::Import(verb) => import::import(verb),
         Verb::List => list::list(),
         Verb::WhatIf(verb) => what_if::what_if(verb, colour),

@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use longhaul_core::time::{self, Span};
 use longhaul_reports::human;
+use longhaul_sweeps::execute;
 
+use crate::interrupt::Interrupt;
 use crate::output;
 
 /// Without a terminal, time between two lines.
@@ -154,5 +156,111 @@ impl Counter {
         if let Display::Bar(bar) = &self.display {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Watches a sweep: runs, simulated speed, the time that is left, and how well the worst point is known.
+pub struct SweepProgress<'a> {
+    interrupt: &'a Interrupt,
+    display: Display,
+    started: Instant,
+    shown: Mutex<Instant>,
+}
+
+impl SweepProgress<'_> {
+    /// Starts to watch; in silence if `quiet`. Stops the sweep at the first signal.
+    pub fn new(interrupt: &Interrupt, quiet: bool) -> SweepProgress<'_> {
+        let display = if quiet {
+            Display::Off
+        } else if io::stderr().is_terminal() {
+            let template = "[{bar:30}] {pos} of {len} runs, {msg}";
+            let style = ProgressStyle::with_template(template).expect("a valid template");
+            Display::Bar(ProgressBar::new(0).with_style(style.progress_chars("=> ")))
+        } else {
+            Display::Lines
+        };
+        let started = Instant::now();
+        SweepProgress {
+            interrupt,
+            display,
+            started,
+            shown: Mutex::new(started),
+        }
+    }
+
+    /// Takes the bar off the screen.
+    pub fn clear(&self) {
+        if let Display::Bar(bar) = &self.display {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn text(&self, progress: &execute::Progress) -> String {
+        // At least a nanosecond, so that there is something to divide by.
+        let wall = u64::try_from(self.started.elapsed().as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(1);
+        let mut text = format!("{} real time", human::factor(progress.simulated_ns, wall));
+        // What was reused took no time worth mentioning, and says nothing about what is left.
+        let (fresh, left) = (progress.done - progress.reused, progress.all - progress.done);
+        if left > 0
+            && let Some(each) = wall.checked_div(fresh)
+        {
+            text.push_str(&format!(", {} left", human::span(each.saturating_mul(left))));
+        }
+        if let Some(widest) = progress.widest {
+            text.push_str(&format!(", widest interval ±{:.1} %", widest * 100.0));
+        }
+        if progress.failed > 0 {
+            text.push_str(&format!(", {} failed", progress.failed));
+        }
+        text
+    }
+}
+
+impl execute::Watch for SweepProgress<'_> {
+    fn progress(&self, progress: &execute::Progress) {
+        let due = match self.display {
+            Display::Off => return,
+            Display::Lines => BETWEEN_LINES,
+            Display::Bar(_) => BETWEEN_PICTURES,
+        };
+        {
+            // A thread that panicked leaves nothing half done here.
+            let mut shown = self
+                .shown
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            if shown.elapsed() < due && progress.done > 0 {
+                return;
+            }
+            *shown = Instant::now();
+        }
+        match &self.display {
+            Display::Bar(bar) => {
+                bar.set_length(progress.all);
+                bar.set_position(progress.done);
+                bar.set_message(self.text(progress));
+            }
+            _ if progress.done > 0 => output::note(&format!(
+                "longhaul: {} of {} runs, {}\n",
+                progress.done,
+                progress.all,
+                self.text(progress)
+            )),
+            _ => {}
+        }
+    }
+
+    fn note(&self, message: &str) {
+        let line = format!("longhaul: {message}\n");
+        match &self.display {
+            Display::Bar(bar) => bar.suspend(|| output::note(&line)),
+            _ => output::note(&line),
+        }
+    }
+
+    fn wants_end(&self) -> bool {
+        self.interrupt.requested().is_some()
     }
 }

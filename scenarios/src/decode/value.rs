@@ -168,7 +168,8 @@ pub fn millionths(cx: &mut Context, at: &At, least: i64, most: i64) -> Option<i6
     Some(value)
 }
 
-fn parse_millionths(written: &str) -> Option<i64> {
+/// A decimal number of up to six decimals, in millionths; `None` if the text is anything else or out of range.
+pub fn parse_millionths(written: &str) -> Option<i64> {
     let (negative, unsigned) = match written.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, written),

@@ -382,7 +382,7 @@ fn excess(value: u64, bound: u64) -> String {
 }
 
 /// The statistic of the samples; quantiles are nearest-rank. `None` without samples.
-fn statistic(statistic: Statistic, mut samples: Vec<u64>) -> Option<u64> {
+pub fn statistic(statistic: Statistic, mut samples: Vec<u64>) -> Option<u64> {
     samples.sort_unstable();
     let n = samples.len();
     let rank = |percent| nearest_rank(n, percent).map(|place| samples[place]);

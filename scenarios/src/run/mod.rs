@@ -26,7 +26,7 @@
 //! | `summary` | from the world at the end to the records |
 //! | `assertions` | from the records to verdicts |
 
-pub(crate) mod assertions;
+pub mod assertions;
 mod build;
 pub(crate) mod cast;
 mod crossings;

@@ -1,0 +1,20 @@
+//! `longhaul compare`: what differs between two runs, or two sweeps.
+
+use longhaul_reports::console::Style;
+use longhaul_sweeps::{compare, text};
+
+use crate::args::CompareArgs;
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Colour};
+
+/// Compares the directories that the command line names. A difference is no failure.
+pub fn compare(args: &CompareArgs, colour: Colour) -> Result<Exit, Failure> {
+    let comparison = compare::compare(&args.a, &args.b)?;
+    let width = Style::of_stdout(output::colour_of_stdout(colour)).columns();
+    output::print(&if args.json {
+        longhaul_reports::json::pretty(&comparison)
+    } else {
+        text::comparison(&comparison, width)
+    })?;
+    Ok(Exit::Passed)
+}

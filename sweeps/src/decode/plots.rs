@@ -1,0 +1,129 @@
+//! Declared plots: what they show must be axes and metrics of the sweep.
+
+use longhaul_scenarios::decode::assertion::value_in;
+use longhaul_scenarios::decode::context::{At, Context, Fields, Variant, list, variant};
+use longhaul_scenarios::decode::value;
+use longhaul_scenarios::run::assertions::exact;
+
+use crate::schema::{Axis, Group, Measure, Plot, PlotKind};
+
+use super::{MOST_ITEMS, named};
+
+/// The list `plots`.
+pub fn plots(cx: &mut Context, at: &At, groups: &[Group], measures: &[Measure]) -> Option<Vec<Plot>> {
+    let axes: Vec<&Axis> = groups.iter().flat_map(|group| &group.axes).collect();
+    let (plots, complete) = list(cx, at, MOST_ITEMS, |cx, at| plot(cx, at, &axes, measures));
+    let plots: Vec<Plot> = plots.into_iter().map(|(_, plot)| plot).collect();
+    for (index, plot) in plots.iter().enumerate() {
+        if plots[..index].iter().any(|other| other.name == plot.name) {
+            return cx.refuse(at, format!("two plots are named `{}`", plot.name));
+        }
+    }
+    complete.then_some(plots)
+}
+
+fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Option<Plot> {
+    let variants = [
+        Variant {
+            name: "Line",
+            form: "Line(name: \"a\", x: \"rtt\", y: \"goodput\", series: \"streams\", bound: \"1 Gbit/s\")",
+        },
+        Variant {
+            name: "Heatmap",
+            form: "Heatmap(name: \"a\", x: \"rtt\", y: \"loss\", value: \"goodput\")",
+        },
+        Variant {
+            name: "Cdf",
+            form: "Cdf(name: \"a\", x: \"goodput\", series: \"streams\")",
+        },
+        Variant {
+            name: "Box",
+            form: "Box(name: \"a\", x: \"streams\", y: \"goodput\")",
+        },
+        Variant {
+            name: "Pareto",
+            form: "Pareto(name: \"a\", x: \"downtime\", y: \"transferred\")",
+        },
+    ];
+    let kind = variant(cx, at, "a plot", &variants)?;
+    let known: &[&str] = match kind {
+        "Line" => &["name", "x", "y", "series", "bound"],
+        "Heatmap" => &["name", "x", "y", "value", "bound"],
+        "Cdf" => &["name", "x", "series", "bound"],
+        "Box" => &["name", "x", "y", "bound"],
+        _ => &["name", "x", "y", "series"],
+    };
+    let fields = Fields::of(cx, at, "a plot", Some(kind), known)?;
+    let name = fields.required(cx, "name", value::name);
+    let axis = |cx: &mut Context, at: &At| {
+        let name = value::text(cx, at)?;
+        named(cx, at, "axis", &name, axes.iter().map(|axis| axis.name.as_str()))?;
+        Some(name)
+    };
+    let measure = |cx: &mut Context, at: &At| {
+        let name = value::text(cx, at)?;
+        named(cx, at, "metric", &name, measures.iter().map(|m| m.name.as_str()))?;
+        Some(name)
+    };
+    let bound = |cx: &mut Context, of: &Option<String>| {
+        fields.optional(cx, "bound", None, |cx, at| {
+            let measure = measures.iter().find(|m| Some(&m.name) == of.as_ref())?;
+            let value = value_in(cx, at, "the bound of this metric is", measure.metric.unit())?;
+            Some(Some(exact(value)))
+        })
+    };
+    let series = |cx: &mut Context| fields.optional(cx, "series", None, |cx, at| axis(cx, at).map(Some));
+    let kind = match kind {
+        "Line" => {
+            let (x, y) = (fields.required(cx, "x", axis), fields.required(cx, "y", measure));
+            let (series, bound) = (series(cx), bound(cx, &y));
+            PlotKind::Line {
+                x: x?,
+                y: y?,
+                series: series?,
+                bound: bound?,
+            }
+        }
+        "Heatmap" => {
+            let (x, y) = (fields.required(cx, "x", axis), fields.required(cx, "y", axis));
+            let value = fields.required(cx, "value", measure);
+            let bound = bound(cx, &value);
+            PlotKind::Heatmap {
+                x: x?,
+                y: y?,
+                value: value?,
+                bound: bound?,
+            }
+        }
+        "Cdf" => {
+            let x = fields.required(cx, "x", measure);
+            let (series, bound) = (series(cx), bound(cx, &x));
+            PlotKind::Cdf {
+                x: x?,
+                series: series?,
+                bound: bound?,
+            }
+        }
+        "Box" => {
+            let (x, y) = (fields.required(cx, "x", axis), fields.required(cx, "y", measure));
+            let bound = bound(cx, &y);
+            PlotKind::Box {
+                x: x?,
+                y: y?,
+                bound: bound?,
+            }
+        }
+        _ => {
+            let (x, y) = (
+                fields.required(cx, "x", measure),
+                fields.required(cx, "y", measure),
+            );
+            PlotKind::Pareto {
+                x: x?,
+                y: y?,
+                series: series(cx)?,
+            }
+        }
+    };
+    Some(Plot { name: name?, kind })
+}

@@ -1,0 +1,151 @@
+//! What is kept of one finished run: who it was, and one sample of every metric for everything that has one, so that
+//! a metric that is asked for later needs no new run.
+
+use longhaul_core::MODEL_VERSION;
+use longhaul_core::record::{Ended, InputRecord, RECORD_FORMAT, RunRecord, Verdict};
+use longhaul_scenarios::metric::{METRICS, name_of};
+use longhaul_scenarios::run::assertions::{Evidence, Sample, samples, statistic};
+use longhaul_scenarios::schema::Scope;
+use serde::{Deserialize, Serialize};
+
+use crate::schema::Measure;
+
+/// Version of entries; others are not read.
+pub const ENTRY_FORMAT: u32 = 1;
+
+/// A finished run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// [`ENTRY_FORMAT`].
+    pub format: u32,
+    /// [`key`] of the run.
+    pub key: String,
+    /// [`MODEL_VERSION`] that made it.
+    pub model_version: u32,
+    /// [`RECORD_FORMAT`] that it comes from.
+    pub record_format: u32,
+    /// Root seed.
+    pub seed: u64,
+    /// Digest of all events.
+    pub digest: String,
+    /// The verdict over the scenario's assertions.
+    pub verdict: Verdict,
+    /// Why the run ended.
+    pub ended: Ended,
+    /// Virtual time at the end.
+    pub simulated_ns: u64,
+    /// Events executed.
+    pub events: u64,
+    /// Files that the run has read; the entry holds as long as these do.
+    pub inputs: Vec<InputRecord>,
+    /// The metrics that have samples.
+    pub metrics: Vec<MetricSamples>,
+}
+
+/// The samples of a metric.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MetricSamples {
+    /// Its name.
+    pub metric: String,
+    /// By the name of what gave it.
+    pub samples: Vec<(String, Known)>,
+}
+
+/// What is known of a value, in the exact unit of its metric.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Known {
+    /// It is this.
+    Exact(u64),
+    /// It would have become at least this.
+    AtLeast(u64),
+    /// Nothing.
+    Missing,
+}
+
+impl From<Sample> for Known {
+    fn from(sample: Sample) -> Known {
+        match sample {
+            Sample::Exact(value) => Known::Exact(value),
+            Sample::AtLeast(value) => Known::AtLeast(value),
+            Sample::Missing => Known::Missing,
+        }
+    }
+}
+
+/// What identifies a run: the scenario but for its seed, the seed, and the versions that decide about results.
+/// Hexadecimal BLAKE3.
+pub fn key(scenario: &[u8; 32], seed: u64) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"longhaul run\0");
+    hasher.update(scenario);
+    hasher.update(&seed.to_le_bytes());
+    for version in [ENTRY_FORMAT, MODEL_VERSION, RECORD_FORMAT] {
+        hasher.update(&version.to_le_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+impl Entry {
+    /// What is kept of a run.
+    pub fn of(key: String, record: &RunRecord) -> Entry {
+        Entry {
+            format: ENTRY_FORMAT,
+            key,
+            model_version: record.model_version,
+            record_format: record.format,
+            seed: record.seed,
+            digest: record.digest.clone(),
+            verdict: record.verdict,
+            ended: record.ended,
+            simulated_ns: record.simulated_ns,
+            events: record.events,
+            inputs: record.inputs.clone(),
+            metrics: metric_samples(record),
+        }
+    }
+
+    /// The value of a measure. What is unfinished is a lower bound of every statistic, since none of them falls when a
+    /// sample rises; what is missing leaves nothing to say.
+    pub fn value(&self, measure: &Measure) -> Known {
+        let name = name_of(&METRICS, &measure.metric);
+        let Some(known) = self.metrics.iter().find(|known| known.metric == name) else {
+            return Known::Missing;
+        };
+        let in_scope = |entity: &str| match &measure.scope {
+            Scope::All => true,
+            Scope::Only(only) => only == entity,
+        };
+        let (mut values, mut unfinished) = (Vec::new(), false);
+        for (_, sample) in known.samples.iter().filter(|(entity, _)| in_scope(entity)) {
+            match sample {
+                Known::Exact(value) => values.push(*value),
+                Known::AtLeast(value) => {
+                    values.push(*value);
+                    unfinished = true;
+                }
+                Known::Missing => return Known::Missing,
+            }
+        }
+        match statistic(measure.statistic, values) {
+            Some(value) if unfinished => Known::AtLeast(value),
+            Some(value) => Known::Exact(value),
+            None => Known::Missing,
+        }
+    }
+}
+
+/// All metrics that have samples in a record, in the order of [`METRICS`].
+pub fn metric_samples(record: &RunRecord) -> Vec<MetricSamples> {
+    let evidence = Evidence::from(record);
+    let all = METRICS.iter().map(|(name, metric)| {
+        let samples = samples(*metric, &Scope::All, evidence);
+        let samples = samples
+            .into_iter()
+            .map(|(entity, sample)| (entity.to_owned(), sample.into()));
+        MetricSamples {
+            metric: (*name).to_owned(),
+            samples: samples.collect(),
+        }
+    });
+    all.filter(|metric| !metric.samples.is_empty()).collect()
+}

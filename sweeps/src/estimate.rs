@@ -1,0 +1,155 @@
+//! What the replications of a point say about a measure. The methods are those of `longhaul-statistics`.
+//!
+//! Runs that failed, or did not get to the end of what is measured, are not left out: a mean of the others would be
+//! too good. Such a point has a median, in which what is unfinished counts as endless, but no mean.
+
+use longhaul_core::units::Probability;
+use longhaul_scenarios::metric::Unit;
+use longhaul_scenarios::schema::Metric;
+use longhaul_statistics::mean::t_interval;
+use longhaul_statistics::quantile::quantile_of;
+use longhaul_statistics::{Interval, Level, Next, Precision, Proportion, Sequential, Summary};
+use serde::{Deserialize, Serialize};
+
+use crate::entry::Known;
+use crate::schema::{Measure, Until};
+
+/// Level of all intervals.
+pub const LEVEL: Level = Level::P95;
+
+/// Replications over which a precision must hold before it is believed.
+const LOOK_AHEAD: usize = 5;
+
+/// What is known about a measure at a point, in base units: ns, bytes, bit/s, shares of one, plain numbers.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Name of the measure.
+    pub name: String,
+    /// Runs with a value.
+    pub n: u64,
+    /// Runs with a lower bound of it alone.
+    pub unfinished: u64,
+    /// Runs without a value, failed ones among them.
+    pub missing: u64,
+    /// Mean; none if anything is unfinished or missing.
+    pub mean: Option<f64>,
+    /// Standard deviation of single runs.
+    pub standard_deviation: Option<f64>,
+    /// Lower end of the interval of the mean.
+    pub low: Option<f64>,
+    /// Its upper end.
+    pub high: Option<f64>,
+    /// How the interval was found.
+    pub method: Option<String>,
+    /// Smallest value.
+    pub min: Option<f64>,
+    /// Median, unfinished runs counted as endless; none if it is one of them, or if anything is missing.
+    pub median: Option<f64>,
+    /// Largest value; none if anything is unfinished or missing.
+    pub max: Option<f64>,
+}
+
+/// An exact value in its base unit.
+pub fn in_unit(unit: Unit, exact: u64) -> f64 {
+    match unit {
+        Unit::Time | Unit::Size | Unit::Rate => exact as f64,
+        Unit::Share => exact as f64 / Probability::PARTS as f64,
+        Unit::Number => exact as f64 / 1e6,
+    }
+}
+
+/// Whether a metric says yes or no.
+fn says_yes_or_no(metric: Metric) -> bool {
+    matches!(
+        metric,
+        Metric::MigrationSuccess | Metric::ReplicationSuccess | Metric::FederationSuccess
+    )
+}
+
+/// What the values of a measure say; a failed run's is [`Known::Missing`].
+pub fn estimate(measure: &Measure, values: &[Known]) -> Estimate {
+    let unit = measure.metric.unit();
+    let exact: Vec<f64> = exact_values(unit, values);
+    let unfinished = values
+        .iter()
+        .filter(|value| matches!(value, Known::AtLeast(_)))
+        .count();
+    let missing = values.len() - exact.len() - unfinished;
+    let mut estimate = Estimate {
+        name: measure.name.clone(),
+        n: exact.len() as u64,
+        unfinished: unfinished as u64,
+        missing: missing as u64,
+        ..Estimate::default()
+    };
+    let Ok(summary) = Summary::of(&exact) else {
+        return estimate;
+    };
+    estimate.min = Some(summary.min);
+    if missing == 0 {
+        let endless = std::iter::repeat_n(f64::INFINITY, unfinished);
+        let median = quantile_of(exact.iter().copied().chain(endless).collect(), 0.5);
+        estimate.median = median.filter(|median| median.is_finite());
+    }
+    if missing > 0 || unfinished > 0 {
+        return estimate;
+    }
+    estimate.mean = Some(summary.mean);
+    estimate.standard_deviation = summary.standard_deviation();
+    estimate.max = Some(summary.max);
+    if let Some(interval) = interval(measure, &exact) {
+        estimate.low = Some(interval.low);
+        estimate.high = Some(interval.high);
+        estimate.method = Some(interval.method.name().to_owned());
+    }
+    estimate
+}
+
+fn exact_values(unit: Unit, values: &[Known]) -> Vec<f64> {
+    let exact = values.iter().filter_map(|value| match value {
+        Known::Exact(value) => Some(in_unit(unit, *value)),
+        Known::AtLeast(_) | Known::Missing => None,
+    });
+    exact.collect()
+}
+
+fn interval(measure: &Measure, exact: &[f64]) -> Option<Interval> {
+    let yes_or_no =
+        says_yes_or_no(measure.metric) && exact.iter().all(|value| *value == 0.0 || *value == 1.0);
+    if yes_or_no {
+        let events = exact.iter().filter(|value| **value == 1.0).count();
+        return Proportion::new(events, exact.len()).ok()?.wilson(LEVEL).ok();
+    }
+    t_interval(exact, LEVEL).ok()
+}
+
+/// Half the width of the t interval of the mean over the mean; `None` of fewer than two values, or if a run has none.
+pub fn relative_half_width(measure: &Measure, values: &[Known]) -> Option<f64> {
+    let exact = exact_values(measure.metric.unit(), values);
+    if exact.len() < values.len() {
+        return None;
+    }
+    t_interval(&exact, LEVEL).ok()?.relative_half_width()
+}
+
+/// How many more replications a point needs, which began with `first`.
+pub fn further_replications(values: &[f64], until: Until, first: u32) -> u32 {
+    let precision = Precision {
+        level: LEVEL,
+        relative_half_width: until.relative_half_width,
+        first: (first as usize).max(3),
+        look_ahead: LOOK_AHEAD,
+        most: until.at_most as usize,
+    };
+    let mut sequential = Sequential::new(precision, 1).expect("a goal within its range");
+    for value in values {
+        sequential.add(&[*value]).expect("finite values");
+    }
+    match sequential
+        .next()
+        .expect("a number of replications that can be run")
+    {
+        Next::NeedMore(more) => u32::try_from(more).expect("at most as many as allowed"),
+        Next::Reached { .. } | Next::Limit { .. } => 0,
+    }
+}

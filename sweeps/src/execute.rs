@@ -1,0 +1,494 @@
+//! Runs what has not run yet, on all threads; what has, the cache knows.
+//!
+//! Memory grows with the number of points by some hundred bytes of each, and no more. A run that fails is noted and the others
+//! go on. Which thread does what, and when, changes nothing: all that is kept of a run depends on its scenario and its
+//! seed alone.
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a timeout is of wall time; it decides whether a run is given up, and about no result"
+)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use longhaul_scenarios::Loaded;
+use longhaul_scenarios::run::{RunOptions, Simulation};
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::cache::{Cache, Found};
+use crate::directory::{DirectoryError, Shard, SweepDirectory};
+use crate::entry::{Entry, Known, key};
+use crate::estimate::{further_replications, in_unit, relative_half_width};
+use crate::guard::guarded;
+use crate::points::Points;
+use crate::prepare::{Prepared, files_of, seedless_hash};
+
+/// Events between two looks at the clock and at whether to end.
+const BATCH: u64 = 1 << 14;
+
+/// How to execute a sweep.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Threads; at least one is used.
+    pub threads: usize,
+    /// Which points.
+    pub shard: Option<Shard>,
+    /// Wall time of a run, instead of the sweep's own.
+    pub timeout: Option<Duration>,
+    /// Panic in the runs of this point: the canary that proves that the others survive.
+    pub inject_panic: Option<u64>,
+}
+
+/// How far a sweep has got.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Progress {
+    /// Runs that are done, reused and failed ones among them.
+    pub done: u64,
+    /// Runs that are to be done, as far as known.
+    pub all: u64,
+    /// Of those done, how many had been done before.
+    pub reused: u64,
+    /// Of those done, how many failed.
+    pub failed: u64,
+    /// Virtual time of what has been simulated now.
+    pub simulated_ns: u64,
+    /// Half the width of the widest 95 % interval so far over its mean, of the metric that matters: that of `until`, else
+    /// the first. Of points that have finished.
+    pub widest: Option<f64>,
+}
+
+/// Sees how far a sweep has got. Called from several threads.
+pub trait Watch: Sync {
+    /// After each run.
+    fn progress(&self, progress: &Progress);
+    /// Something that the user should know now.
+    fn note(&self, message: &str);
+    /// Whether to stop here; what is finished is kept.
+    fn wants_end(&self) -> bool;
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn progress(&self, _progress: &Progress) {}
+    fn note(&self, _message: &str) {}
+    fn wants_end(&self) -> bool {
+        false
+    }
+}
+
+/// Why a sweep did not come to its end. What was finished is kept.
+#[derive(Debug, Error)]
+pub enum ExecuteError {
+    /// The watch wanted an end.
+    #[error("interrupted; all finished runs are kept, and --resume goes on")]
+    Ended,
+    /// The results cannot be written.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The system gives no threads.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// Which runs make up a point.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PointRuns {
+    /// Its number.
+    pub point: u64,
+    /// [`seedless_hash`] of its scenario, hexadecimal; `None` if there is no valid one.
+    pub scenario: Option<String>,
+    /// Seed of its first replication.
+    pub seed: u64,
+    /// Its replications.
+    pub replications: u32,
+}
+
+/// A run that left nothing.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// Of this point.
+    pub point: u64,
+    /// Of this replication.
+    pub replication: u32,
+    /// How it failed.
+    pub kind: FailureKind,
+    /// What is known about it.
+    pub message: String,
+}
+
+/// How a run failed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// The values of the point are not allowed together.
+    Invalid,
+    /// The scenario names a file that cannot be used.
+    Unbuildable,
+    /// An invariant of the program did not hold, or it panicked otherwise.
+    Panicked,
+    /// It took too long.
+    TimedOut,
+}
+
+/// What became of a sweep.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Index {
+    /// In the order of their numbers; those of a shard only.
+    pub points: Vec<PointRuns>,
+    /// In the order of points and replications.
+    pub failures: Vec<Failure>,
+}
+
+/// How much had to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Effort {
+    /// Runs simulated now.
+    pub simulated: u64,
+    /// Runs that had been done before.
+    pub reused: u64,
+    /// Entries of the cache that could not be used.
+    pub unusable: u64,
+}
+
+/// What is kept in memory of each point.
+#[derive(Clone, Copy)]
+struct State {
+    hash: [u8; 32],
+    valid: bool,
+    seed: u64,
+    replications: u32,
+}
+
+/// A point that is being run.
+struct Job {
+    slot: usize,
+    point: u64,
+    loaded: Result<Loaded, (FailureKind, String)>,
+    hash: [u8; 32],
+    /// What is left of its replications in this round, and its values of the metric that matters.
+    open: Mutex<(u32, Vec<Known>)>,
+}
+
+/// Runs all points of a sweep, or of its shard, that are not in the cache of the directory.
+///
+/// # Errors
+/// If the watch wants an end, or the directory cannot be written.
+pub fn execute(
+    prepared: &Prepared,
+    directory: &SweepDirectory,
+    options: Options,
+    watch: &dyn Watch,
+) -> Result<(Index, Effort), ExecuteError> {
+    let points = prepared.points();
+    let numbers: Vec<u64> = match options.shard {
+        Some(shard) => (0..points.len()).filter(|point| shard.has(*point)).collect(),
+        None => (0..points.len()).collect(),
+    };
+    let first = prepared.sweep.replications;
+    let run = Run {
+        prepared,
+        points: &points,
+        cache: Cache::new(directory.path(), files_of(prepared)),
+        options,
+        watch,
+        all: AtomicU64::new(numbers.len() as u64 * u64::from(first)),
+        seen: Mutex::new(Progress::default()),
+        failures: Mutex::new(Vec::new()),
+        unusable: AtomicU64::new(0),
+        states: Mutex::new(vec![
+            State {
+                hash: [0; 32],
+                valid: false,
+                seed: 0,
+                replications: first,
+            };
+            numbers.len()
+        ]),
+        numbers,
+    };
+    watch.progress(&run.progress());
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(options.threads.max(1))
+        .build()?;
+    pool.install(|| run.all_rounds())?;
+    Ok(run.outcome())
+}
+
+struct Run<'a> {
+    prepared: &'a Prepared,
+    points: &'a Points<'a>,
+    numbers: Vec<u64>,
+    cache: Cache,
+    options: Options,
+    watch: &'a dyn Watch,
+    all: AtomicU64,
+    seen: Mutex<Progress>,
+    failures: Mutex<Vec<Failure>>,
+    unusable: AtomicU64,
+    states: Mutex<Vec<State>>,
+}
+
+/// The content of a mutex: a thread that panicked leaves nothing half done in any of ours.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Run<'_> {
+    fn all_rounds(&self) -> Result<(), ExecuteError> {
+        let first = self.prepared.sweep.replications;
+        self.round((0..self.numbers.len()).map(|slot| (slot, 0, first)))?;
+        loop {
+            // What a round found depends on its points alone, so neither do threads change who gets more.
+            let more: Vec<(usize, u32, u32)> = (0..self.numbers.len())
+                .filter_map(|slot| self.more(slot))
+                .collect();
+            if more.is_empty() {
+                return Ok(());
+            }
+            let runs: u64 = more.iter().map(|(_, from, to)| u64::from(to - from)).sum();
+            self.all.fetch_add(runs, Ordering::Relaxed);
+            for &(slot, _, to) in &more {
+                locked(&self.states)[slot].replications = to;
+            }
+            self.round(more.into_iter())?;
+        }
+    }
+
+    /// The replications that a point still needs to be known well enough.
+    fn more(&self, slot: usize) -> Option<(usize, u32, u32)> {
+        let until = self.prepared.sweep.until?;
+        let state = locked(&self.states)[slot];
+        let done = state.replications;
+        if !state.valid {
+            return None;
+        }
+        let measure = &self.prepared.sweep.measures[until.measure];
+        let mut values = Vec::new();
+        for replication in 0..done {
+            let key = key(&state.hash, state.seed.wrapping_add(u64::from(replication)));
+            // A failed run, or one that did not get to its end: no number of others makes up for it.
+            let Found::Finished(entry) = self.cache.find(&key, false) else {
+                return None;
+            };
+            let Known::Exact(value) = entry.value(measure) else {
+                return None;
+            };
+            values.push(in_unit(measure.metric.unit(), value));
+        }
+        let more = further_replications(&values, until, self.prepared.sweep.replications);
+        (more > 0).then(|| (slot, done, done + more))
+    }
+
+    /// Runs the given replications of the given points.
+    fn round(&self, work: impl Iterator<Item = (usize, u32, u32)> + Send) -> Result<(), ExecuteError> {
+        let jobs = work.flat_map(|(slot, from, to)| {
+            let job = Arc::new(self.job(slot, to - from));
+            (from..to).map(move |replication| (Arc::clone(&job), replication))
+        });
+        // Runs differ a thousandfold in length, so each is handed out by itself.
+        jobs.par_bridge()
+            .try_for_each(|(job, replication)| self.one(&job, replication))
+    }
+
+    fn job(&self, slot: usize, replications: u32) -> Job {
+        let point = self.numbers[slot];
+        let loaded = match guarded(|| self.prepared.load(self.points, point)) {
+            Ok(Ok(loaded)) => Ok(loaded),
+            Ok(Err(mistakes)) => {
+                let first = mistakes.items().first();
+                let message = first.map(|item| format!("{}: {}", item.path, item.message));
+                Err((FailureKind::Invalid, message.unwrap_or_default()))
+            }
+            Err(panic) => Err((FailureKind::Panicked, panic)),
+        };
+        let scenario = loaded.as_ref().ok().map(|loaded| &loaded.scenario);
+        let hash = scenario.map_or([0; 32], seedless_hash);
+        let mut states = locked(&self.states);
+        let state = &mut states[slot];
+        state.hash = hash;
+        state.valid = scenario.is_some();
+        state.seed = scenario.map_or(0, |scenario| scenario.seed);
+        drop(states);
+        Job {
+            slot,
+            point,
+            loaded,
+            hash,
+            open: Mutex::new((replications, Vec::new())),
+        }
+    }
+
+    /// Does one run, or finds that it has been done.
+    fn one(&self, job: &Job, replication: u32) -> Result<(), ExecuteError> {
+        if self.watch.wants_end() {
+            return Err(ExecuteError::Ended);
+        }
+        let done = match &job.loaded {
+            Err(failure) => Err(failure.clone()),
+            Ok(loaded) => {
+                let seed = loaded.scenario.seed.wrapping_add(u64::from(replication));
+                let key = key(&job.hash, seed);
+                match self.known(&key, job.point, replication) {
+                    Some(entry) => Ok((*entry, true)),
+                    None => match self.simulate(loaded, job.point, replication, key)? {
+                        Ok(entry) => {
+                            self.cache.keep(&entry)?;
+                            Ok((entry, false))
+                        }
+                        Err(failure) => Err(failure),
+                    },
+                }
+            }
+        };
+        self.note(job, replication, done);
+        Ok(())
+    }
+
+    /// The entry of a run, if it has been done.
+    fn known(&self, key: &str, point: u64, replication: u32) -> Option<Box<Entry>> {
+        // A canary wants to see the run fail.
+        if self.options.inject_panic == Some(point) {
+            return None;
+        }
+        match self.cache.find(key, true) {
+            Found::Finished(entry) => Some(entry),
+            Found::Nothing => None,
+            Found::Unusable(why) => {
+                self.unusable.fetch_add(1, Ordering::Relaxed);
+                let path = self.cache.path(key);
+                self.watch.note(&format!(
+                    "replication {replication} of point {point} runs again: {}: {why}",
+                    path.display()
+                ));
+                None
+            }
+        }
+    }
+
+    /// Simulates a run to its end. The outer error ends the sweep, the inner one is this run's alone.
+    fn simulate(
+        &self,
+        loaded: &Loaded,
+        point: u64,
+        replication: u32,
+        key: String,
+    ) -> Result<Result<Entry, (FailureKind, String)>, ExecuteError> {
+        let began = Instant::now();
+        let own = self
+            .prepared
+            .sweep
+            .timeout
+            .map(|span| Duration::from_nanos(span.as_ns()));
+        let timeout = self.options.timeout.or(own);
+        let work = || {
+            assert!(self.options.inject_panic != Some(point), "an injected panic");
+            let loaded = loaded.replication(replication);
+            let mut simulation = match Simulation::build(&loaded, RunOptions::default()) {
+                Ok(simulation) => simulation,
+                Err(error) => return Ok(Err((FailureKind::Unbuildable, error.to_string()))),
+            };
+            while simulation.advance(BATCH) {
+                if self.watch.wants_end() {
+                    return Err(ExecuteError::Ended);
+                }
+                if let Some(timeout) = timeout.filter(|timeout| began.elapsed() > *timeout) {
+                    let message = format!("given up after {timeout:?} of wall time");
+                    return Ok(Err((FailureKind::TimedOut, message)));
+                }
+            }
+            Ok(Ok(Entry::of(key, &simulation.finish(false).record)))
+        };
+        guarded(work).unwrap_or_else(|panic| Ok(Err((FailureKind::Panicked, panic))))
+    }
+
+    /// Counts a run that is done.
+    fn note(&self, job: &Job, replication: u32, done: Result<(Entry, bool), (FailureKind, String)>) {
+        let sweep = &self.prepared.sweep;
+        let measure = &sweep.measures[sweep.until.map_or(0, |until| until.measure)];
+        let value = done
+            .as_ref()
+            .map_or(Known::Missing, |(entry, _)| entry.value(measure));
+        let width = {
+            let mut open = locked(&job.open);
+            open.0 -= 1;
+            open.1.push(value);
+            if open.0 == 0 {
+                relative_half_width(measure, &open.1)
+            } else {
+                None
+            }
+        };
+        let progress = {
+            let mut seen = locked(&self.seen);
+            seen.done += 1;
+            match &done {
+                Ok((_, true)) => seen.reused += 1,
+                Ok((entry, false)) => {
+                    seen.simulated_ns = seen.simulated_ns.saturating_add(entry.simulated_ns);
+                }
+                Err(_) => seen.failed += 1,
+            }
+            seen.widest = match (seen.widest, width) {
+                (Some(one), Some(other)) => Some(one.max(other)),
+                (one, other) => one.or(other),
+            };
+            Progress {
+                all: self.all.load(Ordering::Relaxed),
+                ..*seen
+            }
+        };
+        if let Err((kind, message)) = done {
+            locked(&self.failures).push(Failure {
+                point: self.numbers[job.slot],
+                replication,
+                kind,
+                message,
+            });
+        }
+        self.watch.progress(&progress);
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            all: self.all.load(Ordering::Relaxed),
+            ..*locked(&self.seen)
+        }
+    }
+
+    fn outcome(&self) -> (Index, Effort) {
+        let seen = self.progress();
+        let mut failures = std::mem::take(&mut *locked(&self.failures));
+        failures.sort();
+        let states = locked(&self.states);
+        let points = self
+            .numbers
+            .iter()
+            .zip(states.iter())
+            .map(|(&point, state)| PointRuns {
+                point,
+                scenario: state
+                    .valid
+                    .then(|| blake3::Hash::from_bytes(state.hash).to_hex().to_string()),
+                seed: state.seed,
+                replications: state.replications,
+            });
+        let index = Index {
+            points: points.collect(),
+            failures,
+        };
+        let effort = Effort {
+            simulated: seen.done - seen.reused - seen.failed,
+            reused: seen.reused,
+            unusable: self.unusable.load(Ordering::Relaxed),
+        };
+        (index, effort)
+    }
+}

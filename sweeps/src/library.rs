@@ -1,0 +1,69 @@
+//! The sweeps that come with the program.
+
+use std::path::PathBuf;
+
+use longhaul_scenarios::diagnose::Sink;
+use longhaul_scenarios::source::{self, ReadError, Source};
+use longhaul_scenarios::suggest;
+use longhaul_scenarios::syntax;
+
+/// A sweep of the library.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// How it is called.
+    pub name: &'static str,
+    /// The text of its file.
+    pub text: &'static str,
+}
+
+macro_rules! entries {
+    ($($name:literal),* $(,)?) => {
+        &[$(Entry { name: $name, text: include_str!(concat!("../../scenarios/sweeps/", $name, ".ron")) }),*]
+    };
+}
+
+/// Every sweep of the library, by name.
+const ENTRIES: &[Entry] = entries!["dirty_rate_by_bandwidth", "routing_by_load", "streams_by_rtt"];
+
+impl Entry {
+    /// The question that it asks, as its file has it.
+    ///
+    /// # Panics
+    /// If the file has none; a test reads them all.
+    pub fn question(&self) -> String {
+        let tree = syntax::parse(self.text, 0, 0, &mut Sink::default());
+        let question = tree.as_ref().and_then(|root| root.field("question")?.text());
+        question
+            .expect("every sweep of the library has a question")
+            .to_owned()
+    }
+}
+
+/// Every sweep of the library, by name.
+pub fn list() -> &'static [Entry] {
+    ENTRIES
+}
+
+/// The sweep of this name in the library, else the file at this path.
+///
+/// # Errors
+/// If there is neither, or the file is no text.
+pub fn open(name_or_path: &str) -> Result<Source, ReadError> {
+    if let Some(entry) = ENTRIES.iter().find(|entry| entry.name == name_or_path) {
+        return Ok(Source {
+            name: format!("scenarios/sweeps/{}.ron", entry.name),
+            text: entry.text.to_owned(),
+            base_dir: PathBuf::new(),
+        });
+    }
+    match source::read_file(name_or_path.as_ref()) {
+        Err(ReadError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+            let names = ENTRIES.iter().map(|entry| entry.name);
+            Err(ReadError::Unknown {
+                asked: name_or_path.to_owned(),
+                suggestion: suggest::nearest(name_or_path, names),
+            })
+        }
+        result => result,
+    }
+}

@@ -1,0 +1,128 @@
+//! What a sweep will take: numbers of runs, and time and disk as one run of its first point suggests.
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "an estimate of wall time; no result depends on it"
+)]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use longhaul_scenarios::diagnose::Diagnostics;
+use longhaul_scenarios::run::{BuildError, RunOptions, Simulation};
+use thiserror::Error;
+
+use crate::cache::{Cache, Found};
+use crate::directory::Shard;
+use crate::entry::{Entry, key};
+use crate::prepare::{Prepared, files_of, seedless_hash};
+
+/// Bytes of all tables for each run and each of its metrics: measured on the sweeps of the library.
+const TABLE_BYTES: u64 = 60;
+/// Events between two looks at whether to end.
+const BATCH: u64 = 1 << 16;
+
+/// What a sweep will take.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Plan {
+    /// Points, of the shard if there is one.
+    pub points: u64,
+    /// Runs, at least.
+    pub runs: u64,
+    /// Runs, if no point is known well enough before.
+    pub most_runs: u64,
+    /// Of [`Plan::runs`], those that the directory has already.
+    pub known: u64,
+    /// What one run took; `None` if it did not end.
+    pub trial: Option<Duration>,
+    /// Threads that the time is estimated for.
+    pub threads: usize,
+    /// Estimated time of what is left, if all runs take as long as that one.
+    pub time: Option<Duration>,
+    /// Estimated size of the directory.
+    pub bytes: u64,
+}
+
+/// Why a plan cannot be made.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// The first point is not valid.
+    #[error(transparent)]
+    Invalid(#[from] Diagnostics),
+    /// It cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The user wanted an end.
+    #[error("interrupted")]
+    Ended,
+}
+
+/// Plans a sweep with one run of its first point, which is given up after `patience`, or when `wants_end`.
+///
+/// # Errors
+/// If that run cannot be made.
+pub fn plan(
+    prepared: &Prepared,
+    directory: &Path,
+    shard: Option<Shard>,
+    threads: usize,
+    patience: Duration,
+    wants_end: &dyn Fn() -> bool,
+) -> Result<Plan, PlanError> {
+    let points = prepared.points();
+    let cache = Cache::new(directory, files_of(prepared));
+    let replications = u64::from(prepared.sweep.replications);
+    let (mut known, mut count) = (0, 0);
+    let looks = directory.is_dir();
+    for point in (0..points.len()).filter(|point| shard.is_none_or(|shard| shard.has(*point))) {
+        count += 1;
+        if !looks {
+            continue;
+        }
+        let Ok(loaded) = prepared.load(&points, point) else {
+            continue;
+        };
+        let (hash, seed) = (seedless_hash(&loaded.scenario), loaded.scenario.seed);
+        let finished = (0..replications).filter(|replication| {
+            let key = key(&hash, seed.wrapping_add(*replication));
+            matches!(cache.find(&key, true), Found::Finished(_))
+        });
+        known += finished.count() as u64;
+    }
+    let runs = count * replications;
+    let most = prepared
+        .sweep
+        .until
+        .map_or(replications, |until| until.at_most.into());
+
+    let began = Instant::now();
+    let loaded = prepared.load(&points, 0)?;
+    let mut simulation = Simulation::build(&loaded, RunOptions::default())?;
+    let mut ended = false;
+    while began.elapsed() < patience {
+        if wants_end() {
+            return Err(PlanError::Ended);
+        }
+        if !simulation.advance(BATCH) {
+            ended = true;
+            break;
+        }
+    }
+    let entry = Entry::of("0".repeat(64), &simulation.finish(!ended).record);
+    let trial = ended.then(|| began.elapsed());
+    let left = u32::try_from(runs - known).unwrap_or(u32::MAX);
+    let busy = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
+    let metrics = prepared.sweep.measures.len() as u64 + prepared.sweep.plots.len() as u64 + 2;
+    Ok(Plan {
+        points: count,
+        runs,
+        most_runs: count * most,
+        known,
+        trial,
+        threads,
+        time: trial.map(|trial| trial.saturating_mul(left) / busy),
+        // Entries take whole blocks of the file system.
+        bytes: runs * (Cache::size(&entry).next_multiple_of(4096) + TABLE_BYTES * metrics),
+    })
+}

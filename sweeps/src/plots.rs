@@ -1,0 +1,297 @@
+//! The data of declared plots: one table each, with the columns that its drawing needs.
+//!
+//! A line, a heat map or a Pareto plot has one row for each point: all axes, then `n`, mean and the ends of the interval
+//! of each measure that it names. A distribution or a box plot has one row for each run, since quantiles of quantiles mean
+//! nothing: all axes, the replication, and the value. Bounds are in `plots/index.json`.
+
+use std::io;
+
+use longhaul_scenarios::metric::Unit;
+use serde::Serialize;
+
+use crate::columns::{Cell, Column, Kind, write_csv_head, write_csv_row};
+use crate::directory::{DirectoryError, SweepDirectory, Whole};
+use crate::entry::Known;
+use crate::estimate::in_unit;
+use crate::rows::{RunRow, axis_cell, axis_column};
+use crate::schema::{AxisValue, Plot, PlotKind, Sweep, suffix};
+use crate::summary::{PointSummary, unit_name};
+
+/// The tables of all plots of a sweep, under way.
+pub struct PlotTables<'s> {
+    sweep: &'s Sweep,
+    tables: Vec<Table>,
+}
+
+struct Table {
+    file: Whole,
+    /// Indices of the measures.
+    measures: Vec<usize>,
+    by_run: bool,
+}
+
+/// What a plot is, for whoever draws it: an entry of `plots/index.json`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct PlotHead<'s> {
+    /// Its name, and that of its table.
+    pub name: &'s str,
+    /// `line`, `heatmap`, `cdf`, `box` or `pareto`.
+    pub kind: &'static str,
+    /// Column from left to right.
+    pub x: String,
+    /// Column from below to above; none for a distribution.
+    pub y: Option<String>,
+    /// Column that is coloured, of a heat map.
+    pub value: Option<String>,
+    /// Column that tells lines apart.
+    pub series: Option<String>,
+    /// Columns of axes that are none of these: one picture for each combination of their values.
+    pub facets: Vec<String>,
+    /// Value at which a line or contour is drawn, in the unit of its column.
+    pub bound: Option<f64>,
+    /// Unit of the measure that `bound` is of, or that is drawn.
+    pub unit: &'static str,
+    /// Whether a row is a run (`true`) or a point.
+    pub by_run: bool,
+}
+
+/// Whether a plot needs the single runs, and the names of its measures.
+fn needs(kind: &PlotKind) -> (bool, Vec<&str>) {
+    match kind {
+        PlotKind::Line { y, .. } => (false, vec![y]),
+        PlotKind::Heatmap { value, .. } => (false, vec![value]),
+        PlotKind::Pareto { x, y, .. } => (false, vec![x, y]),
+        PlotKind::Cdf { x, .. } => (true, vec![x]),
+        PlotKind::Box { y, .. } => (true, vec![y]),
+    }
+}
+
+fn measure_index(sweep: &Sweep, name: &str) -> usize {
+    let index = sweep.measures.iter().position(|measure| measure.name == name);
+    index.expect("plots name measures of the sweep")
+}
+
+fn unit_of(sweep: &Sweep, name: &str) -> Unit {
+    sweep.measures[measure_index(sweep, name)].metric.unit()
+}
+
+impl<'s> PlotTables<'s> {
+    /// Begins the tables.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn create(sweep: &'s Sweep, directory: &SweepDirectory) -> Result<PlotTables<'s>, DirectoryError> {
+        let mut tables = Vec::new();
+        for plot in &sweep.plots {
+            let (by_run, names) = needs(&plot.kind);
+            let measures: Vec<usize> = names.iter().map(|name| measure_index(sweep, name)).collect();
+            let path = directory.path().join("plots").join(format!("{}.csv", plot.name));
+            let mut file = Whole::create(&path, 0)?;
+            let head = write_csv_head(&mut file, &columns(sweep, by_run, &measures));
+            head.map_err(|source| file.failed(source))?;
+            tables.push(Table {
+                file,
+                measures,
+                by_run,
+            });
+        }
+        Ok(PlotTables { sweep, tables })
+    }
+
+    /// Adds a point and its runs.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn point(
+        &mut self,
+        values: &[&AxisValue],
+        summary: &PointSummary,
+        runs: &[RunRow],
+    ) -> Result<(), DirectoryError> {
+        for table in &mut self.tables {
+            let done = if table.by_run {
+                runs.iter().try_for_each(|run| table.run(self.sweep, values, run))
+            } else {
+                table.point(self.sweep, values, summary)
+            };
+            done.map_err(|source| table.file.failed(source))?;
+        }
+        Ok(())
+    }
+
+    /// Ends the tables, and says in `plots/index.json` what they are for.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn finish(self, directory: &SweepDirectory) -> Result<(), DirectoryError> {
+        for table in self.tables {
+            table.file.finish()?;
+        }
+        let mut names: Vec<String> = self.sweep.plots.iter().map(|plot| plot.name.clone()).collect();
+        if !names.is_empty() {
+            let heads: Vec<PlotHead> = self
+                .sweep
+                .plots
+                .iter()
+                .map(|plot| head(self.sweep, plot))
+                .collect();
+            directory.write("plots/index.json", |out| {
+                serde_json::to_writer_pretty(&mut *out, &heads)?;
+                io::Write::write_all(out, b"\n")
+            })?;
+            names.push("index".to_owned());
+        }
+        directory.only_plots(&names)
+    }
+}
+
+impl Table {
+    fn point(&mut self, sweep: &Sweep, values: &[&AxisValue], summary: &PointSummary) -> io::Result<()> {
+        let mut cells = vec![Cell::Unsigned(summary.point)];
+        cells.extend(
+            sweep
+                .axes()
+                .zip(values)
+                .map(|(axis, value)| axis_cell(axis.kind, value)),
+        );
+        for &measure in &self.measures {
+            let known = &summary.metrics[measure];
+            cells.push(Cell::Unsigned(known.n));
+            let reals = [known.mean, known.low, known.high];
+            cells.extend(reals.map(|real| real.map_or(Cell::Null, Cell::Real)));
+        }
+        write_csv_row(&mut self.file, &cells)
+    }
+
+    fn run(&mut self, sweep: &Sweep, values: &[&AxisValue], run: &RunRow) -> io::Result<()> {
+        let mut cells = vec![Cell::Unsigned(run.point)];
+        cells.extend(
+            sweep
+                .axes()
+                .zip(values)
+                .map(|(axis, value)| axis_cell(axis.kind, value)),
+        );
+        cells.push(Cell::Unsigned(run.replication.into()));
+        let known = run.values(sweep);
+        for &measure in &self.measures {
+            let unit = sweep.measures[measure].metric.unit();
+            let (value, state) = match known[measure] {
+                Known::Exact(value) => (Cell::Real(in_unit(unit, value)), "exact"),
+                Known::AtLeast(value) => (Cell::Real(in_unit(unit, value)), "at_least"),
+                Known::Missing => (Cell::Null, "missing"),
+            };
+            cells.extend([value, Cell::Text(state.to_owned())]);
+        }
+        write_csv_row(&mut self.file, &cells)
+    }
+}
+
+fn columns(sweep: &Sweep, by_run: bool, measures: &[usize]) -> Vec<Column> {
+    let column = |name: String, kind| Column { name, kind };
+    let mut columns = vec![column("point".to_owned(), Kind::Unsigned)];
+    columns.extend(sweep.axes().map(|axis| axis_column(&axis.name, axis.kind)));
+    if by_run {
+        columns.push(column("replication".to_owned(), Kind::Unsigned));
+    }
+    for &index in measures {
+        let measure = &sweep.measures[index];
+        let (name, unit) = (&measure.name, suffix(measure.metric.unit()));
+        if by_run {
+            columns.push(column(format!("{name}{unit}"), Kind::Real));
+            columns.push(column(format!("{name}_state"), Kind::Text));
+        } else {
+            columns.push(column(format!("{name}_n"), Kind::Unsigned));
+            for part in ["mean", "low", "high"] {
+                columns.push(column(format!("{name}_{part}{unit}"), Kind::Real));
+            }
+        }
+    }
+    columns
+}
+
+fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
+    let axis = |name: &str| {
+        let axis = sweep.axes().find(|axis| axis.name == name);
+        let axis = axis.expect("plots name axes of the sweep");
+        axis_column(&axis.name, axis.kind).name
+    };
+    let mean = |name: &str| format!("{name}_mean{}", suffix(unit_of(sweep, name)));
+    let each = |name: &str| format!("{name}{}", suffix(unit_of(sweep, name)));
+    let in_unit_of =
+        |name: &str, bound: &Option<u64>| bound.map(|bound| in_unit(unit_of(sweep, name), bound));
+    let series = |name: &Option<String>| name.as_deref().map(axis);
+    let (kind, x, y, value, series, bound, of, used) = match &plot.kind {
+        PlotKind::Line {
+            x,
+            y,
+            series: s,
+            bound,
+        } => {
+            let used = [Some(x), s.as_ref()];
+            let bound = in_unit_of(y, bound);
+            ("line", axis(x), Some(mean(y)), None, series(s), bound, y, used)
+        }
+        PlotKind::Heatmap { x, y, value, bound } => {
+            let used = [Some(x), Some(y)];
+            let bound = in_unit_of(value, bound);
+            (
+                "heatmap",
+                axis(x),
+                Some(axis(y)),
+                Some(mean(value)),
+                None,
+                bound,
+                value,
+                used,
+            )
+        }
+        PlotKind::Cdf { x, series: s, bound } => {
+            let used = [s.as_ref(), None];
+            (
+                "cdf",
+                each(x),
+                None,
+                None,
+                series(s),
+                in_unit_of(x, bound),
+                x,
+                used,
+            )
+        }
+        PlotKind::Box { x, y, bound } => {
+            let bound = in_unit_of(y, bound);
+            (
+                "box",
+                axis(x),
+                Some(each(y)),
+                None,
+                None,
+                bound,
+                y,
+                [Some(x), None],
+            )
+        }
+        PlotKind::Pareto { x, y, series: s } => {
+            let used = [s.as_ref(), None];
+            ("pareto", mean(x), Some(mean(y)), None, series(s), None, y, used)
+        }
+    };
+    let is_used = |name: &String| used.iter().flatten().any(|used| *used == name);
+    let facets = sweep
+        .axes()
+        .filter(|axis| kind != "pareto" && !is_used(&axis.name));
+    PlotHead {
+        name: &plot.name,
+        kind,
+        x,
+        y,
+        value,
+        series,
+        facets: facets
+            .map(|axis| axis_column(&axis.name, axis.kind).name)
+            .collect(),
+        bound,
+        unit: unit_name(unit_of(sweep, of)),
+        by_run: needs(&plot.kind).0,
+    }
+}

@@ -1,0 +1,245 @@
+//! A sweep and its scenario together: whether all values of all axes fit, before anything runs.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use longhaul_scenarios::diagnose::{Diagnostic, Diagnostics, Sink};
+use longhaul_scenarios::metric::Subject;
+use longhaul_scenarios::schema::{Scenario, Scope};
+use longhaul_scenarios::source::{self, ReadError, Source};
+use longhaul_scenarios::{Loaded, library, load, show, suggest};
+use thiserror::Error;
+
+use crate::decode::SweepFile;
+use crate::points::{Points, PointsError};
+use crate::schema::Sweep;
+
+/// Why a sweep cannot run.
+#[derive(Debug, Error)]
+pub enum PrepareError {
+    /// No text of the scenario.
+    #[error("the scenario of the sweep: {0}")]
+    Scenario(#[from] ReadError),
+    /// Mistakes in the sweep, or in its scenario.
+    #[error(transparent)]
+    Mistakes(#[from] Diagnostics),
+    /// Too many points, or none.
+    #[error(transparent)]
+    Points(#[from] PointsError),
+}
+
+/// A sweep that can run.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The sweep.
+    pub sweep: Sweep,
+    /// The text of its file.
+    pub text: String,
+    /// The text of its scenario.
+    pub source: Source,
+    /// Canonical text of the scenario with the changes that all points share: of [`Prepared::first`] if the scenario
+    /// is complete only with the axes.
+    pub base: String,
+    /// Whether more points than the limit are allowed.
+    pub any_number: bool,
+}
+
+/// Reads the scenario of a sweep and tries every value of every axis.
+///
+/// # Errors
+/// Axes that name no field or set what the scenario refuses, metrics that nothing gives a value, too many points.
+pub fn prepare(file: &SweepFile, any_number: bool) -> Result<Prepared, PrepareError> {
+    let sweep = &file.sweep;
+    let source = scenario_source(&file.base_dir, &sweep.scenario)?;
+    let points = Points::of(sweep, any_number)?;
+    let mut sink = Sink::default();
+    let first = try_values(file, &source, &points, &mut sink)?;
+    if let Some(first) = &first {
+        measures(file, &first.scenario, &mut sink);
+    }
+    let (true, Some(first)) = (sink.is_empty(), first) else {
+        return Err(Diagnostics::new(Arc::clone(&file.texts), sink).into());
+    };
+    let base = load(&source, &sweep.set, None).map_or(first.canonical, |base| base.canonical);
+    Ok(Prepared {
+        sweep: sweep.clone(),
+        text: file.text.clone(),
+        source,
+        base,
+        any_number,
+    })
+}
+
+impl Prepared {
+    /// The points.
+    ///
+    /// # Panics
+    /// Never: they were counted before.
+    pub fn points(&self) -> Points<'_> {
+        Points::of(&self.sweep, self.any_number).expect("counted before")
+    }
+
+    /// The scenario of a point.
+    ///
+    /// # Errors
+    /// If these values, each of which is allowed, are not allowed together.
+    pub fn load(&self, points: &Points, point: u64) -> Result<Loaded, Diagnostics> {
+        load(&self.source, &points.overrides(point).0, None)
+    }
+}
+
+/// What identifies a scenario but for its seed: BLAKE3 of its canonical text with seed 0.
+pub fn seedless_hash(scenario: &Scenario) -> [u8; 32] {
+    let mut scenario = scenario.clone();
+    scenario.seed = 0;
+    *blake3::hash(show::canonical(&scenario).as_bytes()).as_bytes()
+}
+
+fn scenario_source(base_dir: &Path, name: &str) -> Result<Source, ReadError> {
+    if library::find(name).is_some() {
+        return source::open(name);
+    }
+    let path = base_dir.join(name);
+    match source::read_file(&path) {
+        Err(ReadError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(ReadError::Unknown {
+                asked: path.display().to_string(),
+                suggestion: library::nearest(name),
+            })
+        }
+        result => result,
+    }
+}
+
+/// Loads, for every row of every group, the first point that has it; gives the scenario of the first point.
+fn try_values(
+    file: &SweepFile,
+    source: &Source,
+    points: &Points,
+    sink: &mut Sink,
+) -> Result<Option<Loaded>, PrepareError> {
+    let mut seen: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); file.sweep.groups.len()];
+    let all: usize = file.sweep.groups.iter().map(crate::schema::Group::rows).sum();
+    let (mut rows_seen, mut reported, mut first) = (0, BTreeSet::new(), None);
+    for point in 0..points.len() {
+        let mut fresh = false;
+        for (seen, row) in seen.iter_mut().zip(points.rows(point)) {
+            if seen.insert(row) {
+                fresh = true;
+                rows_seen += 1;
+            }
+        }
+        if !fresh {
+            continue;
+        }
+        match load(source, &points.overrides(point).0, None) {
+            Ok(loaded) if point == 0 => first = Some(loaded),
+            Ok(_) => {}
+            Err(mistakes) => {
+                // What is wrong with the scenario by itself is told in the scenario's own terms.
+                if let Err(own) = load(source, &file.sweep.set, None)
+                    && own
+                        .items()
+                        .iter()
+                        .any(|item| mistakes.items().iter().any(|other| alike(item, other)))
+                {
+                    return Err(own.into());
+                }
+                blame(file, points, point, &mistakes, &mut reported, sink);
+            }
+        }
+        if rows_seen == all || sink.is_full() {
+            break;
+        }
+    }
+    Ok(first)
+}
+
+fn alike(one: &Diagnostic, other: &Diagnostic) -> bool {
+    (&one.path, &one.message) == (&other.path, &other.message)
+}
+
+/// Turns the mistakes of a point's scenario into mistakes of the axes that made them.
+fn blame(
+    file: &SweepFile,
+    points: &Points,
+    point: u64,
+    mistakes: &Diagnostics,
+    reported: &mut BTreeSet<(Option<usize>, String)>,
+    sink: &mut Sink,
+) {
+    let (overrides, axes) = points.overrides(point);
+    let values = points.values(point);
+    for item in mistakes.items() {
+        let index = usize::from(item.place.text).checked_sub(1);
+        let axis = index.and_then(|index| axes[index]);
+        // A path that leads nowhere does so with every value, a value that is refused is one of many.
+        let message = match index {
+            Some(index) => format!("`{}`: {}", overrides[index], item.message),
+            None => format!("with {}: {}", points.describe(point), item.message),
+        };
+        let key = format!("{} {}", item.path, item.message);
+        if !reported.insert((axis, key)) {
+            continue;
+        }
+        let named = file.sweep.axes().zip(&values).nth(axis.unwrap_or(0));
+        let place = match (axis, named) {
+            (Some(_), Some((axis, _))) if item.message.contains("has no field") => axis.place,
+            (Some(_), Some((_, value))) => value.place,
+            _ => file.scenario_place,
+        };
+        let mut error = Diagnostic::error(place, &*item.path, message);
+        error.help.clone_from(&item.help);
+        sink.push(error);
+    }
+}
+
+/// Whether something gives each metric a value.
+fn measures(file: &SweepFile, scenario: &Scenario, sink: &mut Sink) {
+    for ((index, measure), place) in file.sweep.measures.iter().enumerate().zip(&file.measure_places) {
+        let (what, names) = named(scenario, measure.metric.subject());
+        let path = format!("metrics[{index}]");
+        if names.is_empty() {
+            let message = format!("nothing gives this metric a value: there is no {what}");
+            sink.push(Diagnostic::error(*place, path, message));
+        } else if let Scope::Only(name) = &measure.scope
+            && !names.contains(name)
+        {
+            let mut error = Diagnostic::error(
+                *place,
+                format!("{path}.scope"),
+                format!("no {what} is named `{name}`"),
+            );
+            error.help = suggest::help(name, names.iter().map(String::as_str));
+            sink.push(error);
+        }
+    }
+}
+
+/// What a subject is called, and the names of those in a scenario.
+fn named(scenario: &Scenario, subject: Subject) -> (&'static str, Vec<String>) {
+    fn names<T>(items: &[T], name: impl Fn(&T) -> String) -> Vec<String> {
+        items.iter().map(name).collect()
+    }
+    match subject {
+        Subject::Migration => ("migration", names(&scenario.migrations, |m| m.name.clone())),
+        Subject::Transfer => ("transfer", names(&scenario.transfers, |t| t.name.clone())),
+        Subject::Replication => ("replication", names(&scenario.replications, |r| r.name.clone())),
+        Subject::Federation => ("federation", names(&scenario.federations, |f| f.name.clone())),
+        Subject::Datagrams => (
+            "stream of datagrams",
+            names(&scenario.datagrams, |d| d.name.clone()),
+        ),
+        Subject::Overlay => ("overlay", names(&scenario.overlays, |o| o.name.clone())),
+        Subject::Link => (
+            "link",
+            names(&scenario.links, longhaul_scenarios::schema::Link::name),
+        ),
+    }
+}
+
+/// What the files that a scenario names are relative to.
+pub fn files_of(prepared: &Prepared) -> PathBuf {
+    prepared.source.base_dir.clone()
+}

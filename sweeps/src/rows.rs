@@ -1,0 +1,175 @@
+//! One row for each run: `results.csv` and `results.parquet`.
+//!
+//! | column | what it holds |
+//! | --- | --- |
+//! | `point`, `replication` | numbers from 0 |
+//! | `seed` | the root seed of the run |
+//! | one for each axis | its value: ns, bytes, bit/s, a share of one, a number, or a text |
+//! | `status` | `done`, or how the run failed |
+//! | `verdict`, `digest`, `events`, `simulated_ns` | as in the run's own summary |
+//! | one for each metric | its value, or the lower bound that is known of it |
+//! | the same with `_state` | `exact`, `at_least` or `missing` |
+
+use longhaul_core::record::Verdict;
+use longhaul_scenarios::metric::Unit;
+
+use crate::columns::{Cell, Column, Kind};
+use crate::entry::{Entry, Known};
+use crate::estimate::in_unit;
+use crate::execute::{Failure, FailureKind};
+use crate::schema::{AxisValue, Kind as AxisKind, Sweep, suffix};
+
+/// A run: where it belongs, and what it left.
+#[derive(Clone, Debug)]
+pub struct RunRow {
+    /// Its point.
+    pub point: u64,
+    /// Its replication.
+    pub replication: u32,
+    /// Its root seed.
+    pub seed: u64,
+    /// What is kept of it, or how it failed.
+    pub outcome: Result<Box<Entry>, Failure>,
+}
+
+impl RunRow {
+    /// The values of all measures; of a failed run all are missing.
+    pub fn values(&self, sweep: &Sweep) -> Vec<Known> {
+        let value = |measure| match &self.outcome {
+            Ok(entry) => entry.value(measure),
+            Err(_) => Known::Missing,
+        };
+        sweep.measures.iter().map(value).collect()
+    }
+}
+
+/// The name of an axis' column.
+pub fn axis_column(name: &str, kind: AxisKind) -> Column {
+    Column {
+        name: format!("{name}{}", kind.suffix()),
+        kind: match kind {
+            AxisKind::Quantity(unit) => kind_of(unit),
+            AxisKind::Label => Kind::Text,
+        },
+    }
+}
+
+/// The value of an axis in its column.
+pub fn axis_cell(kind: AxisKind, value: &AxisValue) -> Cell {
+    match (kind, value.exact) {
+        (AxisKind::Quantity(unit), Some(exact)) => match kind_of(unit) {
+            Kind::Real => {
+                // Numbers of axes may be negative, values of metrics not.
+                let size = in_unit(unit, exact.unsigned_abs());
+                Cell::Real(if exact < 0 { -size } else { size })
+            }
+            _ => Cell::Signed(exact),
+        },
+        _ => Cell::Text(value.shown.clone()),
+    }
+}
+
+/// The kind of a column of a unit.
+pub fn kind_of(unit: Unit) -> Kind {
+    match unit {
+        Unit::Time | Unit::Size | Unit::Rate => Kind::Signed,
+        Unit::Share | Unit::Number => Kind::Real,
+    }
+}
+
+/// A value of a metric in its column; beyond 2^63 − 1 as that.
+fn value_cell(unit: Unit, exact: u64) -> Cell {
+    match kind_of(unit) {
+        Kind::Real => Cell::Real(in_unit(unit, exact)),
+        _ => Cell::Signed(i64::try_from(exact).unwrap_or(i64::MAX)),
+    }
+}
+
+/// The columns of a sweep's results.
+pub fn columns(sweep: &Sweep) -> Vec<Column> {
+    let column = |name: &str, kind| Column {
+        name: name.to_owned(),
+        kind,
+    };
+    let mut columns = vec![
+        column("point", Kind::Unsigned),
+        column("replication", Kind::Unsigned),
+        column("seed", Kind::Unsigned),
+    ];
+    columns.extend(sweep.axes().map(|axis| axis_column(&axis.name, axis.kind)));
+    for (name, kind) in [
+        ("status", Kind::Text),
+        ("verdict", Kind::Text),
+        ("digest", Kind::Text),
+        ("events", Kind::Unsigned),
+        ("simulated_ns", Kind::Unsigned),
+    ] {
+        columns.push(column(name, kind));
+    }
+    for measure in &sweep.measures {
+        let unit = measure.metric.unit();
+        columns.push(column(
+            &format!("{}{}", measure.name, suffix(unit)),
+            kind_of(unit),
+        ));
+        columns.push(column(&format!("{}_state", measure.name), Kind::Text));
+    }
+    columns
+}
+
+/// The row of a run.
+pub fn cells(sweep: &Sweep, values: &[&AxisValue], row: &RunRow) -> Vec<Cell> {
+    let mut cells = vec![
+        Cell::Unsigned(row.point),
+        Cell::Unsigned(row.replication.into()),
+        Cell::Unsigned(row.seed),
+    ];
+    cells.extend(
+        sweep
+            .axes()
+            .zip(values)
+            .map(|(axis, value)| axis_cell(axis.kind, value)),
+    );
+    match &row.outcome {
+        Ok(entry) => cells.extend([
+            Cell::Text("done".to_owned()),
+            Cell::Text(verdict(entry.verdict).to_owned()),
+            Cell::Text(entry.digest.clone()),
+            Cell::Unsigned(entry.events),
+            Cell::Unsigned(entry.simulated_ns),
+        ]),
+        Err(failure) => {
+            cells.push(Cell::Text(status(failure.kind).to_owned()));
+            cells.extend([const { Cell::Null }; 4]);
+        }
+    }
+    for (measure, value) in sweep.measures.iter().zip(row.values(sweep)) {
+        let unit = measure.metric.unit();
+        let (cell, state) = match value {
+            Known::Exact(value) => (value_cell(unit, value), "exact"),
+            Known::AtLeast(value) => (value_cell(unit, value), "at_least"),
+            Known::Missing => (Cell::Null, "missing"),
+        };
+        cells.push(cell);
+        cells.push(Cell::Text(state.to_owned()));
+    }
+    cells
+}
+
+/// A failure in one word.
+pub fn status(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Invalid => "invalid",
+        FailureKind::Unbuildable => "unbuildable",
+        FailureKind::Panicked => "panicked",
+        FailureKind::TimedOut => "timed_out",
+    }
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}

@@ -1,0 +1,262 @@
+//! A sweep, as its file describes it.
+
+use longhaul_core::time::Span;
+use longhaul_scenarios::diagnose::Place;
+use longhaul_scenarios::metric::Unit;
+use longhaul_scenarios::schema::{Metric, Scope, Statistic};
+
+/// Version of the sweep language; a file says which one it is written in.
+pub const SWEEP_VERSION: u64 = 1;
+
+/// Points of a sweep whose file sets no `limit`.
+pub const DEFAULT_LIMIT: u64 = 100_000;
+
+/// Most replications of one point.
+pub const MOST_REPLICATIONS: u64 = 100_000;
+
+/// A sweep: one scenario, what changes in it, how often each point runs, and what is measured.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sweep {
+    /// Its name; part of names of files.
+    pub name: String,
+    /// What it asks.
+    pub question: String,
+    /// The answer that its author expects.
+    pub expect: String,
+    /// The scenario: a name of the library, or a path relative to the sweep's file.
+    pub scenario: String,
+    /// Changes that all points share, as `--set` takes them.
+    pub set: Vec<String>,
+    /// What changes from point to point. The points are all combinations of rows, the last group changing fastest.
+    pub groups: Vec<Group>,
+    /// What points must satisfy; the others are left out.
+    pub conditions: Vec<Condition>,
+    /// Runs of each point: at least so many if [`Sweep::until`] asks for more.
+    pub replications: u32,
+    /// What differs between replications.
+    pub replicate_over: ReplicateOver,
+    /// What is tabulated.
+    pub measures: Vec<Measure>,
+    /// When to stop replicating.
+    pub until: Option<Until>,
+    /// What is to be drawn.
+    pub plots: Vec<Plot>,
+    /// Wall time after which a run is given up.
+    pub timeout: Option<Span>,
+    /// Most points.
+    pub limit: u64,
+}
+
+/// What differs between the replications of a point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplicateOver {
+    /// The seed: replication `r` has the scenario's seed plus `r`. All points use the same seeds, and streams of
+    /// random numbers are keyed by the names of what draws them, so that what differs between points is their
+    /// parameters and not their luck (common random numbers).
+    Seed,
+}
+
+/// Axes that change together: one axis, several of the same length (zipped), or the sides of a hypercube.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Group {
+    /// At least one, all of them with the same number of values.
+    pub axes: Vec<Axis>,
+}
+
+impl Group {
+    /// Values of each of its axes.
+    pub fn rows(&self) -> usize {
+        self.axes.first().map_or(0, |axis| axis.values.len())
+    }
+}
+
+/// A parameter and the values that it takes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Axis {
+    /// What it is called in tables, plots and conditions.
+    pub name: String,
+    /// Fields of the scenario that it sets, all to the same value, written as for `--set`.
+    pub paths: Vec<String>,
+    /// The kind of its values.
+    pub kind: Kind,
+    /// In the order of the file.
+    pub values: Vec<AxisValue>,
+    /// Where its paths stand in the file.
+    pub place: Place,
+}
+
+/// One value of an axis.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AxisValue {
+    /// RON, as it goes behind `path=`.
+    pub ron: String,
+    /// As tables show it.
+    pub shown: String,
+    /// In steps of its kind: ns, bytes, bit/s, parts of 10^12, millionths. Absent for [`Kind::Label`].
+    pub exact: Option<i64>,
+    /// Where it stands in the file.
+    pub place: Place,
+}
+
+/// The kind of the values of an axis.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// All of them are quantities of this unit, or plain numbers.
+    Quantity(Unit),
+    /// Anything else: told apart by their text alone.
+    Label,
+}
+
+/// A comparison that must hold, such as `rtt <= 80 ms` or `low < high`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Condition {
+    /// Index of the axis on the left, counted over all groups.
+    pub left: usize,
+    /// How they compare.
+    pub relation: Relation,
+    /// What it is compared with.
+    pub right: Operand,
+}
+
+/// How two values compare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Relation {
+    /// `<`
+    Less,
+    /// `<=`
+    AtMost,
+    /// `=`
+    Equal,
+    /// `!=`
+    Unequal,
+    /// `>=`
+    AtLeast,
+    /// `>`
+    More,
+}
+
+/// The right side of a condition.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Operand {
+    /// Index of an axis, counted over all groups.
+    Axis(usize),
+    /// A quantity or number in steps of its kind.
+    Exact(i64),
+    /// The text of a value.
+    Label(String),
+}
+
+/// What is taken from each run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Measure {
+    /// What it is called in tables and plots.
+    pub name: String,
+    /// What is measured.
+    pub metric: Metric,
+    /// How the samples of a run become one value.
+    pub statistic: Statistic,
+    /// Whose samples.
+    pub scope: Scope,
+}
+
+/// Replications go on until the mean is known well enough.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Until {
+    /// Half the width of the 95 % interval over the mean, above 0 and below 1.
+    pub relative_half_width: f64,
+    /// Index of the measure.
+    pub measure: usize,
+    /// Most replications of a point.
+    pub at_most: u32,
+}
+
+/// A plot. Its data are written as a table; drawing is up to whoever reads that.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plot {
+    /// Name of its table.
+    pub name: String,
+    /// What is drawn.
+    pub kind: PlotKind,
+}
+
+/// What a plot shows. Axes and measures by name; axes that a plot does not name are facets of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PlotKind {
+    /// Means with their intervals over an axis.
+    Line {
+        /// Axis from left to right.
+        x: String,
+        /// Measure.
+        y: String,
+        /// Axis that tells lines apart.
+        series: Option<String>,
+        /// Value of `y` at which a line is drawn across, in its exact steps.
+        bound: Option<u64>,
+    },
+    /// Means over two axes.
+    Heatmap {
+        /// Axis from left to right.
+        x: String,
+        /// Axis from below to above.
+        y: String,
+        /// Measure that is coloured.
+        value: String,
+        /// Value whose contour is drawn, in exact steps.
+        bound: Option<u64>,
+    },
+    /// The distribution over replications.
+    Cdf {
+        /// Measure.
+        x: String,
+        /// Axis that tells lines apart.
+        series: Option<String>,
+        /// Value of `x` at which a line is drawn across, in its exact steps.
+        bound: Option<u64>,
+    },
+    /// Quartiles over replications.
+    Box {
+        /// Axis from left to right.
+        x: String,
+        /// Measure.
+        y: String,
+        /// Value of `y` at which a line is drawn across, in its exact steps.
+        bound: Option<u64>,
+    },
+    /// Two measures against each other, and the points that no other beats in both.
+    Pareto {
+        /// Measure.
+        x: String,
+        /// Measure.
+        y: String,
+        /// Axis that tells points apart.
+        series: Option<String>,
+    },
+}
+
+impl Sweep {
+    /// All axes, in the order of the file.
+    pub fn axes(&self) -> impl Iterator<Item = &Axis> {
+        self.groups.iter().flat_map(|group| &group.axes)
+    }
+}
+
+impl Kind {
+    /// What columns of such values end in, so that a name carries its unit.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Kind::Quantity(unit) => suffix(unit),
+            Kind::Label => "",
+        }
+    }
+}
+
+/// What columns of a unit end in.
+pub fn suffix(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Time => "_ns",
+        Unit::Size => "_bytes",
+        Unit::Rate => "_bits_per_s",
+        Unit::Share => "_share",
+        Unit::Number => "",
+    }
+}

@@ -1,0 +1,243 @@
+//! Sweeps for a terminal: tables of points and of differences. What is missing is shown as `–`, never as 0.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use longhaul_reports::human;
+
+use crate::compare::Comparison;
+use crate::estimate::Estimate;
+use crate::plan::Plan;
+use crate::schema::Sweep;
+use crate::summary::{PointSummary, unit_name};
+
+/// Points that are shown; all of them are in `summary.json`.
+pub const MOST_SHOWN: usize = 40;
+
+/// A value in the base unit `unit`, such as `ns`, with three significant digits.
+pub fn value(unit: &str, value: f64) -> String {
+    let sign = if value < 0.0 { "−" } else { "" };
+    // Saturates; whoever shows more than 2^64 ns has other problems.
+    let whole = libm::round(value.abs()) as u64;
+    let size = match unit {
+        "ns" => human::span(whole),
+        "bytes" => human::bytes(whole),
+        "bit/s" => human::rate(whole),
+        "share" => format!("{} %", digits(value.abs() * 100.0)),
+        _ => digits(value.abs()),
+    };
+    format!("{sign}{size}")
+}
+
+/// A number with about three significant digits.
+fn digits(value: f64) -> String {
+    let decimals = match value {
+        0.0 => 0,
+        value if value >= 100.0 => 0,
+        value if value >= 10.0 => 1,
+        value if value >= 1.0 => 2,
+        value if value >= 0.01 => 4,
+        _ => 6,
+    };
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    text
+}
+
+/// What is known about a metric, in one cell.
+fn estimate(unit: &str, known: &Estimate) -> String {
+    let part = |why: &str, count: u64| {
+        format!(
+            "{} ({count} {why})",
+            known.median.map_or(human::MISSING.to_owned(), |median| format!(
+                "median {}",
+                value(unit, median)
+            ))
+        )
+    };
+    if known.missing > 0 {
+        return part("missing", known.missing);
+    }
+    if known.unfinished > 0 {
+        return part("unfinished", known.unfinished);
+    }
+    let Some(mean) = known.mean else {
+        return human::MISSING.to_owned();
+    };
+    match (known.low, known.high) {
+        (Some(low), Some(high)) if low == high => value(unit, mean),
+        (Some(low), Some(high)) => {
+            let (below, above) = (mean - low, high - mean);
+            // Some intervals lie to one side.
+            if (above - below).abs() > 0.01 * above {
+                let (low, high) = (value(unit, low), value(unit, high));
+                return format!("{} [{low}, {high}]", value(unit, mean));
+            }
+            format!("{} ± {}", value(unit, mean), value(unit, above))
+        }
+        _ => format!("{} (n = {})", value(unit, mean), known.n),
+    }
+}
+
+/// The table of the points that were kept for it.
+pub fn points(sweep: &Sweep, shown: &[PointSummary], all: u64, width: u16) -> String {
+    let axes: Vec<String> = sweep.axes().map(|axis| axis.name.clone()).collect();
+    let measures = sweep.measures.iter().map(|measure| measure.name.clone());
+    let head: Vec<String> = axes
+        .iter()
+        .cloned()
+        .chain(["n".to_owned()])
+        .chain(measures)
+        .collect();
+    let mut table = plain(width);
+    table.set_header(head.clone());
+    for point in shown {
+        let mut cells = point.values.clone();
+        cells.push(point.replications.to_string());
+        for (measure, known) in sweep.measures.iter().zip(&point.metrics) {
+            cells.push(estimate(unit_name(measure.metric.unit()), known));
+        }
+        table.add_row(cells.iter().map(|cell| human::printable(cell)));
+    }
+    right_aligned(&mut table, head.len());
+    let mut text = lines(&table);
+    let rest = all.saturating_sub(shown.len() as u64);
+    if rest > 0 {
+        text.push_str(&format!("… and {rest} more points\n"));
+    }
+    text
+}
+
+/// A plan in words.
+pub fn plan(plan: &Plan) -> String {
+    let mut text = format!(
+        "{} points, {} runs",
+        human::count(plan.points),
+        human::count(plan.runs)
+    );
+    if plan.most_runs > plan.runs {
+        text.push_str(&format!(" (at most {})", human::count(plan.most_runs)));
+    }
+    if plan.known > 0 {
+        text.push_str(&format!(", {} of them already done", human::count(plan.known)));
+    }
+    text.push('\n');
+    let nanoseconds =
+        |time: std::time::Duration| human::span(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    match (plan.trial, plan.time) {
+        (Some(trial), Some(time)) => text.push_str(&format!(
+            "about {} on {} threads, if all take as long as the first point: {}\n",
+            nanoseconds(time),
+            plan.threads,
+            nanoseconds(trial)
+        )),
+        _ => text.push_str("time unknown: the first point took too long to wait for its end\n"),
+    }
+    text.push_str(&format!("about {} of disk\n", human::bytes(plan.bytes)));
+    text
+}
+
+/// A comparison as a table.
+pub fn comparison(comparison: &Comparison, width: u16) -> String {
+    let mut text = format!(
+        "a: {}\nb: {}\n",
+        human::printable(&comparison.a),
+        human::printable(&comparison.b)
+    );
+    if let Some(digest) = &comparison.identical {
+        text.push_str(&format!("identical ({digest})\n"));
+        return text;
+    }
+    for warning in &comparison.warnings {
+        text.push_str(&format!("note: {warning}\n"));
+    }
+    let sweeps = comparison.of == "sweeps";
+    let mut table = plain(width);
+    let mut head = vec![if sweeps { "point" } else { "of" }, "metric", "a", "b", "b − a"];
+    if sweeps {
+        head.extend(["n", "÷", "p"]);
+    }
+    table.set_header(head.clone());
+    for row in comparison.rows.iter().take(MOST_SHOWN) {
+        let shown =
+            |known: Option<f64>| known.map_or(human::MISSING.to_owned(), |known| value(row.unit, known));
+        let relative = match (row.a, row.difference) {
+            (Some(a), Some(difference)) if a != 0.0 => format!(" ({:+.1} %)", difference / a * 100.0),
+            _ => String::new(),
+        };
+        let half = row.low.zip(row.high).map(|(low, high)| (high - low) / 2.0);
+        let half = half.filter(|half| *half > 0.0);
+        let half = half.map_or(String::new(), |half| format!(" ± {}", value(row.unit, half)));
+        let difference = format!("{}{half}{relative}", shown(row.difference));
+        let mut cells = vec![
+            short(&row.place),
+            row.metric.clone(),
+            shown(row.a),
+            shown(row.b),
+            difference,
+        ];
+        if sweeps {
+            cells.push(row.n.to_string());
+            cells.push(row.variance_reduction.map_or(human::MISSING.to_owned(), digits));
+            cells.push(row.p_holm.map_or(human::MISSING.to_owned(), p));
+        }
+        table.add_row(cells.iter().map(|cell| human::printable(cell)));
+    }
+    right_aligned(&mut table, head.len());
+    text.push_str(&lines(&table));
+    if comparison.rows.len() > MOST_SHOWN {
+        text.push_str(&format!(
+            "… and {} more rows (--json has them)\n",
+            comparison.rows.len() - MOST_SHOWN
+        ));
+    }
+    if sweeps {
+        text.push_str(&format!(
+            "paired by point and seed; ±: 95 % intervals; ÷: how many times fewer runs pairing needs; p: Holm over {} tests\n",
+            comparison.tests
+        ));
+    }
+    text
+}
+
+/// The values of a point without the names of its axes.
+fn short(place: &str) -> String {
+    let values = place
+        .split(", ")
+        .map(|each| each.split_once(" = ").map_or(each, |(_, value)| value));
+    values.collect::<Vec<&str>>().join(", ")
+}
+
+fn p(p: f64) -> String {
+    if p < 0.001 {
+        return "< 0.001".to_owned();
+    }
+    format!("{p:.3}")
+}
+
+fn plain(width: u16) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width);
+    table
+}
+
+fn right_aligned(table: &mut Table, columns: usize) {
+    for index in 1..columns {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+fn lines(table: &Table) -> String {
+    let mut text = String::new();
+    for line in table.trim_fmt().lines() {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,261 @@
+//! What a sweep's file may say, and what is said about mistakes in it.
+
+use longhaul_sweeps::library;
+
+use crate::common::{AXES, METRICS, Place, text, usual};
+
+/// Each text with a part of what must be said about it.
+#[track_caller]
+fn refused(cases: &[(String, &[&str])]) {
+    let place = Place::new();
+    for (text, parts) in cases {
+        let message = place.try_prepare(text).expect_err(text);
+        for part in *parts {
+            assert!(
+                message.contains(part),
+                "{part:?} is not in\n{message}\nof\n{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_with_their_places() {
+    let place = Place::new();
+    let text = text(
+        r#"(name: "rtt", path: "links[0].rtt", values: []),
+        (name: "rate", path: "links[0].rate", values: Range(from: "1 Mbit/s", to: "10 ms", steps: 3)),"#,
+        r#"(name: "time", metric: TransferCompletionTim, statistic: Max)"#,
+        r#"replications: 0, tiemout: "1 s","#,
+    );
+    let message = place.try_prepare(&text).unwrap_err();
+    for part in [
+        "sweep.ron:7:56: axes[0].values: the axis is empty",
+        "axes[1].values: the ends of a range are of one kind",
+        "did you mean `TransferCompletionTime`?",
+        "replications: 0 is out of range",
+        "did you mean `timeout`?",
+    ] {
+        assert!(message.contains(part), "{part:?} is not in\n{message}");
+    }
+}
+
+#[test]
+fn an_axis_that_names_no_field_is_reported_at_the_axis() {
+    let field = r#"(name: "x", path: "links[0].los", values: ["1 %", "2 %"]),"#;
+    let item = r#"(name: "x", path: "transfers[bulc].streams", values: [1, 2]),"#;
+    let value = r#"(name: "x", path: "links[0].rtt", values: ["10 ms", "20 MB", "9 h"]),"#;
+    refused(&[
+        (
+            text(field, METRICS, ""),
+            &["sweep.ron:7:30: links[0].los", "did you mean `loss`?"],
+        ),
+        (
+            text(item, METRICS, ""),
+            &["no item is named `bulc`", "did you mean `bulk`?"],
+        ),
+        (
+            text(value, METRICS, ""),
+            &[
+                "sweep.ron:7:64: links[0].rtt",
+                "sweep.ron:7:73: links[0].rtt",
+                "out of range",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn bad_axes_are_refused() {
+    let axis = |values: &str| {
+        text(
+            &format!(r#"(name: "x", path: "links[0].rtt", values: {values}),"#),
+            METRICS,
+            "",
+        )
+    };
+    let axes = |axes: &str| text(axes, METRICS, "");
+    refused(&[
+        (axes(""), &["there is no axis"]),
+        (axis(r#"["10 ms", "10 ms"]"#), &["`10 ms` is in the list twice"]),
+        (
+            axis(r#"Range(from: "9 ms", to: "1 ms", steps: 3)"#),
+            &["the range is empty"],
+        ),
+        (
+            axis(r#"Range(from: "1 ms", to: "9 ms")"#),
+            &["`steps` is missing"],
+        ),
+        (
+            axis(r#"Range(from: "1 ms", to: "9 ms", steps: 1)"#),
+            &["at least 2 steps"],
+        ),
+        (
+            axis(r#"Range(from: "1 ms", to: "9 ms", step: "3 ms")"#),
+            &["does not lead"],
+        ),
+        (
+            axis(r#"Range(from: "1 ms", to: "9 ms", step: "1 ms", steps: 2)"#),
+            &["not both"],
+        ),
+        (
+            axis(r#"Range(from: "1 m", to: "9 ms", steps: 2)"#),
+            &["`1 m` is no quantity"],
+        ),
+        (
+            axis(r#"LogRange(from: "0 s", to: "9 ms", steps: 3)"#),
+            &["above zero"],
+        ),
+        (axis("LogRange(from: 1, to: 4, steps: 9)"), &["fall together"]),
+        (axis("Rang(from: 1, to: 4, steps: 9)"), &["did you mean `Range`?"]),
+        (
+            axes(
+                r#"(path: "links[0].rtt", values: ["1 ms"]), (name: "other", path: "links[0].rtt", values: ["2 ms"])"#,
+            ),
+            &["the axes `rtt` and `other` both set `links[0].rtt`"],
+        ),
+        (
+            axes(
+                r#"(path: "links[0].rtt", values: ["1 ms"]), (name: "rtt", path: "links[0].rate", values: ["2 Mbit/s"])"#,
+            ),
+            &["two axes are named `rtt`"],
+        ),
+        (
+            axes(r#"(path: "seed", values: [1, 2])"#),
+            &["replications differ in the seed"],
+        ),
+        (
+            axes(r#"(path: "links[0", values: [1, 2])"#),
+            &["is no path", "never closed"],
+        ),
+        (
+            axes(r#"(name: "point", path: "links[0].rtt", values: ["1 ms"])"#),
+            &["has a column `point`"],
+        ),
+        (
+            axes(r#"(name: "a-b", path: "links[0].rtt", values: ["1 ms"])"#),
+            &["`_` instead of `-`"],
+        ),
+        (
+            axes(
+                r#"Zipped([(path: "links[0].rtt", values: ["1 ms", "2 ms"]), (path: "links[0].rate", values: ["1 Mbit/s"])])"#,
+            ),
+            &["`rtt` has 2 values and `rate` has 1"],
+        ),
+        (
+            axes(r#"LatinHypercube(points: 1, axes: [(path: "links[0].rtt", values: ["1 ms"])])"#),
+            &["out of range"],
+        ),
+    ]);
+}
+
+#[test]
+fn bad_conditions_metrics_goals_and_plots_are_refused() {
+    let with = |more: &str| text(AXES, METRICS, more);
+    let metrics = |metrics: &str| text(AXES, metrics, "");
+    refused(&[
+        (with(r#"where: ["rtt ~ 3"]"#), &["a comparison is written"]),
+        (
+            with(r#"where: ["rt < 20 ms"]"#),
+            &["no axis is named `rt`", "did you mean `rtt`?"],
+        ),
+        (
+            with(r#"where: ["rtt < 20 MB"]"#),
+            &["`20 MB` is neither an axis nor a time"],
+        ),
+        (with(r#"where: ["rtt < streams"]"#), &["of different kinds"]),
+        (with(r#"where: ["rtt < 1 ms"]"#), &["no point satisfies `where`"]),
+        (metrics(""), &["measures nothing"]),
+        (
+            metrics(r#"(name: "x", metric: MigrationDowntime, statistic: Max)"#),
+            &["metrics[0]", "there is no migration"],
+        ),
+        (
+            metrics(r#"(name: "x", metric: LinkLoss, statistic: Max, scope: Only("a->b"))"#),
+            &["no link is named `a->b`"],
+        ),
+        (
+            metrics(r#"(name: "x", metric: LinkLoss, statistic: Sum)"#),
+            &["a sum of shares"],
+        ),
+        (
+            with(r#"until: (relative_half_width: "0 %", metric: "time", at_most: 50)"#),
+            &["between 0 % and 100 %"],
+        ),
+        (
+            with(r#"until: (relative_half_width: "5 %", metric: "tim", at_most: 50)"#),
+            &["did you mean `time`?"],
+        ),
+        (
+            with(r#"until: (relative_half_width: "5 %", metric: "time", at_most: 5)"#),
+            &["5 is out of range: 10"],
+        ),
+        (
+            with(r#"plots: [Line(name: "a", x: "time", y: "time")]"#),
+            &["no axis is named `time`"],
+        ),
+        (
+            with(r#"plots: [Line(name: "a", x: "rtt", y: "time", bound: "3 MB")]"#),
+            &["plots[0].bound"],
+        ),
+        (with(r#"plots: [Pie(name: "a")]"#), &["a plot is expected"]),
+        (with("replicate_over: Workload"), &["what replications differ in"]),
+        (with("version: 2"), &["given twice"]),
+    ]);
+}
+
+#[test]
+fn too_many_points_are_refused_before_anything_runs() {
+    let thousand = r#"(name: "a", path: "links[0].rtt", values: Range(from: "1 ms", to: "1000 ms", steps: 1000)),
+        (name: "b", path: "links[0].rate", values: Range(from: "1 Mbit/s", to: "1000 Mbit/s", steps: 1000)),"#;
+    refused(&[
+        (
+            text(thousand, METRICS, ""),
+            &["1000000 points are more than the limit of 100000", "--yes"],
+        ),
+        (
+            text(AXES, METRICS, "limit: 5,"),
+            &["6 points are more than the limit of 5"],
+        ),
+    ]);
+}
+
+#[test]
+fn values_that_only_exist_in_points_that_are_left_out_need_not_be_valid() {
+    let place = Place::new();
+    let axes = r#"(name: "rtt", path: "links[0].rtt", values: ["10 ms", "9 h"]),"#;
+    let prepared = place.prepare(&text(axes, METRICS, r#"where: ["rtt < 1 h"],"#));
+    assert_eq!(prepared.points().len(), 1);
+}
+
+#[test]
+fn a_scenario_that_is_wrong_by_itself_is_told_in_its_own_terms() {
+    let place = Place::new();
+    std::fs::write(place.path("small.ron"), "Scenario(version: 1, name: 3)").unwrap();
+    let message = place.try_prepare(&usual()).unwrap_err();
+    assert!(message.contains("small.ron:1:28: name"), "{message}");
+    std::fs::remove_file(place.path("small.ron")).unwrap();
+    let message = place.try_prepare(&usual()).unwrap_err();
+    assert!(
+        message.contains("no such file, and no such scenario in the library"),
+        "{message}"
+    );
+}
+
+#[test]
+fn every_sweep_of_the_library_is_valid_small_and_opens_with_its_question() {
+    for entry in library::list() {
+        let source = library::open(entry.name).unwrap();
+        let file = longhaul_sweeps::decode::read(&source).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let prepared =
+            longhaul_sweeps::prepare::prepare(&file, false).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let sweep = &prepared.sweep;
+        assert_eq!(sweep.name, entry.name);
+        assert!(!sweep.plots.is_empty());
+        assert!(prepared.points().len() <= 100, "{}", entry.name);
+        let head = format!("// Question: {}\n// Expected: ", sweep.question);
+        assert!(entry.text.starts_with(&head), "{}", entry.name);
+    }
+    let error = library::open("streams_by_rt").unwrap_err().to_string();
+    assert!(error.contains("did you mean `streams_by_rtt`?"), "{error}");
+}

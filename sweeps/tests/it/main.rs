@@ -1,0 +1,9 @@
+//! Sweeps as a library: what they read, what they run, and that nothing but the sweep decides what they write.
+
+mod common;
+mod compare;
+mod execute;
+mod files;
+mod merge;
+mod points;
+mod records;

@@ -1,0 +1,440 @@
+//! `longhaul sweep`, `merge` and `compare` as a user meets them: exit codes, kills, full disks.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const LONGHAUL: &str = env!("CARGO_BIN_EXE_longhaul");
+
+/// 4 points of 5 runs, each of some milliseconds.
+const SWEEP: &str = r#"Sweep(
+    version: 1,
+    name: "few",
+    question: "Do more streams pay?",
+    expect: "Where frames are lost.",
+    scenario: "small.ron",
+    axes: [
+        (name: "rtt", path: "links[0].rtt", values: ["10 ms", "40 ms"]),
+        (name: "streams", path: "transfers[bulk].streams", values: [1, 4]),
+    ],
+    replications: 5,
+    metrics: [(name: "time", metric: TransferCompletionTime, statistic: Max)],
+    plots: [Line(name: "times", x: "rtt", y: "time", series: "streams")],
+)"#;
+
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let place = Place(tempfile::tempdir().expect("a temporary directory"));
+        place.write(
+            "small.ron",
+            r#"Scenario(
+                version: 1,
+                name: "small",
+                question: "How long does a megabyte take?",
+                expect: "Some tenths of a second.",
+                horizon: "30 s",
+                regions: [(name: "north"), (name: "south")],
+                links: [(between: ("north", "south"), rtt: "20 ms", rate: "50 Mbit/s", loss: Independent(mean: "1 %"))],
+                transfers: [(name: "bulk", from: "north", to: "south", size: "1 MB")],
+            )"#,
+        );
+        place.write("few.ron", SWEEP);
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("a written file");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(LONGHAUL);
+        command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn longhaul(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("a process")
+    }
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).expect("UTF-8")
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).expect("UTF-8")
+}
+
+#[track_caller]
+fn expect_exit(output: &Output, code: i32) {
+    let (out, err) = (stdout(output), stderr(output));
+    assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
+}
+
+/// All tables of a sweep by their names.
+fn tables(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let names = [
+        "sweep.json",
+        "sweep.ron",
+        "scenario.ron",
+        "index.json",
+        "results.csv",
+        "results.parquet",
+        "summary.json",
+        "plots/times.csv",
+        "plots/index.json",
+    ];
+    let read = |name: &str| fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    names
+        .iter()
+        .map(|name| ((*name).to_owned(), read(name)))
+        .collect()
+}
+
+#[track_caller]
+fn same(one: &Path, other: &Path) {
+    let (one, other) = (tables(one), tables(other));
+    for (name, bytes) in &one {
+        assert!(*bytes == other[name], "{name} differs");
+    }
+}
+
+#[test]
+fn a_sweep_prints_its_points_and_keeps_everything() {
+    let place = Place::new();
+    let run = place.longhaul(&["sweep", "few.ron", "-o", "out"]);
+    expect_exit(&run, 0);
+    let text = stdout(&run);
+    assert!(text.starts_with("Do more streams pay?\n"), "{text}");
+    assert!(text.contains("20 runs simulated, 0 used again"), "{text}");
+    assert!(
+        text.lines()
+            .filter(|line| line.contains("10 ms") || line.contains("40 ms"))
+            .count()
+            >= 4,
+        "{text}"
+    );
+    assert_eq!(tables(&place.path("out")).len(), 9);
+
+    let json = place.longhaul(&["sweep", "few.ron", "-o", "out", "--resume", "--json"]);
+    expect_exit(&json, 0);
+    assert_eq!(json.stdout, fs::read(place.path("out/summary.json")).unwrap());
+    let summary: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(summary["points"].as_array().unwrap().len(), 4);
+
+    let usual = place.longhaul(&["sweep", "few.ron", "--quiet", "--threads", "1"]);
+    expect_exit(&usual, 0);
+    assert_eq!((stdout(&usual), stderr(&usual)), ("", ""));
+    same(&place.path("out"), &place.path("runs/sweep-few"));
+}
+
+#[test]
+fn a_plan_says_what_it_takes_and_writes_nothing() {
+    let place = Place::new();
+    let plan = place.longhaul(&["sweep", "few.ron", "--plan", "-o", "out", "--replications", "50"]);
+    expect_exit(&plan, 0);
+    let text = stdout(&plan);
+    assert!(text.starts_with("4 points, 200 runs\nabout "), "{text}");
+    assert!(text.contains("of disk"), "{text}");
+    assert!(!place.path("out").exists());
+    expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "out", "-q"]), 0);
+    let plan = place.longhaul(&["sweep", "few.ron", "--plan", "-o", "out", "--replications", "50"]);
+    assert!(
+        stdout(&plan).starts_with("4 points, 200 runs, 20 of them already done\n"),
+        "{}",
+        stdout(&plan)
+    );
+}
+
+#[test]
+fn a_panicking_point_exits_with_9_and_loses_nothing_else() {
+    let place = Place::new();
+    let run = place.longhaul(&["sweep", "few.ron", "-o", "out", "--inject-panic", "1"]);
+    expect_exit(&run, 9);
+    let message = "failed: point 1, replication 0: panicked: ";
+    assert!(stderr(&run).contains(message), "{}", stderr(&run));
+    assert!(!stderr(&run).contains("bug:"), "{}", stderr(&run));
+    let results = fs::read_to_string(place.path("out/results.csv")).unwrap();
+    assert_eq!(results.lines().filter(|line| line.contains(",done,")).count(), 15);
+    let again = place.longhaul(&["sweep", "few.ron", "-o", "out", "--resume"]);
+    expect_exit(&again, 0);
+    assert!(
+        stdout(&again).contains("5 runs simulated, 15 used again"),
+        "{}",
+        stdout(&again)
+    );
+    expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "clean", "-q"]), 0);
+    same(&place.path("out"), &place.path("clean"));
+}
+
+#[test]
+fn what_cannot_run_exits_with_2_and_says_why() {
+    let place = Place::new();
+    place.write("wrong.ron", &SWEEP.replace("links[0].rtt", "links[0].rt"));
+    place.write("large.ron", &SWEEP.replace("replications: 5", "limit: 3"));
+    expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "out", "-q"]), 0);
+    for (args, parts) in [
+        (
+            &["sweep", "wrong.ron"][..],
+            &["wrong.ron:8:29: links[0].rt", "did you mean `rtt`?"][..],
+        ),
+        (
+            &["sweep", "large.ron"],
+            &["4 points are more than the limit of 3"],
+        ),
+        (&["sweep", "nowhere.ron"], &["no such file"]),
+        (
+            &["sweep", "few.ron", "-o", "out"],
+            &["out holds a sweep; --resume"],
+        ),
+        (
+            &["sweep", "few.ron", "--shard", "3/2"],
+            &["parts are counted from 1 to 2"],
+        ),
+        (&["merge", "out", "-o", "merged"], &["out is no part of a sweep"]),
+        (
+            &["compare", "out", "nowhere"],
+            &["nowhere holds neither a run nor a sweep"],
+        ),
+    ] {
+        let output = place.longhaul(args);
+        expect_exit(&output, 2);
+        for part in parts {
+            assert!(
+                stderr(&output).contains(part),
+                "{part:?} is not in\n{}",
+                stderr(&output)
+            );
+        }
+        assert_eq!(stdout(&output), "");
+    }
+    assert!(!place.path("runs").exists(), "nothing was begun");
+    expect_exit(
+        &place.longhaul(&["sweep", "large.ron", "--yes", "--replications", "1", "-q"]),
+        0,
+    );
+}
+
+#[test]
+fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_bytes() {
+    let place = Place::new();
+    place.write("many.ron", &SWEEP.replace("replications: 5", "replications: 30"));
+    expect_exit(&place.longhaul(&["sweep", "many.ron", "-o", "whole", "-q"]), 0);
+    let mut killed = 0;
+    // No clock decides whether this passes: it only chooses the moments.
+    for delay in [5, 40, 90, 15, 150, 60, 30, 120, 10, 75] {
+        let mut child = place
+            .command(&["sweep", "many.ron", "-o", "out", "--resume", "-q"])
+            .spawn()
+            .expect("a process");
+        #[expect(clippy::disallowed_methods, reason = "chooses when to kill")]
+        std::thread::sleep(Duration::from_millis(delay));
+        let running = child.try_wait().expect("a child").is_none();
+        child.kill().expect("a signal");
+        child.wait().expect("an end");
+        killed += u32::from(running);
+    }
+    assert!(killed >= 3, "only {killed} were killed");
+    expect_exit(
+        &place.longhaul(&["sweep", "many.ron", "-o", "out", "--resume", "-q"]),
+        0,
+    );
+    same(&place.path("whole"), &place.path("out"));
+}
+
+#[test]
+fn an_interrupted_sweep_exits_with_130_and_goes_on() {
+    let place = Place::new();
+    place.write(
+        "many.ron",
+        &SWEEP.replace("replications: 5", "replications: 2000"),
+    );
+    let mut child = place
+        .command(&["sweep", "many.ron", "-o", "out"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a process");
+    let versions = place.path("out/cache");
+    while !versions.exists() {
+        assert!(
+            child.try_wait().expect("a child").is_none(),
+            "it ended before it kept anything"
+        );
+        std::thread::yield_now();
+    }
+    let locked = place.longhaul(&["sweep", "many.ron", "-o", "out", "--resume"]);
+    expect_exit(&locked, 2);
+    assert!(stderr(&locked).contains("out is in use"), "{}", stderr(&locked));
+    let signal = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(signal.expect("a signal").success());
+    assert_eq!(child.wait().expect("an end").code(), Some(130));
+    let mut message = String::new();
+    child
+        .stderr
+        .take()
+        .expect("piped")
+        .read_to_string(&mut message)
+        .expect("UTF-8");
+    assert!(
+        message.contains("all finished runs are kept, and --resume goes on"),
+        "{message}"
+    );
+    let manifest: Value = serde_json::from_slice(&fs::read(place.path("out/sweep.json")).unwrap()).unwrap();
+    assert_eq!(manifest["finished"], false);
+    let compared = place.longhaul(&["compare", "out", "out"]);
+    expect_exit(&compared, 2);
+    assert!(
+        stderr(&compared).contains("is not finished"),
+        "{}",
+        stderr(&compared)
+    );
+    let more = place.longhaul(&["sweep", "few.ron", "-o", "out", "--resume"]);
+    expect_exit(&more, 0);
+    assert!(!stdout(&more).contains(" 0 used again"), "{}", stdout(&more));
+}
+
+#[test]
+fn parts_are_merged_to_the_bytes_of_the_whole() {
+    let place = Place::new();
+    expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "whole", "-q"]), 0);
+    for part in ["1/3", "2/3", "3/3"] {
+        expect_exit(&place.longhaul(&["sweep", "few.ron", "--shard", part, "-q"]), 0);
+    }
+    let parts = [
+        "runs/sweep-few-3of3",
+        "runs/sweep-few-1of3",
+        "runs/sweep-few-2of3",
+    ];
+    let merged = place.longhaul(&[&["merge"], &parts[..], &["-o", "merged"]].concat());
+    expect_exit(&merged, 0);
+    assert_eq!(stdout(&merged), "few: 4 points, 20 runs, in merged\n");
+    same(&place.path("whole"), &place.path("merged"));
+    let missing = place.longhaul(&["merge", parts[0], parts[1], "-o", "other"]);
+    expect_exit(&missing, 2);
+    assert!(
+        stderr(&missing).contains("parts are missing: 2/3"),
+        "{}",
+        stderr(&missing)
+    );
+}
+
+#[test]
+fn two_runs_are_identical_or_differ_by_so_much() {
+    let place = Place::new();
+    for (out, set) in [
+        ("a", "transfers[0].streams=1"),
+        ("b", "transfers[0].streams=1"),
+        ("c", "transfers[0].streams=4"),
+    ] {
+        let run = place.longhaul(&["run", "small.ron", "-o", out, "--set", set, "-q"]);
+        assert!(matches!(run.status.code(), Some(0)), "{}", stderr(&run));
+    }
+    let equal = place.longhaul(&["compare", "a", "b"]);
+    expect_exit(&equal, 0);
+    assert!(stdout(&equal).contains("identical ("), "{}", stdout(&equal));
+    let other = place.longhaul(&["compare", "a", "c"]);
+    expect_exit(&other, 0);
+    assert!(!stdout(&other).contains("identical"), "{}", stdout(&other));
+    assert!(
+        stdout(&other).contains("TransferGoodput") && stdout(&other).contains(" %)"),
+        "{}",
+        stdout(&other)
+    );
+    let json = place.longhaul(&["compare", "a", "c", "--json"]);
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(
+        (&json["of"], &json["rows"][0]["n"]),
+        (&Value::from("runs"), &Value::from(1))
+    );
+    expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "sweep", "-q"]), 0);
+    let mixed = place.longhaul(&["compare", "a", "sweep"]);
+    expect_exit(&mixed, 2);
+    assert!(
+        stderr(&mixed).contains("compare two of a kind"),
+        "{}",
+        stderr(&mixed)
+    );
+}
+
+/// Needs a mount of its own, which not every machine gives.
+#[test]
+fn a_full_disk_is_a_clear_error_and_what_was_finished_is_used_again() {
+    let place = Place::new();
+    expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "clean", "-q"]), 0);
+    fs::create_dir(place.path("disk")).expect("a directory");
+    // Twenty entries take a block each, and the tables some more: forty blocks of 4 KiB do, twelve do not.
+    let script = format!(
+        "mount -t tmpfs -o size=48k none disk || exit 77\n\
+         {LONGHAUL} sweep few.ron -o disk/out -q; echo \"first: $?\"\n\
+         mount -o remount,size=4m disk\n\
+         {LONGHAUL} sweep few.ron -o disk/out --resume; echo \"second: $?\"\n\
+         cp -r disk/out full"
+    );
+    let mut command = Command::new("unshare");
+    command
+        .args(["-rm", "sh", "-c", &script])
+        .current_dir(place.0.path());
+    let Ok(output) = command.output() else {
+        return;
+    };
+    if !stdout(&output).contains("first: ") {
+        return;
+    }
+    assert!(
+        stdout(&output).contains("first: 2\n"),
+        "{}\n{}",
+        stdout(&output),
+        stderr(&output)
+    );
+    assert!(
+        stderr(&output).contains("the disk is full; all runs finished so far are kept"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(
+        stdout(&output).contains("second: 0\n"),
+        "{}\n{}",
+        stdout(&output),
+        stderr(&output)
+    );
+    assert!(!stdout(&output).contains(" 0 used again"), "{}", stdout(&output));
+    same(&place.path("clean"), &place.path("full"));
+}
+
+/// Whether another reader of Parquet than ours agrees, where Python has one: `pip install duckdb`.
+#[test]
+fn duckdb_reads_the_results() {
+    let place = Place::new();
+    expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "out", "-q"]), 0);
+    let script = "\
+import duckdb, sys
+same = duckdb.sql(\"\"\"select count(*) from
+  (select point, replication, seed, rtt_ns, streams, digest, time_ns from 'out/results.parquet'
+   except select point, replication, seed, rtt_ns, streams, digest, time_ns from 'out/results.csv')\"\"\").fetchall()[0]
+rows = duckdb.sql(\"select count(*), count(distinct rtt_ns), min(time_ns) > 0 from 'out/results.parquet'\").fetchall()[0]
+print(same, rows)
+";
+    let mut command = Command::new("python3");
+    command.args(["-c", script]).current_dir(place.0.path());
+    let Ok(output) = command.output() else {
+        return;
+    };
+    if stderr(&output).contains("ModuleNotFoundError") {
+        return;
+    }
+    assert_eq!(stdout(&output), "(0,) (20, 2, True)\n", "{}", stderr(&output));
+}
