@@ -67,7 +67,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "longhaul-memory",
         ],
     ),
-    ("longhaul-plots", &["longhaul-core"]),
+    ("longhaul-plots", &["longhaul-core", "longhaul-statistics"]),
     (
         "longhaul-reports",
         &["longhaul-core", "longhaul-plots", "longhaul-statistics"],

@@ -1,6 +1,6 @@
 //! Box plots: configurations side by side.
 
-use longhaul_core::statistics::quantile;
+use longhaul_statistics::quantile::quantile;
 
 use crate::axis::Axis;
 use crate::chart::{Entry, Key, Plane, SMALL, label, reference_entries};

@@ -62,7 +62,7 @@ impl Forwarding {
             open: true,
             encapsulation: None,
         });
-        if column.hops.next(from, 0).is_none() {
+        if from != to && column.hops.next(from, 0).is_none() {
             graph.route(from, to)?;
         }
         Ok(())

@@ -304,6 +304,28 @@ impl Network {
         })
     }
 
+    /// Gives every region a link to itself, for connections within it. Before any connection is opened. Such a link is
+    /// in nobody's list of links; its random streams are those of `<region> (local)`.
+    ///
+    /// # Errors
+    /// [`NetworkError::Link`]
+    ///
+    /// # Panics
+    /// If a connection was opened before.
+    pub fn join_locally(&mut self, streams: &Streams, spec: &LinkSpec) -> Result<(), NetworkError> {
+        assert!(self.slots.is_empty(), "entities are numbered before connections");
+        for region in (0..self.processes.len() as u32).map(RegionId) {
+            let name = format!("{} (local)", self.topology.graph().name(region));
+            match Link::new(spec, &name, streams) {
+                Ok(link) => self.links.push(link),
+                Err(error) => return Err(NetworkError::Link { name, error }),
+            }
+            self.mtus.push(spec.mtu);
+        }
+        self.topology.join_locally();
+        Ok(())
+    }
+
     /// The next notice, in the order in which things happened.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()

@@ -93,6 +93,10 @@ impl Network {
     /// The same for a flow, where flows share routes.
     fn mtu_of_flow(&self, from: RegionId, way: Way, flow: u64) -> Option<u32> {
         let end = self.forwarding.end(way);
+        if from == end {
+            let local = self.topology.local(from)?;
+            return Some(self.mtus[local.0 as usize]);
+        }
         let (mut here, mut mtu) = (from, u32::MAX);
         while here != end {
             let link = self.forwarding.next(here, way, flow)?;

@@ -15,6 +15,8 @@ pub struct Topology {
     graph: Graph,
     names: Vec<String>,
     by_name: BTreeMap<String, LinkId>,
+    /// Whether every region has a link to itself; these come after the others.
+    local: bool,
 }
 
 impl Topology {
@@ -56,6 +58,7 @@ impl Topology {
             graph,
             names,
             by_name,
+            local: false,
         })
     }
 
@@ -82,6 +85,31 @@ impl Topology {
         self.by_name.get(name).copied()
     }
 
+    /// Every region has a link to itself from now on. Before any connection is opened.
+    pub fn join_locally(&mut self) {
+        self.local = true;
+    }
+
+    /// The link of a region to itself.
+    pub fn local(&self, region: RegionId) -> Option<LinkId> {
+        self.local.then(|| LinkId(self.names.len() as u32 + region.0))
+    }
+
+    /// Where a link ends, those of regions to themselves included.
+    #[inline]
+    pub fn far_end(&self, link: LinkId) -> RegionId {
+        match link.0.checked_sub(self.names.len() as u32) {
+            None => self.graph.far_end(link),
+            Some(region) => RegionId(region),
+        }
+    }
+
+    /// Links, those of regions to themselves included.
+    fn all_links(&self) -> usize {
+        let local = if self.local { self.graph.regions() } else { 0 };
+        self.names.len() + local
+    }
+
     /// The entity of the first link.
     pub fn first_entity(&self) -> u32 {
         self.first_entity
@@ -92,18 +120,18 @@ impl Topology {
     /// # Panics
     /// If there are not so many entities: [`Topology::admit`] refuses before.
     pub fn side(&self, side: u32) -> EntityId {
-        EntityId::new(self.first_entity + self.names.len() as u32 + side)
+        EntityId::new(self.first_entity + self.all_links() as u32 + side)
     }
 
     /// Whether another connection between two regions can be opened beside `sides` sides.
     ///
     /// # Errors
-    /// If the regions are one, or there are no entities left.
+    /// If the regions are one that has no link to itself, or there are no entities left.
     pub fn admit(&self, from: RegionId, to: RegionId, sides: usize) -> Result<(), OpenError> {
-        if from == to {
+        if from == to && !self.local {
             return Err(OpenError::SameRegion(self.graph.name(from).to_owned()));
         }
-        let used = self.first_entity as usize + self.names.len() + sides;
+        let used = self.first_entity as usize + self.all_links() + sides;
         if used + 2 > EntityId::LIMIT as usize {
             return Err(OpenError::TooManyConnections);
         }

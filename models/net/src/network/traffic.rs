@@ -236,7 +236,7 @@ impl Network {
         }
         let Some(packet) = packet else { return };
         // Below 2^32, as links are counted.
-        let here = self.topology.graph().far_end(LinkId(index as u32));
+        let here = self.topology.far_end(LinkId(index as u32));
         if here != self.forwarding.end(packet.way) {
             self.forward(schedule, here, packet);
             return;
@@ -308,9 +308,12 @@ impl Network {
         let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
             return None;
         };
-        let first_link = self
-            .forwarding
-            .first(endpoint.here, endpoint.way, u64::from(flow.0));
+        let first_link = if self.forwarding.end(endpoint.way) == endpoint.here {
+            self.topology.local(endpoint.here)
+        } else {
+            self.forwarding
+                .first(endpoint.here, endpoint.way, u64::from(flow.0))
+        };
         while let Some(segment) = endpoint.tcp.poll_segment(now) {
             let packet = Packet {
                 origin: Origin::new(flow, endpoint.class),
