@@ -104,6 +104,9 @@ const CANDIDATES: &[&str] = &[
     "\"hesper\"",
     "\"orient\"",
     "Nearest",
+    "LeastOutstanding",
+    "Lifo",
+    "Full",
     "Fifo",
     "Regular",
     "Poisson",
@@ -113,6 +116,10 @@ const CANDIDATES: &[&str] = &[
     "Low",
     "Automatic",
     "Inside(77)",
+    "Consensus",
+    "Sync",
+    "Sampled(share: \"3 %\")",
+    "Auto",
 ];
 
 /// Paths and values of everything that has no parts.
@@ -135,13 +142,30 @@ fn leaves(node: &Node, path: &str, out: &mut Vec<(String, String)>) {
     }
 }
 
+/// The unit of a quantity, or what else a value is.
+fn looks(value: &str) -> &str {
+    match (
+        value.starts_with(|c: char| c.is_ascii_digit()),
+        value.split_once(' '),
+    ) {
+        (true, Some((_, unit))) => unit,
+        (true, None) => "number",
+        (false, _) if value == "true" || value == "false" => "truth",
+        (false, _) if value.starts_with(|c: char| c.is_ascii_uppercase()) => "variant",
+        (false, _) => "name",
+    }
+}
+
 fn every_leaf_counts(text: &str) {
     let before = read(text).unwrap_or_else(|errors| panic!("{errors}")).canonical;
     let mut found = Vec::new();
     leaves(&parse(text, 0, 0, &mut Sink::default()).unwrap(), "", &mut found);
     for (path, value) in found.iter().filter(|(path, _)| path != "version") {
-        let others = CANDIDATES.iter().filter(|other| other.trim_matches('"') != value);
-        let mut accepted = others.filter_map(|other| {
+        let mut others: Vec<&str> = CANDIDATES.to_vec();
+        others.retain(|other| other.trim_matches('"') != value);
+        // What looks alike fits sooner.
+        others.sort_by_key(|other| looks(other.trim_matches('"')) != looks(value));
+        let mut accepted = others.into_iter().filter_map(|other| {
             let change = format!("{path}={other}");
             let loaded = read_with(text, &[&change]).ok()?;
             Some((change, loaded.canonical))
