@@ -231,6 +231,13 @@ fn named(scenario: &Scenario, subject: Subject) -> (&'static str, Vec<String>) {
             "stream of datagrams",
             names(&scenario.datagrams, |d| d.name.clone()),
         ),
+        Subject::Reservation => ("reservation", names(&scenario.reservations, |o| o.name.clone())),
+        Subject::Demand => (
+            "demand",
+            names(&scenario.demands, longhaul_scenarios::schema::Demand::name),
+        ),
+        Subject::Service => ("service", names(&scenario.services, |o| o.name.clone())),
+        Subject::Client => ("client", names(&scenario.clients, |o| o.name.clone())),
         Subject::Overlay => ("overlay", names(&scenario.overlays, |o| o.name.clone())),
         Subject::Link => (
             "link",

@@ -322,7 +322,7 @@ impl Network {
             }
             self.mtus.push(spec.mtu);
         }
-        self.topology.join_locally();
+        self.topology.join_locally(self.processes.len() as u32);
         Ok(())
     }
 

@@ -86,6 +86,7 @@ fn write_run(directory: &Path, record: &RunRecord) {
             record,
             scenario,
             series: &series,
+            faults: None,
             events: &events,
             checkpoints: &[] as &[Checkpoint],
             trace: None,

@@ -5,10 +5,11 @@ use std::path::Path;
 use longhaul_core::random::Streams;
 use longhaul_core::record::Fidelity;
 use longhaul_core::schedule::{Class, EntityId, Schedule};
-use longhaul_core::time::Instant;
+use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
 use longhaul_engine::Engine;
 use longhaul_flow as flow;
+use longhaul_net::link::{LinkSpec, QueueLimit};
 use longhaul_net::network::{Network, NetworkLink};
 use longhaul_net::routing::Graph;
 use longhaul_service::measures::Window;
@@ -235,10 +236,10 @@ pub fn build(
 /// What joins machines of services and clients within a region: 10 Gbit/s and a round trip of 250 us, as within a data
 /// centre, with the default queue of a Linux device (1,000 packets).
 fn local_link() -> LinkSpec {
-    LinkSpec::new(LOCAL_RATE, LOCAL_DELAY)
+    LinkSpec::fifo(LOCAL_RATE, LOCAL_DELAY, QueueLimit::Packets(1_000))
 }
 
-const LOCAL_RATE: BitRate = BitRate::from_gbit_per_s(10);
+const LOCAL_RATE: BitRate = BitRate::from_bits_per_s(10_000_000_000);
 const LOCAL_DELAY: Span = Span::from_us(125);
 
 /// From the first fault to the end of the last one, or of the run.

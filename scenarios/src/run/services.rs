@@ -4,6 +4,7 @@ mod metrics;
 mod process;
 mod record;
 
+use longhaul_core::machine::PeerId;
 use longhaul_core::time::Span;
 use longhaul_service::{Behind, ClientOptions, Replica, Server, ServerOptions, ServiceOptions};
 
@@ -18,6 +19,12 @@ pub use metrics::{of_client, of_service};
 pub use process::{ClientProcess, ClientReport};
 pub use record::{client_record, server_record};
 
+/// What tells the requests of a machine from those of others. A server has one such number for each service behind it, of
+/// which there are at most 256.
+fn origin(peer: PeerId) -> u32 {
+    peer.0 << 8
+}
+
 impl Maker<'_> {
     /// The server of a service in one of its regions.
     pub(super) fn server(&self, index: usize, place: u32) -> Result<Protocol, BuildError> {
@@ -30,7 +37,7 @@ impl Maker<'_> {
             ..behind.clone()
         });
         let options = ServerOptions {
-            origin: self.cast.peer(Workload::Service(index), Role::Server(place)).0,
+            origin: origin(self.cast.peer(Workload::Service(index), Role::Server(place))),
             behind: behind.collect(),
             ..spec.options.clone()
         };
@@ -46,10 +53,9 @@ impl Maker<'_> {
     pub(super) fn client(&self, index: usize) -> Result<Protocol, BuildError> {
         let spec = &self.scenario.clients[index];
         let options = ClientOptions {
-            origin: self.cast.peer(Workload::Client(index), Role::Client).0,
+            origin: origin(self.cast.peer(Workload::Client(index), Role::Client)),
             service: self.called(&spec.region, &spec.service, &spec.options.service),
             interval: self.scenario.sample_interval,
-            keep_records: true,
             ..spec.options.clone()
         };
         ClientProcess::new(&spec.name, options, spec.duration, self.streams)

@@ -15,8 +15,8 @@ pub struct Topology {
     graph: Graph,
     names: Vec<String>,
     by_name: BTreeMap<String, LinkId>,
-    /// Whether every region has a link to itself; these come after the others.
-    local: bool,
+    /// Links of regions to themselves: one for each region or none. They come after the others.
+    local: u32,
 }
 
 impl Topology {
@@ -58,7 +58,7 @@ impl Topology {
             graph,
             names,
             by_name,
-            local: false,
+            local: 0,
         })
     }
 
@@ -86,13 +86,13 @@ impl Topology {
     }
 
     /// Every region has a link to itself from now on. Before any connection is opened.
-    pub fn join_locally(&mut self) {
-        self.local = true;
+    pub fn join_locally(&mut self, regions: u32) {
+        self.local = regions;
     }
 
     /// The link of a region to itself.
     pub fn local(&self, region: RegionId) -> Option<LinkId> {
-        self.local.then(|| LinkId(self.names.len() as u32 + region.0))
+        (self.local > 0).then(|| LinkId(self.names.len() as u32 + region.0))
     }
 
     /// Where a link ends, those of regions to themselves included.
@@ -106,8 +106,7 @@ impl Topology {
 
     /// Links, those of regions to themselves included.
     fn all_links(&self) -> usize {
-        let local = if self.local { self.graph.regions() } else { 0 };
-        self.names.len() + local
+        self.names.len() + self.local as usize
     }
 
     /// The entity of the first link.
@@ -128,7 +127,7 @@ impl Topology {
     /// # Errors
     /// If the regions are one that has no link to itself, or there are no entities left.
     pub fn admit(&self, from: RegionId, to: RegionId, sides: usize) -> Result<(), OpenError> {
-        if from == to && !self.local {
+        if from == to && self.local == 0 {
             return Err(OpenError::SameRegion(self.graph.name(from).to_owned()));
         }
         let used = self.first_entity as usize + self.all_links() + sides;
