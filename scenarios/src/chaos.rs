@@ -5,9 +5,10 @@
 //! plain means: links that are down for a time, machines that end, links whose laws change. Everything that reads a
 //! scenario knows those: the simulation, the routers, the judge of overlays.
 //!
-//! Services and clients will be further [`Target`]s of the same list.
+//! What servers and clients suffer is not in a plain scenario: it comes as [orders](services) at given times.
 
 mod degrade;
+pub mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,10 @@ pub enum Target {
     Link(LinkId),
     /// The machines of a region.
     Region(RegionId),
+    /// A server of a service, by the places of both.
+    Server(usize, u32),
+    /// A client.
+    Client(usize),
 }
 
 /// A scenario in which nothing is left to chance.
@@ -43,6 +48,8 @@ pub struct Concrete {
     pub faults: Vec<Fault>,
     /// What is to be told of them, in the order of time.
     pub told: Vec<Told>,
+    /// What servers and clients are told to suffer, in the order of time.
+    pub orders: Vec<services::OrderAt>,
 }
 
 /// A fault strikes or ends.
@@ -106,6 +113,7 @@ pub fn concrete(scenario: &Scenario) -> Result<Concrete, ChaosError> {
             scenario: scenario.clone(),
             faults: Vec::new(),
             told: Vec::new(),
+            orders: Vec::new(),
         });
     }
     let strikes = strikes(scenario)?;
@@ -115,6 +123,9 @@ pub fn concrete(scenario: &Scenario) -> Result<Concrete, ChaosError> {
         .faults
         .retain(|fault| matches!(fault, Fault::Pause(_) | Fault::Reset(_)));
     for target in overlay.targets() {
+        if let Target::Server(..) | Target::Client(_) = target {
+            continue;
+        }
         let stretches = down(&overlay, &target);
         let plain = stretches.iter().map(|&(at, duration)| match target {
             Target::Link(link) => {
@@ -130,6 +141,7 @@ pub fn concrete(scenario: &Scenario) -> Result<Concrete, ChaosError> {
                 let region = scenario.regions[region.0 as usize].name.clone();
                 Fault::Kill(Kill { region, at, duration })
             }
+            Target::Server(..) | Target::Client(_) => unreachable!("left out above"),
         });
         concrete.faults.extend(plain);
         if let Target::Link(link) = target {
@@ -149,6 +161,7 @@ pub fn concrete(scenario: &Scenario) -> Result<Concrete, ChaosError> {
         scenario: concrete,
         faults,
         told: told(scenario, &strikes),
+        orders: services::orders(scenario, &strikes, &overlay),
     })
 }
 
@@ -315,6 +328,20 @@ pub fn targets(scenario: &Scenario, effect: &Effect) -> Vec<Target> {
             let links = touching.map(|(index, _)| Target::Link(LinkId(index as u32)));
             [Target::Region(id)].into_iter().chain(links).collect()
         }
+        Effect::Server { service, region, .. } => {
+            let index = scenario.services.iter().position(|known| known.name == *service);
+            let index = index.expect("the check found the service");
+            let replicas = &scenario.services[index].replicas;
+            let place = replicas.iter().position(|known| known == region);
+            vec![Target::Server(
+                index,
+                place.expect("the check found the server") as u32,
+            )]
+        }
+        Effect::Names { client, .. } => {
+            let index = scenario.clients.iter().position(|known| known.name == *client);
+            vec![Target::Client(index.expect("the check found the client"))]
+        }
         Effect::SharedRisk { links } => links
             .iter()
             .flat_map(|(one, other)| both(one, other))
@@ -393,6 +420,11 @@ fn told(scenario: &Scenario, strikes: &Schedule<usize>) -> Vec<Told> {
         let name = |target| match target {
             Target::Link(link) => scenario.links[link.0 as usize].name(),
             Target::Region(region) => scenario.regions[region.0 as usize].name.clone(),
+            Target::Server(service, place) => {
+                let service = &scenario.services[service];
+                format!("{}/{}", service.name, service.replicas[place as usize])
+            }
+            Target::Client(client) => scenario.clients[client].name.clone(),
         };
         let names: Vec<String> = targets(scenario, &fault.effect).into_iter().map(name).collect();
         let mut tell = |at, kind, detail: serde_json::Value| {

@@ -8,7 +8,7 @@ use longhaul_net::routing::LinkId;
 use crate::chaos::{Target, targets};
 use crate::decode::Decoded;
 use crate::path::locate;
-use crate::schema::{Effect, Fault, Link, NetworkFault, Objective, Rate, Recovery, Scenario};
+use crate::schema::{Effect, Fault, Link, NetworkFault, Objective, Rate, Recovery, Scenario, WrongAnswer};
 use crate::suggest;
 
 use super::Report;
@@ -107,6 +107,37 @@ fn places(
             }
         }
         Effect::RegionDown { .. } => {}
+        Effect::Server { service, region, .. } => {
+            let mut services = decoded.services.good.iter().map(|(_, it)| it);
+            let found = services.find(|known| known.name == *service);
+            if found.is_some_and(|found| !found.replicas.contains(region)) {
+                report.error(
+                    &format!("{at}.region"),
+                    format!("`{service}` has no server in `{region}`"),
+                );
+            }
+        }
+        Effect::Names { client, answer } => {
+            let mut clients = decoded.clients.good.iter().map(|(_, it)| it);
+            let Some(client) = clients.find(|known| known.name == *client) else {
+                return;
+            };
+            if client.options.service.names.is_none() {
+                let message = format!(
+                    "`{}` knows the addresses: only a client with `names` looks them up",
+                    client.name
+                );
+                report.error(&format!("{at}.client"), message);
+            }
+            let mut services = decoded.services.good.iter().map(|(_, it)| it);
+            let service = services.find(|known| known.name == client.service);
+            if let (WrongAnswer::Stale(region), Some(service)) = (answer, service)
+                && !service.replicas.contains(region)
+            {
+                let message = format!("`{}` has no server in `{region}`", service.name);
+                report.error(&format!("{at}.answer"), message);
+            }
+        }
         Effect::LinkLatency { ends, .. }
         | Effect::LinkLoss { ends, .. }
         | Effect::LinkBandwidth { ends, .. } => {
@@ -164,7 +195,7 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
         let carries = |target: &Target| match target {
             Target::Link(LinkId(link)) => carrying.contains(&(*link as usize)),
             // Its machines may have work even if no link has.
-            Target::Region(_) => true,
+            Target::Region(_) | Target::Server(..) | Target::Client(_) => true,
         };
         if !targets(scenario, &fault.effect).iter().any(carries) {
             found.push((index, "", "no route uses what it acts on".to_owned()));

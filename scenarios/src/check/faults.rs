@@ -166,7 +166,7 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
                     && !has_clusters(scenario, region)
                 {
                     let message = format!(
-                        "no cluster of a federation is in `{region}`, and nothing else is started again"
+                        "neither a cluster of a federation nor a server is in `{region}`, and nothing else is started again"
                     );
                     find(index, ".for", message);
                 }
@@ -176,13 +176,14 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
     found
 }
 
-/// Whether a federation has a cluster in a region.
+/// Whether a federation has a cluster in a region, or a service a server: they are started again.
 fn has_clusters(scenario: &Scenario, region: &str) -> bool {
     let mut members = scenario
         .federations
         .iter()
         .flat_map(|federation| &federation.members);
-    members.any(|member| member == region)
+    let mut servers = scenario.services.iter().flat_map(|service| &service.replicas);
+    members.any(|member| member == region) || servers.any(|server| server == region)
 }
 
 /// Whether a migration, a transfer or a replication starts or ends in a region, or a cluster is there.
@@ -201,4 +202,5 @@ fn has_machines(scenario: &Scenario, region: &str) -> bool {
         || replications.any(|replication| replication.to == region)
         || vms.any(leaves)
         || has_clusters(scenario, region)
+        || scenario.clients.iter().any(|client| client.region == region)
 }

@@ -4,13 +4,17 @@ use longhaul_chaos::law::{LEAST_SHAPE, MOST_SHAPE, MOST_SIGMA};
 use longhaul_chaos::recovery::MOST_STEPS;
 use longhaul_chaos::{Impact, Magnitudes, Spec};
 use longhaul_core::time::Span;
-use longhaul_core::units::Probability;
+use longhaul_core::units::{ByteSize, Probability};
 
-use crate::schema::{Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery, Timing};
+use crate::schema::{
+    Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery, Suffering, Timing, WrongAnswer,
+};
 use crate::syntax::Kind;
 
+use super::calls::service_name;
 use super::context::{At, Context, Fields, Variant, content, list, no_content, variant};
 use super::fault::{directed, moment, symmetric};
+use super::names::reference;
 use super::network::{constant_rate, delay, region_name};
 use super::value;
 use super::work::positive_span;
@@ -21,7 +25,7 @@ const MOST_MEMBERS: usize = 1_000;
 const LEAST_MEAN: Span = Span::from_us(1);
 
 /// How such faults are written.
-pub fn variants() -> [Variant; 7] {
+pub fn variants() -> [Variant; 9] {
     [
         (
             "Partition",
@@ -47,6 +51,14 @@ pub fn variants() -> [Variant; 7] {
             "SharedRisk",
             "SharedRisk(links: [(\"a\", \"b\"), (\"b\", \"c\")], at: \"2 s\", for: \"3 s\")",
         ),
+        (
+            "Server",
+            "Server(service: \"store\", region: \"a\", suffers: Cpu(\"80 %\"), at: \"2 s\", for: \"3 s\")",
+        ),
+        (
+            "Names",
+            "Names(client: \"web\", answer: BlackHole, at: \"2 s\", for: \"3 s\")",
+        ),
         ("Recover", "Recover(fault: \"cut\", at: \"5 s\")"),
     ]
     .map(|(name, form)| Variant { name, form })
@@ -63,6 +75,8 @@ pub fn network_fault(cx: &mut Context, at: &At, kind: &str) -> Option<Fault> {
         "LinkLoss" => &["between", "from", "to", "probability", "impact"],
         "LinkBandwidth" => &["between", "from", "to", "rate", "impact"],
         "RegionDown" => &["region"],
+        "Server" => &["service", "region", "suffers"],
+        "Names" => &["client", "answer"],
         _ => &["links"],
     };
     let known = [own, &COMMON].concat();
@@ -154,6 +168,24 @@ fn effect(cx: &mut Context, fields: &Fields, kind: &str) -> Option<Effect> {
             let region = fields.required(cx, "region", region_name)?;
             Some(Effect::RegionDown { region })
         }
+        "Server" => {
+            let service = fields.required(cx, "service", service_name);
+            let region = fields.required(cx, "region", region_name);
+            let suffers = fields.required(cx, "suffers", suffering);
+            Some(Effect::Server {
+                service: service?,
+                region: region?,
+                suffers: suffers?,
+            })
+        }
+        "Names" => {
+            let client = fields.required(cx, "client", client_name);
+            let answer = fields.required(cx, "answer", wrong_answer);
+            Some(Effect::Names {
+                client: client?,
+                answer: answer?,
+            })
+        }
         _ => {
             let links = fields.required(cx, "links", |cx, at| {
                 let (links, complete) = list(cx, at, MOST_MEMBERS, pair);
@@ -163,6 +195,74 @@ fn effect(cx: &mut Context, fields: &Fields, kind: &str) -> Option<Effect> {
                 complete.then(|| links.into_iter().map(|(_, pair)| pair).collect())
             })?;
             Some(Effect::SharedRisk { links })
+        }
+    }
+}
+
+fn client_name(cx: &mut Context, at: &At) -> Option<String> {
+    reference(cx, at, "client", |names| &names.clients)
+}
+
+fn suffering(cx: &mut Context, at: &At) -> Option<Suffering> {
+    let variants = [
+        ("Cpu", "Cpu(\"80 %\")"),
+        ("Errors", "Errors(\"10 %\")"),
+        ("Latency", "Latency(\"200 ms\")"),
+        ("Crash", "Crash"),
+        ("Panics", "Panics(\"0.1 %\")"),
+        ("Gray", "Gray(errors: \"30 %\", extra: \"1 s\")"),
+        ("Silence", "Silence(\"20 %\")"),
+        ("Leak", "Leak(\"1 MiB\")"),
+    ];
+    let variants = variants.map(|(name, form)| Variant { name, form });
+    let name = variant(cx, at, "what a server suffers", &variants)?;
+    let form = variants.iter().find(|known| known.name == name)?.form;
+    let share = |cx: &mut Context, at: &At| {
+        let least = Probability::from_parts(1).expect("less than one");
+        value::quantity_within(cx, at, &least, &Probability::ONE)
+    };
+    match name {
+        "Crash" => no_content(cx, at).map(|()| Suffering::Crash),
+        "Gray" => {
+            let fields = Fields::of(cx, at, "a gray failure", Some(name), &["errors", "extra"])?;
+            let errors = fields.optional(cx, "errors", Probability::ZERO, value::quantity);
+            let extra = fields.optional(cx, "extra", Span::ZERO, value::quantity);
+            let (errors, extra) = (errors?, extra?);
+            if errors == Probability::ZERO && extra == Span::ZERO {
+                return cx.refuse(at, "neither errors nor extra time, so nothing would happen");
+            }
+            Some(Suffering::Gray { errors, extra })
+        }
+        _ => {
+            let inside = content(cx, at, form)?;
+            match name {
+                "Latency" => positive_span(cx, &inside).map(Suffering::Latency),
+                "Leak" => {
+                    let (least, most) = (ByteSize::from_bytes(1), ByteSize::from_mib(1 << 10));
+                    value::quantity_within(cx, &inside, &least, &most).map(Suffering::Leak)
+                }
+                "Cpu" => share(cx, &inside).map(Suffering::Cpu),
+                "Errors" => share(cx, &inside).map(Suffering::Errors),
+                "Panics" => share(cx, &inside).map(Suffering::Panics),
+                _ => share(cx, &inside).map(Suffering::Silence),
+            }
+        }
+    }
+}
+
+fn wrong_answer(cx: &mut Context, at: &At) -> Option<WrongAnswer> {
+    let variants = [
+        ("BlackHole", "BlackHole"),
+        ("Failed", "Failed"),
+        ("Stale", "Stale(\"a\")"),
+    ];
+    let variants = variants.map(|(name, form)| Variant { name, form });
+    match variant(cx, at, "an answer", &variants)? {
+        "BlackHole" => no_content(cx, at).map(|()| WrongAnswer::BlackHole),
+        "Failed" => no_content(cx, at).map(|()| WrongAnswer::Failed),
+        _ => {
+            let inside = content(cx, at, "Stale(\"a\")")?;
+            region_name(cx, &inside).map(WrongAnswer::Stale)
         }
     }
 }
@@ -420,6 +520,24 @@ fn default_name(cx: &mut Context, at: &At, effect: &Effect) -> Option<String> {
         Effect::LinkLoss { ends, .. } => link("loss", ends),
         Effect::LinkBandwidth { ends, .. } => link("bandwidth", ends),
         Effect::RegionDown { region } => format!("region-{region}"),
+        Effect::Server {
+            service,
+            region,
+            suffers,
+        } => {
+            let what = match suffers {
+                Suffering::Cpu(_) => "cpu",
+                Suffering::Errors(_) => "errors",
+                Suffering::Latency(_) => "latency",
+                Suffering::Crash => "crash",
+                Suffering::Panics(_) => "panics",
+                Suffering::Gray { .. } => "gray",
+                Suffering::Silence(_) => "silence",
+                Suffering::Leak(_) => "leak",
+            };
+            format!("{what}-{service}-{region}")
+        }
+        Effect::Names { client, .. } => format!("names-{client}"),
         Effect::SharedRisk { links } => {
             let ends: Vec<String> = links
                 .iter()

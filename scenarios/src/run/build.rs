@@ -197,7 +197,7 @@ pub fn build(
     };
 
     // Before the starts: what fails at a moment has failed for what starts then.
-    let faults = Faults::new(scenario, concrete.told.clone(), engine);
+    let faults = Faults::new(scenario, concrete.told.clone(), concrete.orders.clone(), engine);
     let reservations = Reservations::new(scenario, engine);
     let demands = Demands::new(scenario)?;
     for &(at, workload) in workloads.starts() {

@@ -14,6 +14,7 @@ use super::cast::Workload;
 use super::scene::{FAULT, SCENE};
 use super::transit::Transit;
 use crate::chaos::Told;
+use crate::chaos::services::OrderAt;
 use crate::faults::{
     LinkChange, ProcessChange, RoutingEpoch, Signal, link_changes, process_changes, routing_epochs,
 };
@@ -25,11 +26,14 @@ pub struct Faults {
     epochs: Vec<RoutingEpoch>,
     signals: Vec<ProcessChange>,
     told: Vec<Told>,
+    /// What servers and clients are told to suffer.
+    orders: Vec<OrderAt>,
     /// Names of the links and of the regions.
     links: Vec<String>,
     regions: Vec<String>,
     changes_done: usize,
     told_done: usize,
+    orders_done: usize,
     epochs_done: usize,
     signals_done: usize,
     /// When each link last failed.
@@ -58,7 +62,7 @@ pub type Happened = (String, &'static str, String);
 
 impl Faults {
     /// The plain faults of a scenario, all of them scheduled, and what is `told` of others.
-    pub fn new(scenario: &Scenario, told: Vec<Told>, engine: &mut Engine) -> Faults {
+    pub fn new(scenario: &Scenario, told: Vec<Told>, orders: Vec<OrderAt>, engine: &mut Engine) -> Faults {
         let (changes, epochs) = (link_changes(scenario), routing_epochs(scenario));
         let signals = process_changes(scenario);
         // A network begins with every route; so do nearly all first epochs.
@@ -67,6 +71,7 @@ impl Faults {
             .chain(epochs[epochs_done..].iter().map(|epoch| epoch.at))
             .chain(signals.iter().map(|signal| signal.at))
             .chain(told.iter().map(|told| told.at))
+            .chain(orders.iter().map(|order| order.at))
             .collect();
         let mut faults = Faults {
             timers: BTreeMap::new(),
@@ -75,6 +80,7 @@ impl Faults {
             epochs,
             signals,
             told,
+            orders,
             links: scenario.links.iter().map(Link::name).collect(),
             regions: scenario
                 .regions
@@ -83,6 +89,7 @@ impl Faults {
                 .collect(),
             changes_done: 0,
             told_done: 0,
+            orders_done: 0,
             epochs_done,
             signals_done: 0,
             failed_at: BTreeMap::new(),
@@ -158,6 +165,16 @@ impl Faults {
                 engine.cancel(timer);
             }
         }
+    }
+
+    /// The next order for a server or a client that is due.
+    pub fn next_order(&mut self, now: Instant) -> Option<OrderAt> {
+        let next = self.orders.get(self.orders_done)?;
+        if Instant::ZERO.saturating_add(next.at) > now {
+            return None;
+        }
+        self.orders_done += 1;
+        Some(next.clone())
     }
 
     /// The next signal that is due.

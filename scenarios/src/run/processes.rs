@@ -4,11 +4,14 @@ use longhaul_core::machine::{Input, PeerId};
 use longhaul_core::schedule::Schedule;
 use longhaul_engine::Engine;
 use longhaul_net::routing::RegionId;
-use longhaul_service::ServerCommand;
+use longhaul_service::{ClientCommand, NameFault, ServerCommand};
 
 use super::cast::{Role, Workload};
 use super::endpoint::{Life, Order, Protocol};
 use super::scene::{Scene, disarm};
+use crate::chaos::Target;
+use crate::chaos::services::{OrderAt, ServiceOrder};
+use crate::schema::WrongAnswer;
 
 impl Scene {
     /// The machines of a region stand still: what they would be told comes when they go on.
@@ -102,6 +105,47 @@ impl Scene {
                 }
             }
         }
+    }
+
+    /// A server or a client suffers from now on, or no longer. One whose process has ended does not hear of it.
+    pub(super) fn suffer(&mut self, engine: &mut Engine, next: OrderAt) {
+        let (workload, role) = match next.target {
+            Target::Server(service, place) => (Workload::Service(service), Role::Server(place)),
+            Target::Client(client) => (Workload::Client(client), Role::Client),
+            Target::Link(_) | Target::Region(_) => unreachable!("an order for a server or a client"),
+        };
+        let peer = self.cast.peer(workload, role);
+        if let Life::Ended { .. } = self.endpoints[peer.0 as usize].life {
+            return;
+        }
+        let order = match next.order {
+            ServiceOrder::Server(command) => Order::Server(command),
+            ServiceOrder::Names(answer) => Order::Client(ClientCommand::Names(match answer {
+                None => NameFault::None,
+                Some(WrongAnswer::BlackHole) => NameFault::BlackHole,
+                Some(WrongAnswer::Failed) => NameFault::Failed,
+                Some(WrongAnswer::Stale(region)) => NameFault::Stale(vec![self.server_in(workload, &region)]),
+            })),
+        };
+        self.deliver(engine, peer, Input::Command(order));
+    }
+
+    /// The server in a region of the service that a client calls.
+    fn server_in(&self, client: Workload, region: &str) -> PeerId {
+        let Workload::Client(client) = client else {
+            unreachable!("only clients look names up")
+        };
+        let name = &self.scenario.clients[client].service;
+        let service = self
+            .scenario
+            .services
+            .iter()
+            .position(|known| known.name == *name);
+        let service = service.expect("the check found the service");
+        let replicas = &self.scenario.services[service].replicas;
+        let place = replicas.iter().position(|known| known == region);
+        let place = place.expect("the check found the server") as u32;
+        self.cast.peer(Workload::Service(service), Role::Server(place))
     }
 
     /// A server's process starts again, without what it knew.

@@ -471,6 +471,10 @@ impl Scene {
             // Before the next signal: what a machine has to do now, it does first.
             self.drain(engine);
         }
+        while let Some(next) = self.faults.next_order(engine.now()) {
+            self.suffer(engine, next);
+            self.drain(engine);
+        }
         self.reset_connections(engine);
         if self.workloads.outstanding() == 0 {
             self.faults.cancel(engine);

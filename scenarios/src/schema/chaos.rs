@@ -1,9 +1,9 @@
 //! Faults of the network that strike once or at random, act on several links at once, and end in more than one way.
 
-use longhaul_chaos::{Direction, Kind};
+use longhaul_chaos::{Direction, Kind, Loses};
 pub use longhaul_chaos::{Gradual, Law, Recovery, Timing};
 use longhaul_core::time::Span;
-use longhaul_core::units::{BitRate, Probability};
+use longhaul_core::units::{BitRate, ByteSize, Probability};
 
 /// A fault of the network.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,11 +75,94 @@ pub enum Effect {
         /// Which.
         region: String,
     },
+    /// A server of a service suffers.
+    Server {
+        /// Which service.
+        service: String,
+        /// The region of the server.
+        region: String,
+        /// What it suffers.
+        suffers: Suffering,
+    },
+    /// A client's lookups of its service's name go wrong.
+    Names {
+        /// Which client; it must look names up.
+        client: String,
+        /// What answers.
+        answer: WrongAnswer,
+    },
     /// Links that share a risk are down together, both directions of each.
     SharedRisk {
         /// Their ends.
         links: Vec<(String, String)>,
     },
+}
+
+/// What a server suffers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Suffering {
+    /// Something else takes this share of its processor time.
+    Cpu(Probability),
+    /// So many requests fail after they were worked on; health checks notice.
+    Errors(Probability),
+    /// Answers come later by so much.
+    Latency(Span),
+    /// The process is killed; it starts again when the fault ends.
+    Crash,
+    /// So many requests end the process.
+    Panics(Probability),
+    /// So many requests fail, and answers come later, and no health check notices.
+    Gray {
+        /// How many fail.
+        errors: Probability,
+        /// How much later.
+        extra: Span,
+    },
+    /// So many requests are never answered, and no health check notices.
+    Silence(Probability),
+    /// From each request on so much memory is never given back.
+    Leak(ByteSize),
+}
+
+/// What answers lookups in the place of the right answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum WrongAnswer {
+    /// Nothing.
+    BlackHole,
+    /// That there is no such name.
+    Failed,
+    /// The server of this region alone.
+    Stale(String),
+}
+
+impl Suffering {
+    fn kind(self) -> Kind {
+        match self {
+            Suffering::Cpu(share) => Kind::CpuStarvation { share },
+            Suffering::Errors(probability) => Kind::Errors { probability },
+            Suffering::Latency(extra) => Kind::Latency {
+                extra,
+                jitter: Span::ZERO,
+            },
+            Suffering::Crash => Kind::Crash {
+                loses: Loses::Memory,
+                restart: Span::ZERO,
+            },
+            Suffering::Panics(probability) => Kind::Panics { probability },
+            Suffering::Gray { errors, extra } => Kind::Gray {
+                probability: errors,
+                extra,
+            },
+            // Who asks gives up by its own policies.
+            Suffering::Silence(probability) => Kind::Timeouts {
+                probability,
+                after: Span::MAX,
+            },
+            Suffering::Leak(bytes) => Kind::Leak {
+                bytes_per_s: bytes.as_bytes(),
+            },
+        }
+    }
 }
 
 impl Effect {
@@ -94,13 +177,22 @@ impl Effect {
             Effect::LinkLoss { probability, .. } => Kind::Loss { probability },
             Effect::LinkBandwidth { rate, .. } => Kind::Bandwidth { rate },
             Effect::RegionDown { .. } => Kind::RegionOutage,
+            Effect::Server { suffers, .. } => suffers.kind(),
+            Effect::Names {
+                answer: WrongAnswer::Stale(_),
+                ..
+            } => Kind::DnsStale,
+            Effect::Names { .. } => Kind::DnsFailure,
             Effect::SharedRisk { .. } => Kind::SharedRiskOutage,
         }
     }
 
     /// Whether it takes links down.
     pub fn cuts_links(&self) -> bool {
-        !self.kind().has_magnitude()
+        matches!(
+            self,
+            Effect::Partition { .. } | Effect::RegionDown { .. } | Effect::SharedRisk { .. }
+        )
     }
 
     /// The ends of the one link, or the two, that it degrades.
@@ -109,7 +201,7 @@ impl Effect {
             Effect::LinkLatency { ends, .. }
             | Effect::LinkLoss { ends, .. }
             | Effect::LinkBandwidth { ends, .. } => Some(ends),
-            Effect::Partition { .. } | Effect::RegionDown { .. } | Effect::SharedRisk { .. } => None,
+            _ => None,
         }
     }
 }

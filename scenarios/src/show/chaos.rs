@@ -3,7 +3,9 @@
 use longhaul_core::time::Span;
 
 use crate::decode::print_millionths;
-use crate::schema::{Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery, Timing};
+use crate::schema::{
+    Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery, Suffering, Timing, WrongAnswer,
+};
 
 use super::quoted;
 
@@ -39,6 +41,26 @@ pub fn network_fault(fault: &NetworkFault) -> String {
             ("LinkBandwidth", format!("{}, rate: \"{rate}\"", link(ends)))
         }
         Effect::RegionDown { region } => ("RegionDown", format!("region: {}", quoted(region))),
+        Effect::Server {
+            service,
+            region,
+            suffers,
+        } => {
+            let (service, region) = (quoted(service), quoted(region));
+            let text = format!(
+                "service: {service}, region: {region}, suffers: {}",
+                suffering(*suffers)
+            );
+            ("Server", text)
+        }
+        Effect::Names { client, answer } => {
+            let answer = match answer {
+                WrongAnswer::BlackHole => "BlackHole".to_owned(),
+                WrongAnswer::Failed => "Failed".to_owned(),
+                WrongAnswer::Stale(region) => format!("Stale({})", quoted(region)),
+            };
+            ("Names", format!("client: {}, answer: {answer}", quoted(client)))
+        }
         Effect::SharedRisk { links } => {
             let pair = |(one, other): &(String, String)| format!("({}, {})", quoted(one), quoted(other));
             let pairs: Vec<String> = links.iter().map(pair).collect();
@@ -56,6 +78,19 @@ pub fn network_fault(fault: &NetworkFault) -> String {
         quoted(name),
         when(timing)
     )
+}
+
+fn suffering(suffers: Suffering) -> String {
+    match suffers {
+        Suffering::Cpu(share) => format!("Cpu(\"{share}\")"),
+        Suffering::Errors(share) => format!("Errors(\"{share}\")"),
+        Suffering::Latency(extra) => format!("Latency(\"{extra}\")"),
+        Suffering::Crash => "Crash".to_owned(),
+        Suffering::Panics(share) => format!("Panics(\"{share}\")"),
+        Suffering::Gray { errors, extra } => format!("Gray(errors: \"{errors}\", extra: \"{extra}\")"),
+        Suffering::Silence(share) => format!("Silence(\"{share}\")"),
+        Suffering::Leak(bytes) => format!("Leak(\"{bytes}\")"),
+    }
 }
 
 /// A recovery by hand.

@@ -4,7 +4,7 @@ use longhaul_core::record::{
     ClientRecord, DelayRecord, FailuresRecord, Progress, RecoveryOutcome, RecoveryRecord,
     RequestIntervalRecord, ServerRecord,
 };
-use longhaul_core::time::Instant;
+use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::Probability;
 use longhaul_service::measures::{
     MetastabilityOptions, Verdict, Window, goodput, metastability, recovered_at,
@@ -14,9 +14,17 @@ use longhaul_service::{Failures, Interval, Series, ServerStatistics};
 use super::ClientProcess;
 use crate::schema::Client;
 
-/// Goodput is back where it is at least so much of what it was.
-fn enough() -> Probability {
-    Probability::from_ratio(95, 100).expect("a share")
+/// Goodput is back where it is at least so much of what it was: 95 %, less twice the spread that as many independent
+/// requests as are expected in `hold` have by chance.
+fn enough(baseline: f64, hold: Span) -> Probability {
+    let expected = baseline * hold.as_s_f64();
+    let noise = if expected > 0.0 {
+        2.0 / expected.sqrt()
+    } else {
+        0.0
+    };
+    let share = (0.95 - noise).max(0.5);
+    Probability::from_ratio((share * 1e6) as u64, 1_000_000).expect("a share")
 }
 
 /// The record of a client at the end of a run, with the time of the faults, from the first one's begin to the last one's
@@ -106,20 +114,21 @@ fn recovery(
         from: began.saturating_add(series.interval),
         until: faults.from,
     };
-    let hold = series.interval.saturating_mul(5);
+    let hold = series.interval.saturating_mul(10);
+    let baseline = goodput(series, before).unwrap_or(0.0);
+    let enough = enough(baseline, hold);
     let options = MetastabilityOptions {
-        share: enough(),
+        share: enough,
         hold,
         ..MetastabilityOptions::default()
     };
     let verdict = metastability(series, before, faults, until, queued, &options);
-    let baseline = goodput(series, before).unwrap_or(0.0);
     let tail = Window {
         from: Instant::from_ns(until.as_ns().saturating_sub(hold.as_ns())).max(faults.until),
         until,
     };
     let back = (baseline > 0.0)
-        .then(|| recovered_at(series, faults.until, until, baseline, enough(), hold))
+        .then(|| recovered_at(series, faults.until, until, baseline, enough, hold))
         .flatten();
     let outcome = match verdict {
         Verdict::Recovered { .. } => RecoveryOutcome::Recovered,

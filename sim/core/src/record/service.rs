@@ -115,7 +115,8 @@ pub struct RecoveryRecord {
     /// How long after the first fault's begin the client noticed: a lost connection, a replica that was left out or found
     /// unwell, a name that could not be looked up, a failed request.
     pub detected_after_ns: Option<u64>,
-    /// How long after the last fault's end goodput was back at 95 % of the baseline for good.
+    /// How long after the last fault's end goodput was back for ten sample intervals: at 95 % of the baseline, less what
+    /// chance takes of so few requests.
     pub recovered_after_ns: Option<u64>,
     /// What became of it.
     pub outcome: RecoveryOutcome,
