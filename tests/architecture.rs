@@ -124,6 +124,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "longhaul-sweeps",
         &[
             "longhaul-core",
+            "longhaul-plots",
             "longhaul-reports",
             "longhaul-scenarios",
             "longhaul-statistics",

@@ -596,7 +596,7 @@ fn every_field_of_a_demand_moves_the_digest() {
             r#"demands[1].to="x""#,
             r#"demands[1].from="y""#,
             r#"engineering.reaction="600 ms""#,
-            "engineering.method=Routed",
+            "engineering=(method: Routed)",
             "engineering.method=LeastUtilisation",
             "engineering.method.failures=2",
             "engineering.method.paths=1",

@@ -15,6 +15,7 @@
 //! | `reference` | published results and closed forms, as scenarios |
 //! | `replay` | `longhaul replay` as a user meets it, what needs a kernel where there is one for `vm` |
 //! | `replications` | continuous replication through outages and losses, against closed forms |
+//! | `services` | services and clients: closed forms, failing over, faults |
 //! | `sweeps` | `longhaul sweep`, `merge` and `compare` as a user meets them |
 //! | `cli` | the program as a user meets it |
 //! | `vm` | the virtual machine of a replay, where QEMU and a kernel are installed; `longhaul doctor` |
@@ -40,6 +41,7 @@ mod replay;
 mod replications;
 mod reservations;
 mod routing;
+mod services;
 mod sweeps;
 mod validate;
 mod vm;

@@ -33,6 +33,7 @@ pub mod columns;
 pub mod compare;
 pub mod decode;
 pub mod directory;
+pub mod draw;
 pub mod entry;
 pub mod estimate;
 pub mod execute;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::columns::{Cell, Column, Kind, write_csv_head, write_csv_row};
 use crate::directory::{DirectoryError, SweepDirectory, Whole};
+use crate::draw;
 use crate::entry::Known;
 use crate::estimate::in_unit;
 use crate::rows::{RunRow, axis_cell, axis_column};
@@ -140,6 +141,7 @@ impl<'s> PlotTables<'s> {
                 io::Write::write_all(out, b"\n")
             })?;
             names.push("index".to_owned());
+            names.extend(draw::all(directory, &heads)?);
         }
         directory.only_plots(&names)
     }
