@@ -560,7 +560,7 @@ fn every_field_of_a_reservation_moves_the_digest() {
     changes_count(
         RESERVED,
         &[
-            r#"reservations[low].rate="5 Mbit/s""#,
+            r#"reservations[low].rate="3 Mbit/s""#,
             r#"reservations[low].end="39 s""#,
             "reservations[low].priority=4",
             r#"reservations[other].start="2 s""#,
@@ -581,7 +581,7 @@ const SPREAD: &str = r#"Scenario(
         (between: ("a", "x"), rtt: "10 ms", rate: "20 Mbit/s"), (between: ("x", "b"), rtt: "10 ms", rate: "20 Mbit/s"),
         (between: ("a", "y"), rtt: "30 ms", rate: "20 Mbit/s"), (between: ("y", "b"), rtt: "30 ms", rate: "20 Mbit/s"),
     ],
-    demands: [(from: "a", to: "b", rate: "15 Mbit/s"), (from: "b", to: "a", rate: "9 Mbit/s")],
+    demands: [(from: "a", to: "b", rate: "25 Mbit/s"), (from: "b", to: "a", rate: "9 Mbit/s")],
     engineering: (method: Survive(failures: 1, paths: 2), reaction: "500 ms"),
     datagrams: [(name: "d", from: "a", to: "b", duration: "45 s", interval: "100 ms")],
     faults: [LinkDown(between: ("a", "x"), at: "10 s", for: "10 s")],

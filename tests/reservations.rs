@@ -131,9 +131,10 @@ fn a_transfer_that_has_begun_moves_to_its_path_and_back() {
         let found = output.record.links.iter().find(|known| known.name == link);
         found.expect("a link").delivered_bytes
     };
-    // Two seconds of a hundred megabits by the long way; acknowledgements come back the same way.
+    // Two seconds of at most a hundred megabits by the long way, with a window of the short one to begin with;
+    // acknowledgements come back the same way.
     assert!(
-        (15_000_000..26_000_000).contains(&bytes("a->y")),
+        (10_000_000..26_000_000).contains(&bytes("a->y")),
         "{}",
         bytes("a->y")
     );

@@ -212,7 +212,7 @@ pub struct HuntArgs {
     /// Runs side by side [default: one per processor]. They change no result.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
-    /// Where to write the scenario that fails [default: <scenario>-hunted.ron].
+    /// Where to write the scenario that fails [default: SCENARIO-hunted.ron].
     #[arg(long, short, value_name = "FILE.ron", help_heading = "Results")]
     pub out: Option<PathBuf>,
     /// No progress and no warnings.
@@ -226,7 +226,7 @@ pub struct SweepArgs {
     /// Path of a sweep's file, or the name of a sweep that `list` shows.
     #[arg(value_name = "SWEEP")]
     pub sweep: String,
-    /// The directory of the sweep [default: runs/sweep-<name>, with -<i>of<n> for a part].
+    /// The directory of the sweep [default: runs/sweep-NAME, with -IofN for a part].
     #[arg(long, short, value_name = "DIR", help_heading = "Results")]
     pub out: Option<PathBuf>,
     /// Go on with what is in the directory: every finished run that this sweep needs is used.

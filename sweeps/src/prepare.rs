@@ -38,7 +38,7 @@ pub struct Prepared {
     pub text: String,
     /// The text of its scenario.
     pub source: Source,
-    /// Canonical text of the scenario with the changes that all points share: of [`Prepared::first`] if the scenario
+    /// Canonical text of the scenario with the changes that all points share: of the first point if the scenario
     /// is complete only with the axes.
     pub base: String,
     /// Whether more points than the limit are allowed.

@@ -170,7 +170,7 @@ pub struct Until {
     pub at_most: u32,
 }
 
-/// A plot. Its data are written as a table; drawing is up to whoever reads that.
+/// A plot: a table, and pictures of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Plot {
     /// Name of its table.

@@ -29,6 +29,9 @@ use crate::schema::{Method, Scenario};
 /// What the demands are made of, to the routers' queues: full frames.
 const FRAME_BYTES: u32 = 1_514;
 
+/// Rounds of reckoning after which loads that still swing are taken as they are.
+const MOST_ROUNDS: usize = 100;
+
 /// Makes room for demands in a link's background traffic.
 pub fn room(scenario: &Scenario, mut spec: LinkSpec) -> LinkSpec {
     if !scenario.demands.is_empty() {
@@ -227,15 +230,28 @@ impl Demands {
             (loads, rates)
         };
         let up = |link| self.up[planning.place(link)];
-        let (first, _) = offered(&|link| f64::from(u8::from(up(link))));
-        // What the first reckoning offers decides what passes: links that lie behind a full one get no more than it lets
-        // through.
-        let passes = |link: LinkId| match first[link.index()] {
-            _ if !up(link) => 0.0,
-            load if load > capacity(link) => capacity(link) / load,
-            _ => 1.0,
-        };
-        let (loads, rates) = offered(&passes);
+        // Links that lie behind a full one get no more than it lets through, and may then not be full themselves.
+        let mut passes: Vec<f64> = (planning.topology.links())
+            .map(|link| f64::from(u8::from(up(link))))
+            .collect();
+        let mut reckoned = offered(&|link| passes[link.index()]);
+        for _ in 0..MOST_ROUNDS {
+            let next = planning
+                .topology
+                .links()
+                .map(|link| match reckoned.0[link.index()] {
+                    _ if !up(link) => 0.0,
+                    load if load > capacity(link) => capacity(link) / load,
+                    _ => 1.0,
+                });
+            let next: Vec<f64> = next.collect();
+            if next == passes {
+                break;
+            }
+            passes = next;
+            reckoned = offered(&|link| passes[link.index()]);
+        }
+        let (loads, rates) = reckoned;
         let mut busiest: Option<(f64, LinkId)> = None;
         for link in planning.topology.links() {
             let place = planning.place(link);

@@ -160,9 +160,15 @@ impl Scene {
         }
     }
 
-    /// Tells a cluster of a federation or an edge that all is over; nobody else has to be told.
+    /// Tells a cluster of a federation or an edge that all is over. Servers and clients, who would go on to ask after each
+    /// other's health, take in nothing more. Nobody else has to be told.
     pub(super) fn stop_machine(&mut self, engine: &mut Engine, peer: PeerId) {
-        let endpoint = &self.endpoints[peer.0 as usize];
+        let endpoint = &mut self.endpoints[peer.0 as usize];
+        if let Protocol::Server(_) | Protocol::Client(_) = endpoint.machine {
+            endpoint.life = Life::Ended { start: false };
+            disarm(engine, endpoint);
+            return;
+        }
         if matches!(
             endpoint.machine,
             Protocol::Cluster(_) | Protocol::Edge(_) | Protocol::Tunnel(_)

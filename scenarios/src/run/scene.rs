@@ -168,6 +168,11 @@ impl Scene {
     /// Hands one input to a machine and carries out what it answers.
     pub(super) fn deliver(&mut self, engine: &mut Engine, peer: PeerId, input: Input<Order>) {
         let now = engine.now();
+        let endpoint = &self.endpoints[peer.0 as usize];
+        let serves = matches!(endpoint.machine, Protocol::Server(_) | Protocol::Client(_));
+        if serves && self.wound_up && matches!(endpoint.life, Life::Ended { .. }) {
+            return;
+        }
         let mut inspected = Vec::new();
         // A process writes what it has for a connection in one call once it has looked at everything (`writev(2)`).
         let mut written: Vec<(ConnectionId, Side)> = Vec::new();
