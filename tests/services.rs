@@ -150,8 +150,8 @@ fn what_a_server_suffers_is_what_its_clients_see() {
     assert!(late.latency.expect("latencies").p95_ns > 300 * MS);
     let crash = suffering("Crash");
     assert!(
-        share(crash.failed, &crash) < 0.02,
-        "the other server serves them: {crash:?}"
+        share(crash.failed, &crash) < 0.05,
+        "the other server serves all but those that fail while a connection is tried again: {crash:?}"
     );
     let silent = suffering(r#"Silence("50 %")"#);
     assert!(
