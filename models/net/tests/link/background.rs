@@ -210,9 +210,10 @@ fn impossible_traffic_is_refused() {
         class: 0,
     };
     let zero = BitRate::from_bits_per_s(0);
+    // A link may have none to begin with; whoever describes traffic must have some.
     assert_eq!(
-        refused(Background { rate: zero, ..good }),
-        BackgroundError::Nothing
+        Background { rate: zero, ..good }.check(),
+        Err(BackgroundError::Nothing)
     );
     assert_eq!(
         refused(Background {
@@ -244,4 +245,33 @@ fn impossible_traffic_is_refused() {
         refused(on_off(Span::ZERO, 1_500)),
         BackgroundError::ShortBursts(Span::ZERO)
     );
+}
+
+#[test]
+fn the_rate_can_change_and_traffic_can_begin_and_end() {
+    let spec = LinkSpec {
+        background: Some(Background {
+            rate: BitRate::from_bits_per_s(0),
+            frame_bytes: FULL,
+            arrivals: Arrivals::Poisson,
+            class: 0,
+        }),
+        ..PLAIN
+    };
+    let mut link = Link::<Probe>::new(&spec, "a->b", &Streams::new(1, 0)).expect("a link");
+    let mut offered = 0;
+    let mut frames_in_ten_seconds = |from_s: u64, rate: BitRate| {
+        link.set_background_rate(Instant::ZERO + Span::from_s(from_s), rate);
+        link.catch_up(Instant::ZERO + Span::from_s(from_s + 10));
+        let before = std::mem::replace(&mut offered, link.stats().background.offered.packets);
+        offered - before
+    };
+    let zero = BitRate::from_bits_per_s(0);
+    assert_eq!(frames_in_ten_seconds(0, zero), 0);
+    // Ten seconds of 8 Mbit/s are 10 MB.
+    let frames = frames_in_ten_seconds(10, mbit(8)) * u64::from(FULL);
+    assert!((9_600_000..10_400_000).contains(&frames), "{frames}");
+    let frames = frames_in_ten_seconds(20, mbit(4)) * u64::from(FULL);
+    assert!((4_700_000..5_300_000).contains(&frames), "{frames}");
+    assert_eq!(frames_in_ten_seconds(30, zero), 0);
 }
