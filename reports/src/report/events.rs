@@ -152,6 +152,7 @@ impl Events {
     fn outage(&mut self, from_ns: u64, to_ns: Option<u64>, end_ns: u64, entity: &str, what: &'static str) {
         let (to_ns, repaired) = (to_ns.unwrap_or(end_ns), to_ns.is_some());
         let text = format!("{} {what}", entity.replace("->", " → "));
+        let text = text.trim_end().to_owned();
         if let Some((a, b)) = entity.split_once("->") {
             let reverse = format!("{b} → {a} {what}");
             let same = |of: &&mut Outage| of.from_ns == from_ns && of.to_ns == to_ns && of.what == reverse;
@@ -179,6 +180,9 @@ fn fault(kind: &[u8]) -> Option<(&'static str, bool)> {
     match kind {
         b"LinkDown" => Some(("down", true)),
         b"LinkUp" => Some(("down", false)),
+        // Their entity is the fault's name, which says what it is.
+        b"FaultInjected" => Some(("", true)),
+        b"FaultEnded" => Some(("", false)),
         b"Killed" => Some(("killed", true)),
         b"Restarted" => Some(("killed", false)),
         _ => None,
@@ -280,6 +284,15 @@ mod tests {
         stuck.event(5, "RoundStarted", r#"{"round":7}"#);
         stuck.end(50);
         assert_eq!(stuck.phases, [(5, 50, Phase::Round(7))]);
+    }
+
+    #[test]
+    fn a_fault_that_is_told_by_its_name_is_an_outage() {
+        assert_eq!(fault(b"FaultInjected"), Some(("", true)));
+        assert_eq!(fault(b"FaultEnded"), Some(("", false)));
+        let mut events = Events::default();
+        events.outage(5, Some(9), 100, "cpu-store-us", "");
+        assert_eq!(events.outages[0].what, "cpu-store-us");
     }
 
     #[test]
