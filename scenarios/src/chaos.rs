@@ -23,7 +23,9 @@ use thiserror::Error;
 
 use crate::decode::MOST_FAULTS;
 use crate::faults::link_of;
-use crate::schema::{Effect, Fault, Kill, LinkDown, NetworkFault, RecoverFault, Recovery, Scenario, Timing};
+use crate::schema::{
+    Effect, Fault, Kill, LinkDown, NetworkFault, RecoverFault, Recovery, Scenario, Service, Timing,
+};
 
 /// What faults act on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -329,14 +331,9 @@ pub fn targets(scenario: &Scenario, effect: &Effect) -> Vec<Target> {
             [Target::Region(id)].into_iter().chain(links).collect()
         }
         Effect::Server { service, region, .. } => {
-            let index = scenario.services.iter().position(|known| known.name == *service);
-            let index = index.expect("the check found the service");
-            let replicas = &scenario.services[index].replicas;
-            let place = replicas.iter().position(|known| known == region);
-            vec![Target::Server(
-                index,
-                place.expect("the check found the server") as u32,
-            )]
+            let index = Service::place(&scenario.services, service);
+            let place = scenario.services[index].server_in(region);
+            vec![Target::Server(index, place)]
         }
         Effect::Names { client, .. } => {
             let index = scenario.clients.iter().position(|known| known.name == *client);

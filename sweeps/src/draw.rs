@@ -96,15 +96,17 @@ fn number(row: &Row, column: &str) -> Option<f64> {
     value(row, column).parse().ok()
 }
 
+/// What columns end in, the unit in which people read them, and the factor between.
+const UNITS: [(&str, &str, f64); 4] = [
+    ("_ns", "s", 1e-9),
+    ("_bytes", "MB", 1e-6),
+    ("_bits_per_s", "Mbit/s", 1e-6),
+    ("_share", "%", 100.0),
+];
+
 /// A column and its unit: times in seconds, as people read them.
 fn quantity(column: &str) -> (Quantity, f64) {
-    let known = [
-        ("_ns", "s", 1e-9),
-        ("_bytes", "MB", 1e-6),
-        ("_bits_per_s", "Mbit/s", 1e-6),
-        ("_share", "%", 100.0),
-    ];
-    for (suffix, unit, factor) in known {
+    for (suffix, unit, factor) in UNITS {
         if let Some(name) = column.strip_suffix(suffix) {
             return (Quantity::linear(name.trim_end_matches("_mean"), unit), factor);
         }
@@ -254,10 +256,9 @@ fn heat_map(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, Plot
 
 fn cdf(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
     let (x, factor) = quantity(&head.x);
-    let measure = ["_ns", "_bytes", "_bits_per_s", "_share"]
-        .iter()
-        .find_map(|suffix| head.x.strip_suffix(suffix))
-        .unwrap_or(&head.x);
+    let mut suffixes = UNITS.iter();
+    let measure = suffixes.find_map(|(suffix, _, _)| head.x.strip_suffix(suffix));
+    let measure = measure.unwrap_or(&head.x);
     let state = format!("{measure}_state");
     let sets = series(head, rows).into_iter().map(|(name, rows)| {
         let ended = rows.iter().filter(|row| value(row, &state) == "exact");

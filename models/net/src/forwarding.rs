@@ -14,6 +14,8 @@ pub(crate) struct Forwarding {
     /// By way: those to regions first, made once someone asks for a route there, then the paths that were laid.
     columns: Vec<Option<Column>>,
     regions: usize,
+    /// The first of the links of regions to themselves, if there are any.
+    first_local: Option<u32>,
     /// Makes the choice among equally good routes another one in every run.
     salt: u64,
 }
@@ -48,21 +50,35 @@ impl Forwarding {
             usable: vec![true; links],
             columns: vec![None; regions],
             regions,
+            first_local: None,
             salt,
         }
+    }
+
+    /// Regions have links to themselves, from this one on. Before any way is in use.
+    pub(crate) fn join_locally(&mut self, first: LinkId) {
+        self.first_local = Some(first.0);
+    }
+
+    /// The next hops to a region; in the region itself its own link, if it has one.
+    fn hops(&self, graph: &Graph, to: RegionId) -> Hops {
+        let local = self.first_local.map(|first| LinkId(first + to.0));
+        Hops::of(graph, to, &self.usable, local)
     }
 
     /// Puts the way to a region in use, for packets from `from`. That there is no route now is no error as long as
     /// there is one over all links.
     pub(crate) fn serve(&mut self, graph: &Graph, from: RegionId, to: RegionId) -> Result<(), RouteError> {
-        let column = self.columns[to.0 as usize].get_or_insert_with(|| Column {
-            end: to,
-            hops: Hops::of(graph, to, &self.usable),
-            pinned: false,
-            open: true,
-            encapsulation: None,
-        });
-        if from != to && column.hops.next(from, 0).is_none() {
+        if self.columns[to.0 as usize].is_none() {
+            self.columns[to.0 as usize] = Some(Column {
+                end: to,
+                hops: self.hops(graph, to),
+                pinned: false,
+                open: true,
+                encapsulation: None,
+            });
+        }
+        if self.next(from, Way::to(to), 0).is_none() {
             graph.route(from, to)?;
         }
         Ok(())
@@ -73,7 +89,7 @@ impl Forwarding {
         let hops = match &path.links {
             None => {
                 graph.route(path.from, path.to)?;
-                Hops::of(graph, path.to, &self.usable)
+                self.hops(graph, path.to)
             }
             Some(links) => {
                 let mut next = vec![None; self.regions];
@@ -117,8 +133,10 @@ impl Forwarding {
     pub(crate) fn converge(&mut self, graph: &Graph, usable: &[bool]) {
         assert_eq!(usable.len(), self.usable.len(), "a network keeps its links");
         self.usable.copy_from_slice(usable);
+        let first_local = self.first_local;
         for column in self.columns.iter_mut().flatten().filter(|column| !column.pinned) {
-            column.hops = Hops::of(graph, column.end, usable);
+            let local = first_local.map(|first| LinkId(first + column.end.0));
+            column.hops = Hops::of(graph, column.end, usable, local);
         }
     }
 
@@ -177,14 +195,19 @@ impl Forwarding {
 }
 
 impl Hops {
-    fn of(graph: &Graph, to: RegionId, usable: &[bool]) -> Hops {
+    fn of(graph: &Graph, to: RegionId, usable: &[bool], local: Option<LinkId>) -> Hops {
         let up = |link: LinkId| usable[link.0 as usize];
         if !graph.policy().multipath {
-            return Hops::One(graph.next_hops(to, up).into());
+            let mut next = graph.next_hops(to, up);
+            next[to.0 as usize] = local;
+            return Hops::One(next.into());
         }
         let keyed = |links: Vec<LinkId>| links.into_iter().map(|link| (link, graph.key(link))).collect();
         let equal = graph.equal_next_hops(to, up).into_iter();
-        Hops::Several(equal.map(keyed).collect())
+        let mut several: Box<[Equal]> = equal.map(keyed).collect();
+        // One link is no choice, so its key is of no use.
+        several[to.0 as usize] = local.map(|link| (link, 0)).into_iter().collect();
+        Hops::Several(several)
     }
 
     #[inline]

@@ -323,6 +323,8 @@ impl Network {
             self.mtus.push(spec.mtu);
         }
         self.topology.join_locally(self.processes.len() as u32);
+        let first = self.topology.local(RegionId(0)).expect("a network has regions");
+        self.forwarding.join_locally(first);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use longhaul_net::routing::RegionId;
 
 use super::overlays;
 use crate::decode::transport;
-use crate::schema::{Carrier, Migration, Replication, Scenario, Tcp, Vm};
+use crate::schema::{Carrier, Migration, Replication, Scenario, Service, Tcp, Vm};
 
 /// What machines work for, by index in the scenario.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -194,10 +194,8 @@ impl Cast {
 
     /// Everybody who calls a service talks with all of its servers.
     fn pair_callers(&mut self, scenario: &Scenario) {
-        let servers = |name: &String| {
-            let index = scenario.services.iter().position(|known| known.name == *name);
-            self.machines(Workload::Service(index.expect("the check found the service")))
-        };
+        let servers =
+            |name: &String| self.machines(Workload::Service(Service::place(&scenario.services, name)));
         let mut pairs = Vec::new();
         for (index, spec) in scenario.services.iter().enumerate() {
             for caller in self.machines(Workload::Service(index)) {

@@ -38,8 +38,8 @@ pub struct Faults {
     signals_done: usize,
     /// When each link last failed.
     failed_at: BTreeMap<LinkId, Instant>,
-    /// How many links are down.
-    down: usize,
+    /// Which links carry, in the order of the scenario.
+    up: Vec<bool>,
     /// Regions that stand still.
     still: BTreeSet<RegionId>,
     /// Which workloads have connections reset, in the order of the scenario.
@@ -93,7 +93,7 @@ impl Faults {
             epochs_done,
             signals_done: 0,
             failed_at: BTreeMap::new(),
-            down: 0,
+            up: vec![true; scenario.links.len()],
             still: BTreeSet::new(),
         };
         let resets = faults.resets.iter().filter_map(|resets| resets.next);
@@ -134,12 +134,8 @@ impl Faults {
     }
 
     /// Which links carry, in the order of the scenario.
-    pub fn carrying(&self) -> Vec<bool> {
-        let mut up = vec![true; self.links.len()];
-        for change in &self.changes[..self.changes_done] {
-            up[change.link.0 as usize] = change.up;
-        }
-        up
+    pub fn carrying(&self) -> &[bool] {
+        &self.up
     }
 
     /// Which links the routers use, in the order of the scenario.
@@ -157,7 +153,7 @@ impl Faults {
     /// work must be able to arrive.
     pub fn cancel(&mut self, engine: &mut Engine) {
         let routes = self.epochs[..self.epochs_done].last();
-        let whole = self.down == 0
+        let whole = self.up.iter().all(|&up| up)
             && self.still.is_empty()
             && routes.is_none_or(|routes| routes.up.iter().all(|&up| up));
         if whole {
@@ -228,11 +224,11 @@ impl Faults {
         let LinkChange { link, up, .. } = change;
         let name = self.links[link.0 as usize].clone();
         if up {
-            self.down -= 1;
+            self.up[link.0 as usize] = true;
             network.restore(now, link);
             return (name, "LinkUp", String::new());
         }
-        self.down += 1;
+        self.up[link.0 as usize] = false;
         self.failed_at.insert(link, now);
         let lost = network.fail(now, link);
         (name, "LinkDown", json!({ "lost_packets": lost }).to_string())

@@ -1,5 +1,6 @@
 //! The machines of a scenario, made by the same functions for the simulator and for the replay.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use longhaul_memory::generated::{DirtyOptions, GeneratedMemory, GeneratedOptions
 use longhaul_memory::images::{Image, ImageSeries};
 use longhaul_memory::{PAGE_SIZE, pattern};
 use longhaul_migration as migration;
+use longhaul_net::routing::Graph;
 
 use super::build::BuildError;
 use super::cast::{Cast, Part, Role, Workload, vm_of};
@@ -48,6 +50,8 @@ pub struct Maker<'a> {
     inputs: Vec<InputRecord>,
     /// The images that were read, by file: a guest that moves is described on both sides.
     images: BTreeMap<String, Image>,
+    /// The routes of the whole network, once somebody asks how far another is.
+    pub(super) graph: OnceCell<Graph>,
 }
 
 impl<'a> Maker<'a> {
@@ -61,6 +65,7 @@ impl<'a> Maker<'a> {
             streams: Streams::new(scenario.seed, 0),
             inputs: Vec::new(),
             images: BTreeMap::new(),
+            graph: OnceCell::new(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::endpoint::{Life, Order, Protocol};
 use super::scene::{Scene, disarm};
 use crate::chaos::Target;
 use crate::chaos::services::{OrderAt, ServiceOrder};
-use crate::schema::WrongAnswer;
+use crate::schema::{Service, WrongAnswer};
 
 impl Scene {
     /// The machines of a region stand still: what they would be told comes when they go on.
@@ -135,16 +135,9 @@ impl Scene {
         let Workload::Client(client) = client else {
             unreachable!("only clients look names up")
         };
-        let name = &self.scenario.clients[client].service;
-        let service = self
-            .scenario
-            .services
-            .iter()
-            .position(|known| known.name == *name);
-        let service = service.expect("the check found the service");
-        let replicas = &self.scenario.services[service].replicas;
-        let place = replicas.iter().position(|known| known == region);
-        let place = place.expect("the check found the server") as u32;
+        let services = &self.scenario.services;
+        let service = Service::place(services, &self.scenario.clients[client].service);
+        let place = services[service].server_in(region);
         self.cast.peer(Workload::Service(service), Role::Server(place))
     }
 
@@ -176,6 +169,13 @@ impl Scene {
         {
             self.deliver(engine, peer, Input::Command(Order::Stop));
         }
+    }
+
+    /// Whether it is a server or a client that takes in nothing more.
+    pub(super) fn has_fallen_silent(&self, peer: PeerId) -> bool {
+        let endpoint = &self.endpoints[peer.0 as usize];
+        let serves = matches!(endpoint.machine, Protocol::Server(_) | Protocol::Client(_));
+        serves && matches!(endpoint.life, Life::Ended { .. })
     }
 
     /// Holds a machine that has just done something against what must hold of its federation.

@@ -168,9 +168,7 @@ impl Scene {
     /// Hands one input to a machine and carries out what it answers.
     pub(super) fn deliver(&mut self, engine: &mut Engine, peer: PeerId, input: Input<Order>) {
         let now = engine.now();
-        let endpoint = &self.endpoints[peer.0 as usize];
-        let serves = matches!(endpoint.machine, Protocol::Server(_) | Protocol::Client(_));
-        if serves && self.wound_up && matches!(endpoint.life, Life::Ended { .. }) {
+        if self.wound_up && self.has_fallen_silent(peer) {
             return;
         }
         let mut inspected = Vec::new();
@@ -460,7 +458,7 @@ impl Scene {
             let network = self.network.packets();
             let moved = self
                 .demands
-                .links_changed(engine, &self.scenario, &up, &usable, network);
+                .links_changed(engine, &self.scenario, up, &usable, network);
             if let Some((entity, kind, detail)) = moved {
                 self.happened(engine, entity, kind, detail);
             }

@@ -68,7 +68,7 @@ impl Maker<'_> {
 
     /// A service as somebody in `region` sees it: with its replicas and how far they are.
     fn called(&self, region: &str, service: &str, options: &ServiceOptions) -> ServiceOptions {
-        let index = self.service_named(service);
+        let index = Service::place(&self.scenario.services, service);
         let replicas = (0..).zip(&self.scenario.services[index].replicas);
         let replicas = replicas.map(|(place, there)| Replica {
             peer: self.cast.peer(Workload::Service(index), Role::Server(place)),
@@ -81,20 +81,16 @@ impl Maker<'_> {
         }
     }
 
-    fn service_named(&self, name: &str) -> usize {
-        let named = |known: &Service| known.name == name;
-        let found = self.scenario.services.iter().position(named);
-        found.expect("the check found the service")
-    }
-
     /// Propagation there and back along the routes of the whole network.
     fn round_trip(&self, here: &str, there: &str) -> Span {
         if here == there {
             return Span::ZERO;
         }
         let scenario = self.scenario;
-        let graph = check::graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing);
-        let graph = graph.expect("the check found no contradiction");
+        let graph = self.graph.get_or_init(|| {
+            let graph = check::graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing);
+            graph.expect("the check found no contradiction")
+        });
         let one_way = |from: &str, to: &str| {
             let (from, to) = (region_id(scenario, from), region_id(scenario, to));
             let route = graph.route(from, to).expect("the check found a route");

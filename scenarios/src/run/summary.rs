@@ -30,7 +30,7 @@ use super::scene::Scene;
 use super::services::{client_record, server_record};
 use super::workload::{MigrationRun, TransferRun};
 use crate::Loaded;
-use crate::schema::{Amount, Mode, PayloadMode, Scenario, Streams};
+use crate::schema::{Amount, Mode, PayloadMode, Scenario, Service, Streams};
 
 /// Draws up the record of a run.
 pub fn summarise(
@@ -125,7 +125,7 @@ pub fn summarise(
 
 fn services(scene: &Scene) -> Vec<ServiceRecord> {
     let scenario = &scene.scenario;
-    let record = |(index, spec): (usize, &crate::schema::Service)| {
+    let record = |(index, spec): (usize, &Service)| {
         let servers = (0..).zip(&spec.replicas).map(|(place, region)| {
             let endpoint = scene.endpoint(Workload::Service(index), Role::Server(place));
             let Protocol::Server(server) = &endpoint.machine else {
@@ -156,12 +156,7 @@ fn client(scene: &Scene, index: usize, now: Instant) -> ClientRecord {
     let progress = scene.workloads.clients[index].stage.progress().clone();
     let before = scene.queued_before_faults.as_ref();
     let queued = before.map(|before| {
-        let service = scene
-            .scenario
-            .services
-            .iter()
-            .position(|known| known.name == spec.service);
-        let service = service.expect("the check found the service");
+        let service = Service::place(&scene.scenario.services, &spec.service);
         (before[service], scene.queued(service))
     });
     client_record(spec, client, progress, scene.fault_window, queued, now)

@@ -22,6 +22,26 @@ pub struct Service {
     pub behind: Vec<String>,
 }
 
+impl Service {
+    /// The place in the list of services of the one with this name.
+    ///
+    /// # Panics
+    /// If there is none: the check found it.
+    pub fn place(services: &[Service], name: &str) -> usize {
+        let found = services.iter().position(|service| service.name == name);
+        found.expect("the check found the service")
+    }
+
+    /// The place among the replicas of the server in this region.
+    ///
+    /// # Panics
+    /// If it has none there: the check found it.
+    pub fn server_in(&self, region: &str) -> u32 {
+        let found = self.replicas.iter().position(|replica| replica == region);
+        found.expect("the check found the server") as u32
+    }
+}
+
 /// Somebody who makes requests to a service.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Client {

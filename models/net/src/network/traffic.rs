@@ -308,12 +308,9 @@ impl Network {
         let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
             return None;
         };
-        let first_link = if self.forwarding.end(endpoint.way) == endpoint.here {
-            self.topology.local(endpoint.here)
-        } else {
-            self.forwarding
-                .first(endpoint.here, endpoint.way, u64::from(flow.0))
-        };
+        let first_link = self
+            .forwarding
+            .first(endpoint.here, endpoint.way, u64::from(flow.0));
         while let Some(segment) = endpoint.tcp.poll_segment(now) {
             let packet = Packet {
                 origin: Origin::new(flow, endpoint.class),

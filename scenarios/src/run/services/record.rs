@@ -11,6 +11,8 @@ use longhaul_service::measures::{
 };
 use longhaul_service::{Failures, Interval, Series, ServerStatistics};
 
+use longhaul_statistics::quantile::nearest_rank;
+
 use super::ClientProcess;
 use crate::schema::Client;
 
@@ -83,8 +85,7 @@ fn latency(unsorted: &[u64]) -> Option<DelayRecord> {
     let mut sorted = unsorted.to_vec();
     sorted.sort_unstable();
     let (first, last) = (*sorted.first()?, *sorted.last()?);
-    // The smallest value that at least so many percent do not exceed.
-    let rank = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1];
+    let rank = |percent| sorted[nearest_rank(sorted.len(), percent).expect("some values")];
     let sum: u128 = sorted.iter().map(|ns| u128::from(*ns)).sum();
     Some(DelayRecord {
         min_ns: first,
