@@ -40,6 +40,7 @@ mod reference;
 mod replay;
 mod replications;
 mod reservations;
+mod route_control;
 mod routing;
 mod services;
 mod sweeps;

@@ -12,6 +12,7 @@ mod overlays;
 mod replay;
 mod replications;
 mod reservations;
+mod routes;
 mod services;
 mod tables;
 mod validation;
@@ -158,6 +159,11 @@ pub(crate) fn sections(record: &RunRecord) -> Vec<Section> {
         Section {
             heading: "Demands",
             table: demands::demands(&record.demands),
+            notes: Vec::new(),
+        },
+        Section {
+            heading: "Routes",
+            table: routes::routes(&record.routes),
             notes: Vec::new(),
         },
         Section {

@@ -7,7 +7,7 @@
 //!
 //! What servers and clients suffer is not in a plain scenario: it comes as [orders](services) at given times.
 
-mod degrade;
+pub mod degrade;
 pub mod services;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,6 +11,7 @@ mod lint;
 mod overlays;
 mod replications;
 mod reservations;
+mod route_control;
 mod routes;
 mod services;
 mod work;
@@ -48,6 +49,7 @@ pub fn check(root: &Node, decoded: &Decoded, sink: &mut Sink) {
     federations::federations(decoded, &mut report);
     reservations::reservations(decoded, &mut report);
     demands::demands(decoded, &mut report);
+    route_control::route_control(decoded, &mut report);
     overlays::overlays(decoded, &mut report);
     services::services(decoded, &mut report);
     faults::faults(decoded, &mut report);

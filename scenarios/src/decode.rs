@@ -101,6 +101,7 @@
 //! | `federations[].tcp` | what `transport.tcp` says, field by field |
 //! | `transfers[].port` | 443 |
 //! | `reservations[].requested`, `reservations[].priority` | `"0 s"`, 0 |
+//! | `route_control.margin`, `.hold_down`, `.wait_to_restore`, `.overlap` | `"10 %"`, `"60 s"`, `"60 s"`, `"1 s"` |
 //! | `headroom` | `"0 %"` |
 //! | `engineering.method`, `engineering.reaction` | `Routed`, `"1 s"` |
 //! | `engineering.method.failures`, `.paths` | 1, 4 |
@@ -195,8 +196,8 @@ use longhaul_core::units::Probability;
 use crate::diagnose::Sink;
 use crate::schema::{
     Assertion, Client, DatagramStream, Demand, Engineering, Fault, Federation, Fidelity, Link, Migration,
-    Overlay, PayloadMode, Region, Replay, Replication, Reservation, RoutingPolicy, SCHEMA_VERSION, Scenario,
-    Service, Transfer, Transport, Vm,
+    Overlay, PayloadMode, Region, Replay, Replication, Reservation, RouteControl, RoutingPolicy,
+    SCHEMA_VERSION, Scenario, Service, Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -294,6 +295,8 @@ pub struct Decoded {
     pub routing: Option<RoutingPolicy>,
     /// See [`Scenario::reroute_after`].
     pub reroute_after: Option<Span>,
+    /// See [`Scenario::route_control`].
+    pub route_control: Option<Option<RouteControl>>,
     /// See [`Scenario::assertions`].
     pub assertions: Items<Assertion>,
     /// See [`Scenario::replay`].
@@ -335,13 +338,14 @@ impl Decoded {
             faults: all(self.faults)?,
             routing: self.routing?,
             reroute_after: self.reroute_after?,
+            route_control: self.route_control?,
             assertions: all(self.assertions)?,
             replay: self.replay?,
         })
     }
 }
 
-const FIELDS: [&str; 30] = [
+const FIELDS: [&str; 31] = [
     "version",
     "name",
     "question",
@@ -370,6 +374,7 @@ const FIELDS: [&str; 30] = [
     "faults",
     "routing",
     "reroute_after",
+    "route_control",
     "assertions",
     "replay",
 ];
@@ -416,6 +421,9 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         routing: fields.optional(cx, "routing", RoutingPolicy::default(), routing::routing),
         reroute_after: fields.optional(cx, "reroute_after", DEFAULT_REROUTE_AFTER, |cx, at| {
             value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)
+        }),
+        route_control: fields.optional(cx, "route_control", None, |cx, at| {
+            routing::control(cx, at).map(Some)
         }),
         vms: items(cx, &fields, "vms", guest::vm),
         migrations: items(cx, &fields, "migrations", |cx, at| {

@@ -57,7 +57,12 @@ pub fn routing_epochs(scenario: &Scenario) -> Vec<RoutingEpoch> {
         at: Span::ZERO,
         up: vec![true; scenario.links.len()],
     }];
-    for change in link_changes(scenario) {
+    // Where a controller installs routes, the routers follow those.
+    let changes = match scenario.route_control {
+        None => link_changes(scenario),
+        Some(_) => Vec::new(),
+    };
+    for change in changes {
         let at = change.at.saturating_add(scenario.reroute_after);
         let last = epochs.last_mut().expect("the first epoch");
         if last.at < at {

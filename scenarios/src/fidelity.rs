@@ -38,6 +38,9 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     if scenario.routing.multipath {
         found.push("routes that share flows".to_owned());
     }
+    if scenario.route_control.is_some() {
+        found.push("routes that a controller installs".to_owned());
+    }
     for stream in &scenario.datagrams {
         found.push(format!("the datagrams of {}", stream.name));
     }

@@ -70,6 +70,7 @@ const ENTRIES: &[Entry] = entries![
     "smoke/bulk_reno",
     "smoke/burst_loss",
     "smoke/cancelled",
+    "smoke/controlled_routes",
     "smoke/dirty_limit",
     "smoke/encoding_cost",
     "smoke/engineered",

@@ -19,6 +19,8 @@ pub enum Subject {
     Reservation,
     /// Every demand.
     Demand,
+    /// Every pair of regions whose routes a controller installs.
+    Route,
     /// Every service.
     Service,
     /// Every client.
@@ -45,7 +47,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 93] = [
+pub const METRICS: [(&str, Metric); 95] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -115,6 +117,8 @@ pub const METRICS: [(&str, Metric); 93] = [
     ("ReservationSuccess", Metric::ReservationSuccess),
     ("ReservationHeld", Metric::ReservationHeld),
     ("DemandArrived", Metric::DemandArrived),
+    ("RouteChanges", Metric::RouteChanges),
+    ("RouteOutage", Metric::RouteOutage),
     ("ClientSuccess", Metric::ClientSuccess),
     ("ClientGoodput", Metric::ClientGoodput),
     ("ClientAvailability", Metric::ClientAvailability),
@@ -224,6 +228,7 @@ impl Metric {
             | Metric::DatagramMos => Subject::Datagrams,
             Metric::ReservationSuccess | Metric::ReservationHeld => Subject::Reservation,
             Metric::DemandArrived => Subject::Demand,
+            Metric::RouteChanges | Metric::RouteOutage => Subject::Route,
             Metric::ClientSuccess
             | Metric::ClientGoodput
             | Metric::ClientAvailability
@@ -287,6 +292,7 @@ impl Metric {
             | Metric::OverlayDetectionTime
             | Metric::OverlayFailoverTime
             | Metric::ReservationHeld
+            | Metric::RouteOutage
             | Metric::ClientLatencyMedian
             | Metric::ClientLatencyP95
             | Metric::ClientLatencyP99
@@ -340,6 +346,7 @@ impl Metric {
             | Metric::FederationErrors
             | Metric::FederationSuccess
             | Metric::OverlaySwitches
+            | Metric::RouteChanges
             | Metric::OverlayFlaps
             | Metric::DatagramMos
             | Metric::ReservationSuccess

@@ -134,6 +134,7 @@ fn state_of(link: &Link) -> LinkState {
     let used = background.min(capacity.as_bits_per_s());
     LinkState {
         cost: link.cost,
+        loss: link.loss.mean(),
         utilisation: Probability::from_ratio(used, capacity.as_bits_per_s().max(1))
             .unwrap_or(Probability::ZERO),
         ..LinkState::idle(link.delay, capacity)

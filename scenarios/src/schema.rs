@@ -100,6 +100,8 @@ pub struct Scenario {
     pub routing: RoutingPolicy,
     /// How long after a link fails or comes back the routers use other routes.
     pub reroute_after: Span,
+    /// A controller that installs routes in the routers' place; none for the routers.
+    pub route_control: Option<RouteControl>,
     /// What must hold at the end.
     pub assertions: Vec<Assertion>,
     /// How a replay on a real kernel is judged; no simulation reads it. `None` leaves it to the defaults.

@@ -69,6 +69,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         faults,
         routing,
         reroute_after,
+        route_control,
         assertions,
         replay,
     } = scenario;
@@ -108,8 +109,11 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "faults", faults, fault)?;
     writeln!(out, "    routing: {},", link::routing(routing))?;
     // Where no link fails it has no effect, and a field without effect is an error to be told.
-    if faults.iter().any(Fault::cuts_links) {
+    if faults.iter().any(Fault::cuts_links) || route_control.is_some() {
         writeln!(out, "    reroute_after: \"{reroute_after}\",")?;
+    }
+    if let Some(control) = route_control {
+        writeln!(out, "    route_control: {},", link::route_control(control))?;
     }
     write_list(out, "assertions", assertions, assertion)?;
     if let Some(replay) = replay {

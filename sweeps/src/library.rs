@@ -23,7 +23,12 @@ macro_rules! entries {
 }
 
 /// Every sweep of the library, by name.
-const ENTRIES: &[Entry] = entries!["dirty_rate_by_bandwidth", "routing_by_load", "streams_by_rtt"];
+const ENTRIES: &[Entry] = entries![
+    "dirty_rate_by_bandwidth",
+    "path_choice",
+    "routing_by_load",
+    "streams_by_rtt"
+];
 
 impl Entry {
     /// The question that it asks, as its file has it.

@@ -16,15 +16,17 @@ pub(crate) struct Forwarding {
     regions: usize,
     /// The first of the links of regions to themselves, if there are any.
     first_local: Option<u32>,
-    /// Makes the choice among equally good routes another one in every run.
+    /// See [`Column`].
     salt: u64,
 }
 
 /// Where packets of a way go on from each region.
 #[derive(Clone, Debug)]
-struct Column {
+pub(crate) struct Column {
     end: RegionId,
     hops: Hops,
+    /// Makes the choice among equally good routes another one in every run.
+    salt: u64,
     /// Whether the links were given, so that no routing protocol moves them.
     pinned: bool,
     /// Whether what is sent by it leaves.
@@ -73,12 +75,13 @@ impl Forwarding {
             self.columns[to.0 as usize] = Some(Column {
                 end: to,
                 hops: self.hops(graph, to),
+                salt: self.salt,
                 pinned: false,
                 open: true,
                 encapsulation: None,
             });
         }
-        if self.next(from, Way::to(to), 0).is_none() {
+        if self.column(Way::to(to)).next(from, 0).is_none() {
             graph.route(from, to)?;
         }
         Ok(())
@@ -103,6 +106,7 @@ impl Forwarding {
         self.columns.push(Some(Column {
             end: path.to,
             hops,
+            salt: self.salt,
             pinned: path.links.is_some(),
             open: true,
             encapsulation: path.encapsulation,
@@ -116,11 +120,20 @@ impl Forwarding {
         self.columns.push(Some(Column {
             end: to,
             hops: Hops::One(vec![None; self.regions].into()),
+            salt: self.salt,
             pinned: true,
             open: true,
             encapsulation: None,
         }));
         way
+    }
+
+    /// A laid way leads nowhere any more.
+    pub(crate) fn retire(&mut self, way: Way) {
+        let column = self.columns[way.index()].as_mut();
+        let column = column.expect("a way in use");
+        assert!(column.pinned, "a way that was laid");
+        column.hops = Hops::One(vec![None; self.regions].into());
     }
 
     /// Opens or closes a way.
@@ -140,57 +153,52 @@ impl Forwarding {
         }
     }
 
-    /// The link on which `here` sends packets of a way and a flow; `None` if it has no route.
-    ///
-    /// # Panics
-    /// If the way is not in use.
-    #[inline]
-    pub(crate) fn next(&self, here: RegionId, way: Way, flow: u64) -> Option<LinkId> {
-        self.column(way).hops.next(here, flow ^ self.salt)
-    }
-
-    /// The link on which what is sent by a way leaves its start: as [`Forwarding::next`], but none while it is closed.
-    ///
-    /// # Panics
-    /// If the way is not in use.
-    #[inline]
-    pub(crate) fn first(&self, here: RegionId, way: Way, flow: u64) -> Option<LinkId> {
-        let column = self.column(way);
-        let hop = column.hops.next(here, flow ^ self.salt);
-        hop.filter(|_| column.open)
-    }
-
-    /// Where a way ends.
+    /// What is known of a way.
     ///
     /// # Panics
     /// If it is not in use.
     #[inline]
-    pub(crate) fn end(&self, way: Way) -> RegionId {
-        self.column(way).end
+    pub(crate) fn column(&self, way: Way) -> &Column {
+        let column = self.columns[way.index()].as_ref();
+        column.expect("packets go where a connection leads")
+    }
+}
+
+impl Column {
+    /// The link on which `here` sends packets of a flow; `None` if it has no route.
+    #[inline]
+    pub(crate) fn next(&self, here: RegionId, flow: u64) -> Option<LinkId> {
+        self.hops.next(here, flow ^ self.salt)
     }
 
-    /// Bytes of a frame on the links of a way; `packets` tells how many packets a burst stands for.
+    /// The link on which what is sent leaves its start: as [`Column::next`], but none while the way is closed.
     #[inline]
-    pub(crate) fn wire_bytes(&self, way: Way, frame_bytes: u32, packets: u16) -> u32 {
-        match self.column(way).encapsulation {
+    pub(crate) fn first(&self, here: RegionId, flow: u64) -> Option<LinkId> {
+        self.next(here, flow).filter(|_| self.open)
+    }
+
+    /// Where the way ends.
+    #[inline]
+    pub(crate) fn end(&self) -> RegionId {
+        self.end
+    }
+
+    /// Bytes of a frame on the links of the way; `packets` tells how many packets a burst stands for.
+    #[inline]
+    pub(crate) fn wire_bytes(&self, frame_bytes: u32, packets: u16) -> u32 {
+        match self.encapsulation {
             None => frame_bytes,
             Some(encapsulation) => encapsulation.wire_bytes(frame_bytes, packets),
         }
     }
 
-    /// Whether a link with this MTU carries a packet, with what its way wraps it in. SACK blocks do not count: a TCP that
+    /// Whether a link with this MTU carries a packet, with what the way wraps it in. SACK blocks do not count: a TCP that
     /// has some to tell puts less payload beside them.
     #[inline]
     pub(crate) fn fits(&self, packet: &Packet, mtu: u32) -> bool {
         let packets = packet.packets();
-        let bytes = self.wire_bytes(packet.way(), packet.frame_bytes_without_sack(), packets);
+        let bytes = self.wire_bytes(packet.frame_bytes_without_sack(), packets);
         bytes <= (mtu + ETHERNET_BYTES) * u32::from(packets)
-    }
-
-    #[inline]
-    fn column(&self, way: Way) -> &Column {
-        let column = self.columns[way.index()].as_ref();
-        column.expect("packets go where a connection leads")
     }
 }
 

@@ -12,11 +12,28 @@ const MOST_CHANGES: usize = 100_000;
 
 /// What changes of a link.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct State {
+pub struct State {
     /// None where it varies by itself; no fault limits it then.
-    rate: Option<BitRate>,
-    delay: Span,
-    loss: Loss,
+    pub rate: Option<BitRate>,
+    /// One-way propagation delay.
+    pub delay: Span,
+    /// Loss law.
+    pub loss: Loss,
+}
+
+/// The states of a link from 0 to the horizon, each with its time.
+///
+/// # Errors
+/// [`ChaosError::TooManyChanges`]
+pub fn course(link: &Link, horizon: Span) -> Result<Vec<(Span, State)>, ChaosError> {
+    own_course(link, horizon).ok_or_else(|| too_many(link))
+}
+
+fn too_many(link: &Link) -> ChaosError {
+    ChaosError::TooManyChanges {
+        link: link.name(),
+        most: MOST_CHANGES,
+    }
 }
 
 /// Gives a link the changes that faults bring before the horizon. One that no fault degrades stays as it is.
@@ -39,16 +56,12 @@ pub fn degrade(
     if !times.iter().any(degrades) {
         return Ok(());
     }
-    let too_many = || ChaosError::TooManyChanges {
-        link: link.name(),
-        most: MOST_CHANGES,
-    };
-    let own = own_course(link, horizon).ok_or_else(too_many)?;
+    let own = course(link, horizon)?;
     let mut all: Vec<Span> = own.iter().map(|(at, _)| *at).chain(times).collect();
     all.sort();
     all.dedup();
     if all.len() > MOST_CHANGES {
-        return Err(too_many());
+        return Err(too_many(link));
     }
     let mut last = own_start(link);
     let mut steps = Vec::new();

@@ -195,6 +195,9 @@ impl Lint<'_> {
 
     fn faults(&mut self, concrete: &Scenario, entries: &[usize]) {
         faults::detours(concrete, &self.graph, &self.pairs, &mut self.carrying);
+        if self.scenario.route_control.is_some() {
+            self.carrying.extend(0..self.scenario.links.len());
+        }
         let mut doubts = faults::doubts(self.scenario, &self.carrying);
         doubts.extend(chaos::doubts(self.scenario, &self.carrying));
         for (fault, field, message) in doubts {
@@ -206,9 +209,18 @@ impl Lint<'_> {
             }
         }
         let mut faults = self.scenario.faults.iter();
-        if !faults.any(Fault::cuts_links) && self.root.field("reroute_after").is_some() {
-            let message = "no link fails, so this has no effect".to_owned();
-            self.warn("reroute_after", message);
+        let fails = faults.any(Fault::cuts_links);
+        let changes = concrete.links.iter().any(|link| !link.changes.is_empty());
+        match self.scenario.route_control {
+            None if !fails && self.root.field("reroute_after").is_some() => {
+                let message = "no link fails, so this has no effect".to_owned();
+                self.warn("reroute_after", message);
+            }
+            Some(_) if !fails && !changes => {
+                let message = "no link fails or changes, so no route does".to_owned();
+                self.warn("route_control", message);
+            }
+            _ => {}
         }
     }
 
@@ -376,6 +388,10 @@ impl Lint<'_> {
                 (Scope::All, Subject::Service) => self.scenario.services.len(),
                 (Scope::All, Subject::Client) => self.scenario.clients.len(),
                 (Scope::All, Subject::Demand) => self.scenario.demands.len(),
+                (Scope::All, Subject::Route) => {
+                    let regions = self.scenario.regions.len();
+                    regions * regions.saturating_sub(1)
+                }
                 (Scope::All, Subject::Overlay) => self.scenario.overlays.len(),
                 (Scope::All, Subject::Link) => self.scenario.links.len(),
             };

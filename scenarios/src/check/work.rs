@@ -200,6 +200,19 @@ fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, rep
             let names = decoded.demands.good.iter().map(|(_, it)| it.name());
             ("demand", names.collect(), decoded.demands.complete)
         }
+        Subject::Route => {
+            let controlled = decoded.route_control.flatten().is_some();
+            let regions = decoded.regions.good.iter().map(|(_, it)| &it.name);
+            let pairs = regions.clone().filter(|_| controlled).flat_map(|from| {
+                let others = regions.clone().filter(move |to| *to != from);
+                others.map(move |to| format!("{from}->{to}"))
+            });
+            (
+                "controller of routes, or pair of regions,",
+                pairs.collect(),
+                decoded.regions.complete,
+            )
+        }
         Subject::Overlay => {
             let names = decoded
                 .overlays

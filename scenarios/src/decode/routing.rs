@@ -1,11 +1,13 @@
 //! How routes are chosen.
 
+use longhaul_core::time::Span;
 use longhaul_net::routing::{Congestion, Weights};
 
-use crate::schema::{Objective, RoutingPolicy};
+use crate::schema::{Objective, RouteControl, RoutingPolicy};
 
 use super::context::{At, Context, Fields, Variant, no_content, variant};
-use super::value;
+use super::work::positive_span;
+use super::{LONGEST_HORIZON, value};
 
 /// The block `routing`.
 pub fn routing(cx: &mut Context, at: &At) -> Option<RoutingPolicy> {
@@ -22,6 +24,33 @@ pub fn routing(cx: &mut Context, at: &At) -> Option<RoutingPolicy> {
         );
     }
     Some(RoutingPolicy { objective, multipath })
+}
+
+/// The block `route_control`.
+pub fn control(cx: &mut Context, at: &At) -> Option<RouteControl> {
+    let known = ["margin", "hold_down", "wait_to_restore", "overlap", "period"];
+    let fields = Fields::of(cx, at, "the control of routes", None, &known)?;
+    let default = RouteControl::default();
+    let margin = fields.optional(cx, "margin", default.margin, value::quantity);
+    let mut span = |field: &str, default: Span| {
+        fields.optional(cx, field, default, |cx, at| {
+            value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)
+        })
+    };
+    let (hold_down, wait_to_restore, overlap) = (
+        span("hold_down", default.hold_down),
+        span("wait_to_restore", default.wait_to_restore),
+        span("overlap", default.overlap),
+    );
+    let period = fields.optional(cx, "period", None, |cx, at| positive_span(cx, at).map(Some));
+    Some(RouteControl {
+        margin: margin?,
+        hold_down: hold_down?,
+        wait_to_restore: wait_to_restore?,
+        overlap: overlap?,
+        period: period?,
+        ..default
+    })
 }
 
 fn objective(cx: &mut Context, at: &At) -> Option<Objective> {

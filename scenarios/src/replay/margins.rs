@@ -70,6 +70,7 @@ fn default_margins(scenario: &Scenario) -> Vec<Margin> {
         | Subject::Datagrams
         | Subject::Reservation
         | Subject::Demand
+        | Subject::Route
         | Subject::Service
         | Subject::Client => false,
         Subject::Link => true,

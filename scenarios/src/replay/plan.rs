@@ -66,6 +66,10 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
         let reason = "the kernel hashes flows otherwise: without it a replay has one route".to_owned();
         refused.push(NotReplayable::new("routing.multipath".to_owned(), reason));
     }
+    if scenario.route_control.is_some() {
+        let reason = "a replay has the routers' own paths only".to_owned();
+        refused.push(NotReplayable::new("route_control".to_owned(), reason));
+    }
     for stream in &scenario.datagrams {
         let reason = "streams of datagrams are only simulated in this version".to_owned();
         refused.push(NotReplayable::new(format!("datagrams[{}]", stream.name), reason));

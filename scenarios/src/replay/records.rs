@@ -68,6 +68,7 @@ impl Replayed {
             datagrams: &[],
             reservations: &[],
             demands: &[],
+            routes: &[],
             services: &[],
             clients: &[],
             overlays: &[],

@@ -7,7 +7,7 @@
 use longhaul_core::record::{
     AssertionRecord, ClientRecord, DatagramRecord, DemandRecord, FederationRecord, LinkRecord,
     MigrationRecord, OverlayRecord, PostcopyRecord, Progress, ReplicationRecord, ReservationRecord,
-    RunRecord, ServiceRecord, TransferRecord, Verdict,
+    RouteRecord, RunRecord, ServiceRecord, TransferRecord, Verdict,
 };
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
@@ -19,6 +19,7 @@ use super::federations::of_federation;
 use super::overlays::of_overlay;
 use super::replications::of_replication;
 use super::reservations::of_reservation;
+use super::route_control::of_route;
 use super::services::{of_client, of_service};
 use crate::metric::Subject;
 use crate::schema::{Assertion, Bound, Level, Metric, Scope, Statistic, Value};
@@ -42,6 +43,8 @@ pub struct Evidence<'r> {
     pub reservations: &'r [ReservationRecord],
     /// Demands.
     pub demands: &'r [DemandRecord],
+    /// Routes that a controller installs.
+    pub routes: &'r [RouteRecord],
     /// Services.
     pub services: &'r [ServiceRecord],
     /// Clients.
@@ -63,6 +66,7 @@ impl<'r> From<&'r RunRecord> for Evidence<'r> {
             datagrams: &run.datagrams,
             reservations: &run.reservations,
             demands: &run.demands,
+            routes: &run.routes,
             services: &run.services,
             clients: &run.clients,
             overlays: &run.overlays,
@@ -167,6 +171,10 @@ pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r
         Subject::Demand => {
             let of = |d: &'r DemandRecord| (d.name.as_str(), of_demand(d));
             run.demands.iter().map(of).collect()
+        }
+        Subject::Route => {
+            let of = |r: &'r RouteRecord| (r.name.as_str(), of_route(metric, r));
+            run.routes.iter().map(of).collect()
         }
         Subject::Client => {
             let of = |c: &'r ClientRecord| (c.name.as_str(), of_client(metric, c, run.end_ns));

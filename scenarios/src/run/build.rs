@@ -25,6 +25,7 @@ use super::links::{self, Files};
 use super::machines::{Maker, SOCKET_WRITE, World};
 use super::overlays::Overlays;
 use super::reservations::Reservations;
+use super::route_control::RouteControl;
 use super::sample::Sampler;
 use super::scene::{SAMPLE, SCENE, Scene, digest_of};
 use super::transit::{Flows, Transit};
@@ -228,6 +229,7 @@ pub fn build(
     }
     scene.fault_window = fault_window(concrete);
     scene.overlays = overlays;
+    scene.route_control = RouteControl::new(scenario)?;
     scene.inputs = inputs;
     scene.fidelity_reason = choice.reason;
     Ok(scene)

@@ -5,7 +5,7 @@ use longhaul_core::payload::Payload;
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::Instant;
 use longhaul_engine::Engine;
-use longhaul_net::network::{Landed, SocketId};
+use longhaul_net::network::{Landed, SocketId, segment_payload};
 use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_net::routing::RegionId;
 use longhaul_net::way::Way;
@@ -34,6 +34,20 @@ impl Scene {
         const ROUTED: &str = "the scenario's check found a route both ways";
         let next = ConnectionId(self.attachments.len() as u32);
         let Some(edges) = self.overlays.edges_of((from, to), next, port, class) else {
+            if let Some(ways) = self.controlled_ways(engine, (from, to)) {
+                let network = self.network.packets();
+                let mtus = [network.mtu_by(from, ways[0]), network.mtu_by(to, ways[1])];
+                let payload = mtus.into_iter().flatten().map(segment_payload).min();
+                let tcp = Config {
+                    mss: tcp.mss.min(payload.unwrap_or(tcp.mss)),
+                    ..tcp
+                };
+                let opened = network.open_by(engine, (from, to), tcp, class, ways);
+                let connection = opened.expect(ROUTED);
+                self.travel_by_control(Landed::Connection(connection, Side::Opener), (from, to));
+                self.travel_by_control(Landed::Connection(connection, Side::Acceptor), (to, from));
+                return connection;
+            }
             let connection = self.network.open(engine, from, to, tcp, class).expect(ROUTED);
             self.travel(workload, connection, (from, to));
             return connection;
@@ -77,8 +91,35 @@ impl Scene {
         }
     }
 
+    /// The ways there and back by a controller's routes; none without a controller, and within a region.
+    fn controlled_ways(&mut self, engine: &mut Engine, (from, to): (RegionId, RegionId)) -> Option<[Way; 2]> {
+        if from == to {
+            return None;
+        }
+        let mut ways = [Way::to(to), Way::to(from)];
+        for (way, ends) in ways.iter_mut().zip([(from, to), (to, from)]) {
+            let control = self.route_control.as_mut()?;
+            let network = self.network.packets();
+            let (known, happened) = control.way(engine, ends, &self.scenario, network);
+            *way = known;
+            for (entity, kind, detail) in happened {
+                self.happened(engine, entity, kind, detail);
+            }
+        }
+        Some(ways)
+    }
+
+    fn travel_by_control(&mut self, who: Landed, ends: (RegionId, RegionId)) {
+        if let Some(control) = &mut self.route_control {
+            control.travel(who, ends);
+        }
+    }
+
     /// A side of a connection is over, and its edge hears of it.
     pub(super) fn end_crossing(&mut self, engine: &mut Engine, connection: ConnectionId, side: Side) {
+        if let Some(control) = &mut self.route_control {
+            control.leave(Landed::Connection(connection, side));
+        }
         let flow = flow_number(connection, side);
         if let Some(edge) = self.overlays.forget(flow) {
             self.tell_edge(engine, edge, Command::Ended { flow });
@@ -101,8 +142,7 @@ impl Scene {
             match sender_of(flow) {
                 // One that is just being opened begins on this way.
                 Landed::Connection(connection, _) if connection.0 >= network.connections() => {}
-                Landed::Connection(connection, side) => network.steer(connection, side, way),
-                Landed::Socket(socket) => network.steer_socket(socket, way),
+                sender => sender.steer(network, way),
             }
         }
     }
@@ -142,6 +182,10 @@ impl Scene {
         let edge = self
             .overlays
             .edge_of(here.region, there.region, socket, there.port, class);
+        if let Some([way, _]) = self.controlled_ways(engine, (here.region, there.region)) {
+            self.network.packets().steer_socket(socket, way);
+            self.travel_by_control(Landed::Socket(socket), (here.region, there.region));
+        }
         if let Some((place, ways)) = self.reservations.ways(&self.scenario, here.workload) {
             let answers = here.role == Role::DatagramReceiver;
             self.reservations
@@ -246,6 +290,9 @@ impl Scene {
 
     /// An edge that has ended is started again, and knows nothing.
     pub(super) fn restart_edge(&mut self, engine: &mut Engine, peer: PeerId) {
+        if self.wound_up {
+            return;
+        }
         let endpoint = &mut self.endpoints[peer.0 as usize];
         if let (Protocol::Edge(process), Life::Ended { .. }) = (&mut endpoint.machine, endpoint.life) {
             process.restart();

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::cast::Part;
 use super::federations::ClusterProcess;
 use super::guest::Guest;
-use super::overlays::{EdgeProcess, TunnelEnd};
+use super::overlays::EdgeProcess;
 use super::services::{ClientProcess, ClientReport};
 
 /// One endpoint of the scenario.
@@ -95,7 +95,7 @@ pub enum Protocol {
     /// The edge of an overlay.
     Edge(Box<EdgeProcess>),
     /// The end of a tunnel.
-    Tunnel(Box<TunnelEnd>),
+    Tunnel(Box<longhaul_tunnel::Tunnel>),
     /// The server of a service.
     Server(Box<Server>),
     /// A client of a service.
@@ -191,6 +191,16 @@ impl Endpoint {
     }
 }
 
+impl Protocol {
+    /// Whether it would go on to ask after others when all work is done.
+    pub fn asks_on(&self) -> bool {
+        matches!(
+            self,
+            Protocol::Server(_) | Protocol::Client(_) | Protocol::Edge(_) | Protocol::Tunnel(_)
+        )
+    }
+}
+
 impl Machine for Protocol {
     type Command = Order;
     type Event = Event;
@@ -231,7 +241,6 @@ impl Machine for Protocol {
             Protocol::DatagramReceiver(m) => m.handle(now, with_command(input, |_| stream::Command::Start)),
             Protocol::Tunnel(m) => match input {
                 Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
-                Input::Command(Order::Stop) => m.stop(),
                 input => m.handle(
                     now,
                     with_command(input, |order| match order {
@@ -262,7 +271,6 @@ impl Machine for Protocol {
             },
             Protocol::Edge(m) => match input {
                 Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
-                Input::Command(Order::Stop) => m.stop(),
                 input => m.handle(
                     now,
                     with_command(input, |order| match order {

@@ -43,6 +43,7 @@ pub(crate) mod overlays;
 mod processes;
 pub(crate) mod replications;
 mod reservations;
+mod route_control;
 mod sample;
 mod scene;
 pub(crate) mod services;

@@ -27,7 +27,7 @@ use longhaul_sdwan::{FlowKey, PathReport, Protocol as Ip};
 pub use metrics::of_overlay;
 pub use process::EdgeProcess;
 pub use record::overlay_record;
-pub use tunnels::{FIRST_UNDERLAY, TunnelEnd};
+pub use tunnels::FIRST_UNDERLAY;
 
 use decisions::{Decisions, Switch};
 

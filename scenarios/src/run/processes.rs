@@ -153,29 +153,26 @@ impl Scene {
         }
     }
 
-    /// Tells a cluster of a federation or an edge that all is over. Servers and clients, who would go on to ask after each
-    /// other's health, take in nothing more. Nobody else has to be told.
+    /// Tells a cluster of a federation that all is over. Servers, clients, edges and tunnels, who would go on to ask after
+    /// each other, take in nothing more. Nobody else has to be told.
     pub(super) fn stop_machine(&mut self, engine: &mut Engine, peer: PeerId) {
         let endpoint = &mut self.endpoints[peer.0 as usize];
-        if let Protocol::Server(_) | Protocol::Client(_) = endpoint.machine {
-            endpoint.life = Life::Ended { start: false };
-            disarm(engine, endpoint);
-            return;
-        }
-        if matches!(
-            endpoint.machine,
-            Protocol::Cluster(_) | Protocol::Edge(_) | Protocol::Tunnel(_)
-        ) && endpoint.life == Life::Runs
-        {
-            self.deliver(engine, peer, Input::Command(Order::Stop));
+        match endpoint.machine {
+            Protocol::Cluster(_) if endpoint.life == Life::Runs => {
+                self.deliver(engine, peer, Input::Command(Order::Stop));
+            }
+            _ if endpoint.machine.asks_on() => {
+                endpoint.life = Life::Ended { start: false };
+                disarm(engine, endpoint);
+            }
+            _ => {}
         }
     }
 
-    /// Whether it is a server or a client that takes in nothing more.
+    /// Whether it is a machine that takes in nothing more once all is over.
     pub(super) fn has_fallen_silent(&self, peer: PeerId) -> bool {
         let endpoint = &self.endpoints[peer.0 as usize];
-        let serves = matches!(endpoint.machine, Protocol::Server(_) | Protocol::Client(_));
-        serves && matches!(endpoint.life, Life::Ended { .. })
+        endpoint.machine.asks_on() && matches!(endpoint.life, Life::Ended { .. })
     }
 
     /// Holds a machine that has just done something against what must hold of its federation.

@@ -221,7 +221,7 @@ impl Reservations {
         };
         held.in_force_since = Some(now);
         for &(who, _, answers) in &held.travellers {
-            steer(network, who, ways[usize::from(answers)]);
+            who.steer(network, ways[usize::from(answers)]);
         }
         happened.push((scenario.reservations[place].name.clone(), "Began", String::new()));
     }
@@ -247,7 +247,7 @@ impl Reservations {
         if let Some(since) = held.in_force_since.take() {
             held.held = held.held.saturating_add(now.saturating_since(since));
             for &(who, home, _) in &held.travellers {
-                steer(network, who, home);
+                who.steer(network, home);
             }
         }
     }
@@ -297,13 +297,6 @@ impl Reservations {
             }
         };
         scenario.reservations.iter().zip(&self.held).map(record).collect()
-    }
-}
-
-fn steer(network: &mut Network, who: Landed, way: Way) {
-    match who {
-        Landed::Connection(connection, side) => network.steer(connection, side, way),
-        Landed::Socket(socket) => network.steer_socket(socket, way),
     }
 }
 

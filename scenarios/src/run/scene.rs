@@ -23,6 +23,7 @@ use super::endpoint::{Endpoint, Event, Life, Order, Protocol};
 use super::faults::Faults;
 use super::overlays::Overlays;
 use super::reservations::Reservations;
+use super::route_control::RouteControl;
 use super::sample::Sampler;
 use super::transit::Transit;
 use super::workload::Workloads;
@@ -42,6 +43,8 @@ pub const RESERVE: u32 = FAULT - 1;
 
 /// Token of the scene: demands are spread anew.
 pub const ENGINEER: u32 = FAULT - 2;
+/// Token of the scene: the controller of routes hears of something, or looks.
+pub const CONTROL: u32 = FAULT - 3;
 
 /// Which machine and stream each end of a connection belongs to.
 #[derive(Clone, Copy)]
@@ -64,6 +67,8 @@ pub struct Scene {
     pub workloads: Workloads,
     /// The overlays that their connections cross.
     pub overlays: Overlays,
+    /// Who installs routes in the routers' place.
+    pub route_control: Option<RouteControl>,
     /// What is reserved, and when.
     pub reservations: Reservations,
     /// What regions send each other in the mean.
@@ -115,6 +120,7 @@ impl Scene {
         Scene {
             scenario: scenario.clone(),
             overlays: Overlays::default(),
+            route_control: None,
             network,
             cast,
             endpoints,
@@ -380,7 +386,7 @@ impl Scene {
         });
     }
 
-    fn happened(&mut self, engine: &mut Engine, entity: String, kind: &str, detail: String) {
+    pub(super) fn happened(&mut self, engine: &mut Engine, entity: String, kind: &str, detail: String) {
         engine.mix(digest_of(&format!("{entity} {kind} {detail}")));
         self.note(engine, entity, kind.to_owned(), detail);
     }
@@ -407,6 +413,9 @@ impl Scene {
         self.faults.cancel(engine);
         self.reservations.cancel(engine);
         self.demands.cancel(engine);
+        if let Some(control) = &mut self.route_control {
+            control.end(engine);
+        }
         if let Some(timer) = self.next_sample.take() {
             // The last sample shows the end.
             engine.cancel(timer);
@@ -443,6 +452,17 @@ impl Scene {
         let network = self.network.packets();
         let (entity, kind, detail) = self.demands.react(engine.now(), &self.scenario, network);
         self.happened(engine, entity, kind, detail);
+    }
+
+    /// Lets the controller of routes do what is due.
+    fn control(&mut self, engine: &mut Engine) {
+        let Some(control) = &mut self.route_control else {
+            return;
+        };
+        let network = self.network.packets();
+        for (entity, kind, detail) in control.happen(engine, &self.scenario, network) {
+            self.happened(engine, entity, kind, detail);
+        }
     }
 
     fn fault(&mut self, engine: &mut Engine) {
@@ -545,6 +565,7 @@ impl World for Scene {
                 FAULT => self.fault(engine),
                 RESERVE => self.reserve(engine),
                 ENGINEER => self.engineer(engine),
+                CONTROL => self.control(engine),
                 token => self.start(engine, PeerId(token - FIRST_START)),
             }
         } else if target <= self.endpoints.len() {

@@ -97,6 +97,10 @@ pub fn summarise(
             .collect(),
         reservations: scene.reservations.records(scenario, now),
         demands: scene.demands.records(scenario, now),
+        routes: scene
+            .route_control
+            .as_ref()
+            .map_or(Vec::new(), |control| control.records(scenario, now)),
         services: services(scene),
         clients: (0..scenario.clients.len())
             .map(|i| client(scene, i, now))

@@ -158,6 +158,10 @@ pub enum Metric {
     ReservationHeld,
     /// Demand: the share of it that the links on its paths could carry.
     DemandArrived,
+    /// How often the route of a pair of regions was replaced or lost; only with a controller of routes.
+    RouteChanges,
+    /// How long a pair of regions had no route as its controller knows, from its first traffic on.
+    RouteOutage,
     /// Client: the share of ended requests that succeeded in time.
     ClientSuccess,
     /// Client: requests per second that succeeded in time.

@@ -7,6 +7,7 @@ pub use longhaul_net::course::Step;
 pub use longhaul_net::loss::Loss;
 pub use longhaul_net::queue::{CoDel, FqCoDel, Htb, HtbClass, Queue, QueueLimit};
 pub use longhaul_net::routing::{Objective, RoutingPolicy};
+pub use longhaul_routing::Policy as RouteControl;
 
 /// A region: a node of the network.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,8 +4,8 @@ use longhaul_core::units::ByteSize;
 
 use crate::decode::print_millionths;
 use crate::schema::{
-    Arrivals, Background, HtbClass, Jitter, Link, Loss, Objective, Queue, QueueLimit, Rate, RoutingPolicy,
-    Spread, Step,
+    Arrivals, Background, HtbClass, Jitter, Link, Loss, Objective, Queue, QueueLimit, Rate, RouteControl,
+    RoutingPolicy, Spread, Step,
 };
 
 use super::quoted;
@@ -51,6 +51,22 @@ pub fn link(link: &Link) -> String {
 }
 
 /// How routes are chosen.
+/// The block `route_control`; how many changes the table remembers is not the scenario's choice.
+pub fn route_control(control: &RouteControl) -> String {
+    let RouteControl {
+        margin,
+        hold_down,
+        wait_to_restore,
+        overlap,
+        period,
+        history: _,
+    } = control;
+    let period = period.map_or(String::new(), |period| format!(", period: \"{period}\""));
+    format!(
+        "(margin: \"{margin}\", hold_down: \"{hold_down}\", wait_to_restore: \"{wait_to_restore}\", overlap: \"{overlap}\"{period})"
+    )
+}
+
 pub fn routing(policy: &RoutingPolicy) -> String {
     let RoutingPolicy { objective, multipath } = policy;
     let objective = match objective {

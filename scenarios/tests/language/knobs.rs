@@ -3,7 +3,7 @@
 use longhaul_scenarios::diagnose::Sink;
 use longhaul_scenarios::syntax::{Kind, Node, parse};
 
-use crate::{DEMANDS, FULL, read, read_with};
+use crate::{CONTROLLED, DEMANDS, FULL, read, read_with};
 
 /// Values that fit one field or another.
 const CANDIDATES: &[&str] = &[
@@ -250,12 +250,14 @@ fn weights_count(text: &str, weight: &str) {
 fn every_field_of_the_language_changes_the_scenario() {
     every_leaf_counts(FULL);
     every_leaf_counts(DEMANDS);
+    every_leaf_counts(CONTROLLED);
 }
 
 #[test]
 fn every_field_of_the_canonical_text_changes_the_scenario() {
     every_leaf_counts(&read(FULL).unwrap().canonical);
     every_leaf_counts(&read(DEMANDS).unwrap().canonical);
+    every_leaf_counts(&read(CONTROLLED).unwrap().canonical);
 }
 
 #[test]
@@ -406,7 +408,7 @@ fn the_seed_of_the_command_line_replaces_that_of_the_file() {
 fn the_reference_page_describes_every_field() {
     let page = include_str!("../../README.md");
     let mut found = Vec::new();
-    for text in [FULL, DEMANDS] {
+    for text in [FULL, DEMANDS, CONTROLLED] {
         leaves(&parse(text, 0, 0, &mut Sink::default()).unwrap(), "", &mut found);
     }
     for (path, _) in found {

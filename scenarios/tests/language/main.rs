@@ -29,11 +29,14 @@ use longhaul_scenarios::diagnose::Diagnostics;
 use longhaul_scenarios::source::Source;
 use longhaul_scenarios::{Loaded, load};
 
-/// A scenario with every field of the language, but for those of [`DEMANDS`].
+/// A scenario with every field of the language, but for those of [`DEMANDS`] and [`CONTROLLED`].
 const FULL: &str = include_str!("full.ron");
 
 /// Demands, which do not go with links whose rate changes.
 const DEMANDS: &str = include_str!("demands.ron");
+
+/// A controller of routes, which does not go with reservations and demands.
+const CONTROLLED: &str = include_str!("controlled.ron");
 
 fn source(text: &str) -> Source {
     Source {

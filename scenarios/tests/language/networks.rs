@@ -105,6 +105,39 @@ fn demands() {
 }
 
 #[test]
+fn route_control() {
+    let control = r#"route_control: (), "#;
+    let texts = [
+        r#"route_control: (margin: "120 %", hold_down: "-1 s", period: "0 s", speed: 3), assertions: ["#
+            .to_owned(),
+        format!("{control}routing: (multipath: true), assertions: ["),
+        format!(
+            r#"{control}reservations: [(name: "gold", from: "north", to: "south", rate: "1 Mbit/s", start: "1 s", end: "2 s")], assertions: ["#
+        ),
+        format!(r#"{control}demands: [(from: "north", to: "south", rate: "1 Mbit/s")], assertions: ["#),
+        format!(
+            r#"{control}overlays: [(name: "wan", paths: [(name: "p", between: ("north", "south"))])], assertions: ["#
+        ),
+        r#"assertions: [(metric: RouteChanges, statistic: Max, bound: AtMost(1)), "#.to_owned(),
+        format!(
+            r#"{control}assertions: [(metric: RouteOutage, statistic: Max, scope: Only("north->moon"), bound: AtMost("1 s")), "#
+        ),
+        format!("fidelity: Flow, {control}assertions: ["),
+    ];
+    let changes: Vec<(&str, &str)> = texts
+        .iter()
+        .map(|text| ("assertions: [", text.as_str()))
+        .collect();
+    let mistakes = messages(&changes, false);
+    let doubts = [format!("{control}assertions: [")];
+    let changes: Vec<(&str, &str)> = doubts
+        .iter()
+        .map(|text| ("assertions: [", text.as_str()))
+        .collect();
+    pinned!(mistakes + &messages(&changes, true));
+}
+
+#[test]
 fn overlays() {
     let with = |paths: &str, more: &str| {
         format!("overlays: [(name: \"wan\", paths: [{paths}]{more})], assertions: [")

@@ -10,6 +10,7 @@ mod migration;
 mod overlay;
 mod replication;
 mod reservation;
+mod route;
 mod service;
 mod transfer;
 
@@ -23,6 +24,7 @@ pub use migration::*;
 pub use overlay::*;
 pub use replication::*;
 pub use reservation::*;
+pub use route::*;
 pub use service::*;
 pub use transfer::*;
 
@@ -83,6 +85,9 @@ pub struct RunRecord {
     /// In the order of the scenario.
     #[serde(default)]
     pub demands: Vec<DemandRecord>,
+    /// Pairs of regions whose routes a controller installs, by name.
+    #[serde(default)]
+    pub routes: Vec<RouteRecord>,
     /// In the order of the scenario.
     #[serde(default)]
     pub services: Vec<ServiceRecord>,

@@ -87,7 +87,7 @@ impl Network {
     /// # Panics
     /// If the way is not in use, or there are [`MAX_SOCKETS`].
     pub fn bind(&mut self, here: RegionId, way: Way, class: u8) -> SocketId {
-        let _ = self.forwarding.end(way);
+        let _ = self.forwarding.column(way);
         let socket = SocketId(self.datagrams.sockets.len() as u32);
         assert!(socket.0 < MAX_SOCKETS, "at most {MAX_SOCKETS} sockets");
         self.datagrams.sockets.push(Socket {
@@ -121,11 +121,8 @@ impl Network {
             segment,
             damaged: false,
         };
-        if self
-            .forwarding
-            .first(here, way, u64::from(packet.origin.flow().0))
-            .is_none()
-        {
+        let flow = u64::from(packet.origin.flow().0);
+        if self.forwarding.column(way).first(here, flow).is_none() {
             self.unrouted.add(packet.frame_bytes());
             return;
         }
@@ -149,9 +146,10 @@ impl Network {
     /// # Panics
     /// If the socket is not bound, or the way ends elsewhere.
     pub fn steer_socket(&mut self, socket: SocketId, way: Way) {
-        let end = self.forwarding.end(way);
+        let end = self.forwarding.column(way).end();
         let socket = &mut self.datagrams.sockets[socket.0 as usize];
-        assert_eq!(self.forwarding.end(socket.way), end, "a way to the same end");
+        let known = self.forwarding.column(socket.way).end();
+        assert_eq!(known, end, "a way to the same end");
         socket.steered |= socket.way != way;
         socket.way = way;
     }

@@ -17,12 +17,25 @@ pub fn segment_payload(mtu: u32) -> u32 {
 }
 
 /// Who sends: of whom something has arrived by a new way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Landed {
     /// One side of a connection.
     Connection(ConnectionId, Side),
     /// A socket.
     Socket(SocketId),
+}
+
+impl Landed {
+    /// What it sends goes another way from now on.
+    ///
+    /// # Panics
+    /// As [`Network::steer`] and [`Network::steer_socket`].
+    pub fn steer(self, network: &mut Network, way: Way) {
+        match self {
+            Landed::Connection(connection, side) => network.steer(connection, side, way),
+            Landed::Socket(socket) => network.steer_socket(socket, way),
+        }
+    }
 }
 
 impl Network {
@@ -56,7 +69,7 @@ impl Network {
     /// If the connection was never opened, or the way does not end where the peer is.
     pub fn steer(&mut self, connection: ConnectionId, side: Side, way: Way) {
         let flow = Flow::new(connection, side);
-        let end = self.forwarding.end(way);
+        let end = self.forwarding.column(way).end();
         if let Some(peer) = self.endpoint_mut(flow.peer()) {
             assert_eq!(peer.here, end, "a way to the peer");
         }
@@ -76,6 +89,15 @@ impl Network {
         self.forwarding.lay_void(to)
     }
 
+    /// Removes a path that nobody sends by any more: where what is under way on it arrives next, no router knows it, and
+    /// it is lost.
+    ///
+    /// # Panics
+    /// If it was not laid.
+    pub fn retire(&mut self, way: Way) {
+        self.forwarding.retire(way);
+    }
+
     /// Closes a way, as the interface of a tunnel without a session is: what is sent by it is lost; or opens it again.
     ///
     /// # Panics
@@ -92,19 +114,19 @@ impl Network {
 
     /// The same for a flow, where flows share routes.
     fn mtu_of_flow(&self, from: RegionId, way: Way, flow: u64) -> Option<u32> {
-        let end = self.forwarding.end(way);
+        let column = self.forwarding.column(way);
+        let end = column.end();
         if from == end {
             let local = self.topology.local(from)?;
             return Some(self.mtus[local.0 as usize]);
         }
         let (mut here, mut mtu) = (from, u32::MAX);
         while here != end {
-            let link = self.forwarding.next(here, way, flow)?;
+            let link = column.next(here, flow)?;
             mtu = mtu.min(self.mtus[link.0 as usize]);
             here = self.topology.graph().far_end(link);
         }
-        let fits =
-            |inner: &u32| self.forwarding.wire_bytes(way, inner + ETHERNET_BYTES, 1) <= mtu + ETHERNET_BYTES;
+        let fits = |inner: &u32| column.wire_bytes(inner + ETHERNET_BYTES, 1) <= mtu + ETHERNET_BYTES;
         (1..=mtu).rev().find(fits)
     }
 
@@ -138,14 +160,13 @@ impl Network {
     #[inline]
     pub(super) fn forward<S: Schedule>(&mut self, schedule: &mut S, here: RegionId, packet: Packet) {
         let flow = u64::from(packet.origin.flow().0);
-        let Some(link) = self.forwarding.next(here, packet.way, flow) else {
+        let column = self.forwarding.column(packet.way);
+        let Some(link) = column.next(here, flow) else {
             self.unrouted.add(packet.frame_bytes());
             return;
         };
-        let bytes = self
-            .forwarding
-            .wire_bytes(packet.way, packet.frame_bytes(), packet.segment.packets);
-        if !self.forwarding.fits(&packet, self.mtus[link.0 as usize]) {
+        let bytes = column.wire_bytes(packet.frame_bytes(), packet.segment.packets);
+        if !column.fits(&packet, self.mtus[link.0 as usize]) {
             self.oversized.add(bytes);
             return;
         }

@@ -82,7 +82,7 @@ impl Network {
         ways: [Way; 2],
     ) -> Result<ConnectionId, OpenError> {
         assert_eq!(
-            ways.map(|way| self.forwarding.end(way)),
+            ways.map(|way| self.forwarding.column(way).end()),
             [to, from],
             "ways to the peers"
         );
@@ -237,7 +237,7 @@ impl Network {
         let Some(packet) = packet else { return };
         // Below 2^32, as links are counted.
         let here = self.topology.far_end(LinkId(index as u32));
-        if here != self.forwarding.end(packet.way) {
+        if here != self.forwarding.column(packet.way).end() {
             self.forward(schedule, here, packet);
             return;
         }
@@ -308,9 +308,8 @@ impl Network {
         let Slot::Open(endpoint) = &mut self.slots[flow.0 as usize] else {
             return None;
         };
-        let first_link = self
-            .forwarding
-            .first(endpoint.here, endpoint.way, u64::from(flow.0));
+        let column = self.forwarding.column(endpoint.way);
+        let first_link = column.first(endpoint.here, u64::from(flow.0));
         while let Some(segment) = endpoint.tcp.poll_segment(now) {
             let packet = Packet {
                 origin: Origin::new(flow, endpoint.class),
@@ -322,9 +321,7 @@ impl Network {
                 self.unrouted.add(packet.frame_bytes());
                 continue;
             };
-            let bytes = self
-                .forwarding
-                .wire_bytes(packet.way, packet.frame_bytes(), segment.packets);
+            let bytes = column.wire_bytes(packet.frame_bytes(), segment.packets);
             let offer = transmit(
                 schedule,
                 self.topology.first_entity(),

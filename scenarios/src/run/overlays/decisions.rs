@@ -4,6 +4,8 @@ use longhaul_core::time::Instant;
 use longhaul_net::network::Network;
 use longhaul_net::routing::LinkId;
 use longhaul_net::way::Way;
+use longhaul_sdwan::judge::shortfall;
+use longhaul_sdwan::score::Attributes;
 use longhaul_sdwan::{Event, Why};
 
 use super::{Overlays, index, truth};
@@ -134,19 +136,21 @@ impl Overlays {
         for crossing in self.crossings.values() {
             let Some(on) = crossing.on else { continue };
             let end = &self.ends[on].end;
-            let points = |place: usize| truths[place].as_ref().map(|it| crossing.objective.points(it));
             let rivals = (0..self.ends.len()).filter(|&place| {
                 let other = &self.ends[place].end;
                 (other.overlay, other.from, other.to) == (end.overlay, end.from, end.to)
             });
+            let working = rivals.filter_map(|place| Some((place, truths[place]?)));
+            let (places, paths): (Vec<usize>, Vec<Attributes>) = working.unzip();
             // Where no path works, none is wrong.
-            let Some(best) = rivals.filter_map(points).max_by(f64::total_cmp) else {
+            if paths.is_empty() {
                 continue;
-            };
+            }
+            let used = places.iter().position(|&place| place == on);
             let margin = f64::from(scenario.overlays[end.overlay].wrong_by);
             let decisions = &mut self.decisions[end.overlay];
             decisions.samples += 1;
-            decisions.wrong += u64::from(points(on).is_none_or(|own| own + margin < best));
+            decisions.wrong += u64::from(shortfall(&paths, used, &crossing.objective) > margin);
         }
     }
 }

@@ -15,7 +15,6 @@ pub struct EdgeProcess {
     lives: u32,
     /// What earlier lives have done.
     past: Counters,
-    stopped: bool,
 }
 
 impl EdgeProcess {
@@ -31,7 +30,6 @@ impl EdgeProcess {
             life: None,
             lives: 0,
             past: Counters::default(),
-            stopped: false,
         };
         process.life = Some(Box::new(process.born()?));
         Ok(process)
@@ -70,11 +68,6 @@ impl EdgeProcess {
         let edge = self.born().expect("a configuration that was good before");
         self.life = Some(Box::new(edge));
     }
-
-    /// All is over: it does nothing more.
-    pub fn stop(&mut self) {
-        self.stopped = true;
-    }
 }
 
 impl Machine for EdgeProcess {
@@ -82,13 +75,13 @@ impl Machine for EdgeProcess {
     type Event = Event;
 
     fn handle(&mut self, now: Instant, input: Input<Command>) {
-        if let Some(edge) = self.life.as_mut().filter(|_| !self.stopped) {
+        if let Some(edge) = &mut self.life {
             edge.handle(now, input);
         }
     }
 
     fn poll(&mut self) -> Output<Event> {
-        match self.life.as_mut().filter(|_| !self.stopped) {
+        match &mut self.life {
             Some(edge) => edge.poll(),
             None => Output::Idle,
         }

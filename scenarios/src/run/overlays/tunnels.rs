@@ -3,11 +3,11 @@
 //! The two ends of a tunnel talk with each other over the bare path, each as a peer numbered from [`FIRST_UNDERLAY`] on. A
 //! path carries nothing from an end whose tunnel is down. Control messages of GRE count as if they had a UDP header.
 
-use longhaul_core::machine::{Input, Machine, Output, PeerId};
+use longhaul_core::machine::PeerId;
 use longhaul_core::record::TunnelRecord;
 use longhaul_core::time::{Instant, Span};
 use longhaul_net::way::Encapsulation;
-use longhaul_tunnel::{Command, Config, Event, IpVersion, Protocol, Role, Tunnel};
+use longhaul_tunnel::{Config, Event, IpVersion, Protocol, Role, Tunnel};
 
 use super::ends;
 use crate::run::build::BuildError;
@@ -43,49 +43,11 @@ impl Maker<'_> {
             .streams
             .stream(&format!("{}@{region}", config.name), "tunnel");
         Tunnel::new(config, PeerId(FIRST_UNDERLAY + end), random)
-            .map(|tunnel| endpoint::Protocol::Tunnel(Box::new(TunnelEnd::new(tunnel))))
+            .map(|tunnel| endpoint::Protocol::Tunnel(Box::new(tunnel)))
             .map_err(|error| BuildError::Overlay {
                 overlay: overlay.name.clone(),
                 reason: error.to_string(),
             })
-    }
-}
-
-/// The end of a tunnel, until all is over.
-pub struct TunnelEnd {
-    tunnel: Tunnel,
-    stopped: bool,
-}
-
-impl TunnelEnd {
-    fn new(tunnel: Tunnel) -> TunnelEnd {
-        TunnelEnd {
-            tunnel,
-            stopped: false,
-        }
-    }
-
-    /// All is over: it does nothing more.
-    pub fn stop(&mut self) {
-        self.stopped = true;
-    }
-}
-
-impl Machine for TunnelEnd {
-    type Command = Command;
-    type Event = Event;
-
-    fn handle(&mut self, now: Instant, input: Input<Command>) {
-        if !self.stopped {
-            self.tunnel.handle(now, input);
-        }
-    }
-
-    fn poll(&mut self) -> Output<Event> {
-        if self.stopped {
-            return Output::Idle;
-        }
-        self.tunnel.poll()
     }
 }
 
