@@ -105,11 +105,6 @@ impl Origin {
 }
 
 impl Packet {
-    #[inline]
-    pub(crate) fn way(&self) -> Way {
-        self.way
-    }
-
     /// How many packets a burst stands for.
     #[inline]
     pub(crate) fn packets(&self) -> u16 {
