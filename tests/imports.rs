@@ -122,6 +122,82 @@ fn what_is_wrong_is_told_with_file_line_and_element() {
     }
 }
 
+const GRAPH: &str = "NODES 3\nlabel x y\na 0 0\nb 1 0\nc 2 0\n\nEDGES 4\nlabel src dest weight bw delay\n\
+    e0 0 1 1 1000000 1000\ne1 1 0 1 1000000 1000\ne2 1 2 1 1000000 1000\ne3 2 1 1 1000000 1000\n";
+
+#[test]
+fn demands_that_stand_in_a_file_of_their_own_come_along() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).expect("a written file");
+        path
+    };
+    let graph = file("net.graph", GRAPH);
+    let demands = file(
+        "net.demands",
+        "DEMANDS 2\nlabel src dest bw\nd0 0 2 7000\nd1 2 1 500\n",
+    );
+    let broken = file("broken.demands", "DEMANDS 1\nlabel src dest bw\nd0 0 9 7000\n");
+    let with = |format: &str, more: &[&str]| import(format, &graph, more);
+    let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let output = with("repetita", &["--demands", &path(&demands)]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for line in [
+        r#"(from: "a", to: "c", rate: "7 Mbit/s")"#,
+        r#"(from: "c", to: "b", rate: "500 kbit/s")"#,
+    ] {
+        assert!(
+            text(&output.stdout).contains(line),
+            "{line}\n{}",
+            text(&output.stdout)
+        );
+    }
+    let record = run_text(text(&output.stdout)).record;
+    assert!(
+        record
+            .demands
+            .iter()
+            .all(|demand| demand.arrived_bytes == demand.offered_bytes)
+    );
+    for (format, more, message) in [
+        (
+            "repetita",
+            vec!["--demands".to_owned(), path(&broken)],
+            "broken.demands: line 3",
+        ),
+        (
+            "repetita",
+            vec![
+                "--demands".to_owned(),
+                path(&demands),
+                "--matrix".to_owned(),
+                "1".to_owned(),
+            ],
+            "has 1, from 0 on",
+        ),
+        ("gml", vec!["--demands".to_owned(), path(&demands)], ""),
+        (
+            "repetita",
+            vec!["--matrix".to_owned(), "1".to_owned()],
+            "--demands",
+        ),
+    ] {
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        let output = with(format, &more);
+        assert_eq!(
+            (output.status.code(), output.stdout.len()),
+            (Some(2), 0),
+            "{message}"
+        );
+        assert!(
+            text(&output.stderr).contains(message),
+            "{message}\n{}",
+            text(&output.stderr)
+        );
+    }
+}
+
 /// Every published file of these kinds, where the data folder is.
 #[test]
 fn published_topologies_become_valid_scenarios() {

@@ -107,7 +107,11 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "services", services, service::service)?;
     write_list(out, "clients", clients, client::client)?;
     write_list(out, "faults", faults, fault)?;
-    writeln!(out, "    routing: {},", link::routing(routing))?;
+    writeln!(
+        out,
+        "    routing: {},",
+        link::routing(routing, route_control.is_some())
+    )?;
     // Where no link fails it has no effect, and a field without effect is an error to be told.
     if faults.iter().any(Fault::cuts_links) || route_control.is_some() {
         writeln!(out, "    reroute_after: \"{reroute_after}\",")?;

@@ -342,6 +342,12 @@ pub struct ImportArgs {
     /// What one unit of capacity is, in formats that do not say.
     #[arg(long, value_name = "RATE", default_value = "1 Mbit/s")]
     pub unit: BitRate,
+    /// The file with the demands: for REPETITA, Teal and TEAVAR, which keep them apart.
+    #[arg(long, value_name = "FILE")]
+    pub demands: Option<PathBuf>,
+    /// Which matrix of a file with several, from 0 on.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "demands")]
+    pub matrix: usize,
 }
 
 impl ImportArgs {

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use longhaul_import::{Import, ImportError, Note};
+use longhaul_import::{Demands, Import, ImportError, Note};
 use longhaul_scenarios::import::{self, WriteError};
 use longhaul_scenarios::source::read_text;
 use thiserror::Error;
@@ -23,6 +23,19 @@ pub enum ImportFailure {
         file: PathBuf,
         /// What is wrong with it, and where.
         error: Box<ImportError>,
+    },
+    /// The format has no files of demands.
+    #[error("--demands: {} has no file of demands of its own", format!("{_0:?}").to_lowercase())]
+    NoDemands(Format),
+    /// The file of demands has no such matrix.
+    #[error("--matrix {wanted}: {} has {known}, from 0 on", file.display())]
+    NoMatrix {
+        /// The file of demands.
+        file: PathBuf,
+        /// Which one was asked for.
+        wanted: usize,
+        /// How many there are.
+        known: usize,
     },
     /// The topology makes no scenario.
     #[error("{}: {error}", file.display())]
@@ -46,10 +59,10 @@ pub enum ImportFailure {
 /// oddities.
 pub fn import(args: &ImportArgs) -> Result<Exit, Failure> {
     let text = read_text(&args.file)?;
-    let imported = read(args, &text).map_err(|error| ImportFailure::File {
-        file: args.file.clone(),
-        error: Box::new(error),
-    })?;
+    let mut imported = read(args, &text).map_err(|error| bad(&args.file, error))?;
+    if let Some(file) = &args.demands {
+        imported.demands = demands(args, file, &imported)?;
+    }
     let stem = args.file.file_stem().map(|stem| stem.to_string_lossy());
     let name = args.file.file_name().map(|name| name.to_string_lossy());
     let origin = format!("Imported from {}", name.unwrap_or_default());
@@ -73,6 +86,36 @@ pub fn import(args: &ImportArgs) -> Result<Exit, Failure> {
         output::note(&format!("note: {}: {remark}\n", args.file.display()));
     }
     Ok(Exit::Passed)
+}
+
+fn bad(file: &Path, error: ImportError) -> ImportFailure {
+    ImportFailure::File {
+        file: file.to_path_buf(),
+        error: Box::new(error),
+    }
+}
+
+/// The chosen matrix of a file of demands for a topology.
+fn demands(args: &ImportArgs, file: &Path, topology: &Import) -> Result<Demands, Failure> {
+    let text = || read_text(file);
+    let defaults = args.defaults();
+    let read = match args.format {
+        Format::Repetita => longhaul_import::repetita_demands(&text()?, topology).map(|one| vec![one]),
+        Format::Teal => longhaul_import::teal_demands(&text()?, topology, &defaults),
+        Format::Teavar => longhaul_import::teavar_demands(&text()?, topology, &defaults),
+        Format::Gml | Format::Graphml | Format::Sndlib | Format::Topohub | Format::RttMatrix => {
+            return Err(ImportFailure::NoDemands(args.format).into());
+        }
+    };
+    let matrices = read.map_err(|error| bad(file, error))?;
+    let known = matrices.len();
+    let chosen = matrices.into_iter().nth(args.matrix);
+    let missing = || ImportFailure::NoMatrix {
+        file: file.to_path_buf(),
+        wanted: args.matrix,
+        known,
+    };
+    Ok(chosen.ok_or_else(missing)?)
 }
 
 fn read(args: &ImportArgs, text: &str) -> Result<Import, ImportError> {

@@ -21,6 +21,8 @@ mod json;
 mod lines;
 mod xml;
 
+pub use longhaul_routing::Demands;
+
 pub use draft::{Defaults, Import, ImportError, ImportedLink, ImportedRegion, Note, Problem, Remark};
 pub use gml::gml;
 pub use json::{rtt_matrix, teal, topohub};

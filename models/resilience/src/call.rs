@@ -98,6 +98,12 @@ pub enum CallError {
         /// Attempts started until then.
         attempts: u32,
     },
+    /// Its caller did not want it any more.
+    #[error("cancelled by its caller after {attempts} attempts")]
+    Cancelled {
+        /// Attempts started until then.
+        attempts: u32,
+    },
     /// The last retry that the policy allows failed as well.
     #[error("retries exhausted after {attempts} attempts, the last of which failed: {last:?}")]
     RetriesExhausted {
@@ -127,7 +133,7 @@ pub enum Class {
     Unreachable,
     /// [`Failure::Fatal`].
     Fatal,
-    /// A timeout or a deadline ended it.
+    /// A timeout, a deadline or its caller ended it.
     Timeout,
     /// A policy of the same stack refused it, so that the server was not asked.
     Refused,
@@ -154,7 +160,9 @@ impl CallError {
             | CallError::BreakerOpen
             | CallError::Shed
             | CallError::Emergency => Class::Refused,
-            CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. } => Class::Timeout,
+            CallError::TimedOut { .. } | CallError::DeadlineExceeded { .. } | CallError::Cancelled { .. } => {
+                Class::Timeout
+            }
             CallError::RetriesExhausted { last: failure, .. } | CallError::Failed { failure, .. } => {
                 failure.into()
             }

@@ -97,6 +97,56 @@ fn a_breaker_inside_a_retry_sees_attempts_and_one_outside_sees_calls() {
 }
 
 #[test]
+fn a_cancelled_call_gives_back_what_it_holds_and_teaches_nobody() {
+    // One runs, one waits for its permit, and one for its retry.
+    let mut stack = stack_of(&[
+        retry(3),
+        breaker(1),
+        LayerConfig::Bulkhead(BulkheadConfig::queued(1, 5, Span::from_s(1))),
+    ]);
+    stack.call(at(0), Call::new(1));
+    stack.call(at(0), Call::new(2));
+    let _ = drain(&mut stack);
+    assert!(stack.cancel(at_ms(1), 1));
+    let outputs = drain(&mut stack);
+    let expected = [
+        StackOutput::Cancel { call: 1, attempt: 1 },
+        StackOutput::Finished {
+            call: 1,
+            result: Err(CallError::Cancelled { attempts: 1 }),
+        },
+    ];
+    assert!(
+        expected.iter().all(|output| outputs.contains(output)),
+        "{outputs:?}"
+    );
+    // The permit went to the second.
+    assert!(
+        outputs
+            .iter()
+            .any(|output| matches!(output, StackOutput::Start { call: 2, .. })),
+        "{outputs:?}"
+    );
+    assert!(stack.cancel(at_ms(2), 2) && !stack.cancel(at_ms(2), 2) && !stack.cancel(at_ms(2), 7));
+    let (mut breakers, mut bulkheads) = (0, 0);
+    for layer in stack.layers() {
+        match layer {
+            Layer::Breaker(breaker) => {
+                breakers += 1;
+                assert_eq!(breaker.state(), BreakerState::Closed);
+                assert_eq!((breaker.counters().failed, breaker.counters().ignored), (0, 2));
+            }
+            Layer::Bulkhead(bulkhead) => {
+                bulkheads += 1;
+                assert_eq!((bulkhead.running(), bulkhead.waiting()), (0, 0));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((breakers, bulkheads, stack.open()), (1, 1, 0));
+}
+
+#[test]
 fn a_timeout_outside_a_retry_limits_the_call_and_one_inside_each_attempt() {
     let hangs_at_first = |n| (n > 2).then_some((ms(5), Outcome::Success));
     let mut inside = stack_of(&[retry(3), timeout(100)]);

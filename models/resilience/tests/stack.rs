@@ -128,6 +128,9 @@ enum Step {
     Late {
         which: u64,
     },
+    Cancel {
+        which: usize,
+    },
     Wait {
         time: u64,
         wake: bool,
@@ -141,6 +144,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(idempotent, priority, deadline)| Step::Call { idempotent, priority, deadline }),
         4 => (any::<usize>(), 0..7_u8).prop_map(|(which, outcome)| Step::End { which, outcome }),
         1 => (0..20_u64).prop_map(|which| Step::Late { which }),
+        1 => any::<usize>().prop_map(|which| Step::Cancel { which }),
         4 => (0..40_u64, any::<bool>()).prop_map(|(time, wake)| Step::Wait { time, wake }),
     ]
 }
@@ -263,6 +267,17 @@ fn live(config: &StackConfig, steps: &[Step]) -> Result<Vec<StackOutput>, TestCa
             }
             Step::End { which, outcome } => end(&mut stack, &mut seen, now, which, outcome),
             Step::Late { which } => stack.attempt_ended(at(now), which, 99, Outcome::Success),
+            Step::Cancel { which } => {
+                let open: Vec<u64> = seen.open.iter().copied().collect();
+                let call = (!open.is_empty()).then(|| open[which % open.len()]);
+                // What is over by now ends otherwise.
+                stack.wake(at(now));
+                seen.watch(&mut stack, at(now))?;
+                let known = call.is_some_and(|call| seen.open.contains(&call));
+                let cancelled = call.is_some_and(|call| stack.cancel(at(now), call));
+                prop_assert_eq!(cancelled, known);
+                prop_assert!(!stack.cancel(at(now), u64::MAX));
+            }
             Step::Wait { time, wake } => {
                 // Without a wake the stack hears of the time only later.
                 now += time;

@@ -217,8 +217,8 @@ impl Caller {
         self.drain_monitor(now, driver);
     }
 
-    /// A call begins.
-    pub fn call<E>(&mut self, now: Instant, request: Request, driver: &mut Driver<'_, E>) {
+    /// A call begins; answers its number, by which it can be cancelled.
+    pub fn call<E>(&mut self, now: Instant, request: Request, driver: &mut Driver<'_, E>) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
         self.statistics.calls += 1;
@@ -230,15 +230,23 @@ impl Caller {
             others: Vec::new(),
             last_target: None,
         });
+        let id = call_id(number, tag);
         self.stack.call(
             now,
             Call {
-                id: call_id(number, tag),
+                id,
                 idempotent: request.idempotent,
                 priority: request.priority,
                 deadline: request.deadline,
             },
         );
+        self.drain(now, driver);
+        id
+    }
+
+    /// A call is not wanted any more. Harmless if it is over.
+    pub fn cancel_call<E>(&mut self, now: Instant, call: u64, driver: &mut Driver<'_, E>) {
+        self.stack.cancel(now, call);
         self.drain(now, driver);
     }
 

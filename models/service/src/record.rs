@@ -173,7 +173,7 @@ impl Failures {
             CallError::BreakerOpen => &mut self.breaker_open,
             CallError::Shed | CallError::Emergency => &mut self.shed,
             CallError::TimedOut { .. } => &mut self.timed_out,
-            CallError::DeadlineExceeded { .. } => &mut self.deadline,
+            CallError::DeadlineExceeded { .. } | CallError::Cancelled { .. } => &mut self.deadline,
             CallError::RetriesExhausted { last: failure, .. } | CallError::Failed { failure, .. } => {
                 match failure {
                     Failure::Error => &mut self.error,

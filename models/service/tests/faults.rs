@@ -280,6 +280,48 @@ fn cancelled_and_expired_work_is_not_done() {
 }
 
 #[test]
+fn what_a_server_gives_up_it_cancels_behind_it() {
+    // The service behind can do a third of what comes; callers wait for 100 ms.
+    let run = |cancellation: bool| {
+        let mut network = Network::new(Span::from_ms(1));
+        let mut options = client_options(every(2), &[1]);
+        options.service.stack.layers = vec![LayerConfig::Timeout(TimeoutConfig::Fixed(Span::from_ms(100)))];
+        options.service.cancel = true;
+        network.add_client(options);
+        let mut front = ServerOptions::new(4, work(1));
+        front.concurrency = 1_000;
+        front.cancellation = cancellation;
+        let mut service = longhaul_service::ServiceOptions::new(vec![crate::network::replica(2)]);
+        service.cancel = true;
+        front.behind.push(longhaul_service::Behind {
+            service,
+            body: longhaul_core::units::ByteSize::from_bytes(10),
+            answer: longhaul_core::units::ByteSize::from_bytes(10),
+        });
+        front.stages = vec![longhaul_service::Stage::All(vec![0])];
+        network.add_server(front);
+        let mut back = ServerOptions::new(1, work(6));
+        back.cancellation = true;
+        network.add_server(back);
+        network.start();
+        network.run_until(at_s(5));
+        network.at_client(at_s(5), 0, longhaul_service::ClientCommand::Stop);
+        network.run_until(at_s(30));
+        let (front, back) = (network.server(1).statistics(), network.server(2).statistics());
+        assert!(front.is_conserved() && back.is_conserved());
+        assert_eq!((front.running, back.queued, back.running), (0, 0, 0));
+        (front, back)
+    };
+    // 2,500 requests in five seconds, of which 833 can be done.
+    let (kept, behind) = run(false);
+    assert_eq!((kept.cancelled, behind.cancelled), (0, 0));
+    assert!(behind.answered > 2_400, "{behind:?}");
+    let (given_up, behind) = run(true);
+    assert!(given_up.cancelled > 1_500, "{given_up:?}");
+    assert!(behind.cancelled > 1_500 && behind.answered < 900, "{behind:?}");
+}
+
+#[test]
 fn an_idempotent_request_is_done_once_if_results_are_remembered() {
     let run = |remember| {
         let layers = vec![

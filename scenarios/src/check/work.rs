@@ -208,7 +208,7 @@ fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, rep
                 others.map(move |to| format!("{from}->{to}"))
             });
             (
-                "controller of routes, or pair of regions,",
+                "pair of regions with controlled routes",
                 pairs.collect(),
                 decoded.regions.complete,
             )

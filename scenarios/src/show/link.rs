@@ -50,7 +50,6 @@ pub fn link(link: &Link) -> String {
     )
 }
 
-/// How routes are chosen.
 /// The block `route_control`; how many changes the table remembers is not the scenario's choice.
 pub fn route_control(control: &RouteControl) -> String {
     let RouteControl {
@@ -67,7 +66,8 @@ pub fn route_control(control: &RouteControl) -> String {
     )
 }
 
-pub fn routing(policy: &RoutingPolicy) -> String {
+/// How routes are chosen. Where a controller installs them there is one for each pair, and nothing to share.
+pub fn routing(policy: &RoutingPolicy, controlled: bool) -> String {
     let RoutingPolicy { objective, multipath } = policy;
     let objective = match objective {
         Objective::Latency => "LowestLatency".to_owned(),
@@ -83,6 +83,9 @@ pub fn routing(policy: &RoutingPolicy) -> String {
             )
         }
     };
+    if controlled {
+        return format!("(objective: {objective})");
+    }
     format!("(objective: {objective}, multipath: {multipath})")
 }
 

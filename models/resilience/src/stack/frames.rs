@@ -164,6 +164,8 @@ pub(super) struct Open {
     pub attempts: u32,
     /// The first of the attempts that run; in a free slot the next free one.
     pub leaves: u32,
+    /// Its frame of all.
+    pub root: u32,
 }
 
 #[derive(Clone, Debug)]

@@ -152,6 +152,7 @@ impl Stack {
             priority: call.priority,
             attempts: 0,
             leaves: NONE,
+            root: NONE,
         });
         self.numbers.insert(call.id, slot);
         let limit = call.deadline.unwrap_or(Instant::MAX);
@@ -159,6 +160,7 @@ impl Stack {
         let root = self
             .frames
             .add(NONE, slot, u16::MAX as usize, self.now, limit, State::Root);
+        self.calls[slot].root = root;
         if call.deadline.is_some() {
             self.timers.set(root, limit, UNORDERED);
         }
@@ -166,6 +168,19 @@ impl Stack {
             self.descend(root, 0);
         }
         self.settle();
+    }
+
+    /// A call is not wanted any more. Its attempts are cancelled, and it gives back what it holds; no policy learns anything
+    /// from it. It ends as [`CallError::Cancelled`]. False if there is no such call, or it is over.
+    pub fn cancel(&mut self, now: Instant, call: u64) -> bool {
+        self.wake(now);
+        let Some(slot) = self.numbers.get(call) else {
+            return false;
+        };
+        let Open { root, attempts, .. } = self.calls[slot];
+        self.abandon(root, CallError::Cancelled { attempts });
+        self.settle();
+        true
     }
 
     /// An attempt ended. Those that are not wanted any more are counted and otherwise ignored, as is one that ends at the

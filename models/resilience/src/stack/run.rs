@@ -20,7 +20,7 @@ use super::{Layer, Stack, StackOutput};
 enum Cut {
     /// Its time is over.
     Time,
-    /// Another attempt won.
+    /// Another attempt won, or nobody wants it.
     Lost,
 }
 
@@ -465,6 +465,12 @@ impl Stack {
             self.frames[at].state = State::Running;
             self.descend(at, usize::from(layer) + 1);
         }
+    }
+
+    /// Ends a call that nobody wants.
+    pub(super) fn abandon(&mut self, root: u32, why: CallError) {
+        self.cancel_children(root, Cut::Lost);
+        self.finish(root, Err(why));
     }
 
     fn cancel_children(&mut self, at: u32, cut: Cut) {

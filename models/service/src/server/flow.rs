@@ -91,7 +91,8 @@ impl Server {
                     continue;
                 }
                 if done.result.is_err() {
-                    // What else it asked for is done in vain.
+                    // What else it asked for is in vain.
+                    self.cancel_calls(tag);
                     self.finish(tag, Status::Error);
                 } else if pending > 1 {
                     let pending = pending - 1;
@@ -142,6 +143,7 @@ impl Server {
             since: self.now,
             state: State::Changing,
             memory,
+            calls: Vec::new(),
             waiters: Vec::new(),
         });
         if !self.admits(serial, job) {
@@ -280,8 +282,10 @@ impl Server {
             outputs: &mut self.outputs,
             numbers: &mut self.numbers,
         };
-        for service in services {
-            let service = usize::from(*service);
+        let cancellation = self.options.cancellation;
+        job.calls.clear();
+        for name in services {
+            let service = usize::from(*name);
             let behind = &self.options.behind[service];
             let request = Request {
                 context: job.serial << 32 | u64::from(tag),
@@ -292,7 +296,10 @@ impl Server {
                 body_bytes: behind.body.as_bytes() as u32,
                 answer_bytes: behind.answer.as_bytes() as u32,
             };
-            self.callers[service].call(self.now, request, &mut driver);
+            let call = self.callers[service].call(self.now, request, &mut driver);
+            if cancellation {
+                job.calls.push((*name, call));
+            }
         }
     }
 
@@ -388,6 +395,18 @@ impl Server {
         self.leave_admission(job.serial, tag, status);
     }
 
+    /// Cancels what a request asked of services behind.
+    fn cancel_calls(&mut self, tag: u32) {
+        let Some(job) = self.jobs.get_mut(tag) else { return };
+        let mut driver = Driver {
+            outputs: &mut self.outputs,
+            numbers: &mut self.numbers,
+        };
+        for (service, call) in std::mem::take(&mut job.calls) {
+            self.callers[usize::from(service)].cancel_call(self.now, call, &mut driver);
+        }
+    }
+
     /// Nobody waits for a request any more.
     pub(super) fn give_up(&mut self, tag: u32) {
         let Some(job) = self.jobs.get_mut(tag) else { return };
@@ -399,6 +418,7 @@ impl Server {
             State::Queued => {
                 // Its place in the queue keeps its number until it comes out.
                 let job = Job {
+                    calls: Vec::new(),
                     waiters: Vec::new(),
                     ..*job
                 };
@@ -415,7 +435,8 @@ impl Server {
             State::Late(key) => {
                 self.later.remove(&key);
             }
-            State::Calling { .. } | State::Gone | State::Changing => {}
+            State::Calling { .. } => self.cancel_calls(tag),
+            State::Gone | State::Changing => {}
         }
         if let Some(job) = self.jobs.remove(tag) {
             self.working -= 1;

@@ -46,6 +46,8 @@ pub(super) struct Job {
     pub state: State,
     /// Memory that is given back when it ends.
     pub memory: u64,
+    /// With cancellation, the calls of the stage that it is in: of which service, which.
+    pub calls: Vec<(u16, u64)>,
     /// Later attempts of the same request, which are answered with it.
     pub waiters: Vec<(StreamId, Reference)>,
 }
