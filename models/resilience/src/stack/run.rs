@@ -479,12 +479,12 @@ impl Stack {
             if child == NONE {
                 return;
             }
-            self.cancel(child, cut);
+            self.end(child, cut);
         }
     }
 
     /// Ends a frame and what it has begun, without a result to anyone outside.
-    fn cancel(&mut self, at: u32, cut: Cut) {
+    fn end(&mut self, at: u32, cut: Cut) {
         let frame = self.frames[at];
         if let State::Attempt { number } = frame.state {
             let call = self.calls[frame.call].id;
