@@ -45,7 +45,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 93] = [
+pub const METRICS: [(&str, Metric); 94] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -98,6 +98,7 @@ pub const METRICS: [(&str, Metric); 93] = [
     ("FederationElections", Metric::FederationElections),
     ("FederationCommitted", Metric::FederationCommitted),
     ("FederationFailedCommands", Metric::FederationFailedCommands),
+    ("FederationLinearizable", Metric::FederationLinearizable),
     ("FederationSavings", Metric::FederationSavings),
     ("FederationCompressionRatio", Metric::FederationCompressionRatio),
     ("FederationSent", Metric::FederationSent),
@@ -208,6 +209,7 @@ impl Metric {
             | Metric::FederationElections
             | Metric::FederationCommitted
             | Metric::FederationFailedCommands
+            | Metric::FederationLinearizable
             | Metric::FederationSavings
             | Metric::FederationCompressionRatio
             | Metric::FederationSent
@@ -333,6 +335,7 @@ impl Metric {
             | Metric::FederationElections
             | Metric::FederationCommitted
             | Metric::FederationFailedCommands
+            | Metric::FederationLinearizable
             | Metric::FederationCompressionRatio
             | Metric::FederationSyncFailures
             | Metric::FederationConflicts

@@ -118,6 +118,12 @@ impl Clocks {
         Instant::from_ns(next.as_ns().saturating_sub(1)).max(self.first(says))
     }
 
+    /// The furthest that the speed of the clocks is ever from the right one, in parts per billion.
+    pub fn largest_drift_ppb(&self) -> u64 {
+        let drifts = self.stretches.iter().map(|stretch| stretch.speed.abs_diff(PARTS.unsigned_abs()));
+        drifts.max().unwrap_or(0)
+    }
+
     fn stretch(&self, at: Instant) -> &Stretch {
         let begun = self.stretches.partition_point(|stretch| stretch.from <= at);
         &self.stretches[begun.max(1) - 1]
