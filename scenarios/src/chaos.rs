@@ -29,8 +29,8 @@ use self::clocks::Clocks;
 use crate::decode::MOST_FAULTS;
 use crate::faults::link_of;
 use crate::schema::{
-    DiskPlace, Effect, Fault, Federation, Kill, LinkDown, NetworkFault, RecoverFault, Recovery, Scenario, Service,
-    Timing,
+    DiskPlace, Effect, Fault, Federation, Kill, LinkDown, NetworkFault, RecoverFault, Recovery, Scenario,
+    Service, Timing,
 };
 
 /// What faults act on.
@@ -399,7 +399,9 @@ fn wrong_clocks(
         }) = fault.map(|fault| &fault.effect)
         {
             let target = cluster(scenario, federation, member);
-            clocks.entry(target).or_insert_with(|| Clocks::of(overlay, &target));
+            clocks
+                .entry(target)
+                .or_insert_with(|| Clocks::of(overlay, &target));
         }
     }
     clocks

@@ -285,7 +285,10 @@ mod tests {
         assert_eq!(taken_back(well, 200), (0, None));
         // Half a write is left at 100 and takes 25 more; the others take 50 from 110 and 190 on, of which 40 are left
         // at 200: 8 at the normal speed.
-        let slow = DiskCondition { slowdown: 5_000, ..well };
+        let slow = DiskCondition {
+            slowdown: 5_000,
+            ..well
+        };
         assert_eq!(taken_back(slow, 200).0, 1);
         assert_eq!((taken_back(slow, 207).0, taken_back(slow, 208).0), (1, 0));
         let full = DiskCondition { full: true, ..well };

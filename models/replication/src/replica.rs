@@ -469,7 +469,9 @@ impl Replica {
 
     /// How its disk does.
     fn condition(&self) -> DiskCondition {
-        self.disk.as_ref().map_or_else(DiskCondition::default, Disk::condition)
+        self.disk
+            .as_ref()
+            .map_or_else(DiskCondition::default, Disk::condition)
     }
 
     /// How well its disk does from now on.
@@ -492,7 +494,8 @@ impl Replica {
             self.event(ReplicaEvent::DiskWrites { after });
         }
         if !condition.failed
-            && let Some(decision) = self.waits.take() {
+            && let Some(decision) = self.waits.take()
+        {
             self.fail_over(decision);
         }
     }
@@ -503,7 +506,10 @@ impl Replica {
         let read_until = self.unread_since.unwrap_or(now);
         self.unread_since = condition.failed.then_some(read_until);
         let goes_on = self.unread_since.unwrap_or(now);
-        let unread = self.starting.iter_mut().filter(|next| next.restored_at > read_until);
+        let unread = self
+            .starting
+            .iter_mut()
+            .filter(|next| next.restored_at > read_until);
         for next in unread {
             let left = before.rescaled(next.restored_at - read_until, condition);
             next.restored_at = goes_on.saturating_add(left);
@@ -641,7 +647,13 @@ impl Machine for Replica {
         let decision = self.decides_at.into_iter().chain(self.ordered_at).min();
         let decision = decision.filter(|_| !self.failed_over);
         let decision = decision.map(|at| (at, "the operator decides"));
-        match start.into_iter().chain(written).chain(silence).chain(decision).min() {
+        match start
+            .into_iter()
+            .chain(written)
+            .chain(silence)
+            .chain(decision)
+            .min()
+        {
             Some((at, why)) => Output::WakeAt { at, why },
             None => Output::Idle,
         }

@@ -120,7 +120,10 @@ impl Clocks {
 
     /// The furthest that the speed of the clocks is ever from the right one, in parts per billion.
     pub fn largest_drift_ppb(&self) -> u64 {
-        let drifts = self.stretches.iter().map(|stretch| stretch.speed.abs_diff(PARTS.unsigned_abs()));
+        let drifts = self
+            .stretches
+            .iter()
+            .map(|stretch| stretch.speed.abs_diff(PARTS.unsigned_abs()));
         drifts.max().unwrap_or(0)
     }
 
@@ -152,13 +155,20 @@ mod tests {
     }
 
     fn clocks(changes: &[(u64, i64, i64)]) -> Clocks {
-        Clocks::new(changes.iter().map(|(at, skew, drift)| (Span::from_ns(*at), *skew, *drift)))
+        Clocks::new(
+            changes
+                .iter()
+                .map(|(at, skew, drift)| (Span::from_ns(*at), *skew, *drift)),
+        )
     }
 
     /// What both clocks say.
     fn say(clocks: &Clocks, now: u64) -> (u64, u64) {
         let monotonic = clocks.monotonic(at(now)).as_ns();
-        (monotonic, monotonic.saturating_add_signed(clocks.wall_ahead(at(now))))
+        (
+            monotonic,
+            monotonic.saturating_add_signed(clocks.wall_ahead(at(now))),
+        )
     }
 
     #[test]
@@ -171,7 +181,12 @@ mod tests {
     #[test]
     fn the_monotonic_clock_keeps_what_it_has_gained_and_the_wall_clock_is_set_right() {
         // A hundredth too fast from 1,000 to 2,000, and again from 3,000 on with a skew beside it.
-        let drifts = clocks(&[(1_000, 0, 10_000_000), (2_000, 0, 0), (3_000, -5, 10_000_000), (4_000, -5, 0)]);
+        let drifts = clocks(&[
+            (1_000, 0, 10_000_000),
+            (2_000, 0, 0),
+            (3_000, -5, 10_000_000),
+            (4_000, -5, 0),
+        ]);
         let said = [1_000, 1_500, 1_999, 2_000, 3_000, 3_500, 4_000].map(|now| say(&drifts, now));
         assert_eq!(
             said,

@@ -10,7 +10,8 @@ use crate::chaos::{Target, targets};
 use crate::decode::Decoded;
 use crate::path::locate;
 use crate::schema::{
-    DiskPlace, DiskSuffering, Effect, Fault, Link, NetworkFault, Objective, Rate, Recovery, Scenario, WrongAnswer,
+    DiskPlace, DiskSuffering, Effect, Fault, Link, NetworkFault, Objective, Rate, Recovery, Scenario,
+    WrongAnswer,
 };
 use crate::suggest;
 
@@ -171,7 +172,8 @@ fn disks(decoded: &Decoded, at: &str, disk: &DiskPlace, suffers: DiskSuffering, 
                 return;
             };
             let log = settings.consensus.as_ref();
-            let takes_time = settings.durable_after > Span::ZERO || log.is_some_and(|log| log.disk_sync > Span::ZERO);
+            let takes_time =
+                settings.durable_after > Span::ZERO || log.is_some_and(|log| log.disk_sync > Span::ZERO);
             if matches!(suffers, DiskSuffering::Slow(_)) && !takes_time {
                 let message = format!(
                     "writes of `{federation}` take no time, so none is slow: `disk_sync` and `durable_after` say how long"

@@ -7,8 +7,8 @@ use longhaul_core::time::Span;
 use longhaul_core::units::{ByteSize, Probability};
 
 use crate::schema::{
-    DiskPlace, DiskSuffering, Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery, Suffering,
-    Timing, WrongAnswer, WrongClock,
+    DiskPlace, DiskSuffering, Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery,
+    Suffering, Timing, WrongAnswer, WrongClock,
 };
 use crate::syntax::Kind;
 

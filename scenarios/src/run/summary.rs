@@ -345,7 +345,9 @@ fn federation(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> Fed
             Order::Linearizable => Some(true),
             Order::Undecided => None,
             // A lease relies on clocks, and says how much.
-            Order::NotLinearizable { .. } if lease_ppm.is_some_and(|ppm| drift_ppb > u64::from(ppm) * 1_000) => {
+            Order::NotLinearizable { .. }
+                if lease_ppm.is_some_and(|ppm| drift_ppb > u64::from(ppm) * 1_000) =>
+            {
                 Some(false)
             }
             Order::NotLinearizable { explained } => panic!(

@@ -4,8 +4,8 @@ use longhaul_core::time::Span;
 
 use crate::decode::print_millionths;
 use crate::schema::{
-    DiskPlace, DiskSuffering, Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery, Suffering,
-    Timing, WrongAnswer, WrongClock,
+    DiskPlace, DiskSuffering, Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery,
+    Suffering, Timing, WrongAnswer, WrongClock,
 };
 
 use super::quoted;

@@ -71,7 +71,13 @@ mod tests {
         );
         let both = DiskCondition { full: true, ..failed };
         let facts = [well, slow, full, failed, both].map(|disk| (disk.writes(), disk.is_out_of_space()));
-        let expected = [(true, false), (true, false), (false, true), (false, false), (false, false)];
+        let expected = [
+            (true, false),
+            (true, false),
+            (false, true),
+            (false, false),
+            (false, false),
+        ];
         assert_eq!(facts, expected);
     }
 }

@@ -63,7 +63,11 @@ fn a_slow_disk_counts_where_a_quorum_waits_for_it() {
     assert_eq!(normal, Span::from_ms(110));
     let followers: Vec<ClusterId> = world.ids().into_iter().filter(|id| *id != leader).collect();
     world.set_disk(followers[0], times(30));
-    assert_eq!(commit(&mut world, leader), normal, "the other follower is as fast as before");
+    assert_eq!(
+        commit(&mut world, leader),
+        normal,
+        "the other follower is as fast as before"
+    );
     world.set_disk(followers[1], times(10));
     // Both followers, the faster takes 200 ms.
     assert_eq!(commit(&mut world, leader), Span::from_ms(290));
@@ -72,7 +76,12 @@ fn a_slow_disk_counts_where_a_quorum_waits_for_it() {
     assert_eq!(commit(&mut world, leader), Span::from_ms(410));
     world.ids().into_iter().for_each(|id| world.set_disk(id, WELL));
     assert_eq!(commit(&mut world, leader), normal);
-    assert!(!world.events.iter().any(|(_, _, event)| matches!(event, Event::SteppedDown { .. })));
+    assert!(
+        !world
+            .events
+            .iter()
+            .any(|(_, _, event)| matches!(event, Event::SteppedDown { .. }))
+    );
 }
 
 #[test]
@@ -85,23 +94,38 @@ fn a_member_without_space_stands_still_and_loses_nothing() {
     world.run_for(Span::from_s(5));
     let second = leader(&world).expect("a leader");
     assert_ne!(second, first);
-    assert!(world.events_of(first.0).any(|event| matches!(event, Event::DiskFull)));
-    assert!(world.events_of(first.0).any(
-        |event| matches!(event, Event::SteppedDown { why, .. } if why == "NoDisk")
-    ));
+    assert!(
+        world
+            .events_of(first.0)
+            .any(|event| matches!(event, Event::DiskFull))
+    );
+    assert!(
+        world
+            .events_of(first.0)
+            .any(|event| matches!(event, Event::SteppedDown { why, .. } if why == "NoDisk"))
+    );
     propose(&mut world, second);
     let other = world.ids().into_iter().find(|id| *id != first).expect("another");
     world.put(other.0, "meanwhile", b"3");
     world.run_for(Span::from_s(30));
     // Nobody takes it for lost, and it knows what the others write, but has promised nothing.
-    assert!(!world.events.iter().any(|(_, _, event)| matches!(event, Event::Disconnected { .. })));
+    assert!(
+        !world
+            .events
+            .iter()
+            .any(|(_, _, event)| matches!(event, Event::Disconnected { .. }))
+    );
     assert_eq!(world.value(first.0, "meanwhile").as_deref(), Some(&b"3"[..]));
     let log = |world: &World, id: ClusterId| world.cluster(id.0).disk().expect("a disk").stable().log.last();
     assert!(log(&world, first).index < log(&world, second).index);
     world.set_disk(first, WELL);
     world.run_for(Span::from_s(2));
     assert_eq!(log(&world, first), log(&world, second));
-    assert!(world.events_of(first.0).any(|event| matches!(event, Event::DiskHasSpace { refused: 1 })));
+    assert!(
+        world
+            .events_of(first.0)
+            .any(|event| matches!(event, Event::DiskHasSpace { refused: 1 }))
+    );
     assert_eq!(world.value(first.0, "refused"), None);
     world.settle(Span::from_s(60));
     assert!(world.states_agree() && world.registries_agree());
@@ -131,7 +155,12 @@ fn a_process_ends_with_a_write_that_fails() {
         world.set_disk(leader, FAILED);
         world.run_for(Span::from_s(5));
         // Nothing is written, so nothing fails.
-        assert!(!world.events.iter().any(|(_, _, event)| matches!(event, Event::DiskFailed { .. })));
+        assert!(
+            !world
+                .events
+                .iter()
+                .any(|(_, _, event)| matches!(event, Event::DiskFailed { .. }))
+        );
         let began = world.now;
         let takes = if what == "log" {
             propose(&mut world, leader);

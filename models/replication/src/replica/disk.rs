@@ -78,7 +78,10 @@ impl Disk {
         }
         let ns = left * u128::from(self.condition.slowdown) * 1_000_000;
         let ns = ns.div_ceil(u128::from(self.rate.as_bits_per_s().max(1)));
-        Some(self.since.saturating_add(Span::from_ns(u64::try_from(ns).unwrap_or(u64::MAX))))
+        Some(
+            self.since
+                .saturating_add(Span::from_ns(u64::try_from(ns).unwrap_or(u64::MAX))),
+        )
     }
 }
 
@@ -97,11 +100,17 @@ mod tests {
         let mut disk = Disk::new(BitRate::from_bits_per_s(8_000_000));
         let first = disk.give(at(10), 2_000);
         let second = disk.give(at(11), 1_000);
-        assert_eq!((disk.written_at(first), disk.written_at(second)), (Some(at(12)), Some(at(13))));
+        assert_eq!(
+            (disk.written_at(first), disk.written_at(second)),
+            (Some(at(12)), Some(at(13)))
+        );
         // Idle until 20, then five milliseconds' worth, of which 2 are done at a tenth of the speed and 1 not at all.
         let third = disk.give(at(20), 5_000);
         assert_eq!(disk.written_at(third), Some(at(25)));
-        let slow = DiskCondition { slowdown: 10_000, ..well };
+        let slow = DiskCondition {
+            slowdown: 10_000,
+            ..well
+        };
         assert_eq!(disk.set(at(22), slow), None);
         assert_eq!(disk.written_at(third), Some(at(52)));
         let full = DiskCondition { full: true, ..slow };
@@ -119,12 +128,18 @@ mod tests {
 
     #[test]
     fn what_is_given_while_it_stalls_is_written_afterwards() {
-        let full = DiskCondition { full: true, ..DiskCondition::default() };
+        let full = DiskCondition {
+            full: true,
+            ..DiskCondition::default()
+        };
         let mut disk = Disk::new(BitRate::from_bits_per_s(8_000));
         disk.set(at(1_000), full);
         let all = disk.give(at(2_000), 3);
         assert_eq!(disk.written_at(all), None);
-        assert_eq!(disk.set(at(5_000), DiskCondition::default()), Some(Span::from_s(4)));
+        assert_eq!(
+            disk.set(at(5_000), DiskCondition::default()),
+            Some(Span::from_s(4))
+        );
         assert_eq!(disk.written_at(all), Some(at(5_003)));
     }
 }

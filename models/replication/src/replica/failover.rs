@@ -125,7 +125,10 @@ mod tests {
         assert!(starting.iter().all(|s| s.restored_at == at(0) + s.restoring));
         let at_once = schedule(at(3), &sets, &[0], None, disk);
         assert!(at_once.len() == 2 && at_once.iter().all(|s| s.restored_at == at(3)));
-        let slow = DiskCondition { slowdown: 3_000, ..disk };
+        let slow = DiskCondition {
+            slowdown: 3_000,
+            ..disk
+        };
         let last = schedule(at(0), &sets, &[0, 1], rate, slow).pop();
         assert_eq!(last.map(|last| last.restoring), Some(starting[2].restoring * 3));
     }

@@ -90,7 +90,12 @@ impl Set {
     }
 
     /// A part of an epoch; returns how many pages are in it, none if the attempt is dead. After an error it is.
-    pub fn on_frame(&mut self, attempt: u32, frame: &[u8], synthetic_bytes: u64) -> Result<u64, RejectReason> {
+    pub fn on_frame(
+        &mut self,
+        attempt: u32,
+        frame: &[u8],
+        synthetic_bytes: u64,
+    ) -> Result<u64, RejectReason> {
         if !self.follow(attempt) {
             return Ok(0);
         }

@@ -24,7 +24,10 @@ const FAILED: DiskCondition = DiskCondition { failed: true, ..WELL };
 fn with_disk(disk: &[(u64, DiskCondition)]) -> Setup {
     Setup {
         write_rate: Some(BitRate::from_bits_per_s(8 * PAGE_SIZE as u64 * 1_000)),
-        disk: disk.iter().map(|(ms, condition)| (at_ms(*ms), *condition)).collect(),
+        disk: disk
+            .iter()
+            .map(|(ms, condition)| (at_ms(*ms), *condition))
+            .collect(),
         ..Setup::default()
     }
 }
@@ -32,7 +35,9 @@ fn with_disk(disk: &[(u64, DiskCondition)]) -> Setup {
 /// When each epoch was in place, when its snapshot was taken, and how many pages it had.
 fn epochs(world: &World) -> Vec<(Instant, Instant, u64)> {
     let applied = world.replica_events.iter().filter_map(|(at, event)| match event {
-        ReplicaEvent::EpochApplied { snapshot_at, pages, .. } => Some((*at, *snapshot_at, *pages)),
+        ReplicaEvent::EpochApplied {
+            snapshot_at, pages, ..
+        } => Some((*at, *snapshot_at, *pages)),
         _ => None,
     });
     applied.collect()
@@ -60,15 +65,25 @@ fn an_epoch_takes_its_bytes_over_the_rate_of_the_disk() {
         // The first frame is on its way for 20 ms, and up to 256 KiB of it take 26 ms to send, over streams that have
         // to be opened first.
         let most = disk + Span::from_ms(65);
-        assert!((disk..=most).contains(&took), "{pages} pages in {took:?}, not {disk:?}");
+        assert!(
+            (disk..=most).contains(&took),
+            "{pages} pages in {took:?}, not {disk:?}"
+        );
     }
     // The seed has all pages. Then some 50 are dirty in a second: 50 ms, and 500 ms on the slow disk.
     assert_eq!(epochs[0].2, 512);
     let longest = |from, to| {
-        let of = epochs.iter().filter(|(_, snapshot_at, _)| (at_ms(from)..at_ms(to)).contains(snapshot_at));
-        of.map(|(at, snapshot_at, _)| (*at - *snapshot_at).as_ns() / 1_000_000).max().unwrap()
+        let of = epochs
+            .iter()
+            .filter(|(_, snapshot_at, _)| (at_ms(from)..at_ms(to)).contains(snapshot_at));
+        of.map(|(at, snapshot_at, _)| (*at - *snapshot_at).as_ns() / 1_000_000)
+            .max()
+            .unwrap()
     };
-    assert!(longest(1_000, 4_000) < 110 && longest(5_000, 9_000) > 300, "{epochs:?}");
+    assert!(
+        longest(1_000, 4_000) < 110 && longest(5_000, 9_000) > 300,
+        "{epochs:?}"
+    );
     never_rejected(&world);
 }
 
@@ -81,7 +96,10 @@ fn without_space_nothing_is_in_place_until_there_is_some() {
         assert!(epochs.iter().all(|(at, ..)| !in_between(at)), "{epochs:?}");
         let first = epochs.iter().find(|(at, ..)| *at >= at_ms(6_300)).unwrap();
         // It was on its way when the disk stalled, waited in memory, and takes a millisecond for a page.
-        assert!(first.1 < at_ms(3_100) && first.0 == at_ms(6_300) + Span::from_ms(first.2), "{first:?}");
+        assert!(
+            first.1 < at_ms(3_100) && first.0 == at_ms(6_300) + Span::from_ms(first.2),
+            "{first:?}"
+        );
         let stalled = saw(&world, |event| *event == ReplicaEvent::DiskStalled { why });
         let after = Span::from_ms(3_200);
         let writes = saw(&world, |event| *event == ReplicaEvent::DiskWrites { after });
@@ -98,7 +116,10 @@ fn an_epoch_that_was_not_written_when_the_connection_was_lost_comes_again() {
         ..with_disk(&[(2_500, SLOW)])
     };
     let world = setup.run();
-    let sessions = world.replica_events.iter().filter(|(_, event)| matches!(event, ReplicaEvent::SessionOver { .. }));
+    let sessions = world
+        .replica_events
+        .iter()
+        .filter(|(_, event)| matches!(event, ReplicaEvent::SessionOver { .. }));
     assert_eq!(sessions.count(), 1);
     let epochs = epochs(&world);
     assert!(epochs.iter().any(|(at, ..)| *at > at_ms(5_000)));
@@ -134,13 +155,19 @@ fn guests_start_from_the_last_epoch_that_was_written() {
     assert!(data > Span::from_ms(2_700), "{data:?}");
     assert_eq!((took, waited), (restored, None));
     // A slow disk is slow to read, too: a second at half the speed gets half as far.
-    let half = DiskCondition { slowdown: 2_000, ..WELL };
+    let half = DiskCondition {
+        slowdown: 2_000,
+        ..WELL
+    };
     assert_eq!(lost(&[(4_500, half)]).1, Span::from_s(4) + well.resume_time);
     // What cannot be read cannot be started.
     let (data, took, waited) = lost(&[(4_500, FAILED), (9_000, WELL)]);
     assert!(data > Span::from_ms(2_700), "{data:?}");
     assert_eq!(took, restored);
-    assert!(waited.is_some_and(|waited| waited > Span::from_ms(1_500)), "{waited:?}");
+    assert!(
+        waited.is_some_and(|waited| waited > Span::from_ms(1_500)),
+        "{waited:?}"
+    );
     // While it is being read, too: it goes on where it was.
     let (_, took, _) = lost(&[(8_000, FAILED), (8_700, WELL)]);
     assert_eq!(took, restored + Span::from_ms(700));

@@ -262,7 +262,10 @@ impl World {
             world.at(at, Event::ToReplica(Input::Command(ReplicaCommand::FailOver)));
         }
         for (at, condition) in world.setup.disk.clone() {
-            world.at(at, Event::ToReplica(Input::Command(ReplicaCommand::Disk(condition))));
+            world.at(
+                at,
+                Event::ToReplica(Input::Command(ReplicaCommand::Disk(condition))),
+            );
         }
         if let Some(every) = world.setup.extra_wakes {
             for k in 1..500 {

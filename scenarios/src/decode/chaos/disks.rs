@@ -19,7 +19,10 @@ const WHOLE_SPEED_PPM: i64 = 1_000_000;
 /// A disk that suffers.
 pub fn disk(cx: &mut Context, fields: &Fields) -> Option<Effect> {
     let disk = match (fields.get("federation"), fields.get("replication")) {
-        (Some(_), Some(at)) => cx.refuse(&at, "one disk: of a member of a `federation` or of a `replication`"),
+        (Some(_), Some(at)) => cx.refuse(
+            &at,
+            "one disk: of a member of a `federation` or of a `replication`",
+        ),
         (None, Some(_)) => {
             if let Some(at) = fields.get("member") {
                 cx.refuse::<()>(&at, "a replication has one disk, and no members");
@@ -43,7 +46,10 @@ pub fn clock(cx: &mut Context, fields: &Fields) -> Option<Effect> {
     let member = member(cx, fields);
     let given = ["ahead", "behind", "drift_ppm"].map(|name| fields.get(name));
     if let [Some(_), Some(second), _] | [Some(_), _, Some(second)] | [_, Some(_), Some(second)] = given {
-        return cx.refuse(&second, "one of `ahead`, `behind` and `drift_ppm`: two faults can overlap");
+        return cx.refuse(
+            &second,
+            "one of `ahead`, `behind` and `drift_ppm`: two faults can overlap",
+        );
     }
     let wrong = if given[2].is_some() {
         let ppb = fields.required(cx, "drift_ppm", drift);
@@ -71,7 +77,11 @@ fn member(cx: &mut Context, fields: &Fields) -> Option<(String, String)> {
 }
 
 fn suffering(cx: &mut Context, at: &At) -> Option<DiskSuffering> {
-    let variants = [("Slow", "Slow(times: 20)"), ("Full", "Full"), ("Failed", "Failed")];
+    let variants = [
+        ("Slow", "Slow(times: 20)"),
+        ("Full", "Full"),
+        ("Failed", "Failed"),
+    ];
     let variants = variants.map(|(name, form)| Variant { name, form });
     match variant(cx, at, "what a disk suffers", &variants)? {
         "Full" => no_content(cx, at).map(|()| DiskSuffering::Full),
