@@ -211,7 +211,10 @@ fn run(plan: &Plan, extra_wakes: bool) -> Left {
     // All is well again, unless attempts that are repeated keep it down, users wait for ever for what was swallowed, or
     // memory that leaked slows a process that has not started anew.
     let repeats = plan.kinds.iter().any(|kind| [0, 3].contains(kind));
-    let leaked = plan.faults.iter().any(|(_, node, kind, _)| *node < 3 && kind % 10 == 5);
+    let leaked = plan
+        .faults
+        .iter()
+        .any(|(_, node, kind, _)| *node < 3 && kind % 10 == 5);
     if plan.deadline && !repeats && !leaked {
         let end = network.client(client).series().intervals[25..29].iter();
         let (started, good) = end.fold((0, 0), |(started, good), i| {

@@ -72,7 +72,7 @@ fn a_member_without_a_disk_leads_nobody_until_it_has_one_again() {
     world.run_for(Span::from_s(1));
     let first = only_leader(&world);
     let others: Vec<NodeId> = world.members.keys().copied().filter(|id| *id != first).collect();
-    world.serve(first, |replica, now| replica.suspend(now));
+    world.serve(first, Replica::suspend);
     assert_eq!(world.leaders(), []);
     world.run_for(Span::from_s(5));
     let second = only_leader(&world);
@@ -91,7 +91,7 @@ fn a_member_without_a_disk_leads_nobody_until_it_has_one_again() {
     world.run_for(Span::from_s(20));
     let after = others.iter().map(|id| tries(&world, *id)).sum::<usize>() + tries(&world, first);
     assert_eq!(before, after, "a pre-vote is not granted by who could not vote");
-    world.serve(first, |replica, now| replica.resume(now));
+    world.serve(first, Replica::resume);
     world.run_for(Span::from_s(10));
     only_leader(&world);
     world.start(second);
