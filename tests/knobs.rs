@@ -269,7 +269,7 @@ const PROTECTED: &str = r#"Scenario(
         (name: "r1", vms: ["v1", "v2"], to: "b", at: "10 ms", consistency: Each, policy: Interval("500 ms"),
             rpo_target: "900 ms", snapshot_pause: "1 ms", encoding: Hde(level: 1), encode_threads: 1,
             max_bandwidth: "10 Mbit/s", heartbeat: (interval: "100 ms", multiplier: 5),
-            backoff: (first: "200 ms", most: "400 ms"), failover: Manual(at: "8 s"), restore_rate: "100 Mbit/s",
+            backoff: (first: "200 ms", most: "400 ms"), failover: Manual(at: "8 s"), write_rate: "30 Mbit/s", restore_rate: "100 Mbit/s",
             resume_time: "500 ms"),
         (name: "r2", vms: ["v3"], to: "c", policy: Adaptive(least: "100 ms", most: "300 ms"), rpo_target: "250 ms"),
     ],
@@ -302,6 +302,7 @@ const PROTECTED_CHANGES: &[&str] = &[
     r#"replications[r1].failover.at="8100 ms""#,
     r#"replications[r1].failover=Manual(after: "100 ms")"#,
     "replications[r1].failover=Automatic",
+    r#"replications[r1].write_rate="20 Mbit/s""#,
     r#"replications[r1].restore_rate="110 Mbit/s""#,
     r#"replications[r1].resume_time="510 ms""#,
 ];

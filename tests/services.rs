@@ -153,6 +153,14 @@ fn what_a_server_suffers_is_what_its_clients_see() {
         share(crash.failed, &crash) < 0.05,
         "the other server serves all but those that fail while a connection is tried again: {crash:?}"
     );
+    // 1 GiB of 8 with 80 % taken: half way from 85 % to the limit, where a tenth of the speed is left.
+    let pressed = suffering(r#"Memory("80 %")"#);
+    let late = pressed.latency.expect("latencies").p95_ns;
+    let well = suffering(r#"Memory("1 %")"#).latency.expect("latencies").p95_ns;
+    assert!(pressed.failed == 0 && late > well * 3 / 2, "{late} {well}");
+    // With 90 % there is not enough for the process itself, which is killed until the fault ends.
+    let killed = suffering(r#"Memory("90 %")"#);
+    assert!(share(killed.failed, &killed) < 0.05, "{killed:?}");
     let silent = suffering(r#"Silence("50 %")"#);
     assert!(
         (share(silent.failures.timed_out, &silent) - 0.15).abs() < 0.03,

@@ -353,6 +353,7 @@ pub fn replica(data: &[u8]) {
         window_bytes: WINDOW,
         heartbeat,
         failover: [Failover::Automatic, Failover::MANUAL][decisions.below(2)],
+        write_rate: None,
         restore_rate: None,
         resume_time: Span::ZERO,
     };

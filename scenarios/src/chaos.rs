@@ -5,9 +5,12 @@
 //! plain means: links that are down for a time, machines that end, links whose laws change. Everything that reads a
 //! scenario knows those: the simulation, the routers, the judge of overlays.
 //!
-//! What servers and clients suffer is not in a plain scenario: it comes as [orders](services) at given times.
+//! What servers, clients and disks suffer is not in a plain scenario: it comes as [orders](services) at given times. Nor
+//! are [clocks] that are wrong: whoever drives a machine tells it the time by them.
 
+pub mod clocks;
 pub mod degrade;
+mod disks;
 pub mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,10 +24,13 @@ use longhaul_net::routing::{LinkId, RegionId};
 use serde_json::json;
 use thiserror::Error;
 
+use self::clocks::Clocks;
+
 use crate::decode::MOST_FAULTS;
 use crate::faults::link_of;
 use crate::schema::{
-    Effect, Fault, Kill, LinkDown, NetworkFault, RecoverFault, Recovery, Scenario, Service, Timing,
+    DiskPlace, Effect, Fault, Federation, Kill, LinkDown, NetworkFault, RecoverFault, Recovery, Scenario,
+    Service, Timing,
 };
 
 /// What faults act on.
@@ -38,6 +44,10 @@ pub enum Target {
     Server(usize, u32),
     /// A client.
     Client(usize),
+    /// A cluster of a federation, by the places of both.
+    Cluster(usize, u32),
+    /// The replica of a replication.
+    Replica(usize),
 }
 
 /// A scenario in which nothing is left to chance.
@@ -50,8 +60,10 @@ pub struct Concrete {
     pub faults: Vec<Fault>,
     /// What is to be told of them, in the order of time.
     pub told: Vec<Told>,
-    /// What servers and clients are told to suffer, in the order of time.
+    /// What servers, clients and disks are told to suffer, in the order of time.
     pub orders: Vec<services::OrderAt>,
+    /// The clocks that are ever wrong.
+    pub clocks: BTreeMap<Target, Clocks>,
 }
 
 /// A fault strikes or ends.
@@ -116,6 +128,7 @@ pub fn concrete(scenario: &Scenario) -> Result<Concrete, ChaosError> {
             faults: Vec::new(),
             told: Vec::new(),
             orders: Vec::new(),
+            clocks: BTreeMap::new(),
         });
     }
     let strikes = strikes(scenario)?;
@@ -125,7 +138,7 @@ pub fn concrete(scenario: &Scenario) -> Result<Concrete, ChaosError> {
         .faults
         .retain(|fault| matches!(fault, Fault::Pause(_) | Fault::Reset(_)));
     for target in overlay.targets() {
-        if let Target::Server(..) | Target::Client(_) = target {
+        if !matches!(target, Target::Link(_) | Target::Region(_)) {
             continue;
         }
         let stretches = down(&overlay, &target);
@@ -143,7 +156,7 @@ pub fn concrete(scenario: &Scenario) -> Result<Concrete, ChaosError> {
                 let region = scenario.regions[region.0 as usize].name.clone();
                 Fault::Kill(Kill { region, at, duration })
             }
-            Target::Server(..) | Target::Client(_) => unreachable!("left out above"),
+            _ => unreachable!("left out above"),
         });
         concrete.faults.extend(plain);
         if let Target::Link(link) = target {
@@ -164,6 +177,7 @@ pub fn concrete(scenario: &Scenario) -> Result<Concrete, ChaosError> {
         faults,
         told: told(scenario, &strikes),
         orders: services::orders(scenario, &strikes, &overlay),
+        clocks: wrong_clocks(scenario, &strikes, &overlay),
     })
 }
 
@@ -339,12 +353,58 @@ pub fn targets(scenario: &Scenario, effect: &Effect) -> Vec<Target> {
             let index = scenario.clients.iter().position(|known| known.name == *client);
             vec![Target::Client(index.expect("the check found the client"))]
         }
+        Effect::Disk {
+            disk: DiskPlace::Cluster { federation, member },
+            ..
+        }
+        | Effect::Clock {
+            federation, member, ..
+        } => vec![cluster(scenario, federation, member)],
+        Effect::Disk {
+            disk: DiskPlace::Replica { replication },
+            ..
+        } => {
+            let mut replications = scenario.replications.iter();
+            let index = replications.position(|known| known.name == *replication);
+            vec![Target::Replica(index.expect("the check found the replication"))]
+        }
         Effect::SharedRisk { links } => links
             .iter()
             .flat_map(|(one, other)| both(one, other))
             .flatten()
             .collect(),
     }
+}
+
+fn cluster(scenario: &Scenario, federation: &str, member: &str) -> Target {
+    let mut federations = scenario.federations.iter();
+    let index = federations.position(|known| known.name == *federation);
+    let index = index.expect("the check found the federation");
+    let members = &scenario.federations[index].members;
+    let place = members.iter().position(|known| known == member);
+    Target::Cluster(index, place.expect("the check found the member") as u32)
+}
+
+/// The clocks that a fault ever strikes.
+fn wrong_clocks(
+    scenario: &Scenario,
+    strikes: &Schedule<usize>,
+    overlay: &Overlay<Target>,
+) -> BTreeMap<Target, Clocks> {
+    let mut clocks = BTreeMap::new();
+    for entry in strikes.entries() {
+        let fault = scenario.faults[entry.target].network();
+        if let Some(Effect::Clock {
+            federation, member, ..
+        }) = fault.map(|fault| &fault.effect)
+        {
+            let target = cluster(scenario, federation, member);
+            clocks
+                .entry(target)
+                .or_insert_with(|| Clocks::of(overlay, &target));
+        }
+    }
+    clocks
 }
 
 fn region_of(scenario: &Scenario, name: &str) -> RegionId {
@@ -422,6 +482,11 @@ fn told(scenario: &Scenario, strikes: &Schedule<usize>) -> Vec<Told> {
                 format!("{}/{}", service.name, service.replicas[place as usize])
             }
             Target::Client(client) => scenario.clients[client].name.clone(),
+            Target::Cluster(federation, place) => {
+                let Federation { name, members, .. } = &scenario.federations[federation];
+                format!("{name}/{}", members[place as usize])
+            }
+            Target::Replica(replication) => scenario.replications[replication].name.clone(),
         };
         let names: Vec<String> = targets(scenario, &fault.effect).into_iter().map(name).collect();
         let mut tell = |at, kind, detail: serde_json::Value| {

@@ -95,6 +95,8 @@ const ENTRIES: &[Entry] = entries![
     "smoke/restless_link",
     "smoke/retry_storm",
     "smoke/shared_risk",
+    "smoke/skewed_clock",
+    "smoke/slow_disk",
     "smoke/stalled_reader",
     "smoke/there_and_back",
     "smoke/tiny_queue",

@@ -47,7 +47,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 95] = [
+pub const METRICS: [(&str, Metric); 96] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -100,6 +100,7 @@ pub const METRICS: [(&str, Metric); 95] = [
     ("FederationElections", Metric::FederationElections),
     ("FederationCommitted", Metric::FederationCommitted),
     ("FederationFailedCommands", Metric::FederationFailedCommands),
+    ("FederationLinearizable", Metric::FederationLinearizable),
     ("FederationSavings", Metric::FederationSavings),
     ("FederationCompressionRatio", Metric::FederationCompressionRatio),
     ("FederationSent", Metric::FederationSent),
@@ -212,6 +213,7 @@ impl Metric {
             | Metric::FederationElections
             | Metric::FederationCommitted
             | Metric::FederationFailedCommands
+            | Metric::FederationLinearizable
             | Metric::FederationSavings
             | Metric::FederationCompressionRatio
             | Metric::FederationSent
@@ -339,6 +341,7 @@ impl Metric {
             | Metric::FederationElections
             | Metric::FederationCommitted
             | Metric::FederationFailedCommands
+            | Metric::FederationLinearizable
             | Metric::FederationCompressionRatio
             | Metric::FederationSyncFailures
             | Metric::FederationConflicts

@@ -46,6 +46,10 @@ pub struct Effective {
     pub cpu: Probability,
     /// Nanoseconds by which a clock is fast: the larger of skew and drift so far, whichever sign.
     pub clock_ns: i64,
+    /// Of these, those of a skew: the larger, whichever sign.
+    pub skew_ns: i64,
+    /// Nanoseconds that a clock gains in each second (parts per 10⁹): the larger, whichever sign.
+    pub drift_ppb: i64,
     /// Causes for which names are not resolved.
     pub dns_failures: u32,
     /// Since when names resolve to what they meant then.
@@ -84,6 +88,8 @@ impl Default for Effective {
             memory: Probability::ZERO,
             cpu: Probability::ZERO,
             clock_ns: 0,
+            skew_ns: 0,
+            drift_ppb: 0,
             dns_failures: 0,
             dns_stale_since: None,
             errors: Probability::ZERO,
@@ -138,10 +144,15 @@ impl Effective {
             Kind::DiskFailed => self.failed_disks += 1,
             Kind::MemoryPressure { share } => self.memory = self.memory.max(share),
             Kind::CpuStarvation { share } => self.cpu = self.cpu.max(share),
-            Kind::ClockSkew { ns } => self.clock(ns),
+            Kind::ClockSkew { ns } => {
+                self.clock_ns = further(self.clock_ns, ns);
+                self.skew_ns = further(self.skew_ns, ns);
+            }
             Kind::ClockDrift { ppb } => {
                 let gained = i128::from(ppb) * i128::from(since.as_ns()) / 1_000_000_000;
-                self.clock(gained.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64);
+                let gained = gained.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
+                self.clock_ns = further(self.clock_ns, gained);
+                self.drift_ppb = further(self.drift_ppb, ppb);
             }
             Kind::DnsFailure => self.dns_failures += 1,
             Kind::DnsStale => {
@@ -164,12 +175,14 @@ impl Effective {
             Kind::RegionOutage | Kind::SharedRiskOutage => self.outages += 1,
         }
     }
+}
 
-    /// The clock that is further off wins; of two that are equally far off, the one that is fast.
-    fn clock(&mut self, ns: i64) {
-        if (ns.unsigned_abs(), ns) > (self.clock_ns.unsigned_abs(), self.clock_ns) {
-            self.clock_ns = ns;
-        }
+/// Of two clocks the one that is further off wins; of two that are equally far off, the one that is fast.
+fn further(one: i64, other: i64) -> i64 {
+    if (other.unsigned_abs(), other) > (one.unsigned_abs(), one) {
+        other
+    } else {
+        one
     }
 }
 

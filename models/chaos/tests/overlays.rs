@@ -104,6 +104,8 @@ fn clocks_go_wrong_by_the_larger_error() {
     // A drift of a thousandth loses a millisecond in each second.
     let wrong = [0, 500, 1_000, 1_999, 2_001, 3_000, 10_000].map(|at| felt(&clocks, at).clock_ns / 1_000);
     assert_eq!(wrong, [0, -500, 2_000, 2_000, -2_001, -3_000, 0]);
+    let apart = [500, 1_500, 4_000].map(|at| (felt(&clocks, at).skew_ns, felt(&clocks, at).drift_ppb));
+    assert_eq!(apart, [(0, -1_000_000), (2_000_000, -1_000_000), (0, -1_000_000)]);
 }
 
 /// Whether nothing of one is weaker than of the other.
@@ -125,6 +127,8 @@ fn covers(more: &Effective, less: &Effective) -> bool {
         && more.memory >= less.memory
         && more.cpu >= less.cpu
         && more.clock_ns.unsigned_abs() >= less.clock_ns.unsigned_abs()
+        && more.skew_ns.unsigned_abs() >= less.skew_ns.unsigned_abs()
+        && more.drift_ppb.unsigned_abs() >= less.drift_ppb.unsigned_abs()
         && more.dns_failures >= less.dns_failures
         && stale(more) <= stale(less)
         && more.errors >= less.errors

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf, Bytes};
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::random::Stream;
 use longhaul_core::time::{Instant, Span};
 use longhaul_raft as raft;
@@ -51,6 +52,9 @@ pub(crate) struct Consensus {
     replica: Option<Replica<Registry>>,
     disk: Disk,
     disk_sync: Span,
+    condition: DiskCondition,
+    /// A write that was due has failed.
+    disk_failed: bool,
     syncing: Option<(Instant, WriteId)>,
     client: Client,
     under_way: BTreeMap<Ticket, (Instant, Option<usize>)>,
@@ -104,6 +108,8 @@ impl Consensus {
             replica,
             disk,
             disk_sync: consensus.disk_sync,
+            condition: DiskCondition::default(),
+            disk_failed: false,
             syncing: None,
             client,
             under_way: BTreeMap::new(),
@@ -145,6 +151,31 @@ impl Consensus {
     pub fn into_disk(mut self) -> Disk {
         self.disk.crash(0);
         self.disk
+    }
+
+    /// How well the disk does from now on. A write under way goes on at the new speed; without space none does, and the
+    /// member stands still until there is some.
+    pub fn set_disk(&mut self, now: Instant, condition: DiskCondition) {
+        let before = std::mem::replace(&mut self.condition, condition);
+        if let Some((due, _)) = &mut self.syncing {
+            *due = now.saturating_add(before.rescaled(due.saturating_since(now), condition));
+        }
+        if condition.is_out_of_space() {
+            self.syncing = None;
+        }
+        if let Some(replica) = &mut self.replica {
+            match (before.is_out_of_space(), condition.is_out_of_space()) {
+                (false, true) => replica.suspend(now),
+                (true, false) => replica.resume(now),
+                _ => {}
+            }
+        }
+        self.pump(now);
+    }
+
+    /// Whether a write has failed: nothing that was not durable may ever be taken for durable.
+    pub fn has_disk_failed(&self) -> bool {
+        self.disk_failed
     }
 
     /// A client of this cluster sets a value.
@@ -213,8 +244,11 @@ impl Consensus {
     }
 
     pub fn on_wake(&mut self, now: Instant) {
-        if let Some((_, write)) = self.syncing.filter(|(due, _)| *due <= now) {
-            self.syncing = None;
+        if let Some((_, write)) = self.syncing.take_if(|(due, _)| *due <= now) {
+            if self.condition.failed {
+                self.disk_failed = true;
+                return;
+            }
             while self.disk.oldest_pending().is_some_and(|oldest| oldest <= write) {
                 self.disk.sync_one();
             }
@@ -259,10 +293,12 @@ impl Consensus {
             }
         }
         if self.syncing.is_none()
+            && !self.condition.is_out_of_space()
             && let Some(newest) = self.disk.newest_pending()
         {
             // Everything that is pending now shares one synchronisation.
-            self.syncing = Some((now + self.disk_sync, newest));
+            let takes = self.condition.takes(self.disk_sync);
+            self.syncing = Some((now.saturating_add(takes), newest));
         }
     }
 

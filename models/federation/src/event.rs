@@ -1,5 +1,6 @@
 //! What a cluster is told, and what it reports.
 
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::time::Span;
 use longhaul_hde::object::ObjectId;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,14 @@ pub enum Command {
     Read {
         /// Of which name.
         name: String,
+    },
+    /// How well its disk does from now on.
+    Disk(DiskCondition),
+    /// By how many nanoseconds its wall clock, which dates writes, is from now on ahead of the clock that it is told the
+    /// time by, which times everything else; negative if behind.
+    WallClock {
+        /// How many.
+        ahead_ns: i64,
     },
 }
 
@@ -232,6 +241,19 @@ pub enum Event {
     },
     /// It has something to do again.
     Unsettled,
+    /// Its disk has no space left. It leads the log no longer and promises nothing there, and takes no updates of clients;
+    /// what comes from peers it keeps in memory.
+    DiskFull,
+    /// There is space on its disk again, and it goes on.
+    DiskHasSpace {
+        /// Updates of clients that it refused meanwhile.
+        refused: u64,
+    },
+    /// A write to its disk has failed. What has become of it nobody knows, so the process ends.
+    DiskFailed {
+        /// What was to be written: "log" or "state".
+        what: String,
+    },
     /// It has come back after a crash.
     Restarted {
         /// Which of its lives this is.

@@ -38,6 +38,16 @@
 //! as they were a moment before ([`Options::durable_after`]). A cluster that comes back has a new incarnation, which
 //! stands in its versions, so that nothing it wrote before is taken for something else.
 //!
+//! # A disk that is slow, full or broken
+//! [`Command::Disk`] says how well it does. Writes to a slow one become durable later; with a full one a cluster
+//! stands still, and with one that fails it ends ([`Event::DiskFull`], [`Event::DiskFailed`] and the module `cluster/disk`).
+//!
+//! # Clocks
+//! Whoever drives a cluster tells it the time by a clock that never goes back (`CLOCK_MONOTONIC`); all timers, leases and
+//! measured times are by it. Writes are dated by the wall clock ([`Command::WallClock`]), through a hybrid logical clock
+//! ([`record::Stamp`]): a cluster whose wall clock is ahead wins over writes that it has not seen, however late these
+//! were made, and pulls the stamps of those that have seen its writes along.
+//!
 //! # Not modelled
 //! Encryption and authentication: a cluster is who it says it is. The time that decoding and hashing take. Removed keys
 //! stay as tombstones for ever. Members come and go only by failing. Clients stay at their cluster and are silent while it

@@ -155,6 +155,10 @@ impl Model for Name {
         let explained = call.answer.is_none_or(|answer| answer == *state);
         explained.then_some(call.put.unwrap_or(*state))
     }
+
+    fn is_read(&self, call: &Call) -> bool {
+        call.put.is_none()
+    }
 }
 
 #[cfg(test)]

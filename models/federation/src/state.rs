@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::time::{Instant, Span};
 
 use crate::Key;
@@ -16,7 +17,8 @@ pub struct State {
     max_keys: usize,
     value_bytes: u64,
     durable_after: Span,
-    /// What was there before changes that are not durable, oldest first.
+    disk: DiskCondition,
+    /// What was there before changes that are not durable, and when these will be; oldest first, as they are written.
     undo: VecDeque<(Instant, Key, Option<Record>)>,
 }
 
@@ -49,6 +51,7 @@ impl State {
             max_keys,
             value_bytes: 0,
             durable_after,
+            disk: DiskCondition::default(),
             undo: VecDeque::new(),
         }
     }
@@ -112,6 +115,27 @@ impl State {
         Ok(Merged { relation, changed })
     }
 
+    /// How well the disk does from now on. Writes under way go on at the new speed; without space none does, and when
+    /// there is some they begin anew.
+    pub fn set_disk(&mut self, now: Instant, condition: DiskCondition) {
+        self.forget_undo(now);
+        let before = std::mem::replace(&mut self.disk, condition);
+        let anew = now.saturating_add(condition.takes(self.durable_after));
+        let had_no_space = before.is_out_of_space() && !condition.is_out_of_space();
+        for (due, ..) in &mut self.undo {
+            *due = now.saturating_add(before.rescaled(due.saturating_since(now), condition));
+            if had_no_space {
+                *due = anew.max(*due);
+            }
+        }
+    }
+
+    /// When the first write fails, if the disk does as it does now.
+    pub fn fails_at(&self) -> Option<Instant> {
+        let (due, ..) = self.undo.front()?;
+        self.disk.failed.then_some(*due)
+    }
+
     /// The machine stopped: what was not durable is taken back. Returns how many changes.
     pub fn crash(&mut self, now: Instant) -> u64 {
         self.forget_undo(now);
@@ -126,8 +150,11 @@ impl State {
     fn replace(&mut self, now: Instant, key: &Key, record: Option<Record>) {
         self.forget_undo(now);
         let before = self.exchange(key, record);
-        if self.durable_after > Span::ZERO {
-            self.undo.push_back((now, key.clone(), before));
+        let takes = self.disk.takes(self.durable_after);
+        if takes > Span::ZERO || !self.disk.writes() {
+            let last = self.undo.back().map_or(Instant::ZERO, |(due, ..)| *due);
+            let due = now.saturating_add(takes).max(last);
+            self.undo.push_back((due, key.clone(), before));
         }
     }
 
@@ -148,12 +175,9 @@ impl State {
     }
 
     fn forget_undo(&mut self, now: Instant) {
-        let durable = self.durable_after;
-        while self
-            .undo
-            .pop_front_if(|(at, ..)| at.saturating_add(durable) <= now)
-            .is_some()
-        {}
+        if self.disk.writes() {
+            while self.undo.pop_front_if(|(due, ..)| *due <= now).is_some() {}
+        }
     }
 }
 
@@ -234,6 +258,49 @@ mod tests {
         assert_eq!(state.crash(at(100)), 3);
         assert_eq!((state.hash(), state.len(), state.value_bytes()), (before, 1, 10));
         assert_eq!(state.crash(at(100)), 0);
+    }
+
+    #[test]
+    fn a_slow_disk_makes_durable_later_and_a_full_one_nothing() {
+        let (well, ns) = (DiskCondition::default(), Span::from_ns);
+        let write = |state: &mut State, time| {
+            let changed = state.merge(at(time), &key(1), &record(time, 0, time));
+            assert_eq!(changed.map(|merged| merged.changed), Ok(true));
+        };
+        // How many of four writes a crash takes back, if the disk is so from 100 on and well from 200 on.
+        let taken_back = |condition: DiskCondition, crash| {
+            let mut state = State::new(10, ns(10));
+            write(&mut state, 80);
+            write(&mut state, 95);
+            state.set_disk(at(100), condition);
+            write(&mut state, 110);
+            write(&mut state, 190);
+            let mut now = 200;
+            if crash > 200 {
+                state.set_disk(at(200), well);
+                now = crash;
+            }
+            (state.crash(at(now)), state.fails_at())
+        };
+        assert_eq!(taken_back(well, 200), (0, None));
+        // Half a write is left at 100 and takes 25 more; the others take 50 from 110 and 190 on, of which 40 are left
+        // at 200: 8 at the normal speed.
+        let slow = DiskCondition {
+            slowdown: 5_000,
+            ..well
+        };
+        assert_eq!(taken_back(slow, 200).0, 1);
+        assert_eq!((taken_back(slow, 207).0, taken_back(slow, 208).0), (1, 0));
+        let full = DiskCondition { full: true, ..well };
+        assert_eq!(taken_back(full, 200).0, 3);
+        assert_eq!((taken_back(full, 209).0, taken_back(full, 210).0), (3, 0));
+        let failed = DiskCondition { failed: true, ..well };
+        let mut state = State::new(10, ns(10));
+        write(&mut state, 95);
+        state.set_disk(at(100), failed);
+        write(&mut state, 101);
+        assert_eq!(state.fails_at(), Some(at(105)));
+        assert_eq!(state.crash(at(105)), 2);
     }
 
     #[test]

@@ -117,6 +117,8 @@ pub enum SteppedDown {
     LaterTerm,
     /// It has not heard from a quorum for an election timeout.
     LostQuorum,
+    /// Its disk takes nothing.
+    NoDisk,
 }
 
 /// Why a message was ignored.

@@ -162,6 +162,18 @@ impl<S: StateMachine> Replica<S> {
         self.run(now);
     }
 
+    /// See [`Node::suspend`].
+    pub fn suspend(&mut self, now: Instant) {
+        self.node.suspend(now);
+        self.run(now);
+    }
+
+    /// See [`Node::resume`].
+    pub fn resume(&mut self, now: Instant) {
+        self.node.resume(now);
+        self.run(now);
+    }
+
     /// A client asks for something. If it cannot be done here, it is answered at once.
     pub fn on_request(&mut self, now: Instant, request: Request) {
         let Request { origin, ask } = request;

@@ -1,6 +1,7 @@
 //! What the two machines can be told, and what they report.
 
 use longhaul_amst::StreamEnd;
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::machine::StreamId;
 use longhaul_core::time::{Instant, Span};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ pub enum SourceCommand {
 pub enum ReplicaCommand {
     /// Start the guests here, from the newest complete epochs. Once; later ones are ignored.
     FailOver,
+    /// How well its disk does from now on; ignored without one ([`ReplicaOptions::write_rate`](crate::ReplicaOptions::write_rate)).
+    Disk(DiskCondition),
 }
 
 /// What a [`Source`](crate::Source) reports.
@@ -216,6 +219,19 @@ pub enum ReplicaEvent {
     /// The source is lost and the replica would start the guests, but the source has not promised to stop its own: not
     /// all of them were protected.
     NoLease,
+    /// Its disk writes nothing: no epoch is completed until it does.
+    DiskStalled {
+        /// Why.
+        why: Stalled,
+    },
+    /// Its disk writes again.
+    DiskWrites {
+        /// How long it did not.
+        after: Span,
+    },
+    /// The guests cannot be started because their memory cannot be read. They will be as soon as it can, unless the source
+    /// is back before.
+    FailOverWaits,
     /// The guests of a set are going to be started from this epoch.
     Promoted {
         /// The consistency set.
@@ -320,6 +336,15 @@ pub enum RejectReason {
         /// What came.
         found: u64,
     },
+}
+
+/// Why a disk writes nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Stalled {
+    /// There is no space left.
+    Full,
+    /// Nothing can be written or read.
+    Failed,
 }
 
 /// Why a set is not started.

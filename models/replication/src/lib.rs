@@ -36,13 +36,18 @@
 //! that still runs has its guests twice until it can be told, and then it stops them for good
 //! ([`SourceEvent::Fenced`]).
 //!
+//! # The disk at the replica
+//! With a [`write_rate`](ReplicaOptions::write_rate) pages are written in the order in which they come, and an epoch is in
+//! place, and acknowledged, when the last of its pages is written; a disk that falls behind shows in the age of the newest
+//! epoch. [`ReplicaCommand::Disk`] says how well the disk does. Of an epoch that is not written nothing counts.
+//!
 //! # Memory
 //! The source keeps, beside the guests, four bits and eight bytes per page, the window of the transport, and what the
 //! frames in it had replaced. The replica keeps the pages of the newest complete epoch and those of the next, so at most
 //! twice the guests' memory, and 32 bytes of hashes for each.
 //!
 //! # Not modelled
-//! Disks. The processor time of decoding, hashing and copying on write; that of encoding is ([`Cost`]). Output that is
+//! The disk at the source. The processor time of decoding, hashing and copying on write; that of encoding is ([`Cost`]). Output that is
 //! held back until its epoch is safe, as in Remus: what the guests have told others after the last epoch is lost with
 //! them. The way back: after a fail-over the guests do not run on in the simulation and are not replicated back.
 //! Authentication: whoever opens a stream is taken for the peer. A third site that decides who is lost.
@@ -60,7 +65,7 @@ mod source;
 pub use digest::Fingerprint;
 pub use event::{
     Disconnect, NotPromoted, RejectReason, ReplicaCommand, ReplicaEvent, ResyncReason, SessionEnd,
-    SourceCommand, SourceEvent, StreamRefusal,
+    SourceCommand, SourceEvent, Stalled, StreamRefusal,
 };
 pub use options::{
     Backoff, Cost, Failover, Heartbeat, OptionsError, Policy, ReplicaOptions, ReplicaSetOptions,

@@ -144,6 +144,8 @@ pub struct ReplicaOptions {
     pub heartbeat: Heartbeat,
     /// As at the source.
     pub failover: Failover,
+    /// How fast its disk writes what comes; `None` if that takes no time and it has no disk that could go wrong.
+    pub write_rate: Option<BitRate>,
     /// How fast epochs are turned into guests that can be started, one guest after the other; `None` if they need not
     /// be.
     pub restore_rate: Option<BitRate>,
@@ -251,6 +253,9 @@ impl ReplicaOptions {
         self.heartbeat.check()?;
         if self.restore_rate.is_some_and(|rate| rate.as_bits_per_s() == 0) {
             return Err(OptionsError::NoRate("the rate of restoring"));
+        }
+        if self.write_rate.is_some_and(|rate| rate.as_bits_per_s() == 0) {
+            return Err(OptionsError::NoRate("the rate of writing"));
         }
         Ok(())
     }
@@ -365,6 +370,7 @@ mod tests {
             window_bytes: 1 << 20,
             heartbeat: source().heartbeat,
             failover: Failover::MANUAL,
+            write_rate: None,
             restore_rate: None,
             resume_time: Span::ZERO,
         };
@@ -375,5 +381,8 @@ mod tests {
         let mut wrong = options(&[&[1]]);
         wrong.restore_rate = Some(BitRate::default());
         assert_eq!(wrong.check(), Err(OptionsError::NoRate("the rate of restoring")));
+        let mut wrong = options(&[&[1]]);
+        wrong.write_rate = Some(BitRate::default());
+        assert_eq!(wrong.check(), Err(OptionsError::NoRate("the rate of writing")));
     }
 }

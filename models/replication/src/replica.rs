@@ -1,5 +1,6 @@
 //! The receiving machine, where the guests go on when the source is lost.
 
+mod disk;
 mod failover;
 mod set;
 mod store;
@@ -9,6 +10,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use longhaul_amst::{Receiver, ReceiverOptions, ReceiverOutput, ReceiverStats};
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::machine::{CloseReason, Input, Machine, Output, StreamId};
 use longhaul_core::payload::{Payload, PayloadBuffer};
 use longhaul_core::time::Instant;
@@ -18,9 +20,10 @@ use serde::{Deserialize, Serialize};
 use crate::control::{Control, ControlReader, Preamble, Role};
 use crate::message::{Commit, Message, MessageError};
 use crate::{
-    Failover, OptionsError, RejectReason, ReplicaCommand, ReplicaEvent, ReplicaOptions, SessionEnd,
+    Failover, OptionsError, RejectReason, ReplicaCommand, ReplicaEvent, ReplicaOptions, SessionEnd, Stalled,
     StreamRefusal,
 };
+use disk::Disk;
 use failover::{Detector, Starting, schedule};
 use set::Set;
 use streams::{Arrival, Streams};
@@ -49,6 +52,15 @@ struct Session {
     welcomed: bool,
 }
 
+/// Who has decided a fail-over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Decision {
+    /// An operator, who has ordered it.
+    Order,
+    /// A rule for when the source is lost, which holds only as long as it is.
+    Rule,
+}
+
 /// Where guests are protected to.
 ///
 /// Whoever opens a stream is taken for the source: there is no authentication.
@@ -56,6 +68,9 @@ pub struct Replica {
     options: ReplicaOptions,
     now: Instant,
     sets: Vec<Set>,
+    disk: Option<Disk>,
+    /// Ends of epochs whose pages are not all written, each with how much the disk must have written before.
+    unwritten: VecDeque<(u128, Commit)>,
     streams: Streams,
     session: Option<Session>,
     /// The highest number that a session has had.
@@ -67,10 +82,14 @@ pub struct Replica {
     decides_at: Option<Instant>,
     /// When the operator has ordered to fail over.
     ordered_at: Option<Instant>,
+    /// The fail-over waits until the memory of the guests can be read: who has decided it.
+    waits: Option<Decision>,
     /// Whether the guests run here, or are going to.
     failed_over: bool,
     /// Guests that are being started, the next one first.
     starting: VecDeque<Starting>,
+    /// Since when nothing can be read from the disk.
+    unread_since: Option<Instant>,
     outputs: VecDeque<Output<ReplicaEvent>>,
     statistics: ReplicaStatistics,
     /// The real part of the message at hand, kept for its capacity.
@@ -88,6 +107,8 @@ impl Replica {
         Ok(Replica {
             now: Instant::ZERO,
             sets: sets.collect(),
+            disk: options.write_rate.map(Disk::new),
+            unwritten: VecDeque::new(),
             streams: Streams::default(),
             session: None,
             newest_session: 0,
@@ -98,8 +119,10 @@ impl Replica {
                 Failover::Manual { at, .. } => at,
                 Failover::Automatic => None,
             },
+            waits: None,
             failed_over: false,
             starting: VecDeque::new(),
+            unread_since: None,
             outputs: VecDeque::new(),
             statistics: ReplicaStatistics::default(),
             message: Vec::new(),
@@ -272,6 +295,7 @@ impl Replica {
     /// Says a last word and finishes the control stream; everything else of the session is over.
     fn dismiss(&mut self, last: &Control) -> StreamId {
         self.say(last);
+        self.unwritten.clear();
         let session = self.session.take().expect("somebody to dismiss");
         add(&mut self.statistics.transport, session.receiver.stats());
         for stream in self.streams.take_session() {
@@ -288,6 +312,8 @@ impl Replica {
         let Some(session) = self.session.take() else {
             return;
         };
+        // The source will end the epochs anew.
+        self.unwritten.clear();
         add(&mut self.statistics.transport, session.receiver.stats());
         for stream in self.streams.take_session() {
             self.outputs.push_back(Output::Abort { stream });
@@ -303,6 +329,7 @@ impl Replica {
             && let Some(after) = self.detector.on_heard(self.now)
         {
             self.decides_at = None;
+            self.waits.take_if(|decision| *decision == Decision::Rule);
             self.event(ReplicaEvent::SourceBack { after });
         }
     }
@@ -367,13 +394,27 @@ impl Replica {
             }
             Ok(Message::Frame { set, attempt, frame }) => {
                 let there = &mut self.sets[set as usize];
-                if let Err(reason) = there.on_frame(attempt, frame, synthetic_bytes) {
-                    self.reject(set, reason);
+                match there.on_frame(attempt, frame, synthetic_bytes) {
+                    Ok(pages) => {
+                        if let Some(disk) = &mut self.disk {
+                            disk.give(self.now, pages * PAGE_SIZE as u64);
+                        }
+                    }
+                    Err(reason) => self.reject(set, reason),
                 }
                 Ok(())
             }
             Ok(Message::Commit(commit)) => {
-                self.on_commit(&commit);
+                let (_, staged) = self.held_pages();
+                self.statistics.staged_pages_max = self.statistics.staged_pages_max.max(staged);
+                match &mut self.disk {
+                    None => self.complete(&commit),
+                    Some(disk) => {
+                        let until = disk.give(self.now, 0);
+                        self.unwritten.push_back((until, commit));
+                        self.complete_written();
+                    }
+                }
                 Ok(())
             }
         };
@@ -381,10 +422,24 @@ impl Replica {
         result
     }
 
-    fn on_commit(&mut self, commit: &Commit) {
+    /// When the disk will have written the next epoch.
+    fn written_at(&self) -> Option<Instant> {
+        let (until, _) = self.unwritten.front()?;
+        self.disk.as_ref()?.written_at(*until)
+    }
+
+    /// Completes the epochs that are written.
+    fn complete_written(&mut self) {
+        while self.written_at().is_some_and(|at| at <= self.now)
+            && let Some((_, commit)) = self.unwritten.pop_front()
+        {
+            self.complete(&commit);
+        }
+    }
+
+    /// An epoch has come as a whole.
+    fn complete(&mut self, commit: &Commit) {
         let set = commit.set;
-        let (_, staged) = self.held_pages();
-        self.statistics.staged_pages_max = self.statistics.staged_pages_max.max(staged);
         match self.sets[set as usize].on_commit(commit) {
             Ok(Some(pages)) => {
                 self.statistics.epochs_applied += 1;
@@ -412,9 +467,69 @@ impl Replica {
         self.say(&Control::Resync { set, attempt });
     }
 
+    /// How its disk does.
+    fn condition(&self) -> DiskCondition {
+        self.disk
+            .as_ref()
+            .map_or_else(DiskCondition::default, Disk::condition)
+    }
+
+    /// How well its disk does from now on.
+    fn set_disk(&mut self, condition: DiskCondition) {
+        let now = self.now;
+        // What it has written by now it has.
+        self.complete_written();
+        let Some(disk) = &mut self.disk else { return };
+        let before = disk.condition();
+        let stalled = disk.set(now, condition);
+        self.read_on(before, condition);
+        let why = match condition {
+            DiskCondition { failed: true, .. } => Some(Stalled::Failed),
+            DiskCondition { full: true, .. } => Some(Stalled::Full),
+            _ => None,
+        };
+        if let Some(why) = why {
+            self.event(ReplicaEvent::DiskStalled { why });
+        } else if let Some(after) = stalled {
+            self.event(ReplicaEvent::DiskWrites { after });
+        }
+        if !condition.failed
+            && let Some(decision) = self.waits.take()
+        {
+            self.fail_over(decision);
+        }
+    }
+
+    /// The guests that are being restored are read on from a disk that does otherwise than before.
+    fn read_on(&mut self, before: DiskCondition, condition: DiskCondition) {
+        let now = self.now;
+        let read_until = self.unread_since.unwrap_or(now);
+        self.unread_since = condition.failed.then_some(read_until);
+        let goes_on = self.unread_since.unwrap_or(now);
+        let unread = self
+            .starting
+            .iter_mut()
+            .filter(|next| next.restored_at > read_until);
+        for next in unread {
+            let left = before.rescaled(next.restored_at - read_until, condition);
+            next.restored_at = goes_on.saturating_add(left);
+        }
+    }
+
+    /// When the next guest runs, as far as that is known.
+    fn next_start(&self) -> Option<Instant> {
+        let next = self.starting.front()?;
+        let is_read = self.unread_since.is_none_or(|since| next.restored_at <= since);
+        is_read.then(|| next.restored_at.saturating_add(self.options.resume_time))
+    }
+
     /// Starts the guests from the newest complete epochs, if there are any.
-    fn fail_over(&mut self) {
+    fn fail_over(&mut self, decision: Decision) {
         self.decides_at = None;
+        if self.condition().failed {
+            self.waits = Some(decision);
+            return self.event(ReplicaEvent::FailOverWaits);
+        }
         let mut promoted = Vec::new();
         for number in 0..self.sets.len() as u32 {
             let event = match self.sets[number as usize].verify() {
@@ -443,8 +558,8 @@ impl Replica {
         for set in &mut self.sets {
             set.drop_staging();
         }
-        let (rate, resume) = (self.options.restore_rate, self.options.resume_time);
-        self.starting = schedule(self.now, &self.sets, &promoted, rate, resume).into();
+        let rate = self.options.restore_rate;
+        self.starting = schedule(self.now, &self.sets, &promoted, rate, self.condition()).into();
     }
 
     /// Does what is due.
@@ -454,7 +569,7 @@ impl Replica {
         {
             self.event(ReplicaEvent::SourceLost { last_heard });
             match self.options.failover {
-                Failover::Automatic if self.leased => self.fail_over(),
+                Failover::Automatic if self.leased => self.fail_over(Decision::Rule),
                 Failover::Automatic => self.event(ReplicaEvent::NoLease),
                 Failover::Manual { after, .. } => {
                     self.decides_at = after.map(|after| self.now.saturating_add(after));
@@ -465,9 +580,11 @@ impl Replica {
         let decided = self.decides_at.take_if(|at| *at <= now).is_some();
         let ordered = self.ordered_at.take_if(|at| *at <= now).is_some();
         if (decided || ordered) && !self.failed_over {
-            self.fail_over();
+            self.fail_over(if ordered { Decision::Order } else { Decision::Rule });
         }
-        while let Some(next) = self.starting.pop_front_if(|next| next.runs_at <= now) {
+        while self.next_start().is_some_and(|at| at <= now)
+            && let Some(next) = self.starting.pop_front()
+        {
             self.event(ReplicaEvent::GuestRunning {
                 set: next.set,
                 guest: next.guest,
@@ -487,8 +604,11 @@ impl Machine for Replica {
     fn handle(&mut self, now: Instant, input: Input<ReplicaCommand>) {
         assert!(now >= self.now, "time ran backwards");
         self.now = now;
+        // What the disk has done by now it did before this came.
+        self.complete_written();
         match input {
-            Input::Command(ReplicaCommand::FailOver) if !self.failed_over => self.fail_over(),
+            Input::Command(ReplicaCommand::FailOver) if !self.failed_over => self.fail_over(Decision::Order),
+            Input::Command(ReplicaCommand::Disk(condition)) => self.set_disk(condition),
             Input::Accepted { stream } => {
                 if let Some(oldest) = self.streams.accept(stream) {
                     self.refuse(oldest, StreamRefusal::TooMany);
@@ -520,13 +640,20 @@ impl Machine for Replica {
         if let Some(output) = self.outputs.pop_front() {
             return output;
         }
-        let start = self.starting.front().map(|next| (next.runs_at, "a guest runs"));
+        let start = self.next_start().map(|at| (at, "a guest runs"));
+        let written = self.written_at().map(|at| (at.max(self.now), "the disk"));
         let silence = self.detector.deadline().filter(|_| !self.failed_over);
         let silence = silence.map(|at| (at, "silence"));
         let decision = self.decides_at.into_iter().chain(self.ordered_at).min();
         let decision = decision.filter(|_| !self.failed_over);
         let decision = decision.map(|at| (at, "the operator decides"));
-        match start.into_iter().chain(silence).chain(decision).min() {
+        match start
+            .into_iter()
+            .chain(written)
+            .chain(silence)
+            .chain(decision)
+            .min()
+        {
             Some((at, why)) => Output::WakeAt { at, why },
             None => Output::Idle,
         }

@@ -146,6 +146,48 @@ fn errors_delays_and_gray_failures_are_seen_by_requests_and_only_the_first_two_b
 }
 
 #[test]
+fn memory_that_something_else_takes_slows_and_then_kills_until_it_is_given_back() {
+    let mut network = pair(
+        |options| {
+            options.memory = MemoryOptions {
+                limit: ByteSize::from_mib(100),
+                base: ByteSize::from_mib(20),
+                ..MemoryOptions::default()
+            };
+            options.restart = Span::from_s(1);
+        },
+        vec![],
+    );
+    // 20 of 100 MiB and 75 more: two thirds of the way from 85 % to the limit, where a tenth of the speed is left.
+    network.at_server(at_s(5), 1, ServerCommand::Memory(percent(75)));
+    network.at_server(at_s(10), 1, ServerCommand::Memory(percent(81)));
+    network.at_server(at_ms(14_500), 1, ServerCommand::Memory(Probability::ZERO));
+    network.run_until(at_s(25));
+    let mut deaths = Vec::new();
+    for (at, _, event) in &network.server_events {
+        if let ServerEvent::Died { why, .. } = event {
+            deaths.push((at.as_ns() / 1_000_000, *why));
+        }
+    }
+    // At once, and again each time that it has started; what it needs itself is too much.
+    let expected = [10_000, 11_000, 12_000, 13_000, 14_000].map(|ms| (ms, Death::OutOfMemory));
+    assert_eq!(deaths, expected);
+    let records = network.client_mut(0).take_records();
+    let median = |from, to| {
+        let of = records
+            .iter()
+            .filter(|r| (at_s(from)..at_s(to)).contains(&r.started));
+        let mut times: Vec<Span> = of.map(longhaul_service::RequestRecord::latency).collect();
+        times.sort();
+        times[times.len() / 2].as_ns() / 100_000
+    };
+    // 5 ms of work and 2 ms on the way; at two fifths of the speed, or a little less with the requests themselves, 12.5 ms.
+    assert_eq!((median(1, 4), median(20, 24)), (70, 70));
+    assert!((145..150).contains(&median(6, 9)), "{}", median(6, 9));
+    assert!(network.server(1).statistics().is_conserved());
+}
+
+#[test]
 fn a_leak_slows_and_then_kills_and_the_next_life_has_its_memory_back() {
     let mut network = pair(
         |options| {

@@ -1,8 +1,9 @@
-//! What servers and clients suffer, as orders at given times.
+//! What servers, clients and disks suffer, as orders at given times.
 
 use std::collections::BTreeSet;
 
 use longhaul_chaos::{Effective, Overlay, Schedule};
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 use longhaul_service::{Gray, ServerCommand, TimeLaw};
@@ -10,24 +11,26 @@ use longhaul_service::{Gray, ServerCommand, TimeLaw};
 use super::{Target, down, targets};
 use crate::schema::{Effect, Scenario, Suffering, WrongAnswer};
 
-/// Something that a server or a client is told.
+/// Something that a server, a client, or what writes to a disk is told.
 #[derive(Clone, PartialEq, Debug)]
 pub struct OrderAt {
     /// When.
     pub at: Span,
-    /// Whom: a server or a client.
+    /// Whom: a server, a client, a cluster or a replica.
     pub target: Target,
     /// What.
-    pub order: ServiceOrder,
+    pub order: ChaosOrder,
 }
 
-/// What a server or a client is told.
+/// What it is told.
 #[derive(Clone, PartialEq, Debug)]
-pub enum ServiceOrder {
+pub enum ChaosOrder {
     /// A server.
     Server(ServerCommand),
     /// A client: what answers its lookups, the right answer if none is given.
     Names(Option<WrongAnswer>),
+    /// A cluster or a replica: how well its disk does.
+    Disk(DiskCondition),
 }
 
 /// All orders of a run, in the order of time.
@@ -40,6 +43,7 @@ pub(super) fn orders(
     for target in overlay.targets() {
         match target {
             Target::Server(..) => suffering(overlay, target, &mut orders),
+            Target::Cluster(..) | Target::Replica(_) => super::disks::orders(overlay, target, &mut orders),
             Target::Client(_) | Target::Link(_) | Target::Region(_) => {}
         }
     }
@@ -55,7 +59,7 @@ fn suffering(overlay: &Overlay<Target>, target: Target, orders: &mut Vec<OrderAt
         orders.push(OrderAt {
             at,
             target,
-            order: ServiceOrder::Server(command),
+            order: ChaosOrder::Server(command),
         });
     };
     for (at, duration) in down(overlay, &target) {
@@ -80,6 +84,9 @@ fn suffering(overlay: &Overlay<Target>, target: Target, orders: &mut Vec<OrderAt
         }
         if now.panics != before.panics {
             order(at, ServerCommand::Panic(now.panics));
+        }
+        if now.memory != before.memory {
+            order(at, ServerCommand::Memory(now.memory));
         }
         let gray = |it: &Effective| (it.gray, it.gray_extra, it.timeouts);
         if gray(&now) != gray(&before) {
@@ -147,7 +154,7 @@ fn leaks(scenario: &Scenario, strikes: &Schedule<usize>, orders: &mut Vec<OrderA
         orders.push(OrderAt {
             at,
             target,
-            order: ServiceOrder::Server(ServerCommand::Leak(largest)),
+            order: ChaosOrder::Server(ServerCommand::Leak(largest)),
         });
     }
 }
@@ -162,7 +169,7 @@ fn names(scenario: &Scenario, strikes: &Schedule<usize>, orders: &mut Vec<OrderA
         orders.push(OrderAt {
             at,
             target,
-            order: ServiceOrder::Names(answers.last().cloned()),
+            order: ChaosOrder::Names(answers.last().cloned()),
         });
     }
 }

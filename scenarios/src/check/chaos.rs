@@ -3,12 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use longhaul_core::time::Span;
 use longhaul_net::routing::LinkId;
 
 use crate::chaos::{Target, targets};
 use crate::decode::Decoded;
 use crate::path::locate;
-use crate::schema::{Effect, Fault, Link, NetworkFault, Objective, Rate, Recovery, Scenario, WrongAnswer};
+use crate::schema::{
+    DiskPlace, DiskSuffering, Effect, Fault, Link, NetworkFault, Objective, Rate, Recovery, Scenario,
+    WrongAnswer,
+};
 use crate::suggest;
 
 use super::Report;
@@ -138,6 +142,12 @@ fn places(
                 report.error(&format!("{at}.answer"), message);
             }
         }
+        Effect::Disk { disk, suffers } => disks(decoded, &at, disk, *suffers, report),
+        Effect::Clock {
+            federation, member, ..
+        } => {
+            is_member(decoded, &at, federation, member, report);
+        }
         Effect::LinkLatency { ends, .. }
         | Effect::LinkLoss { ends, .. }
         | Effect::LinkBandwidth { ends, .. } => {
@@ -152,6 +162,52 @@ fn places(
             }
         }
     }
+}
+
+/// Whether there is such a disk, and something takes time on it.
+fn disks(decoded: &Decoded, at: &str, disk: &DiskPlace, suffers: DiskSuffering, report: &mut Report) {
+    match disk {
+        DiskPlace::Cluster { federation, member } => {
+            let Some(settings) = is_member(decoded, at, federation, member, report) else {
+                return;
+            };
+            let log = settings.consensus.as_ref();
+            let takes_time =
+                settings.durable_after > Span::ZERO || log.is_some_and(|log| log.disk_sync > Span::ZERO);
+            if matches!(suffers, DiskSuffering::Slow(_)) && !takes_time {
+                let message = format!(
+                    "writes of `{federation}` take no time, so none is slow: `disk_sync` and `durable_after` say how long"
+                );
+                report.error(&format!("{at}.suffers"), message);
+            }
+        }
+        DiskPlace::Replica { replication } => {
+            let mut replications = decoded.replications.good.iter().map(|(_, it)| it);
+            let found = replications.find(|known| known.name == *replication);
+            if found.is_some_and(|found| found.write_rate.is_none()) {
+                let message = format!("`{replication}` writes to no disk: give it a `write_rate`");
+                report.error(&format!("{at}.replication"), message);
+            }
+        }
+    }
+}
+
+/// The settings of a federation if it has a cluster there.
+fn is_member<'a>(
+    decoded: &'a Decoded,
+    at: &str,
+    federation: &str,
+    member: &str,
+    report: &mut Report,
+) -> Option<&'a longhaul_federation::Options> {
+    let mut federations = decoded.federations.good.iter().map(|(_, it)| it);
+    let found = federations.find(|known| known.name == *federation)?;
+    if found.members.iter().any(|known| known == member) {
+        return Some(&found.settings);
+    }
+    let message = format!("`{federation}` has no cluster in `{member}`");
+    report.error(&format!("{at}.member"), message);
+    None
 }
 
 fn cannot_change(decoded: &Decoded, link: &Link, effect: &Effect) -> Option<&'static str> {
@@ -195,7 +251,7 @@ pub fn doubts(scenario: &Scenario, carrying: &BTreeSet<usize>) -> Vec<(usize, &'
         let carries = |target: &Target| match target {
             Target::Link(LinkId(link)) => carrying.contains(&(*link as usize)),
             // Its machines may have work even if no link has.
-            Target::Region(_) | Target::Server(..) | Target::Client(_) => true,
+            _ => true,
         };
         if !targets(scenario, &fault.effect).iter().any(carries) {
             found.push((index, "", "no route uses what it acts on".to_owned()));

@@ -7,7 +7,8 @@ use longhaul_core::time::Span;
 use longhaul_core::units::{ByteSize, Probability};
 
 use crate::schema::{
-    Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery, Suffering, Timing, WrongAnswer,
+    DiskPlace, DiskSuffering, Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery,
+    Suffering, Timing, WrongAnswer, WrongClock,
 };
 use crate::syntax::Kind;
 
@@ -19,13 +20,15 @@ use super::network::{constant_rate, delay, region_name};
 use super::value;
 use super::work::positive_span;
 
+mod disks;
+
 /// Most links that share a risk, and most regions of a group.
 const MOST_MEMBERS: usize = 1_000;
 /// Shortest mean of a law and shortest interval: with the longest run it bounds what can be drawn.
 const LEAST_MEAN: Span = Span::from_us(1);
 
 /// How such faults are written.
-pub fn variants() -> [Variant; 9] {
+pub fn variants() -> [Variant; 11] {
     [
         (
             "Partition",
@@ -59,6 +62,14 @@ pub fn variants() -> [Variant; 9] {
             "Names",
             "Names(client: \"web\", answer: BlackHole, at: \"2 s\", for: \"3 s\")",
         ),
+        (
+            "Disk",
+            "Disk(federation: \"log\", member: \"a\", suffers: Slow(times: 20), at: \"2 s\", for: \"3 s\")",
+        ),
+        (
+            "Clock",
+            "Clock(federation: \"log\", member: \"a\", ahead: \"200 ms\", at: \"2 s\", for: \"3 s\")",
+        ),
         ("Recover", "Recover(fault: \"cut\", at: \"5 s\")"),
     ]
     .map(|(name, form)| Variant { name, form })
@@ -77,6 +88,8 @@ pub fn network_fault(cx: &mut Context, at: &At, kind: &str) -> Option<Fault> {
         "RegionDown" => &["region"],
         "Server" => &["service", "region", "suffers"],
         "Names" => &["client", "answer"],
+        "Disk" => &["federation", "member", "replication", "suffers"],
+        "Clock" => &["federation", "member", "ahead", "behind", "drift_ppm"],
         _ => &["links"],
     };
     let known = [own, &COMMON].concat();
@@ -186,6 +199,8 @@ fn effect(cx: &mut Context, fields: &Fields, kind: &str) -> Option<Effect> {
                 answer: answer?,
             })
         }
+        "Disk" => disks::disk(cx, fields),
+        "Clock" => disks::clock(cx, fields),
         _ => {
             let links = fields.required(cx, "links", |cx, at| {
                 let (links, complete) = list(cx, at, MOST_MEMBERS, pair);
@@ -213,6 +228,7 @@ fn suffering(cx: &mut Context, at: &At) -> Option<Suffering> {
         ("Gray", "Gray(errors: \"30 %\", extra: \"1 s\")"),
         ("Silence", "Silence(\"20 %\")"),
         ("Leak", "Leak(\"1 MiB\")"),
+        ("Memory", "Memory(\"60 %\")"),
     ];
     let variants = variants.map(|(name, form)| Variant { name, form });
     let name = variant(cx, at, "what a server suffers", &variants)?;
@@ -244,6 +260,7 @@ fn suffering(cx: &mut Context, at: &At) -> Option<Suffering> {
                 "Cpu" => share(cx, &inside).map(Suffering::Cpu),
                 "Errors" => share(cx, &inside).map(Suffering::Errors),
                 "Panics" => share(cx, &inside).map(Suffering::Panics),
+                "Memory" => share(cx, &inside).map(Suffering::Memory),
                 _ => share(cx, &inside).map(Suffering::Silence),
             }
         }
@@ -534,10 +551,33 @@ fn default_name(cx: &mut Context, at: &At, effect: &Effect) -> Option<String> {
                 Suffering::Gray { .. } => "gray",
                 Suffering::Silence(_) => "silence",
                 Suffering::Leak(_) => "leak",
+                Suffering::Memory(_) => "memory",
             };
             format!("{what}-{service}-{region}")
         }
         Effect::Names { client, .. } => format!("names-{client}"),
+        Effect::Disk { disk, suffers } => {
+            let what = match suffers {
+                DiskSuffering::Slow(_) => "slow",
+                DiskSuffering::Full => "full",
+                DiskSuffering::Failed => "failed",
+            };
+            match disk {
+                DiskPlace::Cluster { federation, member } => format!("{what}-disk-{federation}-{member}"),
+                DiskPlace::Replica { replication } => format!("{what}-disk-{replication}"),
+            }
+        }
+        Effect::Clock {
+            federation,
+            member,
+            wrong,
+        } => {
+            let what = match wrong {
+                WrongClock::Ahead(_) | WrongClock::Behind(_) => "skew",
+                WrongClock::Drift { .. } => "drift",
+            };
+            format!("{what}-{federation}-{member}")
+        }
         Effect::SharedRisk { links } => {
             let ends: Vec<String> = links
                 .iter()

@@ -51,6 +51,7 @@ pub fn replication(cx: &mut Context, at: &At, base: Transport) -> Option<Replica
         "heartbeat",
         "backoff",
         "failover",
+        "write_rate",
         "restore_rate",
         "resume_time",
     ];
@@ -75,6 +76,7 @@ pub fn replication(cx: &mut Context, at: &At, base: Transport) -> Option<Replica
     let heartbeat = fields.optional(cx, "heartbeat", HEARTBEAT, heartbeat);
     let backoff = fields.optional(cx, "backoff", BACKOFF, backoff);
     let failover = fields.optional(cx, "failover", MANUAL, failover);
+    let write_rate = fields.optional(cx, "write_rate", None, some_rate);
     let restore_rate = fields.optional(cx, "restore_rate", None, some_rate);
     let resume_time = fields.optional(cx, "resume_time", Span::from_s(30), value::quantity);
     let replication = Replication {
@@ -93,6 +95,7 @@ pub fn replication(cx: &mut Context, at: &At, base: Transport) -> Option<Replica
         heartbeat: heartbeat?,
         backoff: backoff?,
         failover: failover?,
+        write_rate: write_rate?,
         restore_rate: restore_rate?,
         resume_time: resume_time?,
     };

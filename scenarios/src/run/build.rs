@@ -16,9 +16,9 @@ use longhaul_service::measures::Window;
 use longhaul_tcp as tcp;
 use thiserror::Error;
 
-use super::cast::{Cast, Part, Workload, region_id};
+use super::cast::{Cast, Part, Role, Workload, region_id};
 use super::demands::{self, Demands};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Protocol};
 use super::faults::Faults;
 use super::federations;
 use super::links::{self, Files};
@@ -30,7 +30,7 @@ use super::sample::Sampler;
 use super::scene::{SAMPLE, SCENE, Scene, digest_of};
 use super::transit::{Flows, Transit};
 use super::workload::Workloads;
-use crate::chaos::{ChaosError, Concrete};
+use crate::chaos::{ChaosError, Concrete, Target};
 use crate::check;
 use crate::fidelity;
 use crate::schema::{Amount, Controller, Fault, Link, Scenario, Tcp};
@@ -145,7 +145,13 @@ pub fn build(
     let mut maker = Maker::new(World::Simulated, scenario, &cast, base_dir);
     let mut endpoints = Vec::new();
     for (peer, part) in cast.parts() {
-        let machine = maker.make(part, ahead_bytes(scenario, &graph, choice.fidelity, part))?;
+        let mut machine = maker.make(part, ahead_bytes(scenario, &graph, choice.fidelity, part))?;
+        if let (Protocol::Cluster(process), Workload::Federation(index), Role::Cluster(place)) =
+            (&mut machine, part.workload, part.role)
+            && let Some(clocks) = concrete.clocks.get(&Target::Cluster(index, place))
+        {
+            process.set_clocks(clocks.clone());
+        }
         let seeds = streams.stream(workloads.name(part.workload), "tcp");
         let entity = EntityId::new(1 + peer.0);
         endpoints.push(Endpoint::new(machine, *part, tcp_config(part.tcp), seeds, entity));

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use longhaul_amst::object;
 use longhaul_bulk as bulk;
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::machine::{Input, Machine, Output, StreamId};
 use longhaul_core::random::Stream;
 use longhaul_core::schedule::{EntityId, TimerId};
@@ -46,6 +47,8 @@ pub struct Endpoint {
     pub streams: BTreeMap<StreamId, (ConnectionId, Side)>,
     /// Whether its process runs.
     pub life: Life,
+    /// How well its disk does, to be told when it runs again.
+    pub disk: Option<DiskCondition>,
     accepted: u32,
 }
 
@@ -156,6 +159,8 @@ pub enum Order {
     Server(ServerCommand),
     /// For a client.
     Client(ClientCommand),
+    /// For a cluster of a federation or a replica: how well its disk does.
+    Disk(DiskCondition),
 }
 
 impl Endpoint {
@@ -170,6 +175,7 @@ impl Endpoint {
             wake: None,
             streams: BTreeMap::new(),
             life: Life::Runs,
+            disk: None,
             accepted: 0,
         }
     }
@@ -220,12 +226,13 @@ impl Machine for Protocol {
             Protocol::ReplicationSource(m) => {
                 m.handle(now, with_command(input, |_| replication::SourceCommand::Start));
             }
-            // Nobody tells it anything; when it is to take over stands in its options.
+            // When it is to take over stands in its options.
             Protocol::Replica(m) => {
-                m.handle(
-                    now,
-                    with_command(input, |_| replication::ReplicaCommand::FailOver),
-                );
+                let command = |order| match order {
+                    Order::Disk(condition) => replication::ReplicaCommand::Disk(condition),
+                    _ => unreachable!("no order for a replica"),
+                };
+                m.handle(now, with_command(input, command));
             }
             Protocol::ObjectSender(m) => m.handle(now, with_command(input, |_| object::Command::Start)),
             Protocol::ObjectReceiver(m) => m.handle(now, with_command(input, |_| ())),
@@ -233,6 +240,7 @@ impl Machine for Protocol {
                 let command = |order| match order {
                     Order::Start { .. } => federation::Command::Start,
                     Order::Stop => federation::Command::Stop,
+                    Order::Disk(condition) => federation::Command::Disk(condition),
                     _ => unreachable!("no order for a cluster"),
                 };
                 m.handle(now, with_command(input, command));

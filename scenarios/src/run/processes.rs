@@ -10,7 +10,7 @@ use super::cast::{Role, Workload};
 use super::endpoint::{Life, Order, Protocol};
 use super::scene::{Scene, disarm};
 use crate::chaos::Target;
-use crate::chaos::services::{OrderAt, ServiceOrder};
+use crate::chaos::services::{ChaosOrder, OrderAt};
 use crate::schema::{Service, WrongAnswer};
 
 impl Scene {
@@ -39,6 +39,7 @@ impl Scene {
                 continue;
             };
             *life = Life::Runs;
+            self.tell_of_disk(engine, peer);
             if start {
                 self.start(engine, peer);
             }
@@ -96,7 +97,7 @@ impl Scene {
             if let (Protocol::Cluster(process), Life::Ended { start }) =
                 (&mut endpoint.machine, endpoint.life)
             {
-                process.restart(engine.now());
+                process.restart(engine.now(), endpoint.disk.take());
                 endpoint.life = Life::Runs;
                 if start {
                     self.start(engine, peer);
@@ -107,20 +108,28 @@ impl Scene {
         }
     }
 
-    /// A server or a client suffers from now on, or no longer. One whose process has ended does not hear of it.
+    /// A server, a client or a disk suffers from now on, or no longer. A process that does not run hears of its disk when
+    /// it does again, and a server or client that has ended nothing.
     pub(super) fn suffer(&mut self, engine: &mut Engine, next: OrderAt) {
         let (workload, role) = match next.target {
             Target::Server(service, place) => (Workload::Service(service), Role::Server(place)),
             Target::Client(client) => (Workload::Client(client), Role::Client),
-            Target::Link(_) | Target::Region(_) => unreachable!("an order for a server or a client"),
+            Target::Cluster(federation, place) => (Workload::Federation(federation), Role::Cluster(place)),
+            Target::Replica(replication) => (Workload::Replication(replication), Role::Replica),
+            Target::Link(_) | Target::Region(_) => unreachable!("nobody to be told"),
         };
         let peer = self.cast.peer(workload, role);
+        if let ChaosOrder::Disk(condition) = next.order {
+            self.endpoints[peer.0 as usize].disk = Some(condition);
+            return self.tell_of_disk(engine, peer);
+        }
         if let Life::Ended { .. } = self.endpoints[peer.0 as usize].life {
             return;
         }
         let order = match next.order {
-            ServiceOrder::Server(command) => Order::Server(command),
-            ServiceOrder::Names(answer) => Order::Client(ClientCommand::Names(match answer {
+            ChaosOrder::Disk(condition) => Order::Disk(condition),
+            ChaosOrder::Server(command) => Order::Server(command),
+            ChaosOrder::Names(answer) => Order::Client(ClientCommand::Names(match answer {
                 None => NameFault::None,
                 Some(WrongAnswer::BlackHole) => NameFault::BlackHole,
                 Some(WrongAnswer::Failed) => NameFault::Failed,
@@ -128,6 +137,17 @@ impl Scene {
             })),
         };
         self.deliver(engine, peer, Input::Command(order));
+    }
+
+    /// Tells a machine how well its disk does, if that is news and its process runs.
+    fn tell_of_disk(&mut self, engine: &mut Engine, peer: PeerId) {
+        let endpoint = &mut self.endpoints[peer.0 as usize];
+        if endpoint.life == Life::Runs
+            && let Some(condition) = endpoint.disk.take()
+            && !self.wound_up
+        {
+            self.deliver(engine, peer, Input::Command(Order::Disk(condition)));
+        }
     }
 
     /// The server in a region of the service that a client calls.

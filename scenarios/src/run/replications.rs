@@ -95,6 +95,7 @@ impl Maker<'_> {
             window_bytes: spec.transport.window.as_bytes(),
             heartbeat: heartbeat(spec),
             failover: failover(spec),
+            write_rate: spec.write_rate,
             restore_rate: spec.restore_rate,
             resume_time: spec.resume_time,
         };

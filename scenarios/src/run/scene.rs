@@ -13,6 +13,7 @@ use longhaul_engine::{Engine, Event as EngineEvent, World};
 use longhaul_net::notice::{ConnectionId, Notice, Side, What};
 
 use longhaul_federation::check::Checker;
+use longhaul_federation::{self as federation, ClusterId};
 use longhaul_sdwan as sdwan;
 use longhaul_service::measures::Window;
 use serde_json::Value;
@@ -330,6 +331,11 @@ impl Scene {
                 self.follow_edge(now, event);
             }
             (Event::Tunnel(event), Role::Tunnel(end)) => self.follow_tunnel(now, end, event),
+            (Event::Cluster(federation::Event::DiskFailed { .. }), Role::Cluster(place)) => {
+                if let Workload::Federation(index) = part.workload {
+                    self.checkers[index].on_crash(ClusterId(place));
+                }
+            }
             _ => {}
         }
         let detail = text_of(&detail);

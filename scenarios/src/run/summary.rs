@@ -313,7 +313,7 @@ fn overlay(scene: &Scene, index: usize, now: Instant) -> OverlayRecord {
 const ORDER_ATTEMPTS: u64 = 1_000_000;
 
 /// # Panics
-/// If what clients were answered cannot have happened in one order.
+/// If what clients were answered cannot have happened in one order although all clocks were as right as leases rely on.
 fn federation(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> FederationRecord {
     let workload = Workload::Federation(index);
     let endpoints = scene
@@ -329,10 +329,12 @@ fn federation(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> Fed
         },
         Vec::new(),
     );
+    let mut drift_ppb = 0;
     for endpoint in endpoints {
         let Protocol::Cluster(process) = &endpoint.machine else {
             unreachable!("a federation has clusters")
         };
+        drift_ppb = drift_ppb.max(process.clocks().largest_drift_ppb());
         counted.clusters.push(Some(process.statistics()));
         calls.extend(process.calls());
         let (sent, again) = segments(scene, endpoint);
@@ -340,11 +342,18 @@ fn federation(loaded: &Loaded, scene: &Scene, index: usize, now: Instant) -> Fed
         counted.retransmits += again;
     }
     let run = &scene.workloads.federations[index];
-    if loaded.scenario.federations[index].settings.consensus.is_some() {
-        let (verdict, name) = check_history(calls.into_iter(), ORDER_ATTEMPTS);
+    if let Some(log) = &loaded.scenario.federations[index].settings.consensus {
+        let lease_ppm = log.lease_drift_ppm;
+        let (verdict, name) = check_history(calls.iter(), ORDER_ATTEMPTS);
         counted.linearizable = match verdict {
             Order::Linearizable => Some(true),
             Order::Undecided => None,
+            // A lease relies on clocks, and says how much.
+            Order::NotLinearizable { .. }
+                if lease_ppm.is_some_and(|ppm| drift_ppb > u64::from(ppm) * 1_000) =>
+            {
+                Some(false)
+            }
             Order::NotLinearizable { explained } => panic!(
                 "{}: what clients were answered of {name:?} cannot have happened in any order; {explained} calls can",
                 run.name

@@ -124,6 +124,9 @@ pub enum Metric {
     FederationCommitted,
     /// Federation: commands and reads that failed.
     FederationFailedCommands,
+    /// Federation: 1 if all answers of the log fit into one order in true time, 0 if some are stale; none if there are too
+    /// many orders to try.
+    FederationLinearizable,
     /// Federation: what encoding and transport save: one less the bytes of state and its acknowledgements on the streams over those of keys and values that were sent; 0 if it is less than nothing.
     FederationSavings,
     /// Federation: bytes of keys and values over those of the frames that carry them.

@@ -1,6 +1,6 @@
 //! Faults of the network that strike once or at random, act on several links at once, and end in more than one way.
 
-use longhaul_chaos::{Direction, Kind, Loses};
+use longhaul_chaos::{Direction, Kind, Loses, Slowdown};
 pub use longhaul_chaos::{Gradual, Law, Recovery, Timing};
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
@@ -91,6 +91,22 @@ pub enum Effect {
         /// What answers.
         answer: WrongAnswer,
     },
+    /// A disk suffers.
+    Disk {
+        /// Which.
+        disk: DiskPlace,
+        /// What it suffers.
+        suffers: DiskSuffering,
+    },
+    /// The clock of a cluster of a federation is wrong.
+    Clock {
+        /// Which federation.
+        federation: String,
+        /// The region of the cluster.
+        member: String,
+        /// How wrong.
+        wrong: WrongClock,
+    },
     /// Links that share a risk are down together, both directions of each.
     SharedRisk {
         /// Their ends.
@@ -122,6 +138,50 @@ pub enum Suffering {
     Silence(Probability),
     /// From each request on so much memory is never given back.
     Leak(ByteSize),
+    /// Something else takes this share of the memory that the process may use.
+    Memory(Probability),
+}
+
+/// Whose disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DiskPlace {
+    /// That of a cluster of a federation.
+    Cluster {
+        /// Which federation.
+        federation: String,
+        /// The region of the cluster.
+        member: String,
+    },
+    /// That which a replication writes to; it must have a rate.
+    Replica {
+        /// Which replication.
+        replication: String,
+    },
+}
+
+/// What a disk suffers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DiskSuffering {
+    /// Everything takes so many times as long.
+    Slow(Slowdown),
+    /// There is no space left.
+    Full,
+    /// Reads and writes fail.
+    Failed,
+}
+
+/// How wrong a clock is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WrongClock {
+    /// The wall clock is ahead by so much.
+    Ahead(Span),
+    /// It is behind by so much.
+    Behind(Span),
+    /// All clocks gain so many nanoseconds in each second; negative if they lose.
+    Drift {
+        /// How many (parts per 10⁹).
+        ppb: i64,
+    },
 }
 
 /// What answers lookups in the place of the right answer.
@@ -161,6 +221,28 @@ impl Suffering {
             Suffering::Leak(bytes) => Kind::Leak {
                 bytes_per_s: bytes.as_bytes(),
             },
+            Suffering::Memory(share) => Kind::MemoryPressure { share },
+        }
+    }
+}
+
+impl DiskSuffering {
+    fn kind(self) -> Kind {
+        match self {
+            DiskSuffering::Slow(slowdown) => Kind::DiskSlow { slowdown },
+            DiskSuffering::Full => Kind::DiskFull,
+            DiskSuffering::Failed => Kind::DiskFailed,
+        }
+    }
+}
+
+impl WrongClock {
+    fn kind(self) -> Kind {
+        let ns = |span: Span| i64::try_from(span.as_ns()).unwrap_or(i64::MAX);
+        match self {
+            WrongClock::Ahead(by) => Kind::ClockSkew { ns: ns(by) },
+            WrongClock::Behind(by) => Kind::ClockSkew { ns: -ns(by) },
+            WrongClock::Drift { ppb } => Kind::ClockDrift { ppb },
         }
     }
 }
@@ -183,6 +265,8 @@ impl Effect {
                 ..
             } => Kind::DnsStale,
             Effect::Names { .. } => Kind::DnsFailure,
+            Effect::Disk { suffers, .. } => suffers.kind(),
+            Effect::Clock { wrong, .. } => wrong.kind(),
             Effect::SharedRisk { .. } => Kind::SharedRiskOutage,
         }
     }

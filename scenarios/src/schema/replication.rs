@@ -38,6 +38,8 @@ pub struct Replication {
     pub backoff: Backoff,
     /// Who decides that the VMs go on in the other region.
     pub failover: Failover,
+    /// How fast the disk at the other region writes what arrives; none if that takes no time.
+    pub write_rate: Option<BitRate>,
     /// How fast epochs are turned into VMs that can be started, one VM after the other; none if they need not be.
     pub restore_rate: Option<BitRate>,
     /// How long a VM takes from there until it works again.

@@ -4,7 +4,8 @@ use longhaul_core::time::Span;
 
 use crate::decode::print_millionths;
 use crate::schema::{
-    Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery, Suffering, Timing, WrongAnswer,
+    DiskPlace, DiskSuffering, Effect, Ends, Fault, Gradual, Law, NetworkFault, RecoverFault, Recovery,
+    Suffering, Timing, WrongAnswer, WrongClock,
 };
 
 use super::quoted;
@@ -61,6 +62,32 @@ pub fn network_fault(fault: &NetworkFault) -> String {
             };
             ("Names", format!("client: {}, answer: {answer}", quoted(client)))
         }
+        Effect::Disk { disk, suffers } => {
+            let disk = match disk {
+                DiskPlace::Cluster { federation, member } => self::member(federation, member),
+                DiskPlace::Replica { replication } => format!("replication: {}", quoted(replication)),
+            };
+            let suffers = match suffers {
+                DiskSuffering::Slow(times) => {
+                    format!("Slow(times: {})", print_millionths(i64::from(times.0) * 1_000))
+                }
+                DiskSuffering::Full => "Full".to_owned(),
+                DiskSuffering::Failed => "Failed".to_owned(),
+            };
+            ("Disk", format!("{disk}, suffers: {suffers}"))
+        }
+        Effect::Clock {
+            federation,
+            member,
+            wrong,
+        } => {
+            let wrong = match wrong {
+                WrongClock::Ahead(by) => format!("ahead: \"{by}\""),
+                WrongClock::Behind(by) => format!("behind: \"{by}\""),
+                WrongClock::Drift { ppb } => format!("drift_ppm: {}", print_millionths(ppb * 1_000)),
+            };
+            ("Clock", format!("{}, {wrong}", self::member(federation, member)))
+        }
         Effect::SharedRisk { links } => {
             let pair = |(one, other): &(String, String)| format!("({}, {})", quoted(one), quoted(other));
             let pairs: Vec<String> = links.iter().map(pair).collect();
@@ -90,7 +117,12 @@ fn suffering(suffers: Suffering) -> String {
         Suffering::Gray { errors, extra } => format!("Gray(errors: \"{errors}\", extra: \"{extra}\")"),
         Suffering::Silence(share) => format!("Silence(\"{share}\")"),
         Suffering::Leak(bytes) => format!("Leak(\"{bytes}\")"),
+        Suffering::Memory(share) => format!("Memory(\"{share}\")"),
     }
+}
+
+fn member(federation: &str, member: &str) -> String {
+    format!("federation: {}, member: {}", quoted(federation), quoted(member))
 }
 
 /// A recovery by hand.

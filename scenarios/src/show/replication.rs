@@ -24,6 +24,7 @@ pub fn replication(replication: &Replication) -> String {
         heartbeat,
         backoff,
         failover,
+        write_rate,
         restore_rate,
         resume_time,
     } = replication;
@@ -56,7 +57,7 @@ pub fn replication(replication: &Replication) -> String {
         "(name: {}, vms: [{}], to: {}, at: \"{at}\", consistency: {consistency}, policy: {policy}, \
          rpo_target: \"{rpo_target}\", snapshot_pause: \"{snapshot_pause}\", encoding: {}{threads}, transport: {}{}, \
          heartbeat: (interval: \"{}\", multiplier: {}), backoff: (first: \"{}\", most: \"{}\"), \
-         failover: {failover}{}, resume_time: \"{resume_time}\")",
+         failover: {failover}{}{}, resume_time: \"{resume_time}\")",
         quoted(name),
         vms.join(", "),
         quoted(to),
@@ -67,6 +68,7 @@ pub fn replication(replication: &Replication) -> String {
         heartbeat.multiplier,
         backoff.first,
         backoff.most,
+        rate("write_rate", write_rate),
         rate("restore_rate", restore_rate),
     )
 }

@@ -10,6 +10,7 @@ macro_rules! pinned {
 }
 
 mod chaos;
+mod disks;
 mod doubts;
 mod faults;
 mod knobs;

@@ -8,6 +8,7 @@
 //! | [`random`] | one root seed, one ChaCha stream per (entity name, purpose, replication) |
 //! | [`digest`] | the rolling digest of a run and its checkpoints |
 //! | [`payload`] | bytes in transit, real or synthetic |
+//! | [`disk`] | how well a disk does |
 //! | [`doctor`] | what a machine can replay, as data |
 //! | [`machine`] | the contract of every protocol endpoint: one door in, one door out |
 //! | [`tape`] | a machine's recorded inputs and outputs, fed back offline |
@@ -19,6 +20,7 @@
 //! Nothing here reads a clock, a file, the environment or the order of a hash map.
 
 pub mod digest;
+pub mod disk;
 pub mod doctor;
 pub mod machine;
 pub mod payload;

@@ -98,12 +98,13 @@ impl Cluster {
             }
             Frame::Acknowledgement(reply) => self.on_acknowledgement(from, &reply),
             Frame::Consensus(routed) => self.on_routed(
+                from,
                 routed,
                 |bytes| Parcel::Message { bytes, asks: false },
                 Frame::Consensus,
             ),
-            Frame::Request(routed) => self.on_routed(routed, Parcel::Request, Frame::Request),
-            Frame::Answer(routed) => self.on_routed(routed, Parcel::Answer, Frame::Answer),
+            Frame::Request(routed) => self.on_routed(from, routed, Parcel::Request, Frame::Request),
+            Frame::Answer(routed) => self.on_routed(from, routed, Parcel::Answer, Frame::Answer),
             Frame::Reconcile(talk) => self.on_talk(from, talk),
             Frame::Hello(_) | Frame::Welcome(_) | Frame::Refused(_) | Frame::DataStream(_) => {
                 self.statistics.errors += 1;
@@ -114,6 +115,7 @@ impl Cluster {
 
     fn on_routed(
         &mut self,
+        from: ClusterId,
         routed: Routed,
         parcel: impl Fn(bytes::Bytes) -> Parcel,
         frame: impl Fn(Routed) -> Frame,
@@ -124,6 +126,10 @@ impl Cluster {
                 && consensus.on_parcel(self.now, &parcel).is_err()
             {
                 self.statistics.errors += 1;
+            }
+            if self.disk.is_out_of_space() {
+                // What it would answer waits for the disk, but it is there.
+                self.tell(from, &Frame::KeepaliveAnswer { number: 0 });
             }
         } else if routed.hops > 0 {
             let hops = routed.hops - 1;

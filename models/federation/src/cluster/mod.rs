@@ -1,6 +1,7 @@
 //! The machine of one cluster: its doors, its clients, and what is common to all that it does.
 
 mod dial;
+mod disk;
 mod frames;
 mod recover;
 mod sync;
@@ -8,6 +9,7 @@ mod sync;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::machine::{Input, Machine, Output, StreamId};
 use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};
@@ -65,8 +67,15 @@ pub struct Cluster {
     now: Instant,
     started: bool,
     stopped: bool,
+    disk: DiskCondition,
+    /// A write to its disk has failed.
+    failed: bool,
+    /// Updates that it had refused before its disk was full.
+    refused_before: u64,
     state: State,
     clock: Clock,
+    /// By how many nanoseconds its wall clock is ahead.
+    ahead_ns: i64,
     /// Own writes of this life.
     writes: u64,
     peers: BTreeMap<ClusterId, Peer>,
@@ -179,7 +188,11 @@ impl Cluster {
         let taken_back = survivor.as_ref().map(|survivor| survivor.taken_back);
         let started = survivor.as_ref().is_some_and(|survivor| survivor.started);
         let (state, clock) = match survivor {
-            Some(survivor) => (survivor.state, survivor.clock),
+            Some(mut survivor) => {
+                // How its disk does now it is told.
+                survivor.state.set_disk(now, DiskCondition::default());
+                (survivor.state, survivor.clock)
+            }
             None => (
                 State::new(options.sync.max_keys, options.durable_after),
                 Clock::new(id),
@@ -193,8 +206,12 @@ impl Cluster {
             now,
             started: false,
             stopped: false,
+            disk: DiskCondition::default(),
+            failed: false,
+            refused_before: 0,
             state,
             clock,
+            ahead_ns: 0,
             writes: 0,
             peers,
             streams: BTreeMap::new(),
@@ -300,6 +317,11 @@ impl Cluster {
         statistics
     }
 
+    /// What its wall clock says; never before the beginning of time.
+    fn wall_clock(&self) -> Instant {
+        Instant::from_ns(self.now.as_ns().saturating_add_signed(self.ahead_ns))
+    }
+
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
@@ -331,6 +353,7 @@ impl Cluster {
         let too_long = value
             .as_ref()
             .is_some_and(|value| value.len() as u64 > MAX_VALUE_BYTES);
+        let refused = too_long || self.disk.is_out_of_space();
         let mut versions = self
             .state
             .get(key)
@@ -339,11 +362,11 @@ impl Cluster {
         self.writes += 1;
         versions.raise(self.setup.id, (self.incarnation << 40) + self.writes);
         let record = Record {
-            stamp: self.clock.stamp(self.now),
+            stamp: self.clock.stamp(self.wall_clock()),
             versions,
             value,
         };
-        if too_long || self.state.merge(self.now, key, &record).is_err() {
+        if refused || self.state.merge(self.now, key, &record).is_err() {
             self.statistics.refused_updates += 1;
             self.statistics.errors += 1;
             return;
@@ -391,7 +414,7 @@ impl Cluster {
         }
         self.statistics.changes_applied += 1;
         if let Some(age) = self
-            .now
+            .wall_clock()
             .as_ns()
             .checked_sub(record.stamp.time.as_ns())
             .filter(|_| record.stamp.writer != self.setup.id)
@@ -442,7 +465,7 @@ impl Cluster {
 
     /// Does whatever is due, until there is nothing more to do now.
     fn serve(&mut self) {
-        if !self.started {
+        if !self.started || self.stopped {
             return;
         }
         self.serve_clients();
@@ -523,6 +546,7 @@ impl Cluster {
             clients.map(|at| (at, "clients")),
             log,
             self.strangers_wake(),
+            self.disk_wake(),
         ];
         first.into_iter().flatten().chain(peers).min_by_key(|(at, _)| *at)
     }
@@ -558,6 +582,8 @@ impl Machine for Cluster {
                     consensus.read(now, &name);
                 }
             }
+            Input::Command(Command::Disk(condition)) => self.set_disk(condition),
+            Input::Command(Command::WallClock { ahead_ns }) => self.ahead_ns = ahead_ns,
             Input::Opened { stream } => self.on_opened(stream),
             Input::Accepted { stream } => self.on_accepted(stream),
             Input::Received { stream, payload } => self.on_received(stream, payload),
@@ -571,7 +597,9 @@ impl Machine for Cluster {
         {
             consensus.on_wake(now);
         }
+        self.fail_with_disk();
         self.serve();
+        self.fail_with_disk();
     }
 
     fn poll(&mut self) -> Output<Event> {

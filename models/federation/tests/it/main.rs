@@ -2,5 +2,6 @@
 //! while it goes on.
 
 mod behaviour;
+mod disks;
 mod schedules;
 mod world;

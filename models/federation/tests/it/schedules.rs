@@ -1,5 +1,6 @@
 //! Random schedules of partitions, crashes and damage.
 
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::random::{Stream, Streams};
 use longhaul_core::time::{Instant, Span};
 use longhaul_federation::{
@@ -50,7 +51,7 @@ fn run(seed: u64) -> Statistics {
     world.damage = 0;
     world.heal();
     for id in world.ids() {
-        world.restart(id);
+        world.set_disk(id, DiskCondition::default());
     }
     world.settle(RECOVERY);
     assert!(world.states_agree());
@@ -99,12 +100,21 @@ fn trouble(world: &mut World, choices: &mut Stream) {
     let ids = world.ids();
     let any = ids[choices.below(ids.len() as u64) as usize];
     let other = ids[choices.below(ids.len() as u64) as usize];
-    match choices.below(10) {
+    match choices.below(14) {
         0 | 1 => world.cut_off(&[any.0]),
         2 if any != other => world.cut_pair(any, other),
         2..=4 => world.heal(),
         5 | 6 => world.crash(any),
         7 | 8 => ids.iter().for_each(|id| world.restart(*id)),
+        9 => world.set_disk(any, DiskCondition::default()),
+        10..=12 => {
+            let condition = DiskCondition {
+                slowdown: 1_000 << choices.below(7),
+                full: choices.below(3) == 0,
+                failed: choices.below(3) == 0,
+            };
+            world.set_disk(any, condition);
+        }
         _ => world.damage = [0, 50, 500][choices.below(3) as usize],
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::machine::{CloseReason, Input, Machine, Output, PeerId, StreamId};
 use longhaul_core::payload::{Payload, PayloadBuffer};
 use longhaul_core::random::{Stream as Random, Streams};
@@ -74,6 +75,8 @@ pub struct World {
     streams: BTreeMap<(ClusterId, StreamId), (usize, usize)>,
     connections: Vec<Connection>,
     pub delay: Span,
+    /// Those that are not well.
+    disks: BTreeMap<ClusterId, DiskCondition>,
     /// Unordered pairs between which nothing passes.
     cut: BTreeSet<(ClusterId, ClusterId)>,
     pub random: Random,
@@ -135,6 +138,7 @@ impl World {
             streams: BTreeMap::new(),
             connections: Vec::new(),
             delay: Span::from_ms(40),
+            disks: BTreeMap::new(),
             cut: BTreeSet::new(),
             random: streams.stream("world", "faults"),
             damage: 0,
@@ -282,14 +286,28 @@ impl World {
         }
     }
 
+    /// How well a disk does from now on. What has ended with it starts again when it works.
+    pub fn set_disk(&mut self, id: ClusterId, condition: DiskCondition) {
+        self.disks.insert(id, condition);
+        self.command(id, Command::Disk(condition));
+        if self.clusters[&id].is_none() {
+            self.restart(id);
+        }
+    }
+
+    /// Not from a disk that has failed.
     pub fn restart(&mut self, id: ClusterId) {
+        let disk = self.disks.get(&id).copied().unwrap_or_default();
+        if disk.failed {
+            return;
+        }
         let Some(survivor) = self.survivors.remove(&id) else {
             return;
         };
         let setup = self.setups[&id].clone();
         let cluster = Cluster::restart(setup, self.now, survivor).expect("options in range");
         self.clusters.insert(id, Some(cluster));
-        self.deliver(id, Input::Wake);
+        self.command(id, Command::Disk(disk));
     }
 
     pub fn run_until(&mut self, until: Instant) {
@@ -571,6 +589,7 @@ impl World {
                 output => outputs.push(output),
             }
         };
+        let failed = cluster.has_failed();
         if let Err(violation) = self.checker.observe(cluster) {
             panic!("{violation}");
         }
@@ -591,6 +610,9 @@ impl World {
         }
         for output in outputs {
             self.carry_out(id, output);
+        }
+        if failed {
+            self.crash(id);
         }
     }
 

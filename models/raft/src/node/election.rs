@@ -81,6 +81,8 @@ impl Node {
     /// Somebody asks whether it would get a vote: changes nothing here.
     pub(super) fn on_pre_vote(&mut self, from: NodeId, term: Term, candidacy: Candidacy) {
         let granted = term > self.hard.term && !self.has_leader() && self.may_lead(candidacy);
+        // The vote itself could not be written down.
+        let granted = granted && !self.suspended;
         let mut message = self.message(from, Body::PreVoteAnswer { granted });
         if granted {
             message.term = term;

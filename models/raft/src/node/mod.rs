@@ -67,6 +67,8 @@ pub struct Node {
     incoming: Option<Incoming>,
     /// A whole snapshot that nobody has taken yet, with the round to answer to its leader.
     offered: Option<(NodeId, u64, Snapshot)>,
+    /// Its disk takes nothing for the time being.
+    suspended: bool,
     outputs: VecDeque<Output>,
     pub(crate) mistakes: Mistakes,
 }
@@ -98,6 +100,7 @@ impl Node {
             guarded: VecDeque::new(),
             incoming: None,
             offered: None,
+            suspended: false,
             outputs: VecDeque::new(),
             mistakes: Mistakes::default(),
             config,
@@ -165,8 +168,37 @@ impl Node {
         if matches!(self.state, State::Leader(_)) {
             self.lead_on();
         } else if now >= self.election_due {
-            self.campaign();
+            if self.suspended {
+                self.postpone_election();
+            } else {
+                self.campaign();
+            }
         }
+        self.finish();
+    }
+
+    /// Its disk takes nothing for the time being. A leader without a disk would commit with the others and never answer:
+    /// it steps down at once, and until [`Node::resume`] this member neither tries to be elected nor says that it would
+    /// vote. What it has decided stays on its way to the disk, and what depends on that stays with it.
+    pub fn suspend(&mut self, now: Instant) {
+        self.advance(now);
+        self.suspended = true;
+        match self.state {
+            State::Leader(_) => {
+                self.step_down(SteppedDown::NoDisk);
+                self.state = State::Follower;
+                self.leader = None;
+            }
+            State::Candidate(_) => self.state = State::Follower,
+            State::Follower => {}
+        }
+        self.finish();
+    }
+
+    /// Its disk works again.
+    pub fn resume(&mut self, now: Instant) {
+        self.advance(now);
+        self.suspended = false;
         self.finish();
     }
 

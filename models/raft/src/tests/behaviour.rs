@@ -67,6 +67,39 @@ fn one_leader_emerges_and_stays_while_nothing_fails() {
 }
 
 #[test]
+fn a_member_without_a_disk_leads_nobody_until_it_has_one_again() {
+    let mut world = world(3, 200, |_| {});
+    world.run_for(Span::from_s(1));
+    let first = only_leader(&world);
+    let others: Vec<NodeId> = world.members.keys().copied().filter(|id| *id != first).collect();
+    world.serve(first, Replica::suspend);
+    assert_eq!(world.leaders(), []);
+    world.run_for(Span::from_s(5));
+    let second = only_leader(&world);
+    assert_ne!(second, first);
+    // The only one left besides has no majority, and this one neither tries nor helps.
+    world.crash(second);
+    world.run_for(Span::from_s(20));
+    assert_eq!(world.leaders(), []);
+    let tries = |world: &World, id: NodeId| {
+        let campaigns = world
+            .events(id.0)
+            .filter(|event| matches!(event, Event::Campaigns { pre_vote: false, .. }));
+        campaigns.count()
+    };
+    let before = others.iter().map(|id| tries(&world, *id)).sum::<usize>() + tries(&world, first);
+    world.run_for(Span::from_s(20));
+    let after = others.iter().map(|id| tries(&world, *id)).sum::<usize>() + tries(&world, first);
+    assert_eq!(before, after, "a pre-vote is not granted by who could not vote");
+    world.serve(first, Replica::resume);
+    world.run_for(Span::from_s(10));
+    only_leader(&world);
+    world.start(second);
+    world.settle(Span::from_s(60));
+    assert_eq!((world.unanswered(), &world.failure), (0, &None));
+}
+
+#[test]
 fn a_follower_that_does_not_acknowledge_within_five_seconds_is_named() {
     let mut world = world(3, 0, |_| {});
     world.run_for(Span::from_s(2));

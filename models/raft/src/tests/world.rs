@@ -357,7 +357,7 @@ impl World {
     }
 
     /// Lets a member do something, and does what it wants done.
-    fn serve(&mut self, id: NodeId, what: impl FnOnce(&mut Replica<Registers>, Instant)) {
+    pub fn serve(&mut self, id: NodeId, what: impl FnOnce(&mut Replica<Registers>, Instant)) {
         let now = self.now;
         let member = self.members.get_mut(&id).expect("a member");
         let local = member.local(now);

@@ -1,5 +1,6 @@
 //! Who is lost, and what runs in its place.
 
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::BitRate;
 use longhaul_hde::PAGE_SIZE;
@@ -51,19 +52,20 @@ impl Detector {
 pub(super) struct Starting {
     pub set: u32,
     pub guest: u32,
-    /// When it runs.
-    pub runs_at: Instant,
+    /// When all of it is read.
+    pub restored_at: Instant,
     /// How long restoring took, with those before it.
     pub restoring: Span,
 }
 
-/// When each guest of these sets runs, in that order: the sets by priority, restored one guest after the other.
+/// When each guest of these sets is restored, in that order: the sets by priority, one guest after the other, from a disk
+/// that does so.
 pub(super) fn schedule(
     now: Instant,
     sets: &[Set],
     promoted: &[u32],
     restore_rate: Option<BitRate>,
-    resume_time: Span,
+    disk: DiskCondition,
 ) -> Vec<Starting> {
     let mut order = promoted.to_vec();
     order.sort_by_key(|number| std::cmp::Reverse(sets[*number as usize].priority));
@@ -74,10 +76,11 @@ pub(super) fn schedule(
         for (guest, (_, pages)) in (0..).zip(parts) {
             restored_bytes = restored_bytes.saturating_add(pages.saturating_mul(PAGE_SIZE as u64));
             let restoring = restore_rate.map_or(Span::ZERO, |rate| rate.time_for(restored_bytes));
+            let restoring = disk.takes(restoring);
             starting.push(Starting {
                 set,
                 guest,
-                runs_at: now.saturating_add(restoring).saturating_add(resume_time),
+                restored_at: now.saturating_add(restoring),
                 restoring,
             });
         }
@@ -110,7 +113,8 @@ mod tests {
         let sets = [Set::new(&[256, 256], 1), Set::new(&[512], 7)];
         // A guest of 1 MiB takes 8.388608 ms at 1 Gbit/s.
         let rate = Some(BitRate::from_bits_per_s(1_000_000_000));
-        let starting = schedule(at(0), &sets, &[0, 1], rate, Span::from_ms(5));
+        let disk = DiskCondition::default();
+        let starting = schedule(at(0), &sets, &[0, 1], rate, disk);
         let facts = starting
             .iter()
             .map(|starting| (starting.set, starting.guest, starting.restoring.as_ns() / 1_000));
@@ -118,8 +122,14 @@ mod tests {
             facts.collect::<Vec<_>>(),
             [(1, 0, 16_777), (0, 0, 25_165), (0, 1, 33_554)]
         );
-        assert!(starting.iter().all(|s| s.runs_at == at(5) + s.restoring));
-        let at_once = schedule(at(3), &sets, &[0], None, Span::ZERO);
-        assert!(at_once.len() == 2 && at_once.iter().all(|s| s.runs_at == at(3)));
+        assert!(starting.iter().all(|s| s.restored_at == at(0) + s.restoring));
+        let at_once = schedule(at(3), &sets, &[0], None, disk);
+        assert!(at_once.len() == 2 && at_once.iter().all(|s| s.restored_at == at(3)));
+        let slow = DiskCondition {
+            slowdown: 3_000,
+            ..disk
+        };
+        let last = schedule(at(0), &sets, &[0, 1], rate, slow).pop();
+        assert_eq!(last.map(|last| last.restoring), Some(starting[2].restoring * 3));
     }
 }

@@ -89,10 +89,15 @@ impl Set {
         }
     }
 
-    /// A part of an epoch. After an error the attempt is dead.
-    pub fn on_frame(&mut self, attempt: u32, frame: &[u8], synthetic_bytes: u64) -> Result<(), RejectReason> {
+    /// A part of an epoch; returns how many pages are in it, none if the attempt is dead. After an error it is.
+    pub fn on_frame(
+        &mut self,
+        attempt: u32,
+        frame: &[u8],
+        synthetic_bytes: u64,
+    ) -> Result<u64, RejectReason> {
         if !self.follow(attempt) {
-            return Ok(());
+            return Ok(0);
         }
         let result = self.install(frame, synthetic_bytes);
         self.die_of(result)
@@ -141,7 +146,7 @@ impl Set {
         result
     }
 
-    fn install(&mut self, frame: &[u8], synthetic_bytes: u64) -> Result<(), RejectReason> {
+    fn install(&mut self, frame: &[u8], synthetic_bytes: u64) -> Result<u64, RejectReason> {
         let refused = |error: DecodeError| RejectReason::Frame {
             error: error.to_string(),
         };
@@ -176,7 +181,7 @@ impl Set {
             Decoder::unordered().decode(frame, &mut staged).map_err(refused)?;
         }
         self.frames += 1;
-        Ok(())
+        Ok(header.runs.iter().map(|run| u64::from(run.count)).sum())
     }
 
     fn apply(&mut self, commit: &Commit) -> Result<u64, RejectReason> {

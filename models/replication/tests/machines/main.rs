@@ -3,6 +3,7 @@
 mod answers;
 mod any_fault;
 mod damaged;
+mod disk;
 mod failover;
 mod hostile;
 mod outage;

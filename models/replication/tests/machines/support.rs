@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use longhaul_amst::SenderOptions;
+use longhaul_core::disk::DiskCondition;
 use longhaul_core::machine::{CloseReason, Input, Machine, Output, PeerId, StreamId};
 use longhaul_core::payload::{Payload, PayloadBuffer};
 use longhaul_core::random::Streams;
@@ -35,7 +36,10 @@ pub struct Setup {
     pub bytes_per_write: u64,
     pub options: SourceOptions,
     pub resume_time: Span,
+    pub write_rate: Option<BitRate>,
     pub restore_rate: Option<BitRate>,
+    /// How well the disk of the replica does, from when on.
+    pub disk: Vec<(Instant, DiskCondition)>,
     pub rate: BitRate,
     pub delay: Span,
     pub socket_bytes: u64,
@@ -85,7 +89,9 @@ impl Default for Setup {
                 failover: Failover::MANUAL,
             },
             resume_time: Span::from_ms(700),
+            write_rate: None,
             restore_rate: None,
+            disk: Vec::new(),
             rate: BitRate::from_bits_per_s(80_000_000),
             delay: Span::from_ms(20),
             socket_bytes: 16 << 10,
@@ -141,6 +147,7 @@ impl Setup {
             window_bytes: self.options.transport.window_bytes,
             heartbeat: self.options.heartbeat,
             failover: self.options.failover,
+            write_rate: self.write_rate,
             restore_rate: self.restore_rate,
             resume_time: self.resume_time,
         })
@@ -253,6 +260,12 @@ impl World {
         }
         if let Some(at) = world.setup.fail_over {
             world.at(at, Event::ToReplica(Input::Command(ReplicaCommand::FailOver)));
+        }
+        for (at, condition) in world.setup.disk.clone() {
+            world.at(
+                at,
+                Event::ToReplica(Input::Command(ReplicaCommand::Disk(condition))),
+            );
         }
         if let Some(every) = world.setup.extra_wakes {
             for k in 1..500 {

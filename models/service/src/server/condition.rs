@@ -27,6 +27,9 @@ pub enum ServerCommand {
     Panic(Probability),
     /// From each request on so much memory is never given back, until the process starts again.
     Leak(ByteSize),
+    /// Something else takes this share of the memory that the process may use, until told otherwise: the process slows down,
+    /// or is killed at once if what it uses is more than what is left, and again each time that it starts.
+    Memory(Probability),
     /// The process stands still, or goes on: connections stay, nothing is read or answered.
     Hang(bool),
     /// A gray failure, or its end.
@@ -61,6 +64,7 @@ pub(crate) struct Condition {
     pub delay: Option<TimeLaw>,
     pub panic: Probability,
     pub leak: u64,
+    pub memory: Probability,
     pub hung: bool,
     pub gray: Option<Gray>,
 }
@@ -73,6 +77,7 @@ impl Default for Condition {
             delay: None,
             panic: Probability::ZERO,
             leak: 0,
+            memory: Probability::ZERO,
             hung: false,
             gray: None,
         }

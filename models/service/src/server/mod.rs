@@ -170,6 +170,10 @@ impl Server {
             ServerCommand::Delay(law) => condition.delay = law,
             ServerCommand::Panic(chance) => condition.panic = chance,
             ServerCommand::Leak(size) => condition.leak = size.as_bytes(),
+            ServerCommand::Memory(share) => {
+                condition.memory = share;
+                self.feel_pressure();
+            }
             ServerCommand::Gray(gray) => condition.gray = gray,
             ServerCommand::Hang(hung) => self.set_hung(hung),
             ServerCommand::Crash { restart_after } => {
@@ -189,6 +193,7 @@ impl Server {
                     ..Condition::default()
                 };
                 self.set_hung(false);
+                self.feel_pressure();
                 if self.down.is_some() {
                     self.down = Some(Some(self.now));
                 }
@@ -275,6 +280,15 @@ impl Server {
             .push_back(Output::Event(ServerEvent::Died { why, queued, running }));
     }
 
+    /// Something else takes part of the memory; without enough of it the process is killed.
+    fn feel_pressure(&mut self) {
+        let enough = self.memory.press(self.condition.memory);
+        if !enough && self.down.is_none() {
+            let restart = self.now.saturating_add(self.options.restart);
+            self.die(Death::OutOfMemory, Some(restart));
+        }
+    }
+
     /// It starts again if its time has come.
     fn start_again(&mut self) {
         if let Some(Some(at)) = self.down
@@ -283,6 +297,8 @@ impl Server {
             self.down = None;
             self.start_callers();
             self.outputs.push_back(Output::Event(ServerEvent::Started));
+            self.feel_pressure();
+            self.set_speed();
         }
     }
 

@@ -36,6 +36,10 @@ pub fn of_federation(metric: Metric, federation: &FederationRecord, end_ns: u64)
         Metric::FederationElections => of_log(|log| log.elections),
         Metric::FederationCommitted => of_log(|log| log.committed),
         Metric::FederationFailedCommands => of_log(|log| log.failed),
+        Metric::FederationLinearizable => {
+            let fits = log.and_then(|log| log.linearizable);
+            fits.map_or(Sample::Missing, |fits| number(u64::from(fits)))
+        }
         Metric::FederationSavings => federation.savings_parts().map_or(Sample::Missing, |parts| {
             Sample::Exact(u64::try_from(parts).unwrap_or(0))
         }),

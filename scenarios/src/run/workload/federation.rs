@@ -202,6 +202,7 @@ impl FederationRun {
                 return self.is_over(now);
             }
             Event::Unsettled => self.members[place].settled = None,
+            Event::DiskFailed { .. } => self.killed(now, place),
             Event::Restarted { .. } => {
                 let member = &mut self.members[place];
                 member.lives += 1;
@@ -221,6 +222,8 @@ impl FederationRun {
             | Event::NotAcknowledged { .. }
             | Event::CommandFailed { .. }
             | Event::Log { .. }
+            | Event::DiskFull
+            | Event::DiskHasSpace { .. }
             | Event::Objective { .. }
             | Event::Progress { .. } => {}
         }

@@ -317,6 +317,9 @@ impl ReplicationRun {
             | ReplicaEvent::StreamEnded { .. }
             | ReplicaEvent::SessionOver { .. }
             | ReplicaEvent::NoLease
+            | ReplicaEvent::DiskStalled { .. }
+            | ReplicaEvent::DiskWrites { .. }
+            | ReplicaEvent::FailOverWaits
             | ReplicaEvent::SourceFenced => {}
         }
         false
