@@ -147,12 +147,16 @@
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |
 //! | `replay` | what a replay takes where nothing is said: see [`crate::replay::settings`] |
+//! | `abort_when` | `[]` |
+//! | `abort_when[].scope` | `All` |
+//! | `abort_when[].for` | a single sample |
 //! | `replay.replications`, `replay.simulations` | 10 and 30 |
 //! | `replay.margins` | `[]`: the default margins |
 //! | `replay.margins[].scope` | `All` |
 //!
 //! Whatever is not in this table must be given. `scenarios/README.md` describes every field.
 
+mod abort;
 pub mod assertion;
 mod calls;
 mod chaos;
@@ -194,9 +198,9 @@ use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, Client, DatagramStream, Demand, Engineering, Fault, Federation, Fidelity, Link, Migration,
-    Overlay, PayloadMode, Region, Replay, Replication, Reservation, RoutingPolicy, SCHEMA_VERSION, Scenario,
-    Service, Transfer, Transport, Vm,
+    AbortCondition, Assertion, Client, DatagramStream, Demand, Engineering, Fault, Federation, Fidelity,
+    Link, Migration, Overlay, PayloadMode, Region, Replay, Replication, Reservation, RoutingPolicy,
+    SCHEMA_VERSION, Scenario, Service, Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -290,6 +294,8 @@ pub struct Decoded {
     pub clients: Items<Client>,
     /// See [`Scenario::faults`]; both faults of a symmetric entry have its index.
     pub faults: Items<Fault>,
+    /// See [`Scenario::abort_when`].
+    pub abort_when: Items<AbortCondition>,
     /// See [`Scenario::routing`].
     pub routing: Option<RoutingPolicy>,
     /// See [`Scenario::reroute_after`].
@@ -333,6 +339,7 @@ impl Decoded {
             services: all(self.services)?,
             clients: all(self.clients)?,
             faults: all(self.faults)?,
+            abort_when: all(self.abort_when)?,
             routing: self.routing?,
             reroute_after: self.reroute_after?,
             assertions: all(self.assertions)?,
@@ -341,7 +348,7 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 30] = [
+const FIELDS: [&str; 31] = [
     "version",
     "name",
     "question",
@@ -368,6 +375,7 @@ const FIELDS: [&str; 30] = [
     "services",
     "clients",
     "faults",
+    "abort_when",
     "routing",
     "reroute_after",
     "assertions",
@@ -413,6 +421,7 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         regions,
         links: links(cx, &fields),
         faults: faults(cx, &fields),
+        abort_when: items(cx, &fields, "abort_when", abort::condition),
         routing: fields.optional(cx, "routing", RoutingPolicy::default(), routing::routing),
         reroute_after: fields.optional(cx, "reroute_after", DEFAULT_REROUTE_AFTER, |cx, at| {
             value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)

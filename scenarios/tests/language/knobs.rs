@@ -79,6 +79,8 @@ const CANDIDATES: &[&str] = &[
     "MigrationDirtySyncCount",
     "TransferCompletionTime",
     "LinkQueueDrops",
+    "ClientAmplification",
+    "ServiceRefused",
     "true",
     "false",
     "Packet",

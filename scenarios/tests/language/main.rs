@@ -9,9 +9,11 @@ macro_rules! pinned {
     };
 }
 
+mod aborts;
 mod chaos;
 mod doubts;
 mod faults;
+mod hunts;
 mod knobs;
 mod library;
 mod messages;
