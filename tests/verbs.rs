@@ -54,7 +54,11 @@ impl Place {
     fn longhaul(&self, args: &[&str], exit: i32) -> (String, String) {
         let mut command = Command::new(LONGHAUL);
         command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
-        let Output { status, stdout, stderr } = command.output().expect("a process");
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = command.output().expect("a process");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         let (stdout, stderr) = (text(stdout), text(stderr));
         assert_eq!(status.code(), Some(exit), "{stdout}\n{stderr}");
@@ -65,20 +69,45 @@ impl Place {
 #[test]
 fn a_hunt_writes_a_scenario_that_fails() {
     let place = Place::new("calls.ron", CALLS);
-    let args = ["hunt", "calls.ron", "--seeds", "50", "--faults", "errors,server-latency", "--quiet"];
+    let args = [
+        "hunt",
+        "calls.ron",
+        "--seeds",
+        "50",
+        "--faults",
+        "errors,server-latency",
+        "--quiet",
+    ];
     let (told, warned) = place.longhaul(&args, 3);
     assert!(told.contains("makes the scenario fail: "), "{told}");
     assert!(told.contains("1 fault is enough"), "{told}");
-    assert!(told.contains("reproduce: longhaul run calls-hunted.ron"), "{told}");
+    assert!(
+        told.contains("reproduce: longhaul run calls-hunted.ron"),
+        "{told}"
+    );
     assert_eq!(warned, "");
     let (told, _) = place.longhaul(&["run", "calls-hunted.ron"], 3);
     assert!(told.contains("FAIL"), "{told}");
     let hunted = fs::read_to_string(place.path("calls-hunted.ron")).expect("a scenario");
     assert!(hunted.contains("hunted-1"), "{hunted}");
     // The other name of the option, another file, and the same result with more threads.
-    let args = ["hunt", "calls.ron", "--seeds", "50", "--only", "errors,server-latency", "--jobs", "2", "-o", "other.ron"];
+    let args = [
+        "hunt",
+        "calls.ron",
+        "--seeds",
+        "50",
+        "--only",
+        "errors,server-latency",
+        "--jobs",
+        "2",
+        "-o",
+        "other.ron",
+    ];
     place.longhaul(&args, 3);
-    assert_eq!(fs::read_to_string(place.path("other.ron")).expect("a scenario"), hunted);
+    assert_eq!(
+        fs::read_to_string(place.path("other.ron")).expect("a scenario"),
+        hunted
+    );
 }
 
 #[test]
@@ -86,12 +115,18 @@ fn a_hunt_that_finds_nothing_passes_and_one_that_cannot_be_says_why() {
     let place = Place::new("calls.ron", CALLS);
     let args = ["hunt", "calls.ron", "--seeds", "5", "--faults", "bandwidth", "-q"];
     let (told, _) = place.longhaul(&args, 0);
-    assert!(told.contains("5 schedules of faults, and none makes the scenario fail"), "{told}");
+    assert!(
+        told.contains("5 schedules of faults, and none makes the scenario fail"),
+        "{told}"
+    );
     assert!(!place.path("calls-hunted.ron").exists());
     let mistakes: [(&[&str], &str); 4] = [
         (&["--faults", "gremlins"], "server-latency, crash, panics"),
         (&["--faults", "black-hole"], "none of these faults can strike"),
-        (&["--set", "assertions=[]"], "no critical assertion that could fail"),
+        (
+            &["--set", "assertions=[]"],
+            "no critical assertion that could fail",
+        ),
         (
             &["--set", "assertions[0].bound=AtMost(\"1 %\")"],
             "does not pass without further faults",
@@ -100,7 +135,10 @@ fn a_hunt_that_finds_nothing_passes_and_one_that_cannot_be_says_why() {
     for (more, expected) in mistakes {
         let args = [&["hunt", "calls.ron", "-q"], more].concat();
         let (told, warned) = place.longhaul(&args, 2);
-        assert!(told.is_empty() && warned.contains(expected), "{more:?}: {told}{warned}");
+        assert!(
+            told.is_empty() && warned.contains(expected),
+            "{more:?}: {told}{warned}"
+        );
     }
 }
 
@@ -113,7 +151,9 @@ fn what_if_names_the_link_that_leaves_a_demand_without_a_way() {
     assert_eq!(record["demand_bits_per_s"], 7_000_000);
     let of = |link: &str| {
         let after = record["after"].as_array().expect("a list");
-        let found = after.iter().find(|impact| impact["down"][0].as_str().expect("a name").contains(link));
+        let found = after
+            .iter()
+            .find(|impact| impact["down"][0].as_str().expect("a name").contains(link));
         found.unwrap_or_else(|| panic!("{link}: {told}")).clone()
     };
     // Without the link to it nobody reaches d; round the ring there is always another way, which both then share.
@@ -123,7 +163,9 @@ fn what_if_names_the_link_that_leaves_a_demand_without_a_way() {
     let first = record["after"][0].clone();
     assert_eq!(first["unrouted_bits_per_s"], 3_000_000, "the worst comes first");
     let busiest = record["after"].as_array().expect("a list").iter();
-    let busiest = busiest.filter_map(|impact| impact["utilisation_ppm"].as_u64()).max();
+    let busiest = busiest
+        .filter_map(|impact| impact["utilisation_ppm"].as_u64())
+        .max();
     assert_eq!(busiest, Some(700_000));
     let (table, _) = place.longhaul(&["what-if", "ring.ron", "--failures", "2", "--worst", "3"], 0);
     assert!(table.contains('d') && !table.is_empty(), "{table}");
@@ -140,12 +182,18 @@ fn a_run_says_that_its_faults_were_aborted() {
     let place = Place::new("calls.ron", &CALLS.replace("faults: []", fault));
     let (told, _) = place.longhaul(&["run", "calls.ron", "--out", "out"], 3);
     let expected = "at 5 s: ClientSuccess of web was 0 %, below 10 %, beyond it for 1 s";
-    assert!(told.contains("faults aborted") && told.contains(expected), "{told}");
+    assert!(
+        told.contains("faults aborted") && told.contains(expected),
+        "{told}"
+    );
     let summary = fs::read(place.path("out/summary.json")).expect("a summary");
     let summary: Value = serde_json::from_slice(&summary).expect("JSON");
     assert_eq!(summary["aborted"]["at_ns"], 5_000_000_000_u64);
     assert_eq!(summary["aborted"]["of"], "web");
-    assert_eq!(summary["clients"][0]["recovery"]["fault_end_ns"], 5_000_000_001_u64);
+    assert_eq!(
+        summary["clients"][0]["recovery"]["fault_end_ns"],
+        5_000_000_001_u64
+    );
     // A report has it too, and verifying runs it twice to the same end.
     place.longhaul(&["run", "calls.ron", "--verify", "--quiet"], 3);
 }

@@ -188,13 +188,16 @@ fn bugs_are_found_and_nothing_else_in_many_schedules() {
 /// A service in two regions whose client looks its name up, and nothing that holds under all faults.
 fn fragile() -> String {
     calls(
-        "100 ms",
+        "20 ms",
         r#"Timeout("500 ms")"#,
         r#"(metric: ClientSuccess, statistic: Min, bound: AtLeast("99.9 %"))"#,
     )
     .replace(r#"replicas: ["servers"]"#, r#"replicas: ["servers", "users"]"#)
-    .replace("cores: 4,", r#"cores: 1, memory: (limit: "1200 MiB"),"#)
-    .replace(r#"Constant("2 ms")"#, r#"Constant("30 ms")"#)
+    .replace(
+        "cores: 4,",
+        r#"cores: 1, memory: (limit: "1200 MiB", base: "512 MiB"),"#,
+    )
+    .replace(r#"Constant("2 ms")"#, r#"Constant("10 ms")"#)
     .replace(
         "policies:",
         r#"names: (ttl: "1 s", timeout: "200 ms"), policies:"#,
@@ -209,7 +212,7 @@ fn every_class_strikes_and_can_be_written_down() {
             text: fragile(),
             classes: vec![class],
         };
-        let hunted = prey.hunt(NO_BUG, 40);
+        let hunted = prey.hunt(NO_BUG, 400);
         let name = class.name();
         // What a link is slower by is too little to fail.
         if class == FaultClass::Bandwidth {

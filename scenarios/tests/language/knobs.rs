@@ -80,6 +80,7 @@ const CANDIDATES: &[&str] = &[
     "TransferCompletionTime",
     "LinkQueueDrops",
     "ClientAmplification",
+    "Only(\"storefront\")",
     "ServiceRefused",
     "true",
     "false",

@@ -99,7 +99,9 @@ impl World {
         options: &Options,
         workload: Option<WorkloadOptions>,
     ) -> World {
-        World::new_with(seed, clusters, topology, options, Planted::Nothing, |_| workload.clone())
+        World::new_with(seed, clusters, topology, options, Planted::Nothing, |_| {
+            workload.clone()
+        })
     }
 
     /// Clusters with a bug, and without clients.
