@@ -18,6 +18,7 @@
 //! | `services` | services and clients: closed forms, failing over, faults |
 //! | `sweeps` | `longhaul sweep`, `merge` and `compare` as a user meets them |
 //! | `cli` | the program as a user meets it |
+//! | `verbs` | `longhaul hunt` and `what-if` as a user meets them; runs whose faults are aborted |
 //! | `vm` | the virtual machine of a replay, where QEMU and a kernel are installed; `longhaul doctor` |
 //! | `validate` | `longhaul validate` as a user meets it |
 
@@ -45,4 +46,5 @@ mod routing;
 mod services;
 mod sweeps;
 mod validate;
+mod verbs;
 mod vm;

@@ -8,6 +8,7 @@ use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};
 use longhaul_federation::handshake::{Hello, PROTOCOL, REQUIRED};
 use longhaul_federation::outbox::Priority;
+use longhaul_federation::planted::Planted;
 use longhaul_federation::reconcile::Talk;
 use longhaul_federation::record::{Record, Stamp, VersionVector};
 use longhaul_federation::tree::{NodeAt, Sum};
@@ -65,6 +66,7 @@ pub fn cluster(data: &[u8]) {
         regions,
         workload: None,
         streams: Streams::new(1, 0),
+        planted: Planted::Nothing,
     })
     .expect("options in range");
     let mut world = World::default();

@@ -25,7 +25,7 @@ pub use what_if::what_if;
 
 use std::path::Path;
 
-use longhaul_core::record::{Ended, Fidelity, PayloadRecord, Progress, RunRecord, Verdict};
+use longhaul_core::record::{AbortRecord, Ended, Fidelity, PayloadRecord, Progress, RunRecord, Verdict};
 use longhaul_core::units::Probability;
 
 use crate::human;
@@ -272,6 +272,9 @@ impl Page {
             &format!("{ended} (simulated); {} events", human::count(record.events)),
             2,
         );
+        if let Some(abort) = &record.aborted {
+            self.labelled("faults aborted", &human::printable(&aborted(abort)));
+        }
     }
 
     fn table(&mut self, heading: &str, table: &crate::table::Table, notes: &[Note]) {
@@ -358,6 +361,26 @@ impl Page {
             self.line(&line);
         }
     }
+}
+
+/// Why all faults of a run ended early.
+pub(crate) fn aborted(abort: &AbortRecord) -> String {
+    let AbortRecord {
+        at_ns,
+        since_ns,
+        metric,
+        of,
+        value,
+        bound,
+    } = abort;
+    let lasted = match at_ns - since_ns {
+        0 => String::new(),
+        ns => format!(", beyond it for {}", human::span(ns)),
+    };
+    format!(
+        "at {}: {metric} of {of} was {value}, {bound}{lasted}",
+        human::span(*at_ns)
+    )
 }
 
 fn verdict_reasons(record: &RunRecord) -> String {

@@ -226,6 +226,7 @@ pub(crate) fn run() -> RunRecord {
         fidelity: Fidelity::Packet,
         fidelity_reason: None,
         ended: Ended::Horizon,
+        aborted: None,
         verdict: Verdict::Inconclusive,
         simulated_ns: 300_000_000_000,
         events: 12_345_678,

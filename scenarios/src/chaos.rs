@@ -15,7 +15,7 @@ pub mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longhaul_chaos::{Action, Direction, Entry, Kind, Overlay, Plan, Schedule, Spec};
+use longhaul_chaos::{Action, Direction, Entry, Injection, Kind, Overlay, Plan, Schedule, Spec};
 use longhaul_core::random::Streams;
 use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
@@ -64,6 +64,8 @@ pub struct Concrete {
     pub orders: Vec<services::OrderAt>,
     /// The clocks that are ever wrong.
     pub clocks: BTreeMap<Target, Clocks>,
+    /// When all faults end, if they were aborted.
+    pub end: Option<Span>,
 }
 
 /// A fault strikes or ends.
@@ -122,18 +124,36 @@ pub enum ChaosError {
 /// # Panics
 /// If a fault names what does not exist: the check refuses it.
 pub fn concrete(scenario: &Scenario) -> Result<Concrete, ChaosError> {
+    concrete_until(scenario, None)
+}
+
+/// Lays out the faults of a run in which all of them end at a time, whatever they are doing, and none strikes later.
+///
+/// # Errors
+/// [`ChaosError`]
+///
+/// # Panics
+/// As [`concrete`].
+pub fn concrete_until(scenario: &Scenario, end: Option<Span>) -> Result<Concrete, ChaosError> {
+    let mut concrete = scenario.clone();
+    if let Some(end) = end {
+        concrete.faults = cut_short(&scenario.faults, end);
+    }
     if !scenario.faults.iter().any(|fault| fault.network().is_some()) {
         return Ok(Concrete {
-            scenario: scenario.clone(),
+            scenario: concrete,
             faults: Vec::new(),
             told: Vec::new(),
             orders: Vec::new(),
             clocks: BTreeMap::new(),
+            end,
         });
     }
     let strikes = strikes(scenario)?;
-    let overlay = Overlay::new(&laid_over(scenario, &strikes)?);
-    let mut concrete = scenario.clone();
+    let mut overlay = Overlay::new(&laid_over(scenario, &strikes)?);
+    if let Some(end) = end {
+        overlay = overlay.ending_at(end);
+    }
     concrete
         .faults
         .retain(|fault| matches!(fault, Fault::Pause(_) | Fault::Reset(_)));
@@ -172,13 +192,55 @@ pub fn concrete(scenario: &Scenario) -> Result<Concrete, ChaosError> {
     if faults.len() > MOST_FAULTS {
         return Err(ChaosError::TooMany { most: MOST_FAULTS });
     }
+    let mut told = told(scenario, &strikes);
+    let mut orders = services::orders(scenario, &strikes, &overlay);
+    if let Some(end) = end {
+        told = told_until(told, &strikes.injections(), end);
+        orders = services::orders_until(orders, end);
+    }
     Ok(Concrete {
         scenario: concrete,
         faults,
-        told: told(scenario, &strikes),
-        orders: services::orders(scenario, &strikes, &overlay),
+        told,
+        orders,
         clocks: wrong_clocks(scenario, &strikes, &overlay),
+        end,
     })
+}
+
+/// Plain faults that are over at a time.
+fn cut_short(faults: &[Fault], end: Span) -> Vec<Fault> {
+    let lasting = |at: Span, duration: Option<Span>| {
+        let left = end.saturating_sub(at);
+        Some(duration.map_or(left, |duration| duration.min(left)))
+    };
+    let mut faults = faults.to_vec();
+    faults.retain_mut(|fault| {
+        let (at, duration) = match fault {
+            Fault::LinkDown(down) => (down.at, &mut down.duration),
+            Fault::Pause(pause) => (pause.at, &mut pause.duration),
+            Fault::Kill(kill) => (kill.at, &mut kill.duration),
+            Fault::Reset(reset) => return reset.at < end,
+            Fault::Network(_) | Fault::Recover(_) => return true,
+        };
+        *duration = lasting(at, *duration);
+        at < end
+    });
+    faults
+}
+
+/// What is told of faults that all end at a time.
+fn told_until(mut told: Vec<Told>, injections: &[Injection<usize>], end: Span) -> Vec<Told> {
+    told.retain(|told| told.at < end);
+    let goes_on = |it: &&Injection<usize>| it.from < end && it.gone().is_none_or(|gone| end <= gone);
+    told.extend(injections.iter().filter(goes_on).map(|injection| Told {
+        at: end,
+        fault: injection.fault.clone(),
+        kind: "FaultEnded",
+        detail: json!({ "kind": injection.kind.name() }).to_string(),
+    }));
+    told.sort();
+    told
 }
 
 /// When the faults of the network strike: the target is the place of the fault in the scenario's list.

@@ -148,12 +148,16 @@
 //! | `assertions[].scope` | `All` |
 //! | `assertions[].level` | `Critical` |
 //! | `replay` | what a replay takes where nothing is said: see [`crate::replay::settings`] |
+//! | `abort_when` | `[]` |
+//! | `abort_when[].scope` | `All` |
+//! | `abort_when[].for` | a single sample |
 //! | `replay.replications`, `replay.simulations` | 10 and 30 |
 //! | `replay.margins` | `[]`: the default margins |
 //! | `replay.margins[].scope` | `All` |
 //!
 //! Whatever is not in this table must be given. `scenarios/README.md` describes every field.
 
+mod abort;
 pub mod assertion;
 mod calls;
 mod chaos;
@@ -195,9 +199,9 @@ use longhaul_core::units::Probability;
 
 use crate::diagnose::Sink;
 use crate::schema::{
-    Assertion, Client, DatagramStream, Demand, Engineering, Fault, Federation, Fidelity, Link, Migration,
-    Overlay, PayloadMode, Region, Replay, Replication, Reservation, RouteControl, RoutingPolicy,
-    SCHEMA_VERSION, Scenario, Service, Transfer, Transport, Vm,
+    AbortCondition, Assertion, Client, DatagramStream, Demand, Engineering, Fault, Federation, Fidelity,
+    Link, Migration, Overlay, PayloadMode, Region, Replay, Replication, Reservation, RouteControl,
+    RoutingPolicy, SCHEMA_VERSION, Scenario, Service, Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
 
@@ -291,6 +295,8 @@ pub struct Decoded {
     pub clients: Items<Client>,
     /// See [`Scenario::faults`]; both faults of a symmetric entry have its index.
     pub faults: Items<Fault>,
+    /// See [`Scenario::abort_when`].
+    pub abort_when: Items<AbortCondition>,
     /// See [`Scenario::routing`].
     pub routing: Option<RoutingPolicy>,
     /// See [`Scenario::reroute_after`].
@@ -336,6 +342,7 @@ impl Decoded {
             services: all(self.services)?,
             clients: all(self.clients)?,
             faults: all(self.faults)?,
+            abort_when: all(self.abort_when)?,
             routing: self.routing?,
             reroute_after: self.reroute_after?,
             route_control: self.route_control?,
@@ -345,7 +352,7 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 31] = [
+const FIELDS: [&str; 32] = [
     "version",
     "name",
     "question",
@@ -372,6 +379,7 @@ const FIELDS: [&str; 31] = [
     "services",
     "clients",
     "faults",
+    "abort_when",
     "routing",
     "reroute_after",
     "route_control",
@@ -418,6 +426,7 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         regions,
         links: links(cx, &fields),
         faults: faults(cx, &fields),
+        abort_when: items(cx, &fields, "abort_when", abort::condition),
         routing: fields.optional(cx, "routing", RoutingPolicy::default(), routing::routing),
         reroute_after: fields.optional(cx, "reroute_after", DEFAULT_REROUTE_AFTER, |cx, at| {
             value::quantity_within(cx, at, &Span::ZERO, &LONGEST_HORIZON)

@@ -21,7 +21,7 @@ use places::{Place, candidates, faults_of};
 use crate::Loaded;
 use crate::diagnose::Diagnostics;
 use crate::parallel::{Aborted, Unwatched, Watch, in_parallel, to_its_end};
-use crate::run::{BuildError, RunOptions, Simulation};
+use crate::run::{BuildError, Planted, RunOptions, Simulation};
 use crate::source::Source;
 use crate::{load, show};
 
@@ -43,6 +43,9 @@ pub struct Hunt {
     pub most_calls: u32,
     /// Threads. They change no result.
     pub threads: usize,
+    /// Bugs on purpose, for tests that must find them.
+    #[doc(hidden)]
+    pub planted: Planted,
 }
 
 impl Default for Hunt {
@@ -55,6 +58,7 @@ impl Default for Hunt {
             most_strikes: 4,
             most_calls: 1_000,
             threads: 1,
+            planted: Planted::default(),
         }
     }
 }
@@ -118,7 +122,10 @@ pub enum HuntError {
 /// # Errors
 /// [`HuntError`]
 pub fn hunt(loaded: &Loaded, how: &Hunt, watch: &dyn Watch) -> Result<Hunted, HuntError> {
-    let prey = Prey { loaded };
+    let prey = Prey {
+        loaded,
+        planted: how.planted,
+    };
     prey.check(watch)?;
     let candidates = candidates(&loaded.scenario, &how.classes);
     if candidates.is_empty() {
@@ -187,6 +194,7 @@ fn failed(record: &RunRecord) -> Option<usize> {
 /// The scenario that is hunted.
 struct Prey<'a> {
     loaded: &'a Loaded,
+    planted: Planted,
 }
 
 impl Prey<'_> {
@@ -213,6 +221,13 @@ impl Prey<'_> {
         loaded
     }
 
+    fn options(&self) -> RunOptions {
+        RunOptions {
+            planted: self.planted,
+            ..RunOptions::default()
+        }
+    }
+
     fn run(
         &self,
         schedule: &Schedule<Place>,
@@ -220,7 +235,7 @@ impl Prey<'_> {
         watch: &dyn Watch,
     ) -> Result<RunRecord, HuntError> {
         let loaded = self.with(schedule, horizon);
-        let simulation = Simulation::build(&loaded, RunOptions::default())?;
+        let simulation = Simulation::build(&loaded, self.options())?;
         Ok(to_its_end(simulation, watch)?)
     }
 
@@ -279,7 +294,7 @@ impl Prey<'_> {
             base_dir: PathBuf::clone(&self.loaded.base_dir),
         };
         let again = load(&source, &[], None).map_err(|mistakes| HuntError::Refused(Box::new(mistakes)))?;
-        let simulation = Simulation::build(&again, RunOptions::default())?;
+        let simulation = Simulation::build(&again, self.options())?;
         let record = to_its_end(simulation, &Unwatched)?;
         let assertion = failed(&record).expect("the text of a scenario gives the same run");
         Ok(Found {

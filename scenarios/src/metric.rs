@@ -47,7 +47,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 96] = [
+pub const METRICS: [(&str, Metric); 99] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -107,6 +107,7 @@ pub const METRICS: [(&str, Metric); 96] = [
     ("FederationSyncFailures", Metric::FederationSyncFailures),
     ("FederationConflicts", Metric::FederationConflicts),
     ("FederationDropped", Metric::FederationDropped),
+    ("FederationLostChanges", Metric::FederationLostChanges),
     ("FederationErrors", Metric::FederationErrors),
     ("FederationSuccess", Metric::FederationSuccess),
     ("DatagramLoss", Metric::DatagramLoss),
@@ -124,6 +125,8 @@ pub const METRICS: [(&str, Metric); 96] = [
     ("ClientGoodput", Metric::ClientGoodput),
     ("ClientAvailability", Metric::ClientAvailability),
     ("ClientAmplification", Metric::ClientAmplification),
+    ("ClientRateLimited", Metric::ClientRateLimited),
+    ("ClientBreakerOpenings", Metric::ClientBreakerOpenings),
     ("ClientLatencyMedian", Metric::ClientLatencyMedian),
     ("ClientLatencyP95", Metric::ClientLatencyP95),
     ("ClientLatencyP99", Metric::ClientLatencyP99),
@@ -159,6 +162,20 @@ pub const STATISTICS: [(&str, Statistic); 7] = [
     ("Max", Statistic::Max),
     ("Sum", Statistic::Sum),
 ];
+
+/// What is measured at every sample of a run, for [`AbortCondition`](crate::schema::AbortCondition)s.
+pub fn watchable() -> impl Iterator<Item = Metric> {
+    [
+        Metric::ReplicationRpoMax,
+        Metric::ClientSuccess,
+        Metric::ClientGoodput,
+        Metric::ClientAmplification,
+        Metric::ServiceRefused,
+        Metric::ServiceUtilisation,
+        Metric::ServiceLongestQueue,
+    ]
+    .into_iter()
+}
 
 impl Metric {
     /// What gives one sample each.
@@ -220,6 +237,7 @@ impl Metric {
             | Metric::FederationSyncFailures
             | Metric::FederationConflicts
             | Metric::FederationDropped
+            | Metric::FederationLostChanges
             | Metric::FederationErrors
             | Metric::FederationSuccess => Subject::Federation,
             Metric::DatagramLoss
@@ -235,6 +253,8 @@ impl Metric {
             | Metric::ClientGoodput
             | Metric::ClientAvailability
             | Metric::ClientAmplification
+            | Metric::ClientRateLimited
+            | Metric::ClientBreakerOpenings
             | Metric::ClientLatencyMedian
             | Metric::ClientLatencyP95
             | Metric::ClientLatencyP99
@@ -323,6 +343,7 @@ impl Metric {
             | Metric::DemandArrived
             | Metric::ClientSuccess
             | Metric::ClientAvailability
+            | Metric::ClientRateLimited
             | Metric::ServiceRefused
             | Metric::ServiceRepeated
             | Metric::ServiceInVain
@@ -346,6 +367,7 @@ impl Metric {
             | Metric::FederationSyncFailures
             | Metric::FederationConflicts
             | Metric::FederationDropped
+            | Metric::FederationLostChanges
             | Metric::FederationErrors
             | Metric::FederationSuccess
             | Metric::OverlaySwitches
@@ -355,6 +377,7 @@ impl Metric {
             | Metric::ReservationSuccess
             | Metric::ClientGoodput
             | Metric::ClientAmplification
+            | Metric::ClientBreakerOpenings
             | Metric::ClientMetastable
             | Metric::ServiceLost
             | Metric::ServiceLongestQueue

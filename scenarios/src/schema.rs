@@ -4,6 +4,7 @@
 //! are in [`longhaul_core::text`]; the grammar and the defaults are in [`crate::decode`]. Laws that need nothing
 //! but numbers are the network's own types.
 
+mod abort;
 mod assertion;
 mod chaos;
 mod datagrams;
@@ -25,6 +26,7 @@ use longhaul_core::time::Span;
 use longhaul_core::units::Probability;
 pub use longhaul_frames::PayloadMode;
 
+pub use abort::*;
 pub use assertion::*;
 pub use chaos::*;
 pub use datagrams::*;
@@ -96,6 +98,8 @@ pub struct Scenario {
     pub clients: Vec<Client>,
     /// What fails, and when.
     pub faults: Vec<Fault>,
+    /// When all faults end at once.
+    pub abort_when: Vec<AbortCondition>,
     /// How routes are chosen.
     pub routing: RoutingPolicy,
     /// How long after a link fails or comes back the routers use other routes.

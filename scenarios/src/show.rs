@@ -22,9 +22,9 @@ use longhaul_core::time::Span;
 use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
-    Amount, Assertion, Bound, Carrier, Chunk, Controller, DatagramStream, Fault, Kill, Level, LinkDown,
-    Margin, Pause, PayloadMode, Region, Replay, Reservation, Reset, SCHEMA_VERSION, Scenario, Scope, Streams,
-    Tcp, Transfer, Transport, Value, Within,
+    AbortCondition, Amount, Assertion, Bound, Carrier, Chunk, Controller, DatagramStream, Fault, Kill, Level,
+    LinkDown, Margin, Pause, PayloadMode, Region, Replay, Reservation, Reset, SCHEMA_VERSION, Scenario,
+    Scope, Side, Streams, Tcp, Transfer, Transport, Value, Within,
 };
 
 pub use chaos::faults_file;
@@ -67,6 +67,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         services,
         clients,
         faults,
+        abort_when,
         routing,
         reroute_after,
         route_control,
@@ -107,6 +108,9 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     write_list(out, "services", services, service::service)?;
     write_list(out, "clients", clients, client::client)?;
     write_list(out, "faults", faults, fault)?;
+    if !abort_when.is_empty() {
+        write_list(out, "abort_when", abort_when, abort_condition)?;
+    }
     writeln!(
         out,
         "    routing: {},",
@@ -317,6 +321,30 @@ fn datagram_stream(stream: &DatagramStream) -> String {
         quoted(from),
         quoted(to),
         reserved(reservation),
+    )
+}
+
+fn abort_condition(condition: &AbortCondition) -> String {
+    let AbortCondition {
+        metric,
+        scope,
+        side,
+        bound,
+        lasting,
+    } = condition;
+    let side = match side {
+        Side::Above => "above",
+        Side::Below => "below",
+    };
+    let lasting = match *lasting {
+        Span::ZERO => String::new(),
+        lasting => format!(", for: \"{lasting}\""),
+    };
+    format!(
+        "(metric: {}, scope: {}, {side}: {}{lasting})",
+        name_of(&METRICS, metric),
+        scope_text(scope),
+        value_text(*bound)
     )
 }
 

@@ -200,8 +200,10 @@ pub struct HuntArgs {
     /// Number of the first schedule: to go on where an earlier hunt ended.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub first: u32,
-    /// What may strike, separated by commas: latency, loss, bandwidth, cut, one-way, isolation, region [default: all].
-    #[arg(long, value_name = "CLASSES", value_delimiter = ',', value_parser = fault_class)]
+    /// What may strike, separated by commas: latency, loss, bandwidth, cut, one-way (links), isolation, region, pause
+    /// (regions), cpu, errors, server-latency, crash, panics, gray, silence, leak (servers), black-hole, no-name (lookups)
+    /// [default: all].
+    #[arg(long, visible_alias = "only", value_name = "CLASSES", value_delimiter = ',', value_parser = fault_class)]
     pub faults: Vec<FaultClass>,
     /// How often one class of faults strikes in a schedule at most.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]

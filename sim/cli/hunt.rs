@@ -48,6 +48,7 @@ pub fn hunt(args: &HuntArgs, colour: Colour) -> Result<Exit, Failure> {
         most_strikes: args.strikes,
         most_calls: args.calls,
         threads: args.jobs.map_or_else(processors, usize::from),
+        ..Hunt::default()
     };
     let interrupt = Interrupt::install().map_err(Failure::Signals)?;
     let watch = Watcher::new(&interrupt, args.quiet);
@@ -82,13 +83,18 @@ fn told(found: &Found, tried: u32) -> String {
         1 => "1 fault".to_owned(),
         number => format!("{number} faults"),
     };
+    let enough = if found.faults == 1 {
+        "is enough"
+    } else {
+        "are enough"
+    };
     let sure = if found.is_complete {
         "none of which can be left out"
     } else {
         "some of which may be left out: --calls is used up"
     };
     format!(
-        "schedule {} of {tried} tried makes the scenario fail: {}\nof its {}, {} are enough, {sure} ({} runs)\n",
+        "schedule {} of {tried} tried makes the scenario fail: {}\nof its {}, {} {enough}, {sure} ({} runs)\n",
         found.number,
         found.reason,
         faults(found.faults_before),

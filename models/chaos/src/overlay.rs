@@ -190,6 +190,8 @@ fn further(one: i64, other: i64) -> i64 {
 #[derive(Clone, Debug)]
 pub struct Overlay<T> {
     by_target: BTreeMap<T, Vec<Laid<T>>>,
+    /// Nothing is felt from then on.
+    end: Option<Span>,
 }
 
 /// An injection among those of its target, in the order of their beginnings.
@@ -210,7 +212,14 @@ impl<T: Clone + Ord> Overlay<T> {
             let all_gone = injection.gone().unwrap_or(Span::MAX).max(before);
             laid.push(Laid { injection, all_gone });
         }
-        Overlay { by_target }
+        Overlay { by_target, end: None }
+    }
+
+    /// The overlay of faults that all end at this time, whatever they are doing, and after which none strikes.
+    #[must_use]
+    pub fn ending_at(self, end: Span) -> Overlay<T> {
+        let end = Some(self.end.map_or(end, |other| other.min(end)));
+        Overlay { end, ..self }
     }
 
     fn of(&self, target: &T) -> &[Laid<T>] {
@@ -221,6 +230,9 @@ impl<T: Clone + Ord> Overlay<T> {
     /// the target without faults, to which a limit that fades returns.
     pub fn effective(&self, target: &T, at: Span, normal: BitRate) -> Effective {
         let mut effective = Effective::default();
+        if self.end.is_some_and(|end| end <= at) {
+            return effective;
+        }
         let laid = self.of(target);
         let begun = laid.partition_point(|laid| laid.injection.from <= at);
         let recent = laid[..begun].iter().rev();
@@ -254,6 +266,15 @@ impl<T: Clone + Ord> Overlay<T> {
                 times.extend(steps);
             }
             times.extend(injection.gone());
+        }
+        if let Some(end) = self.end {
+            times.retain(|at| *at < end);
+            let goes_on = |injection: &Injection<T>| {
+                injection.from < end && injection.gone().is_none_or(|gone| end < gone)
+            };
+            if self.of(target).iter().any(|laid| goes_on(&laid.injection)) {
+                times.insert(end);
+            }
         }
         times.into_iter().collect()
     }

@@ -1,6 +1,8 @@
 //! Several faults at once.
 
-use longhaul_chaos::{Action, Direction, Effective, Entry, Kind, Loses, Overlay, Recovery, Schedule};
+use longhaul_chaos::{
+    Action, Direction, Effective, Entry, Gradual, Kind, Loses, Overlay, Recovery, Schedule,
+};
 use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
 use proptest::prelude::*;
@@ -210,4 +212,43 @@ proptest! {
 fn drifts(schedule: &Schedule<u8>) -> bool {
     let mut injections = schedule.injections().into_iter();
     injections.any(|injection| matches!(injection.kind, Kind::ClockDrift { .. }))
+}
+
+#[test]
+fn all_end_at_once_when_they_are_told_to() {
+    let loss = Kind::Loss {
+        probability: percent(5),
+    };
+    let latency = Kind::Latency {
+        extra: ms(50),
+        jitter: Span::ZERO,
+    };
+    let fading = Entry {
+        action: Action::Inject {
+            kind: latency,
+            duration: Some(ms(10)),
+            recovery: Recovery::Gradual(Gradual {
+                steps: 5,
+                step: ms(20),
+            }),
+        },
+        ..at(10, 1, latency)
+    };
+    let entries = vec![
+        at(0, 100, loss),
+        fading,
+        at(80, 10, Kind::Partition(Direction::Both)),
+    ];
+    let whole = overlay(entries.clone());
+    let ended = overlay(entries).ending_at(ms(50));
+    for time in 0..50 {
+        assert_eq!(felt(&ended, time), felt(&whole, time), "{time} ms");
+    }
+    for time in 50..200 {
+        assert_eq!(felt(&ended, time), Effective::default(), "{time} ms");
+    }
+    assert_eq!(ended.changes(&0), [0, 10, 40, 50].map(ms));
+    // The earlier end counts, and one before everything leaves nothing.
+    assert_eq!(ended.clone().ending_at(ms(70)).changes(&0), ended.changes(&0));
+    assert!(ended.ending_at(Span::ZERO).changes(&0).is_empty());
 }

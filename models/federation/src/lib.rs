@@ -63,6 +63,7 @@ pub mod histogram;
 pub mod options;
 pub mod outbox;
 mod peer;
+pub mod planted;
 pub mod reconcile;
 pub mod record;
 pub mod registry;

@@ -37,6 +37,8 @@ pub struct Statistics {
     pub refused_updates: u64,
     /// Changes that peers acknowledged.
     pub changes_delivered: u64,
+    /// Changes that peers refused, or held a later version of.
+    pub changes_rejected: u64,
     /// Changes that came from peers and were news.
     pub changes_applied: u64,
     /// Changes that came from a peer after others that the peer had put on their way later.
@@ -159,6 +161,20 @@ impl Statistics {
         Some(1_000_000 - i64::try_from(share).unwrap_or(i64::MAX / 2))
     }
 
+    /// Changes that were to be brought to peers and were given up: neither acknowledged nor refused, neither replaced by a
+    /// later one nor dropped for want of room, and not waiting either. An outbox loses none; those that had not been
+    /// brought when this cluster or the peer ended are counted here, and comparing the states brings them.
+    pub fn lost_changes(&self) -> u64 {
+        let OutboxStatistics {
+            queued,
+            coalesced,
+            dropped,
+            ..
+        } = self.outbox;
+        let accounted = coalesced + dropped + self.changes_delivered + self.changes_rejected + self.waiting;
+        queued.saturating_sub(accounted)
+    }
+
     /// Takes in the counters of another cluster or of an earlier life, for a sum over all. What says how things stand,
     /// such as keys and hash, stays.
     pub fn add(&mut self, other: &Statistics) {
@@ -178,6 +194,7 @@ impl Statistics {
             (&mut self.updates, other.updates),
             (&mut self.refused_updates, other.refused_updates),
             (&mut self.changes_delivered, other.changes_delivered),
+            (&mut self.changes_rejected, other.changes_rejected),
             (&mut self.changes_applied, other.changes_applied),
             (&mut self.overtaken, other.overtaken),
             (&mut self.conflicts, other.conflicts),

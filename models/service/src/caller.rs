@@ -11,6 +11,7 @@ use longhaul_core::payload::Payload;
 use longhaul_core::random::Stream;
 use longhaul_core::time::Instant;
 use longhaul_resilience::health::Monitor;
+use longhaul_resilience::planted::Planted;
 use longhaul_resilience::{Call, CallError, Failure, Priority, Stack};
 
 use crate::names::{NameFault, Names};
@@ -111,6 +112,7 @@ pub(crate) struct Caller {
     origin: u32,
     options: ServiceOptions,
     stack: Stack,
+    planted: Planted,
     random: Stream,
     names: Names,
     targets: Vec<Target>,
@@ -158,6 +160,15 @@ pub(crate) fn send<E>(outputs: &mut VecDeque<Output<E>>, stream: StreamId, frame
 }
 
 impl Caller {
+    /// With a bug in its policies, for tests.
+    pub fn with_planted(self, policies: Stream, planted: Planted) -> Caller {
+        Caller {
+            stack: Stack::with_planted(&self.options.stack, policies, planted),
+            planted,
+            ..self
+        }
+    }
+
     /// Options must have been checked. `policies` and `connections` are random streams.
     pub fn new(origin: u32, options: ServiceOptions, policies: Stream, connections: Stream) -> Caller {
         let right: Vec<PeerId> = options.replicas.iter().map(|replica| replica.peer).collect();
@@ -168,6 +179,7 @@ impl Caller {
         Caller {
             origin,
             stack: Stack::new(&options.stack, policies),
+            planted: Planted::Nothing,
             random: connections,
             names: Names::new(options.names, right),
             targets: targets.collect(),
@@ -383,7 +395,7 @@ impl Caller {
         let fault = self.names.fault().clone();
         self.names = Names::new(self.options.names, right);
         self.names.set_fault(fault);
-        self.stack = Stack::new(&self.options.stack, policies);
+        self.stack = Stack::with_planted(&self.options.stack, policies, self.planted);
         self.stack_wake = None;
         self.monitor = None;
         self.monitor_wake = None;

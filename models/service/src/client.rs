@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use longhaul_core::machine::{Input, Machine, Output};
 use longhaul_core::random::{Stream, Streams};
 use longhaul_core::time::{Instant, Span};
+use longhaul_resilience::planted::Planted;
 use serde::{Deserialize, Serialize};
 
 use crate::arrivals::Source;
@@ -110,6 +111,16 @@ impl Client {
             now: Instant::ZERO,
             options,
         })
+    }
+
+    /// With a bug in its policies, for tests. It must not have begun.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_planted(mut self, name: &str, streams: Streams, planted: Planted) -> Client {
+        self.caller = self
+            .caller
+            .with_planted(streams.stream(name, "policies"), planted);
+        self
     }
 
     /// Counters.

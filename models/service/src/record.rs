@@ -96,6 +96,8 @@ pub struct CallerStatistics {
     pub failed_lookups: u64,
     /// Times that a replica was left out.
     pub ejections: u64,
+    /// Times that a breaker opened, for the first time or again after a trial.
+    pub breaker_openings: u64,
 }
 
 /// How a request ended.

@@ -275,7 +275,10 @@ fn summary(story: &Story) -> String {
         0 => "nothing was asserted".to_owned(),
         all => format!("{held} of {all} assertions hold"),
     };
-    format!("{ended}; {asserted}.")
+    let aborted = record.aborted.as_ref().map_or(String::new(), |abort| {
+        format!(" All faults were aborted {}.", crate::console::aborted(abort))
+    });
+    format!("{ended}; {asserted}.{aborted}")
 }
 
 /// What a reader needs to judge and repeat it.

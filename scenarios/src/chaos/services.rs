@@ -53,6 +53,22 @@ pub(super) fn orders(
     orders
 }
 
+/// The orders of faults that all end at a time: whoever was told anything is then as well as ever.
+pub(super) fn orders_until(mut orders: Vec<OrderAt>, end: Span) -> Vec<OrderAt> {
+    orders.retain(|order| order.at < end);
+    let told: BTreeSet<Target> = orders.iter().map(|order| order.target).collect();
+    orders.extend(told.into_iter().map(|target| OrderAt {
+        at: end,
+        target,
+        order: match target {
+            Target::Client(_) => ChaosOrder::Names(None),
+            Target::Cluster(..) | Target::Replica(_) => ChaosOrder::Disk(DiskCondition::default()),
+            _ => ChaosOrder::Server(ServerCommand::Resume),
+        },
+    }));
+    orders
+}
+
 /// What is felt at a server, whenever that changes.
 fn suffering(overlay: &Overlay<Target>, target: Target, orders: &mut Vec<OrderAt>) {
     let mut order = |at, command| {

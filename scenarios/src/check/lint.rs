@@ -65,6 +65,7 @@ pub fn lint(
     lint.regions();
     lint.guests();
     lint.assertions();
+    lint.abort_conditions();
     lint.margins();
     lint.transport();
     lint.controllers();
@@ -372,6 +373,13 @@ impl Lint<'_> {
                     format!("never comparable: {why}"),
                 );
             }
+        }
+    }
+
+    fn abort_conditions(&mut self) {
+        if !self.scenario.abort_when.is_empty() && self.scenario.faults.is_empty() {
+            let message = "no fault strikes, so there is none to end, but for those of a hunt".to_owned();
+            self.warn("abort_when", message);
         }
     }
 

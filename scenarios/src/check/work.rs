@@ -123,11 +123,21 @@ pub fn starts_in_time(decoded: &Decoded, start: Span, path: &str, report: &mut R
     }
 }
 
-/// Every assertion, and every margin of a replay, needs something that gives it samples.
+/// Every assertion, every abort condition and every margin of a replay needs something that gives it samples.
 pub fn assertions(decoded: &Decoded, report: &mut Report) {
     for (index, assertion) in &decoded.assertions.good {
         let path = format!("assertions[{index}]");
         has_subject(decoded, assertion.metric, &assertion.scope, &path, report);
+    }
+    for (index, condition) in &decoded.abort_when.good {
+        let path = format!("abort_when[{index}]");
+        has_subject(decoded, condition.metric, &condition.scope, &path, report);
+        if let Some(horizon) = decoded.horizon
+            && condition.lasting >= horizon
+        {
+            let message = format!("never so long: the run ends at {horizon}");
+            report.error(&format!("{path}.for"), message);
+        }
     }
     let replay = decoded.replay.iter().flatten();
     let margins: Vec<&Margin> = replay.flat_map(|replay| &replay.margins).collect();

@@ -1,10 +1,15 @@
 //! Where faults may strike in a scenario, and the faults of a schedule in its language.
 
-use longhaul_chaos::{Action, Candidate, Direction, Impact, Kind, Schedule};
-use longhaul_core::time::Span;
-use longhaul_core::units::{BitRate, Probability};
+use std::collections::BTreeMap;
 
-use crate::schema::{Effect, Ends, Fault, NetworkFault, Objective, Rate, Scenario, Timing};
+use longhaul_chaos::{Action, Candidate, Direction, Impact, Kind, Loses, Schedule};
+use longhaul_core::time::Span;
+use longhaul_core::units::{BitRate, ByteSize, Probability};
+
+use crate::schema::{
+    Client, Effect, Ends, Fault, NetworkFault, Objective, Pause, Rate, Scenario, Service, Suffering, Timing,
+    WrongAnswer,
+};
 
 /// A class of faults that may take part.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -23,11 +28,36 @@ pub enum FaultClass {
     Isolation,
     /// A region is without power.
     Region,
+    /// The machines of a region stand still.
+    Pause,
+    /// Something else takes up to 95 % of a server's processor.
+    Cpu,
+    /// Up to half of a server's requests fail.
+    Errors,
+    /// A server answers up to two seconds later.
+    ServerLatency,
+    /// A server's process is killed.
+    Crash,
+    /// Up to one request in a hundred ends a server's process.
+    Panics,
+    /// Up to half of a server's requests fail, answers come up to two seconds later, and no health check notices.
+    Gray,
+    /// Up to half of a server's requests are never answered, and no health check notices.
+    Silence,
+    /// A server loses up to 16 MiB with each request.
+    Leak,
+    /// A client's lookups are not answered.
+    BlackHole,
+    /// A client's lookups are answered that there is no such name.
+    NoName,
 }
+
+/// What each request may leak at most.
+const LEAK: ByteSize = ByteSize::from_mib(16);
 
 impl FaultClass {
     /// All of them.
-    pub const ALL: [FaultClass; 7] = [
+    pub const ALL: [FaultClass; 18] = [
         FaultClass::Latency,
         FaultClass::Loss,
         FaultClass::Bandwidth,
@@ -35,6 +65,17 @@ impl FaultClass {
         FaultClass::OneWay,
         FaultClass::Isolation,
         FaultClass::Region,
+        FaultClass::Pause,
+        FaultClass::Cpu,
+        FaultClass::Errors,
+        FaultClass::ServerLatency,
+        FaultClass::Crash,
+        FaultClass::Panics,
+        FaultClass::Gray,
+        FaultClass::Silence,
+        FaultClass::Leak,
+        FaultClass::BlackHole,
+        FaultClass::NoName,
     ];
 
     /// Its name; the random stream of its swarm has the same.
@@ -47,23 +88,60 @@ impl FaultClass {
             FaultClass::OneWay => "one-way",
             FaultClass::Isolation => "isolation",
             FaultClass::Region => "region",
+            FaultClass::Pause => "pause",
+            FaultClass::Cpu => "cpu",
+            FaultClass::Errors => "errors",
+            FaultClass::ServerLatency => "server-latency",
+            FaultClass::Crash => "crash",
+            FaultClass::Panics => "panics",
+            FaultClass::Gray => "gray",
+            FaultClass::Silence => "silence",
+            FaultClass::Leak => "leak",
+            FaultClass::BlackHole => "black-hole",
+            FaultClass::NoName => "no-name",
         }
     }
 
+    /// It at its strongest, by the table of impacts where that has a number for it.
     fn strongest(self) -> Kind {
         let critical = Impact::Critical.magnitudes();
+        let half = critical.loss;
         match self {
-            FaultClass::Latency => critical.latency(),
+            FaultClass::Latency | FaultClass::ServerLatency => critical.latency(),
             FaultClass::Loss => critical.loss(),
             FaultClass::Bandwidth => critical.bandwidth(),
             FaultClass::Cut | FaultClass::Isolation => Kind::Partition(Direction::Both),
             FaultClass::OneWay => Kind::Partition(Direction::Outbound),
             FaultClass::Region => Kind::RegionOutage,
+            // It is a region's machines that do nothing; its links go on.
+            FaultClass::Pause | FaultClass::Crash => Kind::Crash {
+                loses: Loses::Memory,
+                restart: Span::ZERO,
+            },
+            FaultClass::Cpu => Kind::CpuStarvation {
+                share: Probability::from_ratio(95, 100).expect("a share"),
+            },
+            FaultClass::Errors => Kind::Errors { probability: half },
+            FaultClass::Panics => Kind::Panics {
+                probability: Impact::Low.magnitudes().loss,
+            },
+            FaultClass::Gray => Kind::Gray {
+                probability: half,
+                extra: critical.latency,
+            },
+            FaultClass::Silence => Kind::Timeouts {
+                probability: half,
+                after: Span::MAX,
+            },
+            FaultClass::Leak => Kind::Leak {
+                bytes_per_s: LEAK.as_bytes(),
+            },
+            FaultClass::BlackHole | FaultClass::NoName => Kind::DnsFailure,
         }
     }
 }
 
-/// Where a fault of a class strikes: a directed link or a region, by its index.
+/// Where a fault of a class strikes: a directed link, a region, a server or a client, by its index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Place {
     class: FaultClass,
@@ -75,13 +153,25 @@ pub fn candidates(scenario: &Scenario, classes: &[FaultClass]) -> Vec<Candidate<
     let asked = |class: &FaultClass| classes.is_empty() || classes.contains(class);
     let candidate = |class: FaultClass| {
         let place = |index| Place { class, index };
-        let targets: Vec<Place> = match class {
-            FaultClass::Isolation | FaultClass::Region => (0..scenario.regions.len()).map(place).collect(),
-            _ => (0..scenario.links.len())
-                .filter(|&link| may_strike(scenario, class, link))
-                .map(place)
-                .collect(),
+        let all = match class {
+            FaultClass::Latency
+            | FaultClass::Loss
+            | FaultClass::Bandwidth
+            | FaultClass::Cut
+            | FaultClass::OneWay => scenario.links.len(),
+            FaultClass::Isolation | FaultClass::Region | FaultClass::Pause => scenario.regions.len(),
+            FaultClass::Cpu
+            | FaultClass::Errors
+            | FaultClass::ServerLatency
+            | FaultClass::Crash
+            | FaultClass::Panics
+            | FaultClass::Gray
+            | FaultClass::Silence
+            | FaultClass::Leak => servers(scenario).count(),
+            FaultClass::BlackHole | FaultClass::NoName => scenario.clients.len(),
         };
+        let may_strike = |index: &usize| may_strike(scenario, class, *index);
+        let targets: Vec<Place> = (0..all).filter(may_strike).map(place).collect();
         Candidate {
             name: class.name().to_owned(),
             targets,
@@ -95,12 +185,34 @@ pub fn candidates(scenario: &Scenario, classes: &[FaultClass]) -> Vec<Candidate<
         .collect()
 }
 
+/// All servers: each service in each of its regions.
+fn servers(scenario: &Scenario) -> impl Iterator<Item = (&Service, &String)> {
+    let of = |service| move |region| (service, region);
+    let services = scenario.services.iter();
+    services.flat_map(move |service: &Service| service.replicas.iter().map(of(service)))
+}
+
 /// What the check of a scenario would refuse is left out.
-fn may_strike(scenario: &Scenario, class: FaultClass, link: usize) -> bool {
-    let rate = &scenario.links[link].rate;
+fn may_strike(scenario: &Scenario, class: FaultClass, index: usize) -> bool {
+    let rate = || &scenario.links[index].rate;
     match class {
-        FaultClass::Latency | FaultClass::Loss => !matches!(rate, Rate::Recorded { .. }),
-        FaultClass::Bandwidth => rate.constant().is_some() && scenario.routing.objective != Objective::Widest,
+        FaultClass::Latency | FaultClass::Loss => !matches!(rate(), Rate::Recorded { .. }),
+        FaultClass::Bandwidth => {
+            rate().constant().is_some() && scenario.routing.objective != Objective::Widest
+        }
+        FaultClass::Pause => {
+            let region = &scenario.regions[index].name;
+            let stops = |fault: &Fault| match fault {
+                Fault::Pause(pause) => pause.region == *region,
+                Fault::Kill(kill) => kill.region == *region,
+                _ => false,
+            };
+            !scenario.faults.iter().any(stops)
+        }
+        FaultClass::BlackHole | FaultClass::NoName => {
+            let client: &Client = &scenario.clients[index];
+            client.options.service.names.is_some()
+        }
         _ => true,
     }
 }
@@ -118,6 +230,8 @@ pub fn faults_of(scenario: &Scenario, schedule: &Schedule<Place>) -> Vec<Fault> 
         .map(|number: u32| format!("hunted-{number}"))
         .filter(|name| !taken(name));
     let mut faults = Vec::new();
+    // Until when each region stands still: what stands still cannot stop.
+    let mut still: BTreeMap<usize, Option<Span>> = BTreeMap::new();
     for entry in schedule.entries() {
         let Action::Inject {
             kind,
@@ -127,6 +241,20 @@ pub fn faults_of(scenario: &Scenario, schedule: &Schedule<Place>) -> Vec<Fault> 
         else {
             continue;
         };
+        let Place { class, index } = entry.target;
+        if class == FaultClass::Pause {
+            let goes_on = duration.map(|duration| entry.at.saturating_add(duration));
+            let stands = |until: &Option<Span>| until.is_none_or(|until| entry.at <= until);
+            if !still.get(&index).is_some_and(stands) {
+                still.insert(index, goes_on);
+                faults.push(Fault::Pause(Pause {
+                    region: scenario.regions[index].name.clone(),
+                    at: entry.at,
+                    duration,
+                }));
+            }
+            continue;
+        }
         let Some(effect) = effect(scenario, entry.target, &kind) else {
             continue;
         };
@@ -152,6 +280,20 @@ fn effect(scenario: &Scenario, place: Place, kind: &Kind) -> Option<Effect> {
             to: link.to.clone(),
             both: false,
         }
+    };
+    let server = |suffers| {
+        let (service, region) = servers(scenario)
+            .nth(place.index)
+            .expect("a server of the scenario");
+        Effect::Server {
+            service: service.name.clone(),
+            region: region.clone(),
+            suffers,
+        }
+    };
+    let names = |answer| Effect::Names {
+        client: scenario.clients[place.index].name.clone(),
+        answer,
     };
     Some(match (place.class, *kind) {
         (FaultClass::Latency, Kind::Latency { extra, .. }) => Effect::LinkLatency {
@@ -194,6 +336,23 @@ fn effect(scenario: &Scenario, place: Place, kind: &Kind) -> Option<Effect> {
         (FaultClass::Region, _) => Effect::RegionDown {
             region: scenario.regions[place.index].name.clone(),
         },
+        (FaultClass::Cpu, Kind::CpuStarvation { share }) => server(Suffering::Cpu(share)),
+        (FaultClass::Errors, Kind::Errors { probability }) => server(Suffering::Errors(probability)),
+        (FaultClass::ServerLatency, Kind::Latency { extra, .. }) => {
+            server(Suffering::Latency(extra.max(Span::from_ns(1))))
+        }
+        (FaultClass::Crash, _) => server(Suffering::Crash),
+        (FaultClass::Panics, Kind::Panics { probability }) => server(Suffering::Panics(probability)),
+        (FaultClass::Gray, Kind::Gray { probability, extra }) => server(Suffering::Gray {
+            errors: probability,
+            extra,
+        }),
+        (FaultClass::Silence, Kind::Timeouts { probability, .. }) => server(Suffering::Silence(probability)),
+        (FaultClass::Leak, Kind::Leak { bytes_per_s }) => {
+            server(Suffering::Leak(ByteSize::from_bytes(bytes_per_s)))
+        }
+        (FaultClass::BlackHole, _) => names(WrongAnswer::BlackHole),
+        (FaultClass::NoName, _) => names(WrongAnswer::Failed),
         _ => return None,
     })
 }

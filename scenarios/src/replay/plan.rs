@@ -111,6 +111,10 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
             refused.push(NotReplayable::new(path, reason));
         }
     }
+    if !scenario.abort_when.is_empty() {
+        let reason = "a replay measures nothing that could end its faults".to_owned();
+        refused.push(NotReplayable::new("abort_when".to_owned(), reason));
+    }
     for (index, fault) in scenario.faults.iter().enumerate() {
         if matches!(fault, Fault::Reset(_)) {
             let reason =

@@ -427,7 +427,7 @@ pub fn exact(value: Value) -> u64 {
 }
 
 /// `exact` in the unit of `kind`.
-fn with_unit(kind: Value, exact: u64) -> Value {
+pub fn with_unit(kind: Value, exact: u64) -> Value {
     match kind {
         Value::Time(_) => Value::Time(Span::from_ns(exact)),
         Value::Size(_) => Value::Size(ByteSize::from_bytes(exact)),
@@ -437,7 +437,8 @@ fn with_unit(kind: Value, exact: u64) -> Value {
     }
 }
 
-fn text(value: Value) -> String {
+/// A value as people read it.
+pub fn text(value: Value) -> String {
     match value {
         Value::Time(span) => span.to_string(),
         Value::Size(size) => size.to_string(),

@@ -16,6 +16,8 @@ use longhaul_service::measures::Window;
 use longhaul_tcp as tcp;
 use thiserror::Error;
 
+use super::Planted;
+use super::aborts::Aborts;
 use super::cast::{Cast, Part, Role, Workload, region_id};
 use super::demands::{self, Demands};
 use super::endpoint::{Endpoint, Protocol};
@@ -133,6 +135,7 @@ pub fn build(
     declared: &Scenario,
     concrete: &Concrete,
     base_dir: &Path,
+    planted: Planted,
     engine: &mut Engine,
 ) -> Result<Scene, BuildError> {
     let scenario = &concrete.scenario;
@@ -143,6 +146,7 @@ pub fn build(
     let cast = Cast::of(scenario);
     let workloads = Workloads::of(scenario);
     let mut maker = Maker::new(World::Simulated, scenario, &cast, base_dir);
+    maker.planted = planted;
     let mut endpoints = Vec::new();
     for (peer, part) in cast.parts() {
         let mut machine = maker.make(part, ahead_bytes(scenario, &graph, choice.fidelity, part))?;
@@ -204,7 +208,7 @@ pub fn build(
     };
 
     // Before the starts: what fails at a moment has failed for what starts then.
-    let faults = Faults::new(scenario, concrete.told.clone(), concrete.orders.clone(), engine);
+    let faults = Faults::new(concrete, engine);
     let reservations = Reservations::new(scenario, engine);
     let demands = Demands::new(scenario)?;
     for &(at, workload) in workloads.starts() {
@@ -234,6 +238,7 @@ pub fn build(
         scene.spread_demands(engine);
     }
     scene.fault_window = fault_window(concrete);
+    scene.aborts = Aborts::new(scenario);
     scene.overlays = overlays;
     scene.route_control = RouteControl::new(scenario)?;
     scene.inputs = inputs;

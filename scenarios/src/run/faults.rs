@@ -13,8 +13,8 @@ use serde_json::json;
 use super::cast::Workload;
 use super::scene::{FAULT, SCENE};
 use super::transit::Transit;
-use crate::chaos::Told;
 use crate::chaos::services::OrderAt;
+use crate::chaos::{Concrete, Told};
 use crate::faults::{
     LinkChange, ProcessChange, RoutingEpoch, Signal, link_changes, process_changes, routing_epochs,
 };
@@ -44,6 +44,8 @@ pub struct Faults {
     still: BTreeSet<RegionId>,
     /// Which workloads have connections reset, in the order of the scenario.
     resets: Vec<Resets>,
+    /// No connection is reset from then on.
+    end: Option<Instant>,
     /// The events that are pending, by their time.
     timers: BTreeMap<Instant, TimerId>,
 }
@@ -61,8 +63,16 @@ struct Resets {
 pub type Happened = (String, &'static str, String);
 
 impl Faults {
-    /// The plain faults of a scenario, all of them scheduled, and what is `told` of others.
-    pub fn new(scenario: &Scenario, told: Vec<Told>, orders: Vec<OrderAt>, engine: &mut Engine) -> Faults {
+    /// The faults of a run, all of them scheduled.
+    pub fn new(concrete: &Concrete, engine: &mut Engine) -> Faults {
+        let Concrete {
+            scenario,
+            told,
+            orders,
+            end,
+            ..
+        } = concrete;
+        let (told, orders) = (told.clone(), orders.clone());
         let (changes, epochs) = (link_changes(scenario), routing_epochs(scenario));
         let signals = process_changes(scenario);
         // A network begins with every route; so do nearly all first epochs.
@@ -76,6 +86,7 @@ impl Faults {
         let mut faults = Faults {
             timers: BTreeMap::new(),
             resets: resets(scenario),
+            end: end.map(|end| Instant::ZERO.saturating_add(end)),
             changes,
             epochs,
             signals,
@@ -212,7 +223,8 @@ impl Faults {
         let index = self.resets.iter().position(due)?;
         let resets = &mut self.resets[index];
         let every = resets.every.filter(|_| hope(resets.workload));
-        resets.next = every.map(|every| now.saturating_add(every));
+        let next = every.map(|every| now.saturating_add(every));
+        resets.next = next.filter(|next| self.end.is_none_or(|end| *next < end));
         if let Some(next) = resets.next {
             self.schedule(engine, next);
         }

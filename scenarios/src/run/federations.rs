@@ -50,6 +50,7 @@ impl Maker<'_> {
                 commands: spec.commands.map(commands),
             }),
             streams: self.streams,
+            planted: self.planted.clusters,
         };
         ClusterProcess::new(setup)
             .map(|process| Protocol::Cluster(Box::new(process)))

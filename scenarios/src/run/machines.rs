@@ -17,6 +17,7 @@ use longhaul_memory::{PAGE_SIZE, pattern};
 use longhaul_migration as migration;
 use longhaul_net::routing::Graph;
 
+use super::Planted;
 use super::build::BuildError;
 use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
@@ -52,6 +53,8 @@ pub struct Maker<'a> {
     images: BTreeMap<String, Image>,
     /// The routes of the whole network, once somebody asks how far another is.
     pub(super) graph: OnceCell<Graph>,
+    /// Bugs on purpose.
+    pub(super) planted: Planted,
 }
 
 impl<'a> Maker<'a> {
@@ -66,6 +69,7 @@ impl<'a> Maker<'a> {
             inputs: Vec::new(),
             images: BTreeMap::new(),
             graph: OnceCell::new(),
+            planted: Planted::default(),
         }
     }
 

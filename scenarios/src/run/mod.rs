@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
+//! | `aborts` | what ends all faults |
 //! | `build` | turns the scenario into a network, machines and starts |
 //! | `cast` | who takes part: every machine with its number, for the replay too |
 //! | `crossings` | connections that cross overlays |
@@ -26,6 +27,7 @@
 //! | `summary` | from the world at the end to the records |
 //! | `assertions` | from the records to verdicts |
 
+mod aborts;
 pub mod assertions;
 mod build;
 pub(crate) mod cast;
@@ -78,15 +80,32 @@ pub struct RunOptions {
     pub perturb_at: Option<u64>,
     /// The command that reproduces the run, for the record.
     pub reproduce: String,
+    /// Bugs on purpose, for tests that must find them: no scenario and no command leads here.
+    #[doc(hidden)]
+    pub planted: Planted,
+}
+
+/// Bugs on purpose.
+#[doc(hidden)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Planted {
+    /// In the policies of clients.
+    pub policies: longhaul_resilience::planted::Planted,
+    /// In the clusters of federations.
+    pub clusters: longhaul_federation::planted::Planted,
 }
 
 /// A scenario under way.
 pub struct Simulation {
     engine: Engine,
     scene: Scene,
+    /// The scenario as it was read.
+    declared: Loaded,
     /// The scenario that is run: with plain faults.
     loaded: Loaded,
     faults: Option<String>,
+    /// When all faults end, if they were aborted.
+    faults_end: Option<Span>,
     options: RunOptions,
     ended: Option<Ended>,
 }
@@ -115,49 +134,100 @@ impl Simulation {
     /// # Errors
     /// A memory image that cannot be read or used.
     pub fn build(loaded: &Loaded, options: RunOptions) -> Result<Simulation, BuildError> {
+        Simulation::with(loaded, options, None)
+    }
+
+    /// With faults that all end at a time.
+    fn with(
+        loaded: &Loaded,
+        options: RunOptions,
+        faults_end: Option<Span>,
+    ) -> Result<Simulation, BuildError> {
         let mut engine = Engine::new();
         if let Some(window) = options.trace.clone() {
             engine.set_trace(Recorder::new(window));
         }
-        let concrete = chaos::concrete(&loaded.scenario)?;
-        let mut scene = build::build(&loaded.scenario, &concrete, &loaded.base_dir, &mut engine)?;
+        let concrete = chaos::concrete_until(&loaded.scenario, faults_end)?;
+        let mut scene = build::build(
+            &loaded.scenario,
+            &concrete,
+            &loaded.base_dir,
+            options.planted,
+            &mut engine,
+        )?;
         scene.perturb_at = options.perturb_at;
         let faults = (!concrete.faults.is_empty()).then(|| show::faults_file(&concrete.faults));
+        let declared = loaded.clone();
         let mut loaded = loaded.clone();
         loaded.scenario = concrete.scenario;
         Ok(Simulation {
             engine,
             scene,
+            declared,
             loaded,
             faults,
+            faults_end,
             options,
             ended: None,
         })
     }
 
-    /// Executes up to `events` events; false once the run has ended.
+    /// Executes up to `events` events; false once the run has ended. When its faults are aborted it begins again, with
+    /// faults that end there: up to that moment it is the same run.
+    ///
+    /// # Panics
+    /// If it must begin again and a file that it was built from is gone.
     pub fn advance(&mut self, events: u64) -> bool {
-        if self.ended.is_some() {
-            return false;
+        let mut events = events;
+        while self.ended.is_none() {
+            let executed = self.engine.executed();
+            let budget_left = self
+                .options
+                .event_budget
+                .map_or(u64::MAX, |budget| budget.saturating_sub(executed));
+            let horizon = Instant::ZERO.saturating_add(self.loaded.scenario.horizon);
+            let until = self.next_stop().min(horizon);
+            let budget = Budget {
+                until,
+                events: events.min(budget_left),
+            };
+            let stopped = self.engine.run(&mut self.scene, budget);
+            if let Some((at, _)) = self.scene.aborts.abort()
+                && self.faults_end.is_none()
+            {
+                // What was measured at that moment was measured before they end.
+                let end = at
+                    .saturating_since(Instant::ZERO)
+                    .saturating_add(Span::from_ns(1));
+                *self = Simulation::with(&self.declared, self.options.clone(), Some(end))
+                    .unwrap_or_else(|error| panic!("what was built cannot be built again: {error}"));
+                return true;
+            }
+            match stopped {
+                Stopped::Until if until < horizon => {
+                    events = events.saturating_sub(self.engine.executed() - executed);
+                }
+                // A link that stays down can keep a connection from closing until the horizon.
+                Stopped::Drained | Stopped::Until if self.scene.workloads.outstanding() == 0 => {
+                    self.ended = Some(Ended::Done);
+                }
+                // Nothing will ever happen again, but something is not done: it would wait for the horizon.
+                Stopped::Drained | Stopped::Until => self.ended = Some(Ended::Horizon),
+                Stopped::Events if events >= budget_left => self.ended = Some(Ended::EventBudget),
+                Stopped::Events => return true,
+            }
         }
-        let budget_left = self
-            .options
-            .event_budget
-            .map_or(u64::MAX, |budget| budget.saturating_sub(self.engine.executed()));
-        let until = Instant::ZERO.saturating_add(self.loaded.scenario.horizon);
-        let budget = Budget {
-            until,
-            events: events.min(budget_left),
-        };
-        self.ended = match self.engine.run(&mut self.scene, budget) {
-            // A link that stays down can keep a connection from closing until the horizon.
-            Stopped::Drained | Stopped::Until if self.scene.workloads.outstanding() == 0 => Some(Ended::Done),
-            // Nothing will ever happen again, but something is not done: it would wait for the horizon.
-            Stopped::Drained | Stopped::Until => Some(Ended::Horizon),
-            Stopped::Events if events >= budget_left => Some(Ended::EventBudget),
-            Stopped::Events => None,
-        };
-        self.ended.is_none()
+        false
+    }
+
+    /// Where to look whether the faults must end: at the next sample.
+    fn next_stop(&self) -> Instant {
+        if self.faults_end.is_some() || !self.scene.aborts.is_watching() {
+            return Instant::MAX;
+        }
+        let interval = self.loaded.scenario.sample_interval.as_ns();
+        let samples = self.engine.now().as_ns() / interval + 1;
+        Instant::from_ns(samples.saturating_mul(interval))
     }
 
     /// Virtual time.
@@ -179,6 +249,17 @@ impl Simulation {
     pub fn finish(mut self, interrupted: bool) -> RunOutput {
         self.scene.network.catch_up(self.engine.now());
         self.scene.network.check();
+        if let Some(end) = self
+            .faults_end
+            .filter(|end| self.engine.now() >= Instant::ZERO + *end)
+        {
+            let again = self.scene.aborts.abort().map(|(at, _)| *at + Span::from_ns(1));
+            assert_eq!(
+                again,
+                Some(Instant::ZERO + end),
+                "a run is the same up to where its faults end"
+            );
+        }
         let ended = match (self.ended, interrupted) {
             (Some(ended), _) => ended,
             (None, true) => Ended::Interrupted,

@@ -18,6 +18,7 @@ use longhaul_sdwan as sdwan;
 use longhaul_service::measures::Window;
 use serde_json::Value;
 
+use super::aborts::Aborts;
 use super::cast::{Cast, Part, Role, Workload};
 use super::demands::Demands;
 use super::endpoint::{Endpoint, Event, Life, Order, Protocol};
@@ -76,6 +77,8 @@ pub struct Scene {
     pub demands: Demands,
     /// What fails, and when.
     pub(super) faults: Faults,
+    /// When its faults have gone too far.
+    pub(super) aborts: Aborts,
     /// Everything worth telling, in order.
     pub events: Vec<EventRecord>,
     /// The time series.
@@ -129,6 +132,7 @@ impl Scene {
             reservations,
             demands,
             faults,
+            aborts: Aborts::default(),
             events: Vec::new(),
             sampler,
             fidelity_reason: None,
@@ -165,6 +169,7 @@ impl Scene {
             &self.overlays,
         );
         self.judge_paths(now);
+        self.judge_faults(engine);
         (0..self.checkers.len()).for_each(|index| self.check_disks(index));
         self.next_sample = (self.workloads.outstanding() > 0).then(|| {
             let next = now.saturating_add(self.sampler.interval());

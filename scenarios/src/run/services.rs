@@ -58,12 +58,18 @@ impl Maker<'_> {
             interval: self.scenario.sample_interval,
             ..spec.options.clone()
         };
-        ClientProcess::new(&spec.name, options, spec.duration, self.streams)
-            .map(|client| Protocol::Client(Box::new(client)))
-            .map_err(|error| BuildError::Service {
-                name: spec.name.clone(),
-                reason: error.to_string(),
-            })
+        ClientProcess::new(
+            &spec.name,
+            options,
+            spec.duration,
+            self.streams,
+            self.planted.policies,
+        )
+        .map(|client| Protocol::Client(Box::new(client)))
+        .map_err(|error| BuildError::Service {
+            name: spec.name.clone(),
+            reason: error.to_string(),
+        })
     }
 
     /// A service as somebody in `region` sees it: with its replicas and how far they are.

@@ -79,6 +79,7 @@ pub fn summarise(
         fidelity: scene.network.fidelity(),
         fidelity_reason: scene.fidelity_reason.clone(),
         ended,
+        aborted: scene.aborts.abort().map(|(_, record)| record.clone()),
         verdict: Verdict::Inconclusive,
         simulated_ns: now.as_ns(),
         events: engine.executed(),

@@ -139,6 +139,8 @@ pub enum Metric {
     FederationConflicts,
     /// Federation: changes that an outbox had no room for.
     FederationDropped,
+    /// Federation: changes that were given up before a peer had them.
+    FederationLostChanges,
     /// Federation: frames refused or damaged, handshakes refused, updates without room.
     FederationErrors,
     /// Federation: 1 if all clusters that were there at the end were equal, with nothing left to do; else 0.
@@ -173,6 +175,10 @@ pub enum Metric {
     ClientAvailability,
     /// Client: attempts for each request.
     ClientAmplification,
+    /// Client: the share of ended requests that its own rate limits refused.
+    ClientRateLimited,
+    /// Client: times that a breaker opened.
+    ClientBreakerOpenings,
     /// Client: how long half of the answered requests took at most, late ones included.
     ClientLatencyMedian,
     /// Client: the 95th percentile of that.

@@ -9,10 +9,12 @@ macro_rules! pinned {
     };
 }
 
+mod aborts;
 mod chaos;
 mod disks;
 mod doubts;
 mod faults;
+mod hunts;
 mod knobs;
 mod library;
 mod messages;

@@ -58,6 +58,9 @@ pub struct RunRecord {
     pub fidelity_reason: Option<String>,
     /// Why the run ended.
     pub ended: Ended,
+    /// Why its faults ended early, if an abort condition ended them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<AbortRecord>,
     /// The verdict over all assertions.
     pub verdict: Verdict,
     /// Virtual time at the end.
@@ -143,6 +146,23 @@ pub enum Ended {
     EventBudget,
     /// The user interrupted it.
     Interrupted,
+}
+
+/// What went so far beyond its bound that all faults ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AbortRecord {
+    /// When; nothing of a fault is left a nanosecond later.
+    pub at_ns: u64,
+    /// Since when it had been beyond the bound.
+    pub since_ns: u64,
+    /// Metric.
+    pub metric: String,
+    /// Of what: the name of a client, a service or a replication.
+    pub of: String,
+    /// The last value.
+    pub value: String,
+    /// The bound, as `below 50 %`.
+    pub bound: String,
 }
 
 /// Verdict of an assertion or of a run. Missing data is never a pass.

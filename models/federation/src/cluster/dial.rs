@@ -12,6 +12,7 @@ use crate::event::{Event, Lost};
 use crate::handshake::{CAN_AMST, CAN_CONSENSUS, CAN_HDE, CAN_RECONCILE, Hello, PROTOCOL, Refused, Welcome};
 use crate::options::MAX_VALUE_BYTES;
 use crate::peer::{Peer, Phase};
+use crate::planted::Planted;
 use crate::wire::{DataStream, Frame, FrameReader};
 
 /// What a stream is for.
@@ -466,6 +467,9 @@ impl Cluster {
         peer.recovery = None;
         peer.next_comparison = Instant::MAX;
         let failed = peer.synchronisation.take().is_some();
+        if self.setup.planted == Planted::OutboxForgets {
+            peer.outbox.forget();
+        }
         let waiting = peer.waiting();
         for stream in connection.streams() {
             self.hang_up(stream);

@@ -23,6 +23,7 @@ use crate::event::{Command, Event};
 use crate::options::MAX_VALUE_BYTES;
 use crate::outbox::{Change, Priority};
 use crate::peer::Peer;
+use crate::planted::Planted;
 use crate::record::{Clock, Record, Relation, VersionVector};
 use crate::state::State;
 use crate::statistics::Statistics;
@@ -45,6 +46,9 @@ pub struct Setup {
     pub workload: Option<WorkloadOptions>,
     /// Where its random choices come from.
     pub streams: Streams,
+    /// A bug, for tests.
+    #[doc(hidden)]
+    pub planted: Planted,
 }
 
 /// What is left of a cluster that crashed.

@@ -247,7 +247,8 @@ impl Cluster {
                 }
             }
             SenderEvent::Rejected { object, why } => {
-                peer.in_flight.remove(&object.id);
+                let given_up = peer.in_flight.remove(&object.id);
+                self.statistics.changes_rejected += u64::from(given_up.is_some());
                 self.statistics.errors += 1;
                 self.event(Event::Rejected {
                     peer: id,
@@ -257,7 +258,8 @@ impl Cluster {
             }
             SenderEvent::PeerAhead { held } => {
                 // Versions rise over all lives, so somebody else speaks in this cluster's name.
-                peer.in_flight.remove(&held.id);
+                let given_up = peer.in_flight.remove(&held.id);
+                self.statistics.changes_rejected += u64::from(given_up.is_some());
                 self.statistics.errors += 1;
                 self.event(Event::Rejected {
                     peer: id,

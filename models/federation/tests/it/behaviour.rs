@@ -3,6 +3,7 @@
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::Probability;
 use longhaul_federation::outbox::Priority;
+use longhaul_federation::planted::Planted;
 use longhaul_federation::{
     ClusterId, Command, CommandOptions, Event, Lost, Options, Topology, UpdateOptions, WorkloadOptions,
 };
@@ -317,6 +318,30 @@ fn few_changes_cost_few_bytes() {
             values > 5 << 20 && ratio >= least,
             "{values} bytes in {frames}: {ratio}"
         );
+        assert!(world.states_agree());
+    }
+}
+
+/// What waits when a partition is noticed is brought afterwards, but for the bug; comparing the states makes good for that.
+#[test]
+fn an_outbox_loses_nothing_in_a_partition_unless_that_is_planted() {
+    let mut options = options();
+    options.sync.coalesce = false;
+    for (planted, lost) in [(Planted::Nothing, 0), (Planted::OutboxForgets, 3)] {
+        let mut world = World::with_planted(1, 2, &options, planted);
+        world.run_for(Span::from_s(1));
+        world.put(0, "a", b"before");
+        world.settle(Span::from_s(30));
+        world.cut_off(&[0]);
+        // The peer is found to be gone before it is time to synchronise.
+        for value in ["first", "second", "third"] {
+            world.put(0, "a", value.as_bytes());
+        }
+        world.run_for(Span::from_s(40));
+        world.heal();
+        world.settle(Span::from_s(60));
+        assert_eq!(world.cluster(0).statistics().lost_changes(), lost, "{planted:?}");
+        assert_eq!(world.value(1, "a").as_deref(), Some(&b"third"[..]));
         assert!(world.states_agree());
     }
 }

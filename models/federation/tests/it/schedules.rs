@@ -44,9 +44,10 @@ fn run(seed: u64) -> Statistics {
     };
     let mut world = World::new(seed, clusters, topology, &shape(&mut choices), Some(workload));
     world.delay = Span::from_ms(5 + choices.below(150));
+    let mut crashed = false;
     while world.now < Instant::ZERO + TROUBLE {
         world.run_for(Span::from_ms(500 + choices.below(6_000)));
-        trouble(&mut world, &mut choices);
+        crashed |= trouble(&mut world, &mut choices);
     }
     world.damage = 0;
     world.heal();
@@ -67,7 +68,13 @@ fn run(seed: u64) -> Statistics {
     }
     let mut sum = Statistics::default();
     for id in world.ids() {
-        sum.add(&world.cluster(id.0).statistics());
+        let statistics = world.cluster(id.0).statistics();
+        assert!(
+            crashed || statistics.lost_changes() == 0,
+            "seed {seed}: {id} lost {} changes: {statistics:?}",
+            statistics.lost_changes()
+        );
+        sum.add(&statistics);
     }
     sum
 }
@@ -96,7 +103,8 @@ fn shape(choices: &mut Stream) -> Options {
     options
 }
 
-fn trouble(world: &mut World, choices: &mut Stream) {
+/// Whether a cluster crashed.
+fn trouble(world: &mut World, choices: &mut Stream) -> bool {
     let ids = world.ids();
     let any = ids[choices.below(ids.len() as u64) as usize];
     let other = ids[choices.below(ids.len() as u64) as usize];
@@ -104,7 +112,10 @@ fn trouble(world: &mut World, choices: &mut Stream) {
         0 | 1 => world.cut_off(&[any.0]),
         2 if any != other => world.cut_pair(any, other),
         2..=4 => world.heal(),
-        5 | 6 => world.crash(any),
+        5 | 6 => {
+            world.crash(any);
+            return true;
+        }
         7 | 8 => ids.iter().for_each(|id| world.restart(*id)),
         9 => world.set_disk(any, DiskCondition::default()),
         10..=12 => {
@@ -117,6 +128,7 @@ fn trouble(world: &mut World, choices: &mut Stream) {
         }
         _ => world.damage = [0, 50, 500][choices.below(3) as usize],
     }
+    false
 }
 
 fn run_all(seeds: std::ops::Range<u64>) -> Statistics {

@@ -13,6 +13,7 @@ use longhaul_core::random::{Stream as Random, Streams};
 use longhaul_core::time::{Instant, Span};
 use longhaul_federation::check::{Checker, check_history};
 use longhaul_federation::outbox::Priority;
+use longhaul_federation::planted::Planted;
 use longhaul_federation::registry::Call;
 use longhaul_federation::{
     Cluster, ClusterId, Command, Event, Key, Member, Options, RegionManager, Setup, Topology, WorkloadOptions,
@@ -101,7 +102,14 @@ impl World {
         options: &Options,
         workload: Option<WorkloadOptions>,
     ) -> World {
-        World::new_with(seed, clusters, topology, options, |_| workload.clone())
+        World::new_with(seed, clusters, topology, options, Planted::Nothing, |_| {
+            workload.clone()
+        })
+    }
+
+    /// Clusters with a bug, and without clients.
+    pub fn with_planted(seed: u64, clusters: u32, options: &Options, planted: Planted) -> World {
+        World::new_with(seed, clusters, Topology::Mesh, options, planted, |_| None)
     }
 
     fn new_with(
@@ -109,6 +117,7 @@ impl World {
         clusters: u32,
         topology: Topology,
         options: &Options,
+        planted: Planted,
         workload: impl Fn(ClusterId) -> Option<WorkloadOptions>,
     ) -> World {
         let member = |id| Member {
@@ -155,6 +164,7 @@ impl World {
                 regions: regions.clone(),
                 workload: workload(id),
                 streams,
+                planted,
             };
             world.setups.insert(id, setup.clone());
             let cluster = Cluster::new(setup).expect("options in range");
@@ -178,7 +188,7 @@ impl World {
         options: &Options,
         workload: WorkloadOptions,
     ) -> World {
-        let mut world = World::new_with(seed, clusters, topology, options, |id| {
+        let mut world = World::new_with(seed, clusters, topology, options, Planted::Nothing, |id| {
             (id.0 == 0).then(|| workload.clone())
         });
         world.steps = 0;

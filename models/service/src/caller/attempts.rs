@@ -1,8 +1,9 @@
 //! Attempts: what the stack of policies asks for, and what comes of it.
 
 use longhaul_core::time::{Instant, Span};
+use longhaul_resilience::breaker::BreakerState;
 use longhaul_resilience::health::Reply;
-use longhaul_resilience::{Failure, Outcome, StackOutput};
+use longhaul_resilience::{Event, Failure, Outcome, StackOutput};
 
 use super::{Attempt, Caller, Done, Driver, Open};
 use crate::names::Known;
@@ -41,6 +42,14 @@ impl Caller {
                     });
                 }
                 StackOutput::Event(event) => {
+                    let opens = matches!(
+                        event,
+                        Event::Breaker {
+                            to: BreakerState::Open,
+                            ..
+                        }
+                    );
+                    self.statistics.breaker_openings += u64::from(opens);
                     if self.options.report_policies {
                         self.events.push_back(CallerEvent::Policy(event));
                     }

@@ -48,6 +48,7 @@ pub fn of_federation(metric: Metric, federation: &FederationRecord, end_ns: u64)
         Metric::FederationSyncFailures => number(state.sync_failures),
         Metric::FederationConflicts => number(state.conflicts),
         Metric::FederationDropped => number(state.dropped),
+        Metric::FederationLostChanges => number(state.lost),
         Metric::FederationErrors => number(state.errors),
         _ => number(u64::from(federation.progress == Progress::Completed)),
     }

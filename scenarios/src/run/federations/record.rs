@@ -50,7 +50,7 @@ pub fn federation_record(
         clients_done_ns: run.clients_done().map(Instant::as_ns),
         convergence_ns: since(run.clients_done(), run.finished),
         clusters: clusters(spec, run, &counted.clusters, end),
-        state: state(&all),
+        state: state(&all, &counted.clusters),
         log: spec
             .settings
             .consensus
@@ -108,7 +108,7 @@ fn clusters(
     (0..spec.members.len()).map(one).collect()
 }
 
-fn state(all: &Statistics) -> StateRecord {
+fn state(all: &Statistics, clusters: &[Option<Statistics>]) -> StateRecord {
     StateRecord {
         updates: all.updates,
         refused: all.refused_updates,
@@ -117,6 +117,7 @@ fn state(all: &Statistics) -> StateRecord {
         conflicts: all.conflicts,
         coalesced: all.outbox.coalesced,
         dropped: all.outbox.dropped,
+        lost: clusters.iter().flatten().map(Statistics::lost_changes).sum(),
         propagation: latency(&all.propagation),
         sync_operations: all.sync_operations,
         sync_failures: all.sync_failures,

@@ -24,6 +24,8 @@ pub fn of_client(metric: Metric, client: &ClientRecord, end_ns: u64) -> Sample {
         Metric::ClientGoodput => quotient(client.succeeded, client.active_ns, MILLIONTHS * 1_000_000_000),
         Metric::ClientAvailability => quotient(client.good_intervals, client.intervals, Probability::PARTS),
         Metric::ClientAmplification => quotient(client.attempts, client.started, MILLIONTHS),
+        Metric::ClientRateLimited => quotient(client.failures.rate_limited, ended, Probability::PARTS),
+        Metric::ClientBreakerOpenings => Sample::Exact(client.breaker_openings.saturating_mul(MILLIONTHS)),
         Metric::ClientLatencyMedian => latency(|it| it.median_ns),
         Metric::ClientLatencyP95 => latency(|it| it.p95_ns),
         Metric::ClientLatencyP99 => latency(|it| it.p99_ns),

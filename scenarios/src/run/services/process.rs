@@ -3,6 +3,7 @@
 use longhaul_core::machine::{Input, Machine, Output};
 use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};
+use longhaul_resilience::planted::Planted;
 use longhaul_service::{
     CallerEvent, Client, ClientCommand, ClientEvent, ClientOptions, ClientStatistics, OptionsError,
     RequestResult, Series,
@@ -49,10 +50,11 @@ impl ClientProcess {
         options: ClientOptions,
         duration: Span,
         streams: Streams,
+        planted: Planted,
     ) -> Result<ClientProcess, OptionsError> {
         let limit = options.limit;
         Ok(ClientProcess {
-            client: Client::new(name, options, streams)?,
+            client: Client::new(name, options, streams)?.with_planted(name, streams, planted),
             limit,
             duration,
             began: None,

@@ -60,6 +60,7 @@ pub fn client_record(
         lost_connections: statistics.caller.lost_connections,
         failed_lookups: statistics.caller.failed_lookups,
         ejections: statistics.caller.ejections,
+        breaker_openings: statistics.caller.breaker_openings,
         latency: latency(client.latencies_ns()),
         active_ns: client.active(now).as_ns(),
         intervals,

@@ -89,6 +89,10 @@ pub struct StateRecord {
     pub coalesced: u64,
     /// Changes that an outbox had no room for.
     pub dropped: u64,
+    /// Changes that were given up before a peer had them, replaced, dropped and refused ones apart; comparing the states
+    /// brings them.
+    #[serde(default)]
+    pub lost: u64,
     /// From an update until it was applied at another cluster, each counted wherever it arrived.
     pub propagation: Option<LatencyRecord>,
     /// Synchronisations with a peer that had something to send.

@@ -45,6 +45,9 @@ pub struct ClientRecord {
     pub failed_lookups: u64,
     /// Times that a replica was left out.
     pub ejections: u64,
+    /// Times that a breaker opened, for the first time or again after a trial.
+    #[serde(default)]
+    pub breaker_openings: u64,
     /// How long answered requests took from when they were to begin, late ones included; exact nearest ranks. None if none was
     /// answered.
     pub latency: Option<DelayRecord>,
