@@ -83,7 +83,11 @@ fn told(found: &Found, tried: u32) -> String {
         1 => "1 fault".to_owned(),
         number => format!("{number} faults"),
     };
-    let enough = if found.faults == 1 { "is enough" } else { "are enough" };
+    let enough = if found.faults == 1 {
+        "is enough"
+    } else {
+        "are enough"
+    };
     let sure = if found.is_complete {
         "none of which can be left out"
     } else {

@@ -58,7 +58,8 @@ pub(super) fn orders_until(mut orders: Vec<OrderAt>, end: Span) -> Vec<OrderAt> 
         target,
         order: match target {
             Target::Client(_) => ServiceOrder::Names(None),
-            _ => ServiceOrder::Server(ServerCommand::Resume),
+            Target::Server(..) => ServiceOrder::Server(ServerCommand::Resume),
+            Target::Link(_) | Target::Region(_) => unreachable!("an order for a server or a client"),
         },
     }));
     orders
