@@ -32,6 +32,7 @@ pub fn digest(args: &DigestArgs) -> Result<Exit, Failure> {
         trace: args.window.clone(),
         perturb_at: args.inject_divergence,
         reproduce: String::new(),
+        ..RunOptions::default()
     };
     let mut simulation = Simulation::build(&loaded, options)?;
     while simulation.advance(BATCH) {}

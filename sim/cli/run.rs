@@ -40,6 +40,7 @@ pub fn run(args: &RunArgs, colour: Colour) -> Result<Exit, Failure> {
         trace: args.trace.clone(),
         perturb_at: None,
         reproduce: command.clone(),
+        ..RunOptions::default()
     };
     let simulation = Simulation::build(&loaded, options)?;
     let interrupt = Interrupt::install().map_err(Failure::Signals)?;

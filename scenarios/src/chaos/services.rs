@@ -63,7 +63,8 @@ pub(super) fn orders_until(mut orders: Vec<OrderAt>, end: Span) -> Vec<OrderAt> 
         order: match target {
             Target::Client(_) => ChaosOrder::Names(None),
             Target::Cluster(..) | Target::Replica(_) => ChaosOrder::Disk(DiskCondition::default()),
-            _ => ChaosOrder::Server(ServerCommand::Resume),
+            Target::Server(..) => ChaosOrder::Server(ServerCommand::Resume),
+            Target::Link(_) | Target::Region(_) => unreachable!("an order for a machine"),
         },
     }));
     orders

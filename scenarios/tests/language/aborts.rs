@@ -35,8 +35,11 @@ fn run(text: &str) -> RunOutput {
     simulation.finish(false)
 }
 
-/// When, of whom and what, but for what a client or a server says.
-fn told(output: &RunOutput) -> Vec<(u64, &str, &str)> {
+/// When, of whom and what.
+type Said<'a> = (u64, &'a str, &'a str);
+
+/// What is said, but for what a client or a server says.
+fn told(output: &RunOutput) -> Vec<Said<'_>> {
     let events = output.events.iter();
     let told = events.map(|event: &EventRecord| (event.at_ns, &*event.entity, &*event.kind));
     told.filter(|(_, entity, _)| *entity != "web" && *entity != "api/servers")
@@ -119,7 +122,7 @@ fn ended(faults: &str) -> RunOutput {
 #[test]
 fn whatever_it_is_it_ends() {
     let end = 12 * S + 1;
-    let cases: [(&str, &[(u64, &str, &str)]); 7] = [
+    let cases: [(&str, &[Said]); 7] = [
         (
             r#"LinkDown(between: ("users", "servers"), at: "10 s")"#,
             &[

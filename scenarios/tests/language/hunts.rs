@@ -45,6 +45,16 @@ impl Prey {
     fn is_found(&self, schedules: u32) {
         let hunted = self.hunt(self.bug, schedules);
         let found = hunted.found.expect("the bug");
+        println!(
+            "{:?}: schedule {} of {} tried, {} faults of {} after {} runs: {}",
+            self.bug,
+            found.number,
+            hunted.tried,
+            found.faults,
+            found.faults_before,
+            found.calls,
+            found.reason
+        );
         assert!(found.is_complete && (1..=3).contains(&found.faults), "{found:?}");
         assert_eq!(verdict(&found.scenario, self.bug), Verdict::Fail);
         assert_eq!(
