@@ -23,7 +23,13 @@ macro_rules! entries {
 }
 
 /// Every sweep of the library, by name.
-const ENTRIES: &[Entry] = entries!["dirty_rate_by_bandwidth", "routing_by_load", "streams_by_rtt"];
+const ENTRIES: &[Entry] = entries![
+    "delay_of_a_datagram",
+    "dirty_rate_by_bandwidth",
+    "routing_by_load",
+    "streams_by_rtt",
+    "what_matters_to_a_transfer",
+];
 
 impl Entry {
     /// The question that it asks, as its file has it.
