@@ -370,6 +370,82 @@ fn two_runs_are_identical_or_differ_by_so_much() {
     );
 }
 
+#[test]
+fn processes_of_runs_change_no_byte_and_die_alone_of_too_little_memory() {
+    let place = Place::new();
+    // With one connection a run has room in what a process has from the start, with two hundred it has not.
+    place.write("many.ron", &SWEEP.replace("values: [1, 4]", "values: [1, 200]"));
+    place.write(
+        "small.ron",
+        &fs::read_to_string(place.path("small.ron"))
+            .unwrap()
+            .replace("1 MB", "20 MB"),
+    );
+    expect_exit(&place.longhaul(&["sweep", "many.ron", "-o", "plain", "-q"]), 0);
+    let apart = ["sweep", "many.ron", "-o", "apart", "-q", "--memory", "8 GiB"];
+    expect_exit(&place.longhaul(&apart), 0);
+    same(&place.path("plain"), &place.path("apart"));
+    let starved = place.longhaul(&["sweep", "many.ron", "-o", "starved", "-q", "--memory", "1 MB"]);
+    expect_exit(&starved, 9);
+    assert!(
+        stderr(&starved).contains("it did not get the memory that it needs"),
+        "{}",
+        stderr(&starved)
+    );
+    let results = fs::read_to_string(place.path("starved/results.csv")).unwrap();
+    assert_eq!(results.lines().count(), 21, "{results}");
+    for (streams, status) in [("1", "done"), ("200", "out_of_memory")] {
+        assert_eq!(
+            results.matches(&format!(",{streams},{status},")).count(),
+            10,
+            "{results}"
+        );
+    }
+    let again = [
+        "sweep", "many.ron", "-o", "starved", "-q", "--resume", "--memory", "8 GiB",
+    ];
+    expect_exit(&place.longhaul(&again), 0);
+    same(&place.path("plain"), &place.path("starved"));
+    let wrong = place.longhaul(&["sweep", "few.ron", "-o", "x", "--memory", "8 s"]);
+    expect_exit(&wrong, 2);
+}
+
+#[test]
+fn sweeps_are_compared_with_margins_and_pictures() {
+    let place = Place::new();
+    expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "a", "-q"]), 0);
+    let slower = SWEEP.replace(
+        "scenario: \"small.ron\",",
+        "scenario: \"small.ron\", set: [\"transfers[0].size=1.1 MB\"],",
+    );
+    place.write("slower.ron", &slower);
+    expect_exit(&place.longhaul(&["sweep", "slower.ron", "-o", "b", "-q"]), 0);
+    let compared = place.longhaul(&[
+        "compare",
+        "a",
+        "b",
+        "--margin",
+        "time=1 min",
+        "--plots",
+        "pictures",
+    ]);
+    expect_exit(&compared, 0);
+    assert!(stdout(&compared).contains("equal (± "), "{}", stdout(&compared));
+    assert!(
+        stderr(&compared).contains("5 pictures in pictures"),
+        "{}",
+        stderr(&compared)
+    );
+    assert!(place.path("pictures/differences-time.svg").exists());
+    let wrong = place.longhaul(&["compare", "a", "b", "--margin", "time=1 MB"]);
+    expect_exit(&wrong, 2);
+    assert!(
+        stderr(&wrong).contains("the margin `time=1 MB`"),
+        "{}",
+        stderr(&wrong)
+    );
+}
+
 /// Needs a mount of its own, which not every machine gives.
 #[test]
 fn a_full_disk_is_a_clear_error_and_what_was_finished_is_used_again() {

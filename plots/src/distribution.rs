@@ -78,7 +78,13 @@ pub fn draw(plot: &Distributions) -> Result<Drawing, PlotError> {
         return Err(plot.about.empty());
     }
     let xs = values().chain(plot.references.iter().flat_map(Reference::xs));
-    let x = Axis::over(xs, plot.x.scale).padded(0.04);
+    let x = Axis::over(xs, plot.x.scale);
+    let from = x.low;
+    let mut x = x.padded(0.04);
+    if from >= 0.0 && plot.x.scale == Scale::Linear {
+        // What is never negative needs no room below zero.
+        x.low = x.low.max(0.0);
+    }
     let most = plot
         .sets
         .iter()

@@ -150,7 +150,7 @@ pub fn draw(plot: &Gantt) -> Result<Drawing, PlotError> {
     if !plot.faults.is_empty() {
         plane.frame.1 -= 16.0;
     }
-    faults(&plane, &plot.faults)?;
+    faults(&plane, &plot.faults, 1)?;
     plane.frame = rows;
     for (index, row) in plot.rows.iter().enumerate() {
         let high = (plot.rows.len() - index) as f64;

@@ -9,6 +9,8 @@
 //! | [`pareto`] | configurations in two costs, and the front |
 //! | [`paired`] | differences of pairs, with their mean's interval |
 //! | [`sensitivity`] | how much each parameter matters |
+//! | [`screening`] | elementary effects: how much, and how much it depends on others |
+//! | [`survival`] | shares that have not finished after so long |
 //! | [`gantt`] | rows of segments: migrations with rounds, states over time |
 //! | [`map`] | regions and links with utilisation |
 //! | [`predicted`] | predicted against measured |
@@ -41,8 +43,10 @@ mod palette;
 pub mod pareto;
 pub mod predicted;
 mod raster;
+pub mod screening;
 pub mod sensitivity;
 mod sheet;
+pub mod survival;
 pub mod thin;
 pub mod timeline;
 

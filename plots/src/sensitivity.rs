@@ -1,4 +1,4 @@
-//! How much each parameter matters: a bar for each, the longest on top.
+//! How much each parameter matters, or differs: a bar for each.
 
 use crate::axis::Axis;
 use crate::chart::{Entry, Key, Plane, page};
@@ -18,8 +18,20 @@ pub struct Sensitivity {
     pub x: Quantity,
     /// The names of the measures that every parameter has, such as `first order` and `total`.
     pub measures: Vec<String>,
-    /// The parameters, in any order.
+    /// The parameters.
     pub parameters: Vec<Parameter>,
+    /// Which of them is on top.
+    pub order: Order,
+}
+
+/// The order of the bars.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Order {
+    /// By the largest measure.
+    #[default]
+    Largest,
+    /// As they come.
+    Given,
 }
 
 /// A parameter.
@@ -40,7 +52,7 @@ pub struct Effect {
     pub interval: Option<(f64, f64)>,
 }
 
-/// Draws bars in order of the largest measure.
+/// Draws bars.
 ///
 /// # Errors
 /// If there is none, a value cannot be drawn, there are more than 60, or a parameter lacks a measure.
@@ -53,7 +65,9 @@ pub fn draw(plot: &Sensitivity) -> Result<Drawing, PlotError> {
             .fold(0.0, f64::max)
     };
     let mut order: Vec<&Parameter> = plot.parameters.iter().collect();
-    order.sort_by(|a, b| largest(b).total_cmp(&largest(a)));
+    if plot.order == Order::Largest {
+        order.sort_by(|a, b| largest(b).total_cmp(&largest(a)));
+    }
     let values = plot
         .parameters
         .iter()

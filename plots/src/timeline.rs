@@ -104,7 +104,7 @@ pub fn draw(plot: &Timeline) -> Result<Drawing, PlotError> {
         legend.push(("fault".to_owned(), Key::Box(VERMILLION, TINT)));
     }
     let plane = Plane::new(&plot.about, &legend, (&plot.x, x), (&plot.y, y))?;
-    faults(&plane, &plot.faults)?;
+    faults(&plane, &plot.faults, 3)?;
     for (index, line) in plot.lines.iter().enumerate() {
         let look = look(index);
         if line.band.len() > 1 {
@@ -195,15 +195,17 @@ fn check(plot: &Timeline) -> Result<(), PlotError> {
         .try_for_each(|reference| reference.check(&plot.x, &plot.y))
 }
 
-/// Bands over the whole height, with their names at the top where there is room.
-pub(crate) fn faults(plane: &Plane, faults: &[Fault]) -> Result<(), PlotError> {
+/// Bands over the whole height, with their names in so many lines at the top where there is room, three at most.
+pub(crate) fn faults(plane: &Plane, faults: &[Fault], most_rows: usize) -> Result<(), PlotError> {
     let frame = plane.frame;
-    for (index, fault) in faults.iter().enumerate() {
-        if fault.to < plane.x.low || fault.from > plane.x.high {
-            continue;
-        }
+    let seen = |fault: &Fault| fault.to >= plane.x.low && fault.from <= plane.x.high;
+    let ends = |fault: &Fault| {
         let (left, _) = plane.at((fault.from, plane.y.low));
         let (right, _) = plane.at((fault.to, plane.y.low));
+        (left, right)
+    };
+    for (index, fault) in faults.iter().enumerate().filter(|(_, fault)| seen(fault)) {
+        let (left, right) = ends(fault);
         plane.sheet.role("fault", Some(index), Some(fault.name.clone()));
         if right - left >= 1.0 {
             plane
@@ -216,12 +218,16 @@ pub(crate) fn faults(plane: &Plane, faults: &[Fault]) -> Result<(), PlotError> {
             };
             plane.sheet.line(&[(left, frame.1), (left, frame.3)], stroke)?;
         }
+    }
+    // Over all bands, so that none tints the name of another.
+    for (index, fault) in faults.iter().enumerate().filter(|(_, fault)| seen(fault)) {
+        let (left, right) = ends(fault);
         plane.sheet.role("fault-name", Some(index), None);
         let middle = f64::midpoint(left, right);
         let name = font::shorten(&fault.name, SMALL, 220.0);
         let rows = [0.75, 2.0, 3.25].map(|row| frame.1 + row * LABEL);
         let mut places = Vec::new();
-        for y in rows {
+        for &y in rows.iter().take(most_rows) {
             places.push(((middle, y), Anchor::Middle));
             places.push(((left + 3.0, y), Anchor::Start));
             places.push(((right - 3.0, y), Anchor::End));
@@ -232,7 +238,7 @@ pub(crate) fn faults(plane: &Plane, faults: &[Fault]) -> Result<(), PlotError> {
             frame,
             true,
         )?;
-        plane.sheet.no_role();
     }
+    plane.sheet.no_role();
     Ok(())
 }

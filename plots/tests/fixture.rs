@@ -8,7 +8,9 @@ use longhaul_plots::map::{Link, Node, Topology};
 use longhaul_plots::paired::Paired;
 use longhaul_plots::pareto::{Better, Candidate, Pareto};
 use longhaul_plots::predicted::{Group, Pair, Predicted};
-use longhaul_plots::sensitivity::{Effect, Parameter, Sensitivity};
+use longhaul_plots::screening::{self, Screening};
+use longhaul_plots::sensitivity::{Effect, Order, Parameter, Sensitivity};
+use longhaul_plots::survival::{self, Step, Survival};
 use longhaul_plots::timeline::{Fault, Line, Timeline};
 use longhaul_plots::*;
 
@@ -247,6 +249,64 @@ pub fn sensitivity() -> Sensitivity {
             parameter("dirty rate of the guest's working set", 0.2, 0.33),
             parameter("streams", -0.01, 0.02),
         ],
+        order: Order::Largest,
+    }
+}
+
+pub fn screening() -> Screening {
+    let parameter = |name: &str, mu_star: f64, sigma: f64| screening::Parameter {
+        name: name.to_owned(),
+        mu_star,
+        mu_star_interval: Some((mu_star - 0.4, mu_star + 0.4)),
+        sigma,
+        sigma_interval: Some((sigma * 0.8, sigma * 1.3)),
+    };
+    Screening {
+        about: About::new("What decides the completion time", 120, "points")
+            .interval("95 % intervals over 20 trajectories"),
+        outcome: Quantity::linear("time", "s"),
+        parameters: vec![
+            parameter("size", 6.0, 0.4),
+            parameter("round trip", 2.0, 1.8),
+            parameter("loss", 3.5, 4.0),
+            parameter("streams", 0.1, 0.02),
+        ],
+    }
+}
+
+pub fn survival() -> Survival {
+    let set = |name: &str, slow: f64, unfinished: Vec<f64>| {
+        let times = noise(20, 5).into_iter().map(|r| slow * (0.5 + r));
+        let mut times: Vec<f64> = times.collect();
+        times.sort_by(f64::total_cmp);
+        times.dedup();
+        let n = 20.0 + unfinished.len() as f64;
+        let step = |(index, time): (usize, &f64)| {
+            let share = 1.0 - (index as f64 + 1.0) / n;
+            Step {
+                time: *time,
+                share,
+                interval: Some(((share - 0.15).max(0.0), (share + 0.12).min(1.0))),
+            }
+        };
+        survival::Set {
+            name: name.to_owned(),
+            n: 20 + unfinished.len() as u64,
+            steps: times.iter().enumerate().map(step).collect(),
+            unfinished,
+        }
+    };
+    Survival {
+        about: About::new("How long a migration takes", 45, "runs").interval("95 % Kaplan–Meier, pointwise"),
+        x: Quantity::linear("time", "s"),
+        sets: vec![
+            set("1000 pages/s", 10.0, Vec::new()),
+            set("4000 pages/s", 18.0, vec![30.0, 30.0, 30.0, 22.0, 12.0]),
+        ],
+        references: vec![Reference {
+            name: "deadline".to_owned(),
+            at: Where::Vertical(25.0),
+        }],
     }
 }
 
@@ -396,6 +456,8 @@ pub fn all() -> Vec<(&'static str, Drawing)> {
             "sensitivity",
             longhaul_plots::sensitivity::draw(&sensitivity()).unwrap(),
         ),
+        ("screening", screening::draw(&screening()).unwrap()),
+        ("survival", survival::draw(&survival()).unwrap()),
         ("gantt", longhaul_plots::gantt::draw(&gantt()).unwrap()),
         ("map", longhaul_plots::map::draw(&topology(true)).unwrap()),
         ("schematic", longhaul_plots::map::draw(&topology(false)).unwrap()),

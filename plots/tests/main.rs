@@ -296,6 +296,84 @@ fn migrations_show_rounds_stops_and_moments() {
 }
 
 #[test]
+fn screened_parameters_have_both_intervals_and_lines_to_judge_them_by() {
+    let svg = longhaul_plots::screening::draw(&screening()).unwrap().svg();
+    assert_eq!(
+        (
+            count(&svg, "point"),
+            count(&svg, "interval"),
+            count(&svg, "reference")
+        ),
+        (4, 8, 3)
+    );
+    for text in [
+        "round trip",
+        "size",
+        "σ = μ*",
+        "μ*, mean size of effects on time (s)",
+    ] {
+        assert!(texts(&svg).iter().any(|t| t == text), "{text}: {:?}", texts(&svg));
+    }
+    let mut plot = screening();
+    plot.parameters[0].sigma = -1.0;
+    assert!(longhaul_plots::screening::draw(&plot).is_err());
+    plot.parameters.clear();
+    assert!(matches!(
+        longhaul_plots::screening::draw(&plot),
+        Err(PlotError::Empty { .. })
+    ));
+}
+
+#[test]
+fn curves_fall_and_what_did_not_finish_is_marked_on_them() {
+    let svg = longhaul_plots::survival::draw(&survival()).unwrap().svg();
+    assert_eq!(
+        (
+            count(&svg, "series"),
+            count(&svg, "band"),
+            count(&svg, "reference")
+        ),
+        (2, 2, 1)
+    );
+    // Three of the five were given up at the same time.
+    assert_eq!(count(&svg, "censored"), 3);
+    assert!(
+        texts(&svg)
+            .iter()
+            .any(|text| text == "4000 pages/s (n = 25, 5 unfinished)"),
+        "{:?}",
+        texts(&svg)
+    );
+    let document = Document::parse(&svg).unwrap();
+    for node in document
+        .descendants()
+        .filter(|node| node.attribute("class") == Some("series"))
+    {
+        // Downwards on paper is a larger y.
+        assert!(
+            path(&node)
+                .windows(2)
+                .all(|pair| pair[0].0 <= pair[1].0 && pair[0].1 <= pair[1].1 + 0.01)
+        );
+    }
+    let mut plot = survival();
+    plot.sets[0].steps.swap(1, 2);
+    assert!(matches!(
+        longhaul_plots::survival::draw(&plot),
+        Err(PlotError::Inconsistent { .. })
+    ));
+    let mut none = survival();
+    for set in &mut none.sets {
+        set.steps.clear();
+    }
+    // Whatever did not finish is to be seen, also if nothing did.
+    assert_eq!(
+        count(&longhaul_plots::survival::draw(&none).unwrap().svg(), "censored"),
+        3
+    );
+}
+
+#[test]
 fn maps_have_a_line_for_each_link_and_tell_widths_apart() {
     for geographic in [true, false] {
         let svg = longhaul_plots::map::draw(&topology(geographic)).unwrap().svg();

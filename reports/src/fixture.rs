@@ -266,6 +266,7 @@ pub(crate) fn run() -> RunRecord {
         datagrams: Vec::new(),
         reservations: Vec::new(),
         demands: Vec::new(),
+        routes: Vec::new(),
         services: Vec::new(),
         clients: Vec::new(),
         overlays: Vec::new(),
@@ -389,5 +390,35 @@ pub(crate) fn validation() -> ValidationRecord {
             verdict: Verdict::Fail,
         }],
         verdict: Verdict::Fail,
+    }
+}
+
+/// A client of which nothing failed.
+pub(crate) fn client(name: &str) -> ClientRecord {
+    ClientRecord {
+        name: name.to_owned(),
+        region: "a".to_owned(),
+        service: "shop-service".to_owned(),
+        progress: Progress::Completed,
+        started: 1_000,
+        succeeded: 1_000,
+        late: 0,
+        failed: 0,
+        failures: FailuresRecord::default(),
+        in_flight: 0,
+        attempts: 1_000,
+        retries: 0,
+        hedges: 0,
+        timeouts: 0,
+        late_successes: 0,
+        lost_connections: 0,
+        failed_lookups: 0,
+        ejections: 0,
+        latency: None,
+        active_ns: 100_000_000_000,
+        intervals: 100,
+        good_intervals: 100,
+        recovery: None,
+        series: Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{Fidelity, RECORD_FORMAT};
 use longhaul_core::time::Span;
-use longhaul_core::units::BitRate;
+use longhaul_core::units::{BitRate, ByteSize};
 use longhaul_import::Defaults;
 use longhaul_scenarios::hunt::FaultClass;
 use longhaul_scenarios::schema::SCHEMA_VERSION;
@@ -115,6 +115,9 @@ pub enum Verb {
     /// Run the scenario on standard input and print its digest: the second process of `run --verify`.
     #[command(hide = true)]
     Digest(DigestArgs),
+    /// Make one run of a sweep of the scenario on standard input: a process of `sweep --memory`.
+    #[command(hide = true)]
+    Single(SingleArgs),
     /// Drive the machines of one region: a process of a replay, which talks to it over standard input and output.
     #[command(hide = true)]
     Node,
@@ -249,6 +252,10 @@ pub struct SweepArgs {
     /// Give a run up after so much wall time, such as `30 s`, instead of the sweep's own.
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Span>,
+    /// Memory of all runs together, such as `8 GiB`, shared out among the threads: each run gets a process of its own, and one
+    /// that takes more than its share runs again alone with all of it, or fails alone.
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<ByteSize>,
     /// Allow more points than the sweep's limit.
     #[arg(long)]
     pub yes: bool,
@@ -294,6 +301,13 @@ pub struct CompareArgs {
     /// Another one. Differences are B − A.
     #[arg(value_name = "B")]
     pub b: PathBuf,
+    /// Within what two sweeps count as equal, such as `time=50 ms` or `time=5 %`; chosen before the results are known. May be
+    /// given several times.
+    #[arg(long, value_name = "METRIC=VALUE")]
+    pub margin: Vec<String>,
+    /// Draw the differences of two sweeps into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub plots: Option<PathBuf>,
     /// Print everything as JSON.
     #[arg(long)]
     pub json: bool,
@@ -545,6 +559,20 @@ pub struct DigestArgs {
     /// Perturb the digest at this event.
     #[arg(long)]
     pub inject_divergence: Option<u64>,
+}
+
+/// One run of a sweep.
+#[derive(clap::Args, Debug)]
+pub struct SingleArgs {
+    /// What the run is called in the cache.
+    #[arg(long)]
+    pub key: String,
+    /// Address space in bytes.
+    #[arg(long)]
+    pub memory: u64,
+    /// What the paths of files are relative to.
+    #[arg(long)]
+    pub base_dir: Option<PathBuf>,
 }
 
 /// A fidelity by its name.

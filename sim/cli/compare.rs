@@ -1,7 +1,8 @@
 //! `longhaul compare`: what differs between two runs, or two sweeps.
 
 use longhaul_reports::console::Style;
-use longhaul_sweeps::{compare, text};
+use longhaul_sweeps::compare::{self, CompareError};
+use longhaul_sweeps::text;
 
 use crate::args::CompareArgs;
 use crate::exit::{Exit, Failure};
@@ -9,12 +10,19 @@ use crate::output::{self, Colour};
 
 /// Compares the directories that the command line names. A difference is no failure.
 pub fn compare(args: &CompareArgs, colour: Colour) -> Result<Exit, Failure> {
-    let comparison = compare::compare(&args.a, &args.b)?;
+    let comparison = compare::compare(&args.a, &args.b, &args.margin)?;
     let width = Style::of_stdout(output::colour_of_stdout(colour)).columns();
     output::print(&if args.json {
         longhaul_reports::json::pretty(&comparison)
     } else {
         text::comparison(&comparison, width)
     })?;
+    if let Some(folder) = &args.plots {
+        let pictures = compare::pictures::all(&comparison, folder).map_err(CompareError::Directory)?;
+        output::note(&match pictures.len() {
+            0 => "nothing to draw: no point has a difference with an interval\n".to_owned(),
+            count => format!("{count} pictures in {}\n", folder.display()),
+        });
+    }
     Ok(Exit::Passed)
 }

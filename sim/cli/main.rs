@@ -33,6 +33,7 @@ mod report;
 mod reproduce;
 mod run;
 mod show;
+mod single;
 mod sweep;
 mod validate;
 mod verify;
@@ -79,6 +80,7 @@ fn dispatch(args: &Args) -> Exit {
         Verb::Replay(verb) => replay::replay(verb, colour),
         Verb::Guest => guest::guest(),
         Verb::Digest(verb) => digest::digest(verb),
+        Verb::Single(verb) => single::single(verb),
         Verb::Node => node::node(),
     };
     result.unwrap_or_else(|failure: Failure| {

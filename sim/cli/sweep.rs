@@ -10,10 +10,12 @@ use longhaul_sweeps::cache::Cache;
 use longhaul_sweeps::decode;
 use longhaul_sweeps::directory::{Manifest, SweepDirectory, unreadable};
 use longhaul_sweeps::execute::{self, Effort, ExecuteError, Failure as FailedRun, Options};
+use longhaul_sweeps::isolate::Isolation;
 use longhaul_sweeps::plan::{self, PlanError};
 use longhaul_sweeps::prepare::{Prepared, files_of, prepare};
 use longhaul_sweeps::rows::status;
-use longhaul_sweeps::schema::Sweep;
+use longhaul_sweeps::schema::{Sensitivity, Sweep};
+use longhaul_sweeps::sensitivity::Findings;
 use longhaul_sweeps::summary::PointSummary;
 use longhaul_sweeps::{library, tables, text};
 
@@ -56,6 +58,7 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
         shard: args.shard,
         timeout: args.timeout.map(|span| Duration::from_nanos(span.as_ns())),
         inject_panic: args.inject_panic,
+        isolation: isolation(args)?,
     };
     let progress = SweepProgress::new(&interrupt, args.quiet);
     let executed = execute::execute(&prepared, &directory, options, &progress);
@@ -72,7 +75,7 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
     let mut shown = Vec::new();
     let cache = Cache::new(directory.path(), files_of(&prepared));
     let (sweep, points) = (&prepared.sweep, prepared.points());
-    tables::write(&directory, sweep, &points, &manifest, &index, &cache, |point| {
+    let findings = tables::write(&directory, sweep, &points, &manifest, &index, &cache, |point| {
         if shown.len() < text::MOST_SHOWN {
             shown.push(point.clone());
         }
@@ -81,7 +84,12 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
         let path = target.join("summary.json");
         output::print(&fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?)?;
     } else if !args.quiet {
-        report(sweep, &shown, index.points.len() as u64, &effort, &target, colour)?;
+        let found = Found {
+            shown: &shown,
+            points: index.points.len() as u64,
+            findings: findings.as_ref(),
+        };
+        report(sweep, &found, &effort, &target, colour)?;
     }
     Ok(failures(&index.failures))
 }
@@ -92,6 +100,18 @@ fn default_directory(args: &SweepArgs, prepared: &Prepared) -> PathBuf {
         format!("-{}of{}", shard.index, shard.count)
     });
     Path::new("runs").join(format!("sweep-{}{part}", prepared.sweep.name))
+}
+
+/// Runs in processes of their own, if their memory is limited.
+fn isolation(args: &SweepArgs) -> Result<Option<Isolation>, Failure> {
+    let Some(memory) = args.memory else {
+        return Ok(None);
+    };
+    let program = std::env::current_exe().map_err(Failure::Program)?;
+    Ok(Some(Isolation {
+        program: vec![program, PathBuf::from("single")],
+        memory: memory.as_bytes(),
+    }))
 }
 
 fn threads(args: &SweepArgs) -> usize {
@@ -113,20 +133,41 @@ fn planned(
     Ok(Exit::Passed)
 }
 
+/// What a sweep found.
+struct Found<'f> {
+    /// Points that are shown.
+    shown: &'f [PointSummary],
+    /// All of them.
+    points: u64,
+    /// What its study found.
+    findings: Option<&'f Findings>,
+}
+
 /// What goes to standard output.
 fn report(
     sweep: &Sweep,
-    shown: &[PointSummary],
-    points: u64,
+    found: &Found,
     effort: &Effort,
     target: &Path,
     colour: Colour,
 ) -> Result<(), Failure> {
     let width = Style::of_stdout(output::colour_of_stdout(colour)).columns();
     let mut out = format!("{}\n\n", human::printable(&sweep.question));
-    out.push_str(&text::points(sweep, shown, points, width));
+    // Points that a random design chose say nothing one by one.
+    if matches!(sweep.sensitivity, None | Some(Sensitivity::Factorial)) {
+        out.push_str(&text::points(sweep, found.shown, found.points, width));
+        out.push('\n');
+    }
+    match (sweep.sensitivity, found.findings) {
+        (Some(_), Some(findings)) => {
+            out.push_str(&text::findings(findings, width));
+            out.push('\n');
+        }
+        (Some(_), None) => out.push_str("what matters is worked out once all parts are merged\n\n"),
+        (None, _) => {}
+    }
     out.push_str(&format!(
-        "\n{} runs simulated, {} used again; means with 95 % intervals; all of it in {}\n",
+        "{} runs simulated, {} used again; means with 95 % intervals; all of it in {}\n",
         human::count(effort.simulated),
         human::count(effort.reused),
         target.display()

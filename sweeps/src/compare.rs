@@ -2,7 +2,8 @@
 //!
 //! Runs of two sweeps are paired by point and seed: with common random numbers both had the same luck, so that the
 //! differences vary less than the values do (Law, 2015, section 11.2). What is tested many times is corrected for that
-//! (Holm, 1979). Two single runs have differences and no intervals: n is 1.
+//! (Holm, 1979). Pairs of which a run did not finish have no difference, but often a larger side. Two single runs have
+//! differences and no intervals: n is 1.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,17 +12,22 @@ use std::path::{Path, PathBuf};
 use longhaul_core::digest::Digest;
 use longhaul_core::record::{RECORD_FORMAT, RunRecord};
 use longhaul_scenarios::metric::{METRICS, Unit};
-use longhaul_statistics::compare::{holm, paired};
+use longhaul_statistics::compare::holm;
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::directory::{DirectoryError, MANIFEST, Manifest, SWEEP_FORMAT, unreadable};
 use crate::entry::{Known, metric_samples};
-use crate::estimate::{LEVEL, in_unit};
+use crate::estimate::LEVEL;
 use crate::summary::{Head, SummaryFile, unit_name};
 
+pub mod pairs;
+pub mod pictures;
+
+pub use pairs::{Equal, Margin, Row, Value};
+
 /// Version of the comparison's JSON.
-pub const COMPARISON_FORMAT: u32 = 1;
+pub const COMPARISON_FORMAT: u32 = 2;
 
 /// Why two directories cannot be compared.
 #[derive(Debug, Error)]
@@ -42,6 +48,14 @@ pub enum CompareError {
         run: PathBuf,
         /// A sweep.
         sweep: PathBuf,
+    },
+    /// Not a margin.
+    #[error("the margin `{margin}`: {why}")]
+    Margin {
+        /// As written.
+        margin: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// Nothing in common.
     #[error("{a} and {b} have nothing in common: {why}")]
@@ -78,49 +92,19 @@ pub struct Comparison {
     pub rows: Vec<Row>,
 }
 
-/// One metric at one point, or of one thing. Differences are `b` − `a`, in base units.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Row {
-    /// Values of the axes, or the name of what was measured.
-    pub place: String,
-    /// Name of the metric.
-    pub metric: String,
-    /// `ns`, `bytes`, `bit/s`, `share` or `number`.
-    pub unit: &'static str,
-    /// Pairs.
-    pub n: usize,
-    /// Runs of both sides that have no partner, or no value.
-    pub unpaired: usize,
-    /// Mean of the first.
-    pub a: Option<f64>,
-    /// Mean of the second.
-    pub b: Option<f64>,
-    /// Mean difference.
-    pub difference: Option<f64>,
-    /// Lower end of its interval.
-    pub low: Option<f64>,
-    /// Upper end.
-    pub high: Option<f64>,
-    /// How the interval was found.
-    pub method: Option<&'static str>,
-    /// Correlation of the pairs.
-    pub correlation: Option<f64>,
-    /// How many times smaller the variance of the difference is than without pairing.
-    pub variance_reduction: Option<f64>,
-    /// Two-sided p of no difference.
-    pub p: Option<f64>,
-    /// The same, corrected for all tests.
-    pub p_holm: Option<f64>,
-}
-
-/// Compares two directories.
+/// Compares two directories. `margins`, written `time=50 ms` or `time=5 %`, say within what the two count as equal.
 ///
 /// # Errors
-/// If they do not hold two runs, or two finished sweeps, that have something in common.
-pub fn compare(a: &Path, b: &Path) -> Result<Comparison, CompareError> {
+/// If they do not hold two runs, or two finished sweeps, that have something in common; margins that are none, or of
+/// single runs.
+pub fn compare(a: &Path, b: &Path, margins: &[String]) -> Result<Comparison, CompareError> {
     match (Held::in_directory(a)?, Held::in_directory(b)?) {
+        (Held::Run(_), Held::Run(_)) if !margins.is_empty() => Err(CompareError::Margin {
+            margin: margins[0].clone(),
+            why: "two single runs cannot show that anything is equal; compare sweeps for that".to_owned(),
+        }),
         (Held::Run(one), Held::Run(other)) => runs(a, b, &one, &other),
-        (Held::Sweep, Held::Sweep) => sweeps(a, b),
+        (Held::Sweep, Held::Sweep) => sweeps(a, b, margins),
         (Held::Run(_), Held::Sweep) => Err(CompareError::Mixed {
             run: a.to_owned(),
             sweep: b.to_owned(),
@@ -205,31 +189,17 @@ fn runs(a: &Path, b: &Path, one: &RunRecord, other: &RunRecord) -> Result<Compar
             .find(|(name, _)| name == metric)
             .map(|(_, metric)| metric.unit());
         let unit = unit.expect("samples are of known metrics");
-        let value = |known: &Known| match known {
-            Known::Exact(value) => Some(in_unit(unit, *value)),
-            Known::AtLeast(_) | Known::Missing => None,
-        };
-        let (a, b) = (value(known), value(partner));
         if (known, partner) == (&Known::Missing, &Known::Missing) {
             continue;
         }
-        rows.push(Row {
-            place: entity.clone(),
-            metric: metric.clone(),
-            unit: unit_name(unit),
-            n: usize::from(a.is_some() && b.is_some()),
-            unpaired: usize::from(a.is_some() != b.is_some()),
-            a,
-            b,
-            difference: a.zip(b).map(|(a, b)| b - a),
-            low: None,
-            high: None,
-            method: None,
-            correlation: None,
-            variance_reduction: None,
-            p: None,
-            p_holm: None,
-        });
+        let pair = (Value::of(unit, *known), Value::of(unit, *partner));
+        rows.push(Row::of(
+            entity.clone(),
+            metric.clone(),
+            unit_name(unit),
+            &[pair],
+            0,
+        ));
     }
     if rows.is_empty() {
         return Err(CompareError::Nothing {
@@ -263,7 +233,7 @@ struct Sweep {
 struct Run {
     digest: String,
     /// One for each metric.
-    values: Vec<Option<f64>>,
+    values: Vec<Value>,
 }
 
 impl Sweep {
@@ -325,9 +295,13 @@ impl Sweep {
                 let why = format!("point {point} is not in summary.json");
                 return Err(unreadable(path, &why).into());
             };
-            let values = measures.iter().map(|(value, state)| match field(*state) {
-                "exact" => field(*value).parse().ok(),
-                _ => None,
+            let values = measures.iter().map(|(value, state)| {
+                let number = field(*value).parse().ok();
+                match (field(*state), number) {
+                    ("exact", Some(number)) => Value::Exact(number),
+                    ("at_least", Some(number)) => Value::AtLeast(number),
+                    _ => Value::Missing,
+                }
             });
             let run = Run {
                 digest: field(digest).to_owned(),
@@ -365,7 +339,7 @@ fn describe(head: &Head, values: &[String]) -> String {
     each.collect::<Vec<String>>().join(", ")
 }
 
-fn sweeps(a: &Path, b: &Path) -> Result<Comparison, CompareError> {
+fn sweeps(a: &Path, b: &Path, margins: &[String]) -> Result<Comparison, CompareError> {
     let (left, right) = (Sweep::read(a)?, Sweep::read(b)?);
     let nothing = |why| CompareError::Nothing {
         a: a.to_owned(),
@@ -394,6 +368,17 @@ fn sweeps(a: &Path, b: &Path) -> Result<Comparison, CompareError> {
     if metrics.is_empty() {
         return Err(nothing("no metric of the same name and unit"));
     }
+    let margins = margins
+        .iter()
+        .map(|text| {
+            Margin::read(text, metrics.iter().map(|(one, _)| &left.head.metrics[*one])).map_err(|why| {
+                CompareError::Margin {
+                    margin: text.clone(),
+                    why,
+                }
+            })
+        })
+        .collect::<Result<Vec<Margin>, CompareError>>()?;
     let mut common: Vec<(u64, &String)> = left
         .points
         .iter()
@@ -413,9 +398,13 @@ fn sweeps(a: &Path, b: &Path) -> Result<Comparison, CompareError> {
     let mut rows = Vec::new();
     for (_, name) in common {
         for (one, other) in &metrics {
-            rows.push(row(&left, &right, name, *one, *other));
+            let mut row = row(&left, &right, name, (*one, *other));
+            let margin = margins.iter().find(|margin| margin.metric == row.metric);
+            row.equivalence = margin.and_then(|margin| row.within(margin));
+            rows.push(row);
         }
     }
+    warn_of_gaps(&rows, &mut warnings);
     let tests = correct(&mut rows);
     let unhelpful = rows
         .iter()
@@ -443,46 +432,43 @@ fn sweeps(a: &Path, b: &Path) -> Result<Comparison, CompareError> {
     })
 }
 
-fn row(left: &Sweep, right: &Sweep, name: &String, one: usize, other: usize) -> Row {
+/// The pairs of a point: runs with the same seed.
+fn row(left: &Sweep, right: &Sweep, name: &String, (one, other): (usize, usize)) -> Row {
     let (left_runs, right_runs) = (&left.points[name].1, &right.points[name].1);
-    let (mut a, mut b) = (Vec::new(), Vec::new());
+    let mut pairs = Vec::new();
     for (seed, run) in left_runs {
-        let partner = right_runs.get(seed).and_then(|partner| partner.values[other]);
-        if let Some((value, partner)) = run.values[one].zip(partner) {
-            a.push(value);
-            b.push(partner);
+        if let Some(partner) = right_runs.get(seed) {
+            pairs.push((run.values[one], partner.values[other]));
         }
     }
-    let n = a.len();
+    let lonely = left_runs.len() + right_runs.len() - 2 * pairs.len();
     let metric = &left.head.metrics[one];
-    let mean = |values: &[f64]| (n > 0).then(|| values.iter().sum::<f64>() / n as f64);
-    let mut row = Row {
-        place: name.clone(),
-        metric: metric.name.clone(),
-        unit: unit(&metric.unit),
-        n,
-        unpaired: left_runs.len() + right_runs.len() - 2 * n,
-        a: mean(&a),
-        b: mean(&b),
-        difference: mean(&a).zip(mean(&b)).map(|(a, b)| b - a),
-        low: None,
-        high: None,
-        method: None,
-        correlation: None,
-        variance_reduction: None,
-        p: None,
-        p_holm: None,
-    };
-    if let Ok(paired) = paired(&b, &a, LEVEL) {
-        row.difference = Some(paired.difference.estimate);
-        row.low = Some(paired.difference.low);
-        row.high = Some(paired.difference.high);
-        row.method = Some(paired.difference.method.name());
-        row.correlation = paired.correlation;
-        row.variance_reduction = paired.variance_reduction;
-        row.p = paired.p;
+    Row::of(
+        name.clone(),
+        metric.name.clone(),
+        unit(&metric.unit),
+        &pairs,
+        lonely,
+    )
+}
+
+/// Says what is not in the means.
+fn warn_of_gaps(rows: &[Row], warnings: &mut Vec<String>) {
+    let unfinished = rows.iter().filter(|row| row.unfinished > 0).count();
+    if unfinished > 0 {
+        warnings.push(format!(
+            "in {unfinished} of {} rows runs did not finish: no mean difference there, but which side of each pair is larger, \
+             and the sign test",
+            rows.len()
+        ));
     }
-    row
+    let unpaired = rows.iter().filter(|row| row.unpaired > 0).count();
+    if unpaired > 0 {
+        warnings.push(format!(
+            "in {unpaired} of {} rows runs are left out that failed, have no value or no partner of the same seed",
+            rows.len()
+        ));
+    }
 }
 
 fn unit(name: &str) -> &'static str {

@@ -4,6 +4,7 @@
 //! | field | default |
 //! | --- | --- |
 //! | `set`, `where`, `plots` | `[]` |
+//! | `sensitivity` | none: the points are all combinations |
 //! | `replications` | 10 |
 //! | `replicate_over` | `Seed` |
 //! | `until` | none: `replications` and no more |
@@ -15,6 +16,7 @@
 
 mod axes;
 mod conditions;
+mod design;
 mod plots;
 mod space;
 
@@ -32,6 +34,8 @@ use longhaul_scenarios::metric::{METRICS, STATISTICS, Unit};
 use longhaul_scenarios::schema::{Scope, Statistic};
 use longhaul_scenarios::source::Source;
 use longhaul_scenarios::syntax;
+
+pub use axes::quantity;
 
 use crate::schema::{DEFAULT_LIMIT, MOST_REPLICATIONS, Measure, ReplicateOver, SWEEP_VERSION, Sweep, Until};
 
@@ -88,13 +92,14 @@ pub fn read(source: &Source) -> Result<SweepFile, Diagnostics> {
     })
 }
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 16] = [
     "version",
     "name",
     "question",
     "expect",
     "scenario",
     "set",
+    "sensitivity",
     "axes",
     "where",
     "replications",
@@ -129,7 +134,14 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
         let (items, complete) = list(cx, at, MOST_ITEMS, value::sentence);
         complete.then(|| items.into_iter().map(|(_, item)| item).collect())
     });
-    let groups = fields.required(cx, "axes", |cx, at| axes::groups(cx, at, text));
+    let sensitivity = fields.optional(cx, "sensitivity", None, |cx, at| {
+        design::sensitivity(cx, at).map(Some)
+    });
+    let groups = fields.required(cx, "axes", |cx, at| match sensitivity? {
+        // Without knowing the design nothing can be said about its axes.
+        Some(sensitivity) => design::groups(cx, at, text, sensitivity),
+        None => axes::groups(cx, at, text),
+    });
     let conditions = fields.optional(cx, "where", Vec::new(), |cx, at| {
         // Without the axes nothing can be said about comparisons between them.
         conditions::conditions(cx, at, groups.as_deref()?)
@@ -145,6 +157,9 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
     let plots = fields.optional(cx, "plots", Vec::new(), |cx, at| {
         plots::plots(cx, at, groups.as_deref()?, measures.as_deref()?)
     });
+    if let Some(Some(sensitivity)) = sensitivity {
+        design::allowed(cx, &fields, sensitivity, replications, plots.as_deref());
+    }
     let timeout = fields.optional(cx, "timeout", None, |cx, at| {
         value::quantity_within(cx, at, &Span::from_ms(1), &LONGEST_TIMEOUT).map(Some)
     });
@@ -158,6 +173,7 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
         scenario: scenario?,
         set: set?,
         groups: groups?,
+        sensitivity: sensitivity?,
         conditions: conditions?,
         replications: u32::try_from(replications?).expect("within its range"),
         replicate_over: replicate_over?,

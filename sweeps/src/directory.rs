@@ -7,6 +7,7 @@
 //! index.json       which runs make up each point, and which failed
 //! results.parquet  one row for each run; also results.csv
 //! summary.json     one entry for each point: n, means, intervals
+//! sensitivity.csv  what a study of the axes found
 //! plots/*.csv      the data of each declared plot
 //! cache/           the finished runs
 //! lock             held while somebody writes
@@ -289,6 +290,18 @@ impl SweepDirectory {
     pub fn manifest(&self, manifest: &Manifest) -> Result<(), DirectoryError> {
         let text = serde_json::to_string_pretty(manifest).expect("a manifest is made of numbers and texts");
         self.write(MANIFEST, |out| writeln!(out, "{text}"))
+    }
+
+    /// Removes a file that an older sweep may have left.
+    ///
+    /// # Errors
+    /// If it is there and cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), DirectoryError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(DirectoryError::of(&path, source)),
+            _ => Ok(()),
+        }
     }
 
     /// Removes the tables of plots that are not among `names`.

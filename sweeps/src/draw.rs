@@ -8,11 +8,17 @@ use longhaul_plots::boxes::{self, BoxOf, Boxes};
 use longhaul_plots::distribution::{self, Band, Distributions, Function, Set};
 use longhaul_plots::heatmap::{self, Cell, HeatMap};
 use longhaul_plots::pareto::{self, Better, Candidate, Pareto};
+use longhaul_plots::survival::{self, Step, Survival};
 use longhaul_plots::timeline::{self, Line, Timeline};
 use longhaul_plots::{About, Drawing, PlotError, Quantity, Reference, Where};
 
+use longhaul_statistics::{KaplanMeier, Lifetime};
+
 use crate::directory::{DirectoryError, SweepDirectory};
+use crate::estimate::LEVEL;
+use crate::pictures::readable;
 use crate::plots::PlotHead;
+use crate::text;
 
 /// Most pictures of one plot: more facets than that nobody looks at.
 const MOST_PICTURES: usize = 64;
@@ -40,7 +46,7 @@ pub fn all(directory: &SweepDirectory, heads: &[PlotHead]) -> Result<Vec<String>
                 .facets
                 .iter()
                 .zip(&values)
-                .map(|(facet, value)| format!("{facet} = {value}"))
+                .map(|(facet, value)| format!("{} = {}", named(facet).0, in_words(facet, value)))
                 .collect();
             let Ok(drawing) = draw(head, &facet.join(", "), &rows) else {
                 continue;
@@ -96,22 +102,36 @@ fn number(row: &Row, column: &str) -> Option<f64> {
     value(row, column).parse().ok()
 }
 
-/// What columns end in, the unit in which people read them, and the factor between.
-const UNITS: [(&str, &str, f64); 4] = [
-    ("_ns", "s", 1e-9),
-    ("_bytes", "MB", 1e-6),
-    ("_bits_per_s", "Mbit/s", 1e-6),
-    ("_share", "%", 100.0),
+/// What columns end in, and the unit of what is in them.
+const UNITS: [(&str, &str); 4] = [
+    ("_ns", "ns"),
+    ("_bytes", "bytes"),
+    ("_bits_per_s", "bit/s"),
+    ("_share", "share"),
 ];
 
-/// A column and its unit: times in seconds, as people read them.
-fn quantity(column: &str) -> (Quantity, f64) {
-    for (suffix, unit, factor) in UNITS {
-        if let Some(name) = column.strip_suffix(suffix) {
-            return (Quantity::linear(name.trim_end_matches("_mean"), unit), factor);
-        }
+/// A column's name and unit.
+fn named(column: &str) -> (&str, &'static str) {
+    let found = UNITS
+        .iter()
+        .find_map(|(suffix, unit)| column.strip_suffix(suffix).map(|name| (name, *unit)));
+    found.unwrap_or((column, "number"))
+}
+
+/// A column as an axis, in a unit in which its values read well, and the factor to that.
+fn quantity(column: &str, rows: &[Row]) -> (Quantity, f64) {
+    let (name, unit) = named(column);
+    let values = rows.iter().filter_map(|row| number(row, column)).map(f64::abs);
+    let (unit, factor) = readable(unit, values.fold(0.0, f64::max));
+    (Quantity::linear(name.trim_end_matches("_mean"), unit), factor)
+}
+
+/// A value of an axis in words: `10 ms`, `LowestLatency`.
+fn in_words(column: &str, value: &str) -> String {
+    match (named(column).1, value.parse::<f64>()) {
+        ("number", _) | (_, Err(_)) => value.to_owned(),
+        (unit, Ok(number)) => text::value(unit, number),
     }
-    (Quantity::linear(column.trim_end_matches("_mean"), ""), 1.0)
 }
 
 fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError> {
@@ -123,17 +143,50 @@ fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError
     let of = if head.by_run { "runs" } else { "points" };
     let about = About::new(title, rows.len() as u64, of);
     match head.kind {
-        "line" => line(head, about.interval("95 % intervals of means"), rows),
+        "line" => line(
+            head,
+            without_mean(about, head, rows).interval("95 % intervals of means"),
+            rows,
+        ),
         "heatmap" => heat_map(head, about, rows),
         "cdf" => cdf(head, about.interval("95 % bands (DKW)"), rows),
+        "survival" => survival(head, about.interval("95 %, Kaplan–Meier, pointwise"), rows),
         "box" => box_plot(head, about, rows),
-        _ => pareto_front(head, about.interval("95 % intervals of means"), rows),
+        _ => pareto_front(
+            head,
+            without_mean(about, head, rows).interval("95 % intervals of means"),
+            rows,
+        ),
     }
+}
+
+/// Says how many points are not to be seen, since a mean of their finished runs alone would be too good.
+fn without_mean(about: About, head: &PlotHead, rows: &[Row]) -> About {
+    let columns = [Some(&head.x), head.y.as_ref()];
+    let means: Vec<&String> = columns
+        .into_iter()
+        .flatten()
+        .filter(|name| name.contains("_mean"))
+        .collect();
+    let gaps = rows
+        .iter()
+        .filter(|row| means.iter().any(|mean| number(row, mean).is_none()));
+    match gaps.count() {
+        0 => about,
+        gaps => about.remark(format!(
+            "Not drawn: {gaps} of {} points, runs of which failed or did not finish",
+            rows.len()
+        )),
+    }
+}
+
+fn bound_name(head: &PlotHead, bound: f64) -> String {
+    format!("bound: {}", text::value(head.unit, bound))
 }
 
 fn bound(head: &PlotHead, factor: f64, at: fn(f64) -> Where) -> Vec<Reference> {
     let reference = |bound: f64| Reference {
-        name: "bound".to_owned(),
+        name: bound_name(head, bound),
         at: at(bound * factor),
     };
     head.bound.map(reference).into_iter().collect()
@@ -143,13 +196,10 @@ fn bound(head: &PlotHead, factor: f64, at: fn(f64) -> Where) -> Vec<Reference> {
 fn series<'r>(head: &PlotHead, rows: &'r [Row]) -> Vec<(String, Vec<&'r Row>)> {
     let mut found: Vec<(String, Vec<&Row>)> = Vec::new();
     for row in rows {
-        let name = head.series.as_deref().map_or(String::new(), |column| {
-            let (quantity, factor) = quantity(column);
-            match number(row, column) {
-                Some(number) if factor != 1.0 => format!("{} {}", number * factor, quantity.unit),
-                _ => value(row, column).to_owned(),
-            }
-        });
+        let name = head
+            .series
+            .as_deref()
+            .map_or(String::new(), |column| in_words(column, value(row, column)));
         match found.iter_mut().find(|(known, _)| *known == name) {
             Some((_, rows)) => rows.push(row),
             None => found.push((name, vec![row])),
@@ -160,7 +210,7 @@ fn series<'r>(head: &PlotHead, rows: &'r [Row]) -> Vec<(String, Vec<&'r Row>)> {
 
 fn line(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
     let y_column = head.y.as_deref().unwrap_or_default();
-    let ((x, x_factor), (y, y_factor)) = (quantity(&head.x), quantity(y_column));
+    let ((x, x_factor), (y, y_factor)) = (quantity(&head.x, rows), quantity(y_column, rows));
     let ends = ["_low", "_high"].map(|end| y_column.replacen("_mean", end, 1));
     let lines = series(head, rows).into_iter().map(|(name, rows)| {
         let mut line = Line {
@@ -223,8 +273,11 @@ fn heat_map(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, Plot
         head.y.as_deref().unwrap_or_default(),
         head.value.as_deref().unwrap_or_default(),
     );
-    let ((x, x_factor), (y, y_factor), (z, factor)) =
-        (quantity(&head.x), quantity(y_column), quantity(z_column));
+    let ((x, x_factor), (y, y_factor), (z, factor)) = (
+        quantity(&head.x, rows),
+        quantity(y_column, rows),
+        quantity(z_column, rows),
+    );
     let (columns, lines) = (places(&head.x, rows), places(y_column, rows));
     let cell = |line: &String, column: &String| {
         let mut found = rows.iter();
@@ -248,18 +301,68 @@ fn heat_map(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, Plot
         cells: cells.collect(),
         bounds: head
             .bound
-            .map(|bound| ("bound".to_owned(), bound * factor))
+            .map(|bound| (bound_name(head, bound), bound * factor))
             .into_iter()
             .collect(),
     })
 }
 
+/// The column that says what the values of a measure's column are.
+fn state_of(column: &str) -> String {
+    format!("{}_state", named(column).0)
+}
+
+fn survival(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
+    let (x, factor) = quantity(&head.x, rows);
+    let state = state_of(&head.x);
+    let missing = rows.iter().filter(|row| value(row, &state) == "missing").count();
+    let about = match missing {
+        0 => about,
+        missing => about.remark(format!(
+            "Without {missing} failed runs, of which nothing is known"
+        )),
+    };
+    let sets = series(head, rows).into_iter().filter_map(|(name, rows)| {
+        let lifetime = |row: &&Row| {
+            let time = number(row, &head.x)? * factor;
+            match value(row, &state) {
+                "exact" => Some(Lifetime::Finished(time)),
+                "at_least" => Some(Lifetime::Unfinished(time)),
+                _ => None,
+            }
+        };
+        let lifetimes: Vec<Lifetime> = rows.iter().filter_map(lifetime).collect();
+        let curve = KaplanMeier::of(&lifetimes, LEVEL).ok()?;
+        let unfinished = lifetimes.iter().filter_map(|lifetime| match lifetime {
+            Lifetime::Unfinished(time) => Some(*time),
+            Lifetime::Finished(_) => None,
+        });
+        Some(survival::Set {
+            name,
+            n: curve.n() as u64,
+            steps: curve
+                .steps()
+                .iter()
+                .map(|step| Step {
+                    time: step.time,
+                    share: step.survival,
+                    interval: step.interval,
+                })
+                .collect(),
+            unfinished: unfinished.collect(),
+        })
+    });
+    survival::draw(&Survival {
+        about,
+        x,
+        sets: sets.collect(),
+        references: bound(head, factor, Where::Vertical),
+    })
+}
+
 fn cdf(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
-    let (x, factor) = quantity(&head.x);
-    let mut suffixes = UNITS.iter();
-    let measure = suffixes.find_map(|(suffix, _, _)| head.x.strip_suffix(suffix));
-    let measure = measure.unwrap_or(&head.x);
-    let state = format!("{measure}_state");
+    let (x, factor) = quantity(&head.x, rows);
+    let state = state_of(&head.x);
     let sets = series(head, rows).into_iter().map(|(name, rows)| {
         let ended = rows.iter().filter(|row| value(row, &state) == "exact");
         Set {
@@ -283,17 +386,33 @@ fn cdf(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError
 
 fn box_plot(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
     let y_column = head.y.as_deref().unwrap_or_default();
-    let ((x, x_factor), (y, factor)) = (quantity(&head.x), quantity(y_column));
-    let boxes = places(&head.x, rows).into_iter().map(|place| {
-        let of = rows.iter().filter(|row| value(row, &head.x) == place);
-        BoxOf {
+    let ((x, x_factor), (y, factor)) = (quantity(&head.x, rows), quantity(y_column, rows));
+    let state = state_of(y_column);
+    let mut hidden = 0;
+    let boxes = places(&head.x, rows).into_iter().filter_map(|place| {
+        let of: Vec<&Row> = rows.iter().filter(|row| value(row, &head.x) == place).collect();
+        // Quartiles of the others alone would be too good, and lower bounds are no values.
+        if of.iter().any(|row| value(row, &state) != "exact") {
+            hidden += 1;
+            return None;
+        }
+        Some(BoxOf {
             name: label(&place, x_factor),
             values: of
+                .iter()
                 .filter_map(|row| number(row, y_column))
                 .map(|it| it * factor)
                 .collect(),
-        }
+        })
     });
+    let boxes: Vec<BoxOf> = boxes.collect();
+    let about = match hidden {
+        0 => about,
+        hidden => about.remark(format!(
+            "Not drawn: {hidden} of {} boxes, runs of which failed or did not finish",
+            hidden + boxes.len()
+        )),
+    };
     boxes::draw(&Boxes {
         about,
         x: if x.unit.is_empty() {
@@ -302,14 +421,14 @@ fn box_plot(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, Plot
             format!("{} ({})", x.name, x.unit)
         },
         y,
-        boxes: boxes.collect(),
+        boxes,
         references: bound(head, factor, Where::Horizontal),
     })
 }
 
 fn pareto_front(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
     let y_column = head.y.as_deref().unwrap_or_default();
-    let ((x, x_factor), (y, y_factor)) = (quantity(&head.x), quantity(y_column));
+    let ((x, x_factor), (y, y_factor)) = (quantity(&head.x, rows), quantity(y_column, rows));
     let better = |column: &str| {
         // Times and sizes are costs.
         if column.ends_with("_ns") || column.ends_with("_bytes") {
@@ -324,7 +443,7 @@ fn pareto_front(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, 
     };
     let candidate = |row: &Row| {
         let name = match &head.series {
-            Some(series) => value(row, series).to_owned(),
+            Some(series) => in_words(series, value(row, series)),
             None => format!("point {}", value(row, "point")),
         };
         Some(Candidate {

@@ -2,16 +2,18 @@
 //! a metric that is asked for later needs no new run.
 
 use longhaul_core::MODEL_VERSION;
-use longhaul_core::record::{Ended, InputRecord, RECORD_FORMAT, RunRecord, Verdict};
+use longhaul_core::record::{
+    Ended, InputRecord, Progress, RECORD_FORMAT, RunRecord, TransferRecord, Verdict,
+};
 use longhaul_scenarios::metric::{METRICS, name_of};
 use longhaul_scenarios::run::assertions::{Evidence, Sample, samples, statistic};
-use longhaul_scenarios::schema::Scope;
+use longhaul_scenarios::schema::{Metric, Scenario, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::Measure;
 
 /// Version of entries; others are not read.
-pub const ENTRY_FORMAT: u32 = 1;
+pub const ENTRY_FORMAT: u32 = 2;
 
 /// A finished run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -86,8 +88,8 @@ pub fn key(scenario: &[u8; 32], seed: u64) -> String {
 }
 
 impl Entry {
-    /// What is kept of a run.
-    pub fn of(key: String, record: &RunRecord) -> Entry {
+    /// What is kept of a run of a scenario.
+    pub fn of(key: String, record: &RunRecord, scenario: &Scenario) -> Entry {
         Entry {
             format: ENTRY_FORMAT,
             key,
@@ -100,7 +102,7 @@ impl Entry {
             simulated_ns: record.simulated_ns,
             events: record.events,
             inputs: record.inputs.clone(),
-            metrics: metric_samples(record),
+            metrics: watched(metric_samples(record), record, scenario),
         }
     }
 
@@ -132,6 +134,27 @@ impl Entry {
             None => Known::Missing,
         }
     }
+}
+
+/// The record of a transfer that is under way at the end of a run has no time; the scenario says since when it has been.
+fn watched(mut metrics: Vec<MetricSamples>, record: &RunRecord, scenario: &Scenario) -> Vec<MetricSamples> {
+    let name = name_of(&METRICS, &Metric::TransferCompletionTime);
+    let Some(times) = metrics.iter_mut().find(|metric| metric.metric == name) else {
+        return metrics;
+    };
+    for (entity, known) in &mut times.samples {
+        let unfinished = |of: &&TransferRecord| of.name == *entity && of.progress == Progress::Unfinished;
+        let started = scenario
+            .transfers
+            .iter()
+            .find(|transfer| transfer.name == *entity);
+        if let (Known::Missing, Some(_), Some(transfer)) =
+            (*known, record.transfers.iter().find(unfinished), started)
+        {
+            *known = Known::AtLeast(record.simulated_ns.saturating_sub(transfer.at.as_ns()));
+        }
+    }
+    metrics
 }
 
 /// All metrics that have samples in a record, in the order of [`METRICS`].

@@ -1,14 +1,17 @@
 //! What the replications of a point say about a measure. The methods are those of `longhaul-statistics`.
 //!
 //! Runs that failed, or did not get to the end of what is measured, are not left out: a mean of the others would be
-//! too good. Such a point has a median, in which what is unfinished counts as endless, but no mean.
+//! too good. A point with unfinished runs has no mean but the median of Kaplan and Meier, for which it is enough to know that
+//! these would have taken longer.
 
 use longhaul_core::units::Probability;
 use longhaul_scenarios::metric::Unit;
 use longhaul_scenarios::schema::Metric;
 use longhaul_statistics::mean::t_interval;
 use longhaul_statistics::quantile::quantile_of;
-use longhaul_statistics::{Interval, Level, Next, Precision, Proportion, Sequential, Summary};
+use longhaul_statistics::{
+    Interval, KaplanMeier, Level, Lifetime, Next, Precision, Proportion, Sequential, Summary,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Known;
@@ -43,8 +46,17 @@ pub struct Estimate {
     pub method: Option<String>,
     /// Smallest value.
     pub min: Option<f64>,
-    /// Median, unfinished runs counted as endless; none if it is one of them, or if anything is missing.
+    /// Median: with unfinished runs that of Kaplan and Meier, the first value by which half of all have finished. None if
+    /// it lies beyond everything seen, or if anything is missing.
     pub median: Option<f64>,
+    /// Lower end of its interval, of Kaplan and Meier's.
+    pub median_low: Option<f64>,
+    /// Upper end; none if it lies beyond everything seen.
+    pub median_high: Option<f64>,
+    /// How the interval of the median was found; none without unfinished runs.
+    pub median_method: Option<String>,
+    /// The longest that an unfinished run was watched, or the largest lower bound that is known of one.
+    pub watched: Option<f64>,
     /// Largest value; none if anything is unfinished or missing.
     pub max: Option<f64>,
 }
@@ -82,14 +94,15 @@ pub fn estimate(measure: &Measure, values: &[Known]) -> Estimate {
         missing: missing as u64,
         ..Estimate::default()
     };
+    if unfinished > 0 && missing == 0 {
+        lifetimes_of(unit, values, &mut estimate);
+    }
     let Ok(summary) = Summary::of(&exact) else {
         return estimate;
     };
     estimate.min = Some(summary.min);
-    if missing == 0 {
-        let endless = std::iter::repeat_n(f64::INFINITY, unfinished);
-        let median = quantile_of(exact.iter().copied().chain(endless).collect(), 0.5);
-        estimate.median = median.filter(|median| median.is_finite());
+    if missing == 0 && unfinished == 0 {
+        estimate.median = quantile_of(exact.clone(), 0.5);
     }
     if missing > 0 || unfinished > 0 {
         return estimate;
@@ -103,6 +116,34 @@ pub fn estimate(measure: &Measure, values: &[Known]) -> Estimate {
         estimate.method = Some(interval.method.name().to_owned());
     }
     estimate
+}
+
+/// What is finished and what is not, as Kaplan and Meier take it; what is missing is left out.
+pub fn lifetimes(unit: Unit, values: &[Known]) -> Vec<Lifetime> {
+    let lifetime = |value: &Known| match value {
+        Known::Exact(value) => Some(Lifetime::Finished(in_unit(unit, *value))),
+        Known::AtLeast(value) => Some(Lifetime::Unfinished(in_unit(unit, *value))),
+        Known::Missing => None,
+    };
+    values.iter().filter_map(lifetime).collect()
+}
+
+/// The median of values some of which are lower bounds.
+fn lifetimes_of(unit: Unit, values: &[Known], estimate: &mut Estimate) {
+    let lifetimes = lifetimes(unit, values);
+    let bound = |lifetime: &Lifetime| match lifetime {
+        Lifetime::Unfinished(bound) => Some(*bound),
+        Lifetime::Finished(_) => None,
+    };
+    estimate.watched = lifetimes.iter().filter_map(bound).reduce(f64::max);
+    let Ok(curve) = KaplanMeier::of(&lifetimes, LEVEL) else {
+        return;
+    };
+    let median = curve.median();
+    estimate.median = median.estimate;
+    estimate.median_low = median.low;
+    estimate.median_high = median.high;
+    estimate.median_method = Some(median.method.name().to_owned());
 }
 
 fn exact_values(unit: Unit, values: &[Known]) -> Vec<f64> {

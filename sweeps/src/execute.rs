@@ -26,6 +26,7 @@ use crate::directory::{DirectoryError, Shard, SweepDirectory};
 use crate::entry::{Entry, Known, key};
 use crate::estimate::{further_replications, in_unit, relative_half_width};
 use crate::guard::guarded;
+use crate::isolate::{Children, Isolation, Outcome};
 use crate::points::Points;
 use crate::prepare::{Prepared, files_of, seedless_hash};
 
@@ -33,7 +34,7 @@ use crate::prepare::{Prepared, files_of, seedless_hash};
 const BATCH: u64 = 1 << 14;
 
 /// How to execute a sweep.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Threads; at least one is used.
     pub threads: usize,
@@ -43,6 +44,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// Panic in the runs of this point: the canary that proves that the others survive.
     pub inject_panic: Option<u64>,
+    /// Each run in a process of its own, with a limit of memory.
+    pub isolation: Option<Isolation>,
 }
 
 /// How far a sweep has got.
@@ -136,6 +139,8 @@ pub enum FailureKind {
     Panicked,
     /// It took too long.
     TimedOut,
+    /// It needed more memory than there was for it.
+    OutOfMemory,
 }
 
 /// What became of a sweep.
@@ -193,7 +198,10 @@ pub fn execute(
         None => (0..points.len()).collect(),
     };
     let first = prepared.sweep.replications;
+    let threads = options.threads.max(1);
+    let children = options.isolation.clone();
     let run = Run {
+        children: children.map(|isolation| Children::new(isolation, threads, directory.path().join("cache"))),
         prepared,
         points: &points,
         cache: Cache::new(directory.path(), files_of(prepared)),
@@ -215,9 +223,7 @@ pub fn execute(
         numbers,
     };
     watch.progress(&run.progress());
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(options.threads.max(1))
-        .build()?;
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
     pool.install(|| run.all_rounds())?;
     Ok(run.outcome())
 }
@@ -227,6 +233,7 @@ struct Run<'a> {
     points: &'a Points<'a>,
     numbers: Vec<u64>,
     cache: Cache,
+    children: Option<Children>,
     options: Options,
     watch: &'a dyn Watch,
     all: AtomicU64,
@@ -391,6 +398,13 @@ impl Run<'_> {
         let work = || {
             assert!(self.options.inject_panic != Some(point), "an injected panic");
             let loaded = loaded.replication(replication);
+            if let Some(children) = &self.children {
+                return match children.run(&loaded, &key, timeout, &|| self.watch.wants_end()) {
+                    Outcome::Finished(entry) => Ok(Ok(*entry)),
+                    Outcome::Failed(kind, message) => Ok(Err((kind, message))),
+                    Outcome::Ended => Err(ExecuteError::Ended),
+                };
+            }
             let mut simulation = match Simulation::build(&loaded, RunOptions::default()) {
                 Ok(simulation) => simulation,
                 Err(error) => return Ok(Err((FailureKind::Unbuildable, error.to_string()))),
@@ -404,7 +418,8 @@ impl Run<'_> {
                     return Ok(Err((FailureKind::TimedOut, message)));
                 }
             }
-            Ok(Ok(Entry::of(key, &simulation.finish(false).record)))
+            let record = simulation.finish(false).record;
+            Ok(Ok(Entry::of(key, &record, &loaded.scenario)))
         };
         guarded(work).unwrap_or_else(|panic| Ok(Err((FailureKind::Panicked, panic))))
     }

@@ -10,12 +10,15 @@
 //! | [`plan`] | how many runs, how long, how much disk |
 //! | [`execute`] | runs what has not run yet, in parallel, each run guarded |
 //! | [`guard`] | a panic becomes a message |
+//! | [`isolate`] | a run that takes too much memory dies alone |
 //! | [`entry`] | what is kept of a run |
 //! | [`cache`] | the finished runs on disk |
 //! | [`directory`] | a sweep's directory: one writer, whole files |
 //! | [`estimate`] | what the replications of a point say |
 //! | [`rows`], [`columns`] | one row for each run, as CSV and Parquet |
 //! | [`summary`] | one entry for each point, as JSON |
+//! | [`sensitivity`] | which axes matter: the design of a study, and what its points say |
+//! | [`pictures`] | what a study found, drawn |
 //! | [`plots`] | the data of declared plots |
 //! | [`tables`] | writes all of these in one pass over the finished runs |
 //! | [`merge`] | puts parts together that ran in different places |
@@ -38,14 +41,17 @@ pub mod entry;
 pub mod estimate;
 pub mod execute;
 pub mod guard;
+pub mod isolate;
 pub mod library;
 pub mod merge;
+pub mod pictures;
 pub mod plan;
 pub mod plots;
 pub mod points;
 pub mod prepare;
 pub mod rows;
 pub mod schema;
+pub mod sensitivity;
 pub mod summary;
 pub mod tables;
 pub mod text;

@@ -24,10 +24,12 @@ macro_rules! entries {
 
 /// Every sweep of the library, by name.
 const ENTRIES: &[Entry] = entries![
+    "delay_of_a_datagram",
     "dirty_rate_by_bandwidth",
     "path_choice",
     "routing_by_load",
-    "streams_by_rtt"
+    "streams_by_rtt",
+    "what_matters_to_a_transfer",
 ];
 
 impl Entry {

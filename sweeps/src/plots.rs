@@ -1,8 +1,9 @@
 //! The data of declared plots: one table each, with the columns that its drawing needs.
 //!
-//! A line, a heat map or a Pareto plot has one row for each point: all axes, then `n`, mean and the ends of the interval
-//! of each measure that it names. A distribution or a box plot has one row for each run, since quantiles of quantiles mean
-//! nothing: all axes, the replication, and the value. Bounds are in `plots/index.json`.
+//! A line, a heat map or a Pareto plot has one row for each point: all axes, then how many runs have a value, are unfinished
+//! and have none, the mean and the ends of its interval of each measure that it names. A distribution, a curve of Kaplan
+//! and Meier or a box plot has one row for each run, since quantiles of quantiles mean nothing: all axes, the
+//! replication, and the value. Bounds are in `plots/index.json`.
 
 use std::io;
 
@@ -36,7 +37,7 @@ struct Table {
 pub struct PlotHead<'s> {
     /// Its name, and that of its table.
     pub name: &'s str,
-    /// `line`, `heatmap`, `cdf`, `box` or `pareto`.
+    /// `line`, `heatmap`, `cdf`, `survival`, `box` or `pareto`.
     pub kind: &'static str,
     /// Column from left to right.
     pub x: String,
@@ -62,7 +63,7 @@ fn needs(kind: &PlotKind) -> (bool, Vec<&str>) {
         PlotKind::Line { y, .. } => (false, vec![y]),
         PlotKind::Heatmap { value, .. } => (false, vec![value]),
         PlotKind::Pareto { x, y, .. } => (false, vec![x, y]),
-        PlotKind::Cdf { x, .. } => (true, vec![x]),
+        PlotKind::Cdf { x, .. } | PlotKind::Survival { x, .. } => (true, vec![x]),
         PlotKind::Box { y, .. } => (true, vec![y]),
     }
 }
@@ -120,11 +121,12 @@ impl<'s> PlotTables<'s> {
         Ok(())
     }
 
-    /// Ends the tables, and says in `plots/index.json` what they are for.
+    /// Ends the tables, and says in `plots/index.json` what they are for. `others` are names of pictures that stand beside
+    /// them; what is in the folder besides is of an older sweep, and removed.
     ///
     /// # Errors
     /// If they cannot be written.
-    pub fn finish(self, directory: &SweepDirectory) -> Result<(), DirectoryError> {
+    pub fn finish(self, directory: &SweepDirectory, others: Vec<String>) -> Result<(), DirectoryError> {
         for table in self.tables {
             table.file.finish()?;
         }
@@ -143,6 +145,7 @@ impl<'s> PlotTables<'s> {
             names.push("index".to_owned());
             names.extend(draw::all(directory, &heads)?);
         }
+        names.extend(others);
         directory.only_plots(&names)
     }
 }
@@ -158,7 +161,7 @@ impl Table {
         );
         for &measure in &self.measures {
             let known = &summary.metrics[measure];
-            cells.push(Cell::Unsigned(known.n));
+            cells.extend([known.n, known.unfinished, known.missing].map(Cell::Unsigned));
             let reals = [known.mean, known.low, known.high];
             cells.extend(reals.map(|real| real.map_or(Cell::Null, Cell::Real)));
         }
@@ -202,7 +205,9 @@ fn columns(sweep: &Sweep, by_run: bool, measures: &[usize]) -> Vec<Column> {
             columns.push(column(format!("{name}{unit}"), Kind::Real));
             columns.push(column(format!("{name}_state"), Kind::Text));
         } else {
-            columns.push(column(format!("{name}_n"), Kind::Unsigned));
+            for count in ["n", "unfinished", "missing"] {
+                columns.push(column(format!("{name}_{count}"), Kind::Unsigned));
+            }
             for part in ["mean", "low", "high"] {
                 columns.push(column(format!("{name}_{part}{unit}"), Kind::Real));
             }
@@ -247,10 +252,14 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
                 used,
             )
         }
-        PlotKind::Cdf { x, series: s, bound } => {
+        PlotKind::Cdf { x, series: s, bound } | PlotKind::Survival { x, series: s, bound } => {
             let used = [s.as_ref(), None];
+            let kind = match &plot.kind {
+                PlotKind::Survival { .. } => "survival",
+                _ => "cdf",
+            };
             (
-                "cdf",
+                kind,
                 each(x),
                 None,
                 None,

@@ -163,6 +163,7 @@ pub fn status(kind: FailureKind) -> &'static str {
         FailureKind::Unbuildable => "unbuildable",
         FailureKind::Panicked => "panicked",
         FailureKind::TimedOut => "timed_out",
+        FailureKind::OutOfMemory => "out_of_memory",
     }
 }
 

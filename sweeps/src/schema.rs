@@ -29,6 +29,8 @@ pub struct Sweep {
     pub set: Vec<String>,
     /// What changes from point to point. The points are all combinations of rows, the last group changing fastest.
     pub groups: Vec<Group>,
+    /// Which axes matter: a design that chooses the points, and what is worked out from them.
+    pub sensitivity: Option<Sensitivity>,
     /// What points must satisfy; the others are left out.
     pub conditions: Vec<Condition>,
     /// Runs of each point: at least so many if [`Sweep::until`] asks for more.
@@ -54,6 +56,52 @@ pub enum ReplicateOver {
     /// random numbers are keyed by the names of what draws them, so that what differs between points is their
     /// parameters and not their luck (common random numbers).
     Seed,
+}
+
+/// A study of which axes matter. Its design chooses the points.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sensitivity {
+    /// Elementary effects, to screen many axes for a few runs each (Morris, 1991).
+    Morris {
+        /// Paths through the space, each of one point more than there are axes.
+        trajectories: usize,
+        /// Values of each axis; an even number.
+        levels: usize,
+        /// Of the stream that draws the design.
+        seed: u64,
+    },
+    /// Shares of the variance of the outcome (Sobol, 1993; Saltelli et al., 2010).
+    Sobol {
+        /// Rows of the design, each of two points more than there are axes.
+        samples: usize,
+        /// Of the stream that draws the design, and of the bootstrap.
+        seed: u64,
+    },
+    /// All combinations of two values of each axis (2^k).
+    Factorial,
+}
+
+impl Sensitivity {
+    /// As tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sensitivity::Morris { .. } => "morris",
+            Sensitivity::Sobol { .. } => "sobol",
+            Sensitivity::Factorial => "factorial",
+        }
+    }
+
+    /// Points for so many axes.
+    pub fn points(self, axes: usize) -> usize {
+        match self {
+            Sensitivity::Morris { trajectories, .. } => trajectories.saturating_mul(axes.saturating_add(1)),
+            Sensitivity::Sobol { samples, .. } => samples.saturating_mul(axes.saturating_add(2)),
+            Sensitivity::Factorial => u32::try_from(axes)
+                .ok()
+                .and_then(|axes| 1usize.checked_shl(axes))
+                .unwrap_or(usize::MAX),
+        }
+    }
 }
 
 /// Axes that change together: one axis, several of the same length (zipped), or the sides of a hypercube.
@@ -206,6 +254,15 @@ pub enum PlotKind {
     },
     /// The distribution over replications.
     Cdf {
+        /// Measure.
+        x: String,
+        /// Axis that tells lines apart.
+        series: Option<String>,
+        /// Value of `x` at which a line is drawn across, in its exact steps.
+        bound: Option<u64>,
+    },
+    /// The share of runs that have not finished after so long (Kaplan and Meier).
+    Survival {
         /// Measure.
         x: String,
         /// Axis that tells lines apart.

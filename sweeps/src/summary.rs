@@ -13,6 +13,7 @@ use crate::execute::Failure;
 use crate::points::Points;
 use crate::rows::RunRow;
 use crate::schema::{Kind, ReplicateOver, Sweep};
+use crate::sensitivity::Findings;
 
 /// All of `summary.json` but its points and failures, which follow in the file.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -200,4 +201,6 @@ pub struct SummaryFile {
     pub points: Vec<PointSummary>,
     /// In the order of points and replications.
     pub failures: Vec<Failure>,
+    /// What a study of the axes found, if the sweep is one.
+    pub sensitivity: Option<Findings>,
 }

@@ -12,16 +12,19 @@ use crate::columns::{ParquetTable, write_csv_head, write_csv_row};
 use crate::directory::{DirectoryError, Manifest, SWEEP_FORMAT, SweepDirectory, Whole, unreadable};
 use crate::entry::key;
 use crate::execute::{Failure, Index, PointRuns};
+use crate::pictures;
 use crate::plots::PlotTables;
 use crate::points::Points;
 use crate::rows::{self, RunRow};
 use crate::schema::Sweep;
+use crate::sensitivity::{self, Findings, Study};
 use crate::summary::{self, PointSummary};
 
 /// Runs whose entries are in memory at a time.
 const AT_A_TIME: usize = 4096;
 
-/// Writes all tables of a sweep, calls `see` with each point, and marks the sweep as finished.
+/// Writes all tables of a sweep, calls `see` with each point, and marks the sweep as finished. Gives what its study
+/// found, if it has one and all points are here.
 ///
 /// # Errors
 /// If a table cannot be written, or a finished run has vanished from the cache.
@@ -33,7 +36,7 @@ pub fn write(
     index: &Index,
     cache: &Cache,
     mut see: impl FnMut(&PointSummary),
-) -> Result<(), DirectoryError> {
+) -> Result<Option<Findings>, DirectoryError> {
     let failures: BTreeMap<(u64, u32), &Failure> = index
         .failures
         .iter()
@@ -54,6 +57,7 @@ pub fn write(
     let mut parquet = ParquetTable::new(parquet, &columns, &metadata).map_err(parquet_failed)?;
     let mut json = SummaryJson::begin(directory, &summary::head(sweep, manifest))?;
     let mut plots = PlotTables::create(sweep, directory)?;
+    let mut study = Study::of(sweep);
 
     for chunk in chunks(&index.points) {
         let runs: Vec<(&PointRuns, u32)> = chunk
@@ -74,13 +78,27 @@ pub fn write(
             let summary = summary::point(sweep, points, of_point);
             json.point(&summary)?;
             plots.point(&values, &summary, of_point)?;
+            if let Some(study) = &mut study {
+                study.point(&summary, of_point);
+            }
             see(&summary);
         }
     }
     csv.finish()?;
     parquet.finish().map_err(parquet_failed)?.finish()?;
-    json.finish(&index.failures)?;
-    plots.finish(directory)?;
+    let findings = study.and_then(Study::finish);
+    json.finish(&index.failures, findings.as_ref())?;
+    let mut pictures = Vec::new();
+    if let Some(findings) = &findings {
+        directory.write("sensitivity.csv", |out| {
+            write_csv_head(out, &sensitivity::columns())?;
+            sensitivity::cells(findings).try_for_each(|cells| write_csv_row(out, &cells))
+        })?;
+        pictures = pictures::all(directory, findings)?;
+    } else {
+        directory.remove("sensitivity.csv")?;
+    }
+    plots.finish(directory, pictures)?;
     directory.write("index.json", |out| {
         serde_json::to_writer(&mut *out, index)?;
         out.write_all(b"\n")
@@ -88,7 +106,8 @@ pub fn write(
     directory.manifest(&Manifest {
         finished: true,
         ..manifest.clone()
-    })
+    })?;
+    Ok(findings)
 }
 
 /// Points in slices of some thousand runs.
@@ -178,10 +197,14 @@ impl SummaryJson {
         })
     }
 
-    fn finish(mut self, failures: &[Failure]) -> Result<(), DirectoryError> {
+    fn finish(mut self, failures: &[Failure], findings: Option<&Findings>) -> Result<(), DirectoryError> {
         self.write(|out| {
             write!(out, "\n  ],\n  \"failures\": ")?;
             serde_json::to_writer(&mut *out, failures)?;
+            if let Some(findings) = findings {
+                write!(out, ",\n  \"sensitivity\": ")?;
+                serde_json::to_writer(&mut *out, findings)?;
+            }
             out.write_all(b"\n}\n")
         })?;
         self.file.finish()

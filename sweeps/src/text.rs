@@ -8,6 +8,7 @@ use crate::compare::Comparison;
 use crate::estimate::Estimate;
 use crate::plan::Plan;
 use crate::schema::Sweep;
+use crate::sensitivity::{Effect, Findings};
 use crate::summary::{PointSummary, unit_name};
 
 /// Points that are shown; all of them are in `summary.json`.
@@ -47,20 +48,16 @@ fn digits(value: f64) -> String {
 
 /// What is known about a metric, in one cell.
 fn estimate(unit: &str, known: &Estimate) -> String {
-    let part = |why: &str, count: u64| {
-        format!(
-            "{} ({count} {why})",
-            known.median.map_or(human::MISSING.to_owned(), |median| format!(
-                "median {}",
-                value(unit, median)
-            ))
-        )
-    };
     if known.missing > 0 {
-        return part("missing", known.missing);
+        return format!(
+            "{} ({} of {} missing)",
+            human::MISSING,
+            known.missing,
+            runs(known)
+        );
     }
     if known.unfinished > 0 {
-        return part("unfinished", known.unfinished);
+        return unfinished(unit, known);
     }
     let Some(mean) = known.mean else {
         return human::MISSING.to_owned();
@@ -78,6 +75,27 @@ fn estimate(unit: &str, known: &Estimate) -> String {
         }
         _ => format!("{} (n = {})", value(unit, mean), known.n),
     }
+}
+
+fn runs(known: &Estimate) -> u64 {
+    known.n + known.unfinished + known.missing
+}
+
+/// What is known if some runs did not get to their end: the median with its interval, open to above if it lies beyond
+/// everything seen.
+fn unfinished(unit: &str, known: &Estimate) -> String {
+    let count = format!("{} of {} unfinished", known.unfinished, runs(known));
+    let Some(median) = known.median else {
+        let watched = known
+            .watched
+            .map_or(human::MISSING.to_owned(), |watched| value(unit, watched));
+        return format!("median > {watched} ({count})");
+    };
+    let low = known
+        .median_low
+        .map_or(human::MISSING.to_owned(), |low| value(unit, low));
+    let high = known.median_high.map_or("∞".to_owned(), |high| value(unit, high));
+    format!("median {} [{low}, {high}] ({count})", value(unit, median))
 }
 
 /// The table of the points that were kept for it.
@@ -107,6 +125,97 @@ pub fn points(sweep: &Sweep, shown: &[PointSummary], all: u64, width: u16) -> St
         text.push_str(&format!("… and {rest} more points\n"));
     }
     text
+}
+
+/// Effects that are shown of a metric; all of them are in `sensitivity.csv`.
+const MOST_EFFECTS: usize = 20;
+
+/// What a study found: a table for each metric, what matters most at the top.
+pub fn findings(findings: &Findings, width: u16) -> String {
+    let (leading, others): (&str, &[&str]) = match findings.design.as_str() {
+        "morris" => ("mu_star", &["mu", "sigma"]),
+        "sobol" => ("total", &["first_order"]),
+        _ => ("effect", &["share"]),
+    };
+    let mut text = String::new();
+    for metric in &findings.metrics {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        if let Some(problem) = &metric.problem {
+            text.push_str(&format!("{}: no answer: {problem}\n", metric.metric));
+            continue;
+        }
+        let mut order: Vec<&Effect> = metric
+            .effects
+            .iter()
+            .filter(|effect| effect.measure == leading)
+            .collect();
+        order.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()));
+        let mut table = plain(width);
+        let mut head = vec![metric.metric.clone()];
+        head.extend(
+            [&leading]
+                .into_iter()
+                .chain(others)
+                .map(|measure| heading(measure).to_owned()),
+        );
+        table.set_header(head.clone());
+        let hidden = order.len().saturating_sub(MOST_EFFECTS);
+        for effect in order.into_iter().take(MOST_EFFECTS) {
+            let mut cells = vec![effect.name()];
+            for measure in [&leading].into_iter().chain(others) {
+                let same = |other: &&Effect| other.measure == **measure && other.axes == effect.axes;
+                let found = metric.effects.iter().find(same);
+                cells.push(found.map_or(human::MISSING.to_owned(), |found| {
+                    effect_cell(&metric.unit, found)
+                }));
+            }
+            table.add_row(cells.iter().map(|cell| human::printable(cell)));
+        }
+        right_aligned(&mut table, head.len());
+        text.push_str(&lines(&table));
+        if hidden > 0 {
+            text.push_str(&format!("… and {hidden} smaller effects\n"));
+        }
+    }
+    text.push_str(match findings.design.as_str() {
+        "morris" => "μ*: mean size of the effect over the whole range, μ: mean effect, σ: large if it depends on others\n",
+        "sobol" => "shares of the variance: alone (first order), and with all that an axis does together with others (total)\n",
+        _ => "share: of the variation between the points\n",
+    });
+    text
+}
+
+/// The head of a measure's column.
+fn heading(measure: &str) -> &str {
+    match measure {
+        "mu_star" => "μ*",
+        "mu" => "μ",
+        "sigma" => "σ",
+        "first_order" => "first order",
+        "effect" => "low → high",
+        other => other,
+    }
+}
+
+/// A value and the ends of its interval.
+fn effect_cell(unit: &str, effect: &Effect) -> String {
+    let unit = match effect.measure.as_str() {
+        "total" | "first_order" | "share" => "share",
+        _ => unit,
+    };
+    match effect.low.zip(effect.high) {
+        Some((low, high)) => {
+            format!(
+                "{} [{}, {}]",
+                value(unit, effect.value),
+                value(unit, low),
+                value(unit, high)
+            )
+        }
+        None => value(unit, effect.value),
+    }
 }
 
 /// A plan in words.
@@ -155,8 +264,12 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
     let sweeps = comparison.of == "sweeps";
     let mut table = plain(width);
     let mut head = vec![if sweeps { "point" } else { "of" }, "metric", "a", "b", "b − a"];
+    let margins = comparison.rows.iter().any(|row| row.equivalence.is_some());
     if sweeps {
-        head.extend(["n", "÷", "p"]);
+        head.extend(["d", "n", "÷", "p"]);
+        if margins {
+            head.push("within the margin");
+        }
     }
     table.set_header(head.clone());
     for row in comparison.rows.iter().take(MOST_SHOWN) {
@@ -169,7 +282,15 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
         let half = row.low.zip(row.high).map(|(low, high)| (high - low) / 2.0);
         let half = half.filter(|half| *half > 0.0);
         let half = half.map_or(String::new(), |half| format!(" ± {}", value(row.unit, half)));
-        let difference = format!("{}{half}{relative}", shown(row.difference));
+        let difference = if row.unfinished > 0 {
+            let unknown = row.unfinished + row.n - row.larger - row.smaller - row.equal;
+            format!(
+                "b larger {}, smaller {}, unknown {unknown} ({} unfinished)",
+                row.larger, row.smaller, row.unfinished
+            )
+        } else {
+            format!("{}{half}{relative}", shown(row.difference))
+        };
         let mut cells = vec![
             short(&row.place),
             row.metric.clone(),
@@ -178,9 +299,22 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
             difference,
         ];
         if sweeps {
+            cells.push(row.effect_size.map_or(human::MISSING.to_owned(), signed_digits));
             cells.push(row.n.to_string());
             cells.push(row.variance_reduction.map_or(human::MISSING.to_owned(), digits));
             cells.push(row.p_holm.map_or(human::MISSING.to_owned(), p));
+            if margins {
+                cells.push(
+                    row.equivalence
+                        .as_ref()
+                        .map_or(human::MISSING.to_owned(), |equal| {
+                            let needs = equal
+                                .needs
+                                .map_or(String::new(), |needs| format!(", {} × the runs", digits(needs)));
+                            format!("{} (± {}{needs})", equal.verdict, value(row.unit, equal.margin))
+                        }),
+                );
+            }
         }
         table.add_row(cells.iter().map(|cell| human::printable(cell)));
     }
@@ -194,11 +328,21 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
     }
     if sweeps {
         text.push_str(&format!(
-            "paired by point and seed; ±: 95 % intervals; ÷: how many times fewer runs pairing needs; p: Holm over {} tests\n",
+            "paired by point and seed; ±: 95 % intervals; d: in standard deviations of single runs; ÷: how many times fewer runs pairing needs; p: Holm over {} tests\n",
             comparison.tests
         ));
+        if margins {
+            text.push_str(
+                "equal, different: two one-sided tests at 5 %; outside: the estimate is, perhaps by chance\n",
+            );
+        }
     }
     text
+}
+
+fn signed_digits(value: f64) -> String {
+    let sign = if value < 0.0 { "−" } else { "" };
+    format!("{sign}{}", digits(value.abs()))
 }
 
 /// The values of a point without the names of its axes.

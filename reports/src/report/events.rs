@@ -7,6 +7,7 @@ use longhaul_core::record::RunRecord;
 use serde_json::Value;
 
 use super::load::{Rows, number};
+use super::strips::{self, Strips};
 
 /// Events of one kind that are listed.
 const LISTED_OF_A_KIND: u64 = 25;
@@ -36,6 +37,35 @@ pub(super) struct Outage {
     pub to_ns: u64,
     pub repaired: bool,
     pub what: String,
+}
+
+/// Names of faults that strike and end together and are told in one breath.
+const NAMED: usize = 3;
+
+/// Outages of which those with the same begin and end are one, as of all servers of a region.
+pub(super) fn together(outages: &[Outage]) -> Vec<Outage> {
+    let mut groups: Vec<(Outage, usize)> = Vec::new();
+    for outage in outages {
+        let same = |(of, _): &&mut (Outage, usize)| {
+            (of.from_ns, of.to_ns, of.repaired) == (outage.from_ns, outage.to_ns, outage.repaired)
+        };
+        match groups.iter_mut().find(same) {
+            Some((group, count)) => {
+                *count += 1;
+                if *count <= NAMED {
+                    group.what = format!("{}, {}", group.what, outage.what);
+                }
+            }
+            None => groups.push((outage.clone(), 1)),
+        }
+    }
+    let told = groups.into_iter().map(|(mut group, count)| {
+        if count > NAMED {
+            group.what = format!("{} and {} more", group.what, count - NAMED);
+        }
+        group
+    });
+    told.collect()
 }
 
 /// A part of a migration.
@@ -68,6 +98,8 @@ pub(super) struct Events {
     pub more_outages: u64,
     /// By the name of the migration.
     pub courses: BTreeMap<String, Course>,
+    /// States of policies.
+    pub strips: Strips,
 }
 
 impl Events {
@@ -101,7 +133,8 @@ impl Events {
             let listed = *of_kind <= LISTED_OF_A_KIND && events.told.len() < LISTED;
             let fault = fault(kind);
             let course = phase_kind(kind);
-            if !listed && fault.is_none() && !course {
+            let strip = kind == b"Policy" && strips::tells(row.get(3).unwrap_or_default());
+            if !listed && fault.is_none() && !course && !strip {
                 continue;
             }
             let at_ns = number(&row, 0)?;
@@ -118,6 +151,9 @@ impl Events {
                     }
                 }
                 None => {}
+            }
+            if strip {
+                events.strips.event(at_ns, &entity, &detail);
             }
             if course && let Some(of) = events.courses.get_mut(&entity) {
                 of.event(at_ns, &String::from_utf8_lossy(kind), &detail);
@@ -293,6 +329,26 @@ mod tests {
         let mut events = Events::default();
         events.outage(5, Some(9), 100, "cpu-store-us", "");
         assert_eq!(events.outages[0].what, "cpu-store-us");
+    }
+
+    #[test]
+    fn what_strikes_and_ends_together_is_one() {
+        let outage = |from_ns: u64, what: &str| Outage {
+            from_ns,
+            to_ns: 9,
+            repaired: true,
+            what: what.to_owned(),
+        };
+        let all = [
+            outage(1, "a"),
+            outage(1, "b"),
+            outage(2, "x"),
+            outage(1, "c"),
+            outage(1, "d"),
+            outage(1, "e"),
+        ];
+        let told: Vec<String> = together(&all).into_iter().map(|of| of.what).collect();
+        assert_eq!(told, ["a, b, c and 2 more", "x"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The plots of a report.
 
+mod policies;
 mod whole;
 
 use longhaul_core::record::RunRecord;
@@ -9,7 +10,7 @@ use longhaul_plots::timeline::{self, Fault, Line, Timeline};
 use longhaul_plots::{About, Drawing, PlotError, Quantity, Reference, Where};
 
 use self::whole::{map_of, tail, waits};
-use super::events::Phase;
+use super::events::{Phase, together};
 use super::load::Story;
 use super::series::{FRAMES, PARTS, Track};
 use crate::human;
@@ -153,6 +154,45 @@ impl Figures {
             TIMES,
         );
         add(&mut figures.timeline, over_time(story, &rtts, all, Vec::new()));
+        let in_time = group(
+            "Requests that succeeded in time",
+            "requests_succeeded",
+            "requests per second",
+            1.0,
+            NUMBERS,
+        );
+        add(&mut figures.timeline, over_time(story, &in_time, all, Vec::new()));
+        let attempts = group(
+            "Attempts of clients",
+            "attempts",
+            "attempts per second",
+            1.0,
+            NUMBERS,
+        );
+        let retried = |track: &&Track| {
+            let client = story
+                .record
+                .clients
+                .iter()
+                .find(|client| client.name == track.entity);
+            client.is_some_and(|client| client.attempts > client.started)
+        };
+        add(
+            &mut figures.timeline,
+            over_time(story, &attempts, retried, Vec::new()),
+        );
+        let waiting_requests = group(
+            "Requests that wait at servers",
+            "requests_queued",
+            "waiting requests",
+            1.0,
+            NUMBERS,
+        );
+        add(
+            &mut figures.timeline,
+            over_time(story, &waiting_requests, moved, Vec::new()),
+        );
+        add(&mut figures.timeline, policies::strips(story));
         add(&mut figures.timeline, states(story));
 
         add(&mut figures.migrations, migrations(story));
@@ -255,7 +295,7 @@ pub(super) fn faults(story: &Story) -> Vec<Fault> {
         to: place(story, of.to_ns),
         name: of.what.clone(),
     };
-    story.events.outages.iter().map(fault).collect()
+    together(&story.events.outages).iter().map(fault).collect()
 }
 
 /// A name with an arrow instead of `->`.

@@ -3,15 +3,17 @@
 use std::fmt::Write as _;
 
 use longhaul_core::MODEL_VERSION;
-use longhaul_core::record::{Ended, Verdict};
+use longhaul_core::record::{ClientRecord, Ended, Verdict};
 use longhaul_plots::Drawing;
 use longhaul_plots::map::link_colour;
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
 
 use super::ReportError;
+use super::events::together;
 use super::figures::{Figure, Figures, clock as clock_of, look_times};
 use super::load::Story;
+use super::recovery::{Became, Recovery, recoveries};
 use crate::console;
 use crate::human;
 use crate::table::{Align, Table};
@@ -86,6 +88,8 @@ pub fn html(story: &Story) -> Result<String, ReportError> {
             [human::span(told.at_ns), entity, kind, detail]
         })
         .collect();
+    let (recoveries, more_recovered) = recoveries(&together(&story.events.outages), &story.series.goodput);
+    let recovered: Vec<[String; 5]> = recoveries.iter().map(recovery_row).collect();
     let page = context! {
         style => STYLE,
         script => SCRIPT,
@@ -98,6 +102,9 @@ pub fn html(story: &Story) -> Result<String, ReportError> {
         assertions => assertions,
         outages => outages,
         more_outages => story.events.more_outages,
+        untold_policies => untold_policies(story),
+        recoveries => recovered,
+        more_recoveries => more_recovered,
         timeline => plots(figures.timeline, "timeline", clock),
         migrations => migrations,
         migration_plots => plots(figures.migrations, "migrations", clock),
@@ -117,6 +124,38 @@ pub fn html(story: &Story) -> Result<String, ReportError> {
         notes => notes,
     };
     template.render(page).map_err(failed)
+}
+
+/// Whether policies refused requests and the run did not tell when.
+fn untold_policies(story: &Story) -> bool {
+    let refused = |client: &ClientRecord| {
+        let of = &client.failures;
+        of.breaker_open + of.rate_limited + of.bulkhead + of.shed > 0
+    };
+    story.events.strips.strips.is_empty() && story.record.clients.iter().any(refused)
+}
+
+/// A fault and a client as the page shows them.
+fn recovery_row(of: &Recovery) -> [String; 5] {
+    let rate = |rate: f64| {
+        let decimals = if rate >= 100.0 { 0 } else { 1 };
+        format!("{rate:.decimals$}/s")
+    };
+    let became = match of.became {
+        Became::Kept => "never fell below 95 %".to_owned(),
+        Became::Back(ns) => format!("back after {}", human::span(ns)),
+        Became::BackBefore => "back before the fault was over".to_owned(),
+        Became::Overtaken => "not back when the next fault began".to_owned(),
+        Became::Never => "not back to the end".to_owned(),
+        Became::Lasting => "the fault lasted to the end".to_owned(),
+    };
+    [
+        human::printable(&of.fault),
+        human::printable(&of.client),
+        rate(of.before),
+        rate(of.worst),
+        became,
+    ]
 }
 
 fn verdict_word(verdict: Verdict) -> &'static str {

@@ -322,3 +322,67 @@ fn what_is_no_run_is_said() {
     fs::remove_file(directory.join("events.csv")).unwrap();
     assert!(load(&directory).unwrap_err().to_string().contains("events.csv"));
 }
+
+#[test]
+fn policies_have_strips_and_faults_have_what_became_of_goodput() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("run");
+    let mut record = record();
+    let mut client = fixture::client("shop");
+    client.attempts = client.started + 1;
+    record.clients.push(client);
+    let second = 1_000_000_000;
+    let mut series = Vec::new();
+    let (mut begun, mut in_time) = (0, 0);
+    for at in 0..=100_u64 {
+        begun += 100;
+        in_time += if (41..=60).contains(&at) { 10 } else { 100 };
+        for (metric, value) in [
+            ("requests_started", begun),
+            ("requests_succeeded", in_time),
+            ("attempts", begun * 2),
+        ] {
+            series.push(SampleRecord {
+                at_ns: at * second,
+                entity: "shop".to_owned(),
+                metric: metric.to_owned(),
+                value,
+            });
+        }
+    }
+    let breaker = |at: u64, from: &str, to: &str| {
+        let detail = format!(r#"{{"Breaker":{{"layer":1,"from":"{from}","to":"{to}","cause":"Forced"}}}}"#);
+        event(at * second, "shop", "Policy", &detail)
+    };
+    let events = [
+        event(40 * second, "slow-shop", "FaultInjected", ""),
+        breaker(41, "Closed", "Open"),
+        event(50 * second, "slow-shop", "FaultEnded", ""),
+        breaker(55, "Open", "HalfOpen"),
+        breaker(58, "HalfOpen", "Closed"),
+    ];
+    RunDirectory::reserve(&directory)
+        .unwrap()
+        .write(&RunContents {
+            record: &record,
+            scenario: "Scenario()",
+            series: &series,
+            faults: None,
+            events: &events,
+            checkpoints: &[] as &[Checkpoint],
+            trace: None,
+            argv: &["longhaul".to_owned()],
+        })
+        .unwrap();
+    let html = html(&load(&directory).unwrap()).unwrap();
+    for text in [
+        "States of policies",
+        "shop: breaker (layer 2)",
+        "half-open for 3 s from 55 s",
+        "Requests that succeeded in time",
+        "Attempts of clients",
+        "<td>slow-shop</td><td>shop</td><td class=\"right\">100&#x2f;s</td><td class=\"right\">10.0&#x2f;s</td><td>back after 10 s</td>",
+    ] {
+        assert!(html.contains(text), "{text} is not in the page");
+    }
+}

@@ -6,6 +6,7 @@ use crate::distribution::StudentT;
 use crate::error::{StatisticsError, check, finite, same_length};
 use crate::interval::{Interval, Level, Method};
 use crate::mean::{t_interval_as, welch_interval};
+use crate::special::incomplete_beta;
 use crate::summary::Summary;
 
 /// The difference of two variants whose replications are paired by number, and so by random numbers.
@@ -78,6 +79,31 @@ fn t_test(summary: &Summary) -> Result<Option<f64>, StatisticsError> {
     Ok(Some(StudentT::new(summary.n as f64 - 1.0)?.two_sided(t)))
 }
 
+/// The two-sided p of the sign test: whether as many differences are positive as negative (exact, binomial). It needs to know
+/// no more of a pair than which side is larger; pairs that are equal, or of which that is unknown, are left out. `None` of
+/// no pairs.
+pub fn sign_test(positive: usize, negative: usize) -> Option<f64> {
+    let n = positive + negative;
+    if n == 0 {
+        return None;
+    }
+    let fewer = positive.min(negative);
+    if 2 * fewer == n {
+        return Some(1.0);
+    }
+    // P(X ≤ k) of n fair coins is the incomplete beta function at one half.
+    let (tail, _) = incomplete_beta((n - fewer) as f64, fewer as f64 + 1.0, 0.5, 0.5);
+    Some((2.0 * tail).min(1.0))
+}
+
+/// A mean difference in standard deviations of single values, those of both sides averaged (Cohen's d; Cumming,
+/// Understanding The New Statistics (2012), ch. 11). `None` where neither side varies, or of fewer than two values.
+pub fn effect_size(left: &[f64], right: &[f64]) -> Option<f64> {
+    let (left, right) = (Summary::of(left).ok()?, Summary::of(right).ok()?);
+    let spread = f64::midpoint(left.variance?, right.variance?).sqrt();
+    Some((left.mean - right.mean) / spread).filter(|size| size.is_finite())
+}
+
 /// The p-values of a family of tests so that the chance of one or more false alarms stays below the level asked for
 /// (Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979) 65): reject what is at
 /// most alpha. In the order given.
@@ -142,6 +168,25 @@ mod tests {
         assert!(paired(&[1.0], &[1.0], Level::P95).is_err());
         assert!(paired(&[1.0, f64::NAN], &[1.0, 2.0], Level::P95).is_err());
         assert!(paired(&[f64::MAX, 0.0], &[-f64::MAX, 0.0], Level::P95).is_err());
+    }
+
+    #[test]
+    fn signs_are_coins() {
+        // 9 of 10: 2 (1 + 10) / 1024; 0 of 6: 2 / 64.
+        assert!((sign_test(9, 1).unwrap() - 22.0 / 1024.0).abs() < 1e-12);
+        assert!((sign_test(0, 6).unwrap() - 2.0 / 64.0).abs() < 1e-12);
+        assert_eq!(sign_test(1, 9), sign_test(9, 1));
+        assert_eq!((sign_test(3, 3), sign_test(0, 0)), (Some(1.0), None));
+        assert!((sign_test(3, 4).unwrap() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_effect_is_measured_in_deviations() {
+        // Means 2 and 4, variances 1 and 4: 2 over the root of 2.5.
+        let size = effect_size(&[3.0, 4.0, 5.0], &[0.0, 2.0, 4.0]).unwrap();
+        assert!((size - 2.0 / 2.5_f64.sqrt()).abs() < 1e-12);
+        assert_eq!(effect_size(&[1.0, 1.0], &[2.0, 2.0]), None);
+        assert_eq!(effect_size(&[1.0], &[2.0]), None);
     }
 
     #[test]

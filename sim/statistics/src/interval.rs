@@ -124,6 +124,8 @@ pub enum Method {
     },
     /// Median of pairwise slopes, with Sen's interval.
     TheilSen,
+    /// Standard deviation by the jackknifed logarithm of the variance.
+    JackknifedDeviation,
 }
 
 impl Method {
@@ -147,6 +149,7 @@ impl Method {
             Method::SobolFirstOrder { .. } => "Sobol first order, bootstrap",
             Method::SobolTotal { .. } => "Sobol total, bootstrap",
             Method::TheilSen => "Theil–Sen",
+            Method::JackknifedDeviation => "jackknifed log variance",
         }
     }
 
@@ -188,6 +191,7 @@ impl Method {
                 "Jansen, Comput. Phys. Commun. 117 (1999) 35; Saltelli et al. (2010), table 2 (f)"
             }
             Method::TheilSen => "Theil (1950); Sen, J. Am. Stat. Assoc. 63 (1968) 1379",
+            Method::JackknifedDeviation => "Miller, Ann. Math. Stat. 39 (1968) 567",
         }
     }
 }

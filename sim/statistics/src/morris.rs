@@ -4,6 +4,7 @@ use longhaul_core::random::Stream;
 use serde::Serialize;
 
 use crate::design::{check_size, shuffle};
+use crate::deviation::deviation_interval;
 use crate::error::{StatisticsError, check, finite, same_length};
 use crate::interval::{Interval, Level, Method};
 use crate::mean::t_interval_as;
@@ -31,6 +32,8 @@ pub struct ElementaryEffect {
     pub mu: f64,
     /// Standard deviation of the effects, σ: large if it is not linear or interacts with others.
     pub sigma: f64,
+    /// The interval of σ; `None` if fewer than three trajectories, or so few different effects, say nothing about it.
+    pub sigma_interval: Option<Interval>,
 }
 
 impl Morris {
@@ -124,6 +127,7 @@ impl Morris {
                 mu_star: t_interval_as(method, &sizes, level)?,
                 mu: summary.mean,
                 sigma: summary.standard_deviation().unwrap_or(0.0),
+                sigma_interval: deviation_interval(&effects, level).ok(),
             })
         };
         by_factor.into_iter().enumerate().map(effect).collect()

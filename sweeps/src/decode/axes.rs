@@ -17,11 +17,11 @@ use crate::schema::{Axis, AxisValue, Group, Kind};
 use super::space::{self, Space, Spread};
 
 /// Most groups of axes.
-const MOST_GROUPS: usize = 32;
+pub const MOST_GROUPS: usize = 32;
 /// Most axes in one group, or paths of one axis.
 const MOST_TOGETHER: usize = 100;
 /// Most values of an axis.
-const MOST_VALUES: usize = 100_000;
+pub const MOST_VALUES: usize = 100_000;
 
 /// The list `axes`.
 pub fn groups(cx: &mut Context, at: &At, text: &str) -> Option<Vec<Group>> {
@@ -30,7 +30,13 @@ pub fn groups(cx: &mut Context, at: &At, text: &str) -> Option<Vec<Group>> {
         return cx.refuse(at, "there is no axis: a single point is a run");
     }
     let groups: Vec<Group> = groups.into_iter().map(|(_, group)| group).collect();
-    let axes: Vec<&Axis> = groups.iter().flat_map(|group| &group.axes).collect();
+    let distinct = distinct(cx, at, groups.iter().flat_map(|group| &group.axes));
+    (complete && distinct).then_some(groups)
+}
+
+/// Whether no two axes have the same name or set the same field.
+pub fn distinct<'a>(cx: &mut Context, at: &At, axes: impl Iterator<Item = &'a Axis>) -> bool {
+    let axes: Vec<&Axis> = axes.collect();
     let mut distinct = true;
     for (index, axis) in axes.iter().enumerate() {
         for other in &axes[..index] {
@@ -45,7 +51,7 @@ pub fn groups(cx: &mut Context, at: &At, text: &str) -> Option<Vec<Group>> {
             }
         }
     }
-    (complete && distinct).then_some(groups)
+    distinct
 }
 
 /// A name that may head a column: letters, digits and `_`.
@@ -148,7 +154,7 @@ fn latin_hypercube(cx: &mut Context, at: &At, text: &str) -> Option<Group> {
 }
 
 /// An axis but for its values, and where these stand.
-fn head<'n>(cx: &mut Context, at: &At<'n>) -> Option<(Axis, At<'n>)> {
+pub fn head<'n>(cx: &mut Context, at: &At<'n>) -> Option<(Axis, At<'n>)> {
     let fields = Fields::of(cx, at, "an axis", None, &["name", "path", "values"])?;
     let paths = fields.required(cx, "path", paths);
     let values = fields.required(cx, "values", |_, at| Some(at.clone()));
@@ -203,7 +209,8 @@ fn one_path(cx: &mut Context, at: &At) -> Option<String> {
     }
 }
 
-fn space(cx: &mut Context, at: &At, text: &str) -> Option<Space> {
+/// What an axis may be: a list of values, or a range.
+pub fn space(cx: &mut Context, at: &At, text: &str) -> Option<Space> {
     if matches!(at.node.kind, syntax::Kind::List(_)) {
         return values(cx, at, text);
     }

@@ -3,6 +3,7 @@
 use longhaul_scenarios::decode::assertion::value_in;
 use longhaul_scenarios::decode::context::{At, Context, Fields, Variant, list, variant};
 use longhaul_scenarios::decode::value;
+use longhaul_scenarios::metric::Unit;
 use longhaul_scenarios::run::assertions::exact;
 
 use crate::schema::{Axis, Group, Measure, Plot, PlotKind};
@@ -37,6 +38,10 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
             form: "Cdf(name: \"a\", x: \"goodput\", series: \"streams\")",
         },
         Variant {
+            name: "Survival",
+            form: "Survival(name: \"a\", x: \"time\", series: \"bandwidth\")",
+        },
+        Variant {
             name: "Box",
             form: "Box(name: \"a\", x: \"streams\", y: \"goodput\")",
         },
@@ -49,7 +54,7 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
     let known: &[&str] = match kind {
         "Line" => &["name", "x", "y", "series", "bound"],
         "Heatmap" => &["name", "x", "y", "value", "bound"],
-        "Cdf" => &["name", "x", "series", "bound"],
+        "Cdf" | "Survival" => &["name", "x", "series", "bound"],
         "Box" => &["name", "x", "y", "bound"],
         _ => &["name", "x", "y", "series"],
     };
@@ -99,6 +104,23 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
             let x = fields.required(cx, "x", measure);
             let (series, bound) = (series(cx), bound(cx, &x));
             PlotKind::Cdf {
+                x: x?,
+                series: series?,
+                bound: bound?,
+            }
+        }
+        "Survival" => {
+            let x = fields.required(cx, "x", |cx, at| {
+                let name = measure(cx, at)?;
+                let of = measures.iter().find(|m| m.name == name)?;
+                if of.metric.unit() != Unit::Time {
+                    let message = format!("`{name}` is no time: only what takes time can be unfinished");
+                    return cx.refuse(at, message);
+                }
+                Some(name)
+            });
+            let (series, bound) = (series(cx), bound(cx, &x));
+            PlotKind::Survival {
                 x: x?,
                 series: series?,
                 bound: bound?,

@@ -90,6 +90,11 @@ impl Space {
         let shares = parts
             .into_iter()
             .map(|part| (part as f64 + stream.unit()) / points as f64);
+        self.at_shares(shares, place)
+    }
+
+    /// The values at these shares of the way from the first or lower end to the last or upper one.
+    pub fn at_shares(&self, shares: impl Iterator<Item = f64>, place: Place) -> (Kind, Vec<AxisValue>) {
         match self {
             Space::Range(range) => {
                 let values = shares.map(|share| range.value(range.at(share), place));
@@ -98,7 +103,7 @@ impl Space {
             Space::Values((kind, values)) => {
                 // Truncation: shares are below one, so that the index is below the length.
                 let index = |share: f64| ((share * values.len() as f64) as usize).min(values.len() - 1);
-                (kind, shares.map(|share| values[index(share)].clone()).collect())
+                (*kind, shares.map(|share| values[index(share)].clone()).collect())
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use longhaul_sweeps::compare::compare;
+use longhaul_sweeps::compare::{CompareError, Comparison, compare, pictures};
 use longhaul_sweeps::text;
 
 use crate::common::{Place, SCENARIO, threads, usual};
@@ -12,7 +12,7 @@ fn equal_sweeps_are_identical() {
     let place = Place::new();
     place.run(&usual(), "a", threads(2));
     place.run(&usual(), "b", threads(1));
-    let comparison = compare(&place.path("a"), &place.path("b")).unwrap();
+    let comparison = compare(&place.path("a"), &place.path("b"), &[]).unwrap();
     let digest = comparison.identical.clone().expect("the same runs");
     assert_eq!(digest.len(), 16);
     assert!(text::comparison(&comparison, 100).ends_with(&format!("identical ({digest})\n")));
@@ -31,7 +31,7 @@ fn differences_are_paired_by_point_and_seed_and_corrected_for_their_number() {
     // A fifth more to carry: slower for every seed.
     fs::write(place.path("small.ron"), SCENARIO.replace("500 kB", "600 kB")).unwrap();
     place.run(&usual(), "b", threads(2));
-    let comparison = compare(&place.path("a"), &place.path("b")).unwrap();
+    let comparison = compare(&place.path("a"), &place.path("b"), &[]).unwrap();
     assert_eq!(comparison.identical, None);
     assert_eq!(comparison.rows.len(), 12, "6 points, 2 metrics");
     assert!(comparison.tests <= 12);
@@ -80,7 +80,7 @@ fn points_that_only_one_has_are_left_out_and_said_so() {
         "b",
         threads(2),
     );
-    let comparison = compare(&place.path("a"), &place.path("b")).unwrap();
+    let comparison = compare(&place.path("a"), &place.path("b"), &[]).unwrap();
     assert_eq!(comparison.rows.len(), 4);
     assert!(
         comparison
@@ -93,12 +93,135 @@ fn points_that_only_one_has_are_left_out_and_said_so() {
         "c",
         threads(2),
     );
-    let error = compare(&place.path("a"), &place.path("c"))
+    let error = compare(&place.path("a"), &place.path("c"), &[])
         .unwrap_err()
         .to_string();
     assert!(error.contains("no point with the same values"), "{error}");
-    let error = compare(&place.path("a"), &place.path("d"))
+    let error = compare(&place.path("a"), &place.path("d"), &[])
         .unwrap_err()
         .to_string();
     assert!(error.contains("holds neither a run nor a sweep"), "{error}");
+}
+
+/// Two sweeps of which the second has a tenth more to carry.
+fn tenth_more(place: &Place) {
+    place.run(&usual(), "a", threads(2));
+    fs::write(place.path("small.ron"), SCENARIO.replace("500 kB", "550 kB")).unwrap();
+    place.run(&usual(), "b", threads(2));
+}
+
+fn with(place: &Place, margins: &[&str]) -> Result<Comparison, CompareError> {
+    let margins: Vec<String> = margins.iter().map(|margin| (*margin).to_owned()).collect();
+    compare(&place.path("a"), &place.path("b"), &margins)
+}
+
+#[test]
+fn margins_say_what_is_equal_and_what_needs_more_runs() {
+    let place = Place::new();
+    tenth_more(&place);
+    let wide = with(&place, &["time=10 s", "loss=50 %"]).unwrap();
+    assert!(
+        wide.rows
+            .iter()
+            .all(|row| row.equivalence.is_some_and(|equal| equal.verdict == "equal"))
+    );
+    assert!(text::comparison(&wide, 250).contains("equal (± 10 s)"));
+    // Of a time a share is one of the first side's mean.
+    let relative = with(&place, &["time=100 %"]).unwrap();
+    for row in relative.rows.iter().filter(|row| row.metric == "time") {
+        let equal = row.equivalence.unwrap();
+        assert!((equal.margin / row.a.unwrap() - 1.0).abs() < 1e-12, "{row:?}");
+        // Two one-sided tests at 5 % are the interval of 90 %, narrower than that of 95 %.
+        assert!(equal.low > row.low.unwrap() && equal.high < row.high.unwrap());
+    }
+    assert!(
+        relative
+            .rows
+            .iter()
+            .all(|row| (row.metric == "time") == row.equivalence.is_some())
+    );
+    let narrow = with(&place, &["time=1 ns"]).unwrap();
+    assert!(
+        narrow
+            .rows
+            .iter()
+            .filter_map(|row| row.equivalence)
+            .all(|equal| equal.verdict != "equal" && equal.p.is_none_or(|p| p > 0.05)),
+        "{narrow:?}"
+    );
+    for (margin, part) in [
+        ("time", "written METRIC=VALUE"),
+        ("tim=5 %", "no metric of both sweeps is named `tim`"),
+        ("time=5 MB", "`time` is in ns"),
+        ("time=0 s", "a positive amount"),
+        ("loss=3", "`loss` is in share"),
+    ] {
+        let message = with(&place, &[margin]).unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn effects_are_in_deviations_of_single_runs() {
+    let place = Place::new();
+    tenth_more(&place);
+    let comparison = with(&place, &[]).unwrap();
+    let row = &comparison.rows[0];
+    let (a, b): (Vec<f64>, Vec<f64>) = row.pairs.iter().copied().unzip();
+    let variance = |values: &[f64]| {
+        let mean = values.iter().sum::<f64>() / 4.0;
+        values
+            .iter()
+            .map(|value| (value - mean) * (value - mean))
+            .sum::<f64>()
+            / 3.0
+    };
+    let expected = row.difference.unwrap() / ((variance(&a) + variance(&b)) / 2.0).sqrt();
+    assert!((row.effect_size.unwrap() - expected).abs() < 1e-9, "{row:?}");
+    assert_eq!(row.larger + row.smaller + row.equal, 4);
+    let folder = place.path("pictures");
+    let names = pictures::all(&comparison, &folder).unwrap();
+    assert!(
+        names.contains(&"differences-time.svg".to_owned()) && names.contains(&"pairs-time-1.svg".to_owned())
+    );
+    let picture = fs::read_to_string(folder.join("differences-time.svg")).unwrap();
+    assert_eq!(picture.matches("class=\"interval\"").count() % 6, 0, "six points");
+    assert!(picture.contains("rtt = 10 ms, streams = 1"), "{picture}");
+}
+
+#[test]
+fn pairs_that_did_not_finish_have_a_larger_side_and_no_difference() {
+    let place = Place::new();
+    place.run(&usual(), "a", threads(2));
+    // The same at 100 kbit/s does not finish within the horizon.
+    fs::write(
+        place.path("small.ron"),
+        SCENARIO.replace("50 Mbit/s", "100 kbit/s"),
+    )
+    .unwrap();
+    place.run(&usual(), "b", threads(2));
+    let comparison = with(&place, &["time=10 s"]).unwrap();
+    let row = &comparison.rows[0];
+    assert_eq!(
+        (row.metric.as_str(), row.n, row.unfinished, row.larger),
+        ("time", 0, 4, 4)
+    );
+    assert_eq!(
+        (row.a, row.b, row.difference, row.equivalence),
+        (None, None, None, None)
+    );
+    // All four of four coins: 2 / 16.
+    assert!(
+        (row.p.unwrap() - 0.125).abs() < 1e-12 && row.test == Some("sign test"),
+        "{row:?}"
+    );
+    assert!(
+        comparison
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("in 6 of 12 rows runs did not finish")),
+        "{:?}",
+        comparison.warnings
+    );
+    assert!(text::comparison(&comparison, 250).contains("b larger 4, smaller 0, unknown 0 (4 unfinished)"));
 }

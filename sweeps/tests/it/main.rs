@@ -7,3 +7,4 @@ mod files;
 mod merge;
 mod points;
 mod records;
+mod sensitivity;

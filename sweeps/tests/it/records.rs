@@ -10,7 +10,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::Value;
 
-use crate::common::{Place, threads, usual};
+use crate::common::{Place, text, threads, usual};
 
 #[test]
 fn parquet_and_csv_have_the_same_content() {
@@ -171,9 +171,11 @@ fn plots_have_tables_and_say_what_these_are_for() {
     let mut lines = lines.lines();
     assert_eq!(
         lines.next(),
-        Some("point,rtt_ns,streams,time_n,time_mean_ns,time_low_ns,time_high_ns")
+        Some(
+            "point,rtt_ns,streams,time_n,time_unfinished,time_missing,time_mean_ns,time_low_ns,time_high_ns"
+        )
     );
-    assert!(lines.next().unwrap().starts_with("0,10000000,1,4,"));
+    assert!(lines.next().unwrap().starts_with("0,10000000,1,4,0,0,"));
     assert_eq!(lines.count(), 5);
     let spread = fs::read_to_string(place.path("out/plots/spread.csv")).unwrap();
     assert_eq!(
@@ -199,17 +201,94 @@ fn what_is_unfinished_or_missing_is_not_averaged_away() {
         (all.mean, all.median, all.max),
         (Some(20.0), Some(20.0), Some(30.0))
     );
+    assert_eq!((all.median_low, all.watched), (None, None));
     let unfinished = estimate(measure, &[Known::Exact(10), Known::Exact(20), Known::AtLeast(30)]);
     assert_eq!(
         (unfinished.mean, unfinished.median, unfinished.max),
         (None, Some(20.0), None)
     );
-    assert_eq!((unfinished.n, unfinished.unfinished), (2, 1));
-    let half = estimate(measure, &[Known::Exact(10), Known::AtLeast(30)]);
-    assert_eq!((half.mean, half.median, half.min), (None, None, Some(10.0)));
+    assert_eq!(
+        (unfinished.n, unfinished.unfinished, unfinished.watched),
+        (2, 1, Some(30.0))
+    );
+    assert_eq!(unfinished.median_low, Some(10.0));
+    assert_eq!(unfinished.median_high, None, "open to above");
+    assert_eq!(
+        unfinished.median_method.as_deref(),
+        Some("Kaplan–Meier, Greenwood log-log")
+    );
+    // One that was given up early says nothing about later.
+    let early = [
+        Known::AtLeast(5),
+        Known::Exact(10),
+        Known::Exact(20),
+        Known::Exact(30),
+        Known::Exact(40),
+    ];
+    // Of those still watched after 5, a quarter finish at 10, and half of them by 20.
+    assert_eq!(estimate(measure, &early).median, Some(20.0));
+    let most = estimate(
+        measure,
+        &[Known::Exact(10), Known::AtLeast(30), Known::AtLeast(30)],
+    );
+    assert_eq!((most.mean, most.median, most.min), (None, None, Some(10.0)));
+    let none = estimate(measure, &[Known::AtLeast(30), Known::AtLeast(40)]);
+    assert_eq!((none.median, none.watched, none.min), (None, Some(40.0), None));
     let missing = estimate(measure, &[Known::Exact(10), Known::Exact(20), Known::Missing]);
     assert_eq!((missing.mean, missing.median, missing.missing), (None, None, 1));
     let single = estimate(measure, &[Known::Exact(10)]);
     assert_eq!((single.mean, single.low, single.method), (Some(10.0), None, None));
     assert_eq!(estimate(measure, &[]).n, 0);
+}
+
+#[test]
+fn what_did_not_finish_is_on_the_curve_and_not_in_the_boxes() {
+    let place = Place::new();
+    // Half a megabyte at 150 kbit/s takes longer than the horizon, at 1 Mbit/s it does not.
+    let axes = r#"(name: "rate", path: "links[0].rate", values: ["150 kbit/s", "1 Mbit/s"]),"#;
+    let metrics = r#"(name: "time", metric: TransferCompletionTime, statistic: Max),"#;
+    let plots = r#"replications: 5, plots: [
+        Survival(name: "curve", x: "time", series: "rate", bound: "10 s"),
+        Box(name: "boxes", x: "rate", y: "time"),
+        Line(name: "means", x: "rate", y: "time"),
+    ],"#;
+    place.run(&text(axes, metrics, plots), "out", threads(2));
+    let summary = fs::read_to_string(place.path("out/summary.json")).unwrap();
+    let summary: SummaryFile = serde_json::from_str(&summary).unwrap();
+    let slow = &summary.points[0].metrics[0];
+    assert_eq!(
+        (slow.n, slow.unfinished, slow.mean, slow.median),
+        (0, 5, None, None)
+    );
+    let watched = slow.watched.unwrap();
+    assert!((19e9..=20e9).contains(&watched), "{watched}");
+    let picture = |name: &str| fs::read_to_string(place.path("out/plots").join(name)).unwrap();
+    let curve = picture("curve.svg");
+    assert!(
+        curve.contains("n = 5, 5 unfinished") && curve.contains("n = 5)"),
+        "{curve}"
+    );
+    assert!(picture("boxes.svg").contains("Not drawn: 1 of 2 boxes"));
+    let means = picture("means.svg");
+    assert!(means.contains("Not drawn: 1 of 2 points"), "{means}");
+    let table = picture("means.csv");
+    assert!(
+        table.starts_with("point,rate_bits_per_s,time_n,time_unfinished,time_missing,time_mean_ns,time_low_ns,time_high_ns\n0,150000,0,5,0,,,\n"),
+        "{table}"
+    );
+    let index: Value = serde_json::from_str(&picture("index.json")).unwrap();
+    assert_eq!(
+        (&index[0]["kind"], &index[0]["x"]),
+        (&Value::from("survival"), &Value::from("time_ns"))
+    );
+    let shown = longhaul_sweeps::text::points(
+        &place.prepare(&text(axes, metrics, plots)).sweep,
+        &summary.points,
+        2,
+        120,
+    );
+    assert!(
+        shown.contains("median > 20 s (5 of 5 unfinished)") || shown.contains("median > 19"),
+        "{shown}"
+    );
 }

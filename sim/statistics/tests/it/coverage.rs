@@ -1,5 +1,6 @@
 //! How often intervals of independent values cover the truth.
 
+use longhaul_statistics::deviation::deviation_interval;
 use longhaul_statistics::equivalence::{Equivalence, tost_paired};
 use longhaul_statistics::{
     KaplanMeier, Level, Lifetime, Morris, Next, Precision, Proportion, Sequential, Sobol, TwoLevel,
@@ -322,4 +323,32 @@ fn a_mean_after_stopping_at_a_precision() {
     });
     // 1.96 · 0.3 / 0.05 squared is 138.
     assert!((150..400).contains(&most), "{most}");
+}
+
+#[test]
+fn intervals_of_deviations() {
+    for n in [10, 30] {
+        covers(
+            &format!("deviation of normal values, n = {n}"),
+            TRIALS,
+            |stream| {
+                let values = Law::Normal.draw(n, stream);
+                deviation_interval(&values, P95).unwrap().contains(3.0)
+            },
+        );
+        covers(
+            &format!("deviation of uniform values, n = {n}"),
+            TRIALS,
+            |stream| {
+                let values: Vec<f64> = (0..n).map(|_| stream.unit()).collect();
+                deviation_interval(&values, P95)
+                    .unwrap()
+                    .contains((1.0_f64 / 12.0).sqrt())
+            },
+        );
+    }
+    covers("deviation of exponential values, n = 400", TRIALS, |stream| {
+        let values = Law::Exponential.draw(400, stream);
+        deviation_interval(&values, P95).unwrap().contains(1.0)
+    });
 }

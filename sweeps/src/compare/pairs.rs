@@ -1,0 +1,285 @@
+//! Pairs of values, and what they say about a difference.
+
+use longhaul_scenarios::metric::Unit;
+use longhaul_scenarios::suggest;
+use longhaul_statistics::compare::{effect_size, paired, sign_test};
+use longhaul_statistics::equivalence::{Equivalence, tost_paired};
+use serde::Serialize;
+
+use crate::decode::quantity;
+use crate::entry::Known;
+use crate::estimate::{LEVEL, in_unit};
+use crate::summary::{MetricHead, unit_name};
+
+/// Error of the test of equivalence.
+const ALPHA: f64 = 0.05;
+
+/// What is known of a run, in base units.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Value {
+    /// It is this.
+    Exact(f64),
+    /// It would have become at least this.
+    AtLeast(f64),
+    /// Nothing.
+    Missing,
+}
+
+impl Value {
+    /// From the exact unit of a metric.
+    pub fn of(unit: Unit, known: Known) -> Value {
+        match known {
+            Known::Exact(value) => Value::Exact(in_unit(unit, value)),
+            Known::AtLeast(value) => Value::AtLeast(in_unit(unit, value)),
+            Known::Missing => Value::Missing,
+        }
+    }
+}
+
+/// One metric at one point, or of one thing. Differences are `b` − `a`, in base units.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Row {
+    /// Values of the axes, or the name of what was measured.
+    pub place: String,
+    /// Name of the metric.
+    pub metric: String,
+    /// `ns`, `bytes`, `bit/s`, `share` or `number`.
+    pub unit: &'static str,
+    /// Pairs of two finished runs.
+    pub n: usize,
+    /// Runs of both sides that have no partner, or no value, or whose partner has none.
+    pub unpaired: usize,
+    /// Pairs of which one side or both did not finish.
+    pub unfinished: usize,
+    /// Pairs of which `b` is larger, as far as that is known.
+    pub larger: usize,
+    /// Pairs of which `b` is smaller.
+    pub smaller: usize,
+    /// Pairs whose sides are equal.
+    pub equal: usize,
+    /// Mean of the first; none if anything is unfinished.
+    pub a: Option<f64>,
+    /// Mean of the second.
+    pub b: Option<f64>,
+    /// Mean difference.
+    pub difference: Option<f64>,
+    /// Lower end of its interval.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// How the interval was found.
+    pub method: Option<&'static str>,
+    /// The difference in standard deviations of single runs (Cohen's d).
+    pub effect_size: Option<f64>,
+    /// Correlation of the pairs.
+    pub correlation: Option<f64>,
+    /// How many times smaller the variance of the difference is than without pairing.
+    pub variance_reduction: Option<f64>,
+    /// Two-sided p of no difference.
+    pub p: Option<f64>,
+    /// The same, corrected for all tests.
+    pub p_holm: Option<f64>,
+    /// How `p` was found: `paired t`, or `sign test` where runs did not finish.
+    pub test: Option<&'static str>,
+    /// Whether the two count as equal, if a margin was given.
+    pub equivalence: Option<Equal>,
+    /// Both sides of the pairs of two finished runs, in the order of their seeds.
+    #[serde(skip)]
+    pub pairs: Vec<(f64, f64)>,
+}
+
+/// What an equivalence test says: two one-sided tests (Schuirmann, 1987) at 5 %.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Equal {
+    /// The margin in base units.
+    pub margin: f64,
+    /// Lower end of the 90 % interval of the difference, which must lie within the margin.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+    /// The larger p of the two tests.
+    pub p: Option<f64>,
+    /// `equal`, `different`, `outside` (the estimate is, though perhaps by chance) or `undecided`.
+    pub verdict: &'static str,
+    /// Of an undecided one: about how many times as many pairs are needed.
+    pub needs: Option<f64>,
+}
+
+impl Row {
+    /// What pairs of `a` and `b` say; `lonely` runs have no partner.
+    pub fn of(
+        place: String,
+        metric: String,
+        unit: &'static str,
+        pairs: &[(Value, Value)],
+        lonely: usize,
+    ) -> Row {
+        let mut row = Row {
+            place,
+            metric,
+            unit,
+            n: 0,
+            unpaired: lonely,
+            unfinished: 0,
+            larger: 0,
+            smaller: 0,
+            equal: 0,
+            a: None,
+            b: None,
+            difference: None,
+            low: None,
+            high: None,
+            method: None,
+            effect_size: None,
+            correlation: None,
+            variance_reduction: None,
+            p: None,
+            p_holm: None,
+            test: None,
+            equivalence: None,
+            pairs: Vec::new(),
+        };
+        for pair in pairs {
+            match *pair {
+                (Value::Exact(a), Value::Exact(b)) => {
+                    row.pairs.push((a, b));
+                    row.larger += usize::from(b > a);
+                    row.smaller += usize::from(b < a);
+                    row.equal += usize::from(a == b);
+                }
+                (Value::Missing, Value::Missing) => row.unpaired += 2,
+                (Value::Missing, _) | (_, Value::Missing) => row.unpaired += 1,
+                // What is at least as large as something that is known is larger than all below.
+                (Value::Exact(a), Value::AtLeast(b)) => {
+                    row.unfinished += 1;
+                    row.larger += usize::from(b >= a);
+                }
+                (Value::AtLeast(a), Value::Exact(b)) => {
+                    row.unfinished += 1;
+                    row.smaller += usize::from(a >= b);
+                }
+                (Value::AtLeast(_), Value::AtLeast(_)) => row.unfinished += 1,
+            }
+        }
+        row.n = row.pairs.len();
+        if row.unfinished > 0 {
+            // A mean of the finished pairs alone would be too good for the side that finishes less often.
+            if row.larger + row.smaller + row.equal > 1 {
+                row.p = sign_test(row.larger, row.smaller);
+                row.test = row.p.map(|_| "sign test");
+            }
+            return row;
+        }
+        let (a, b): (Vec<f64>, Vec<f64>) = row.pairs.iter().copied().unzip();
+        let mean = |values: &[f64]| (row.n > 0).then(|| values.iter().sum::<f64>() / row.n as f64);
+        (row.a, row.b) = (mean(&a), mean(&b));
+        row.difference = row.a.zip(row.b).map(|(a, b)| b - a);
+        if let Ok(paired) = paired(&b, &a, LEVEL) {
+            row.difference = Some(paired.difference.estimate);
+            row.low = Some(paired.difference.low);
+            row.high = Some(paired.difference.high);
+            row.method = Some(paired.difference.method.name());
+            row.effect_size = effect_size(&b, &a);
+            row.correlation = paired.correlation;
+            row.variance_reduction = paired.variance_reduction;
+            row.p = paired.p;
+            row.test = row.p.map(|_| "paired t");
+        }
+        row
+    }
+
+    /// Whether the two sides are equal within a margin; `None` of fewer than two pairs, where something did not finish,
+    /// or within a share of nothing.
+    pub fn within(&self, margin: &Margin) -> Option<Equal> {
+        if self.unfinished > 0 {
+            return None;
+        }
+        let width = match margin.width {
+            Width::Absolute(width) => width,
+            Width::Relative(share) => share * self.a?.abs(),
+        };
+        let (a, b): (Vec<f64>, Vec<f64>) = self.pairs.iter().copied().unzip();
+        let found = tost_paired(&b, &a, width, ALPHA).ok()?;
+        let (verdict, needs) = match found.verdict {
+            Equivalence::Equal => ("equal", None),
+            Equivalence::Different => ("different", None),
+            Equivalence::EstimateOutside => ("outside", None),
+            Equivalence::Undecided { factor } => ("undecided", Some(factor)),
+        };
+        Some(Equal {
+            margin: width,
+            low: found.difference.low,
+            high: found.difference.high,
+            p: found.p,
+            verdict,
+            needs,
+        })
+    }
+}
+
+/// Within what two sides count as equal. To be chosen before the results are known.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Margin {
+    /// Of this metric.
+    pub metric: String,
+    width: Width,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Width {
+    /// In base units.
+    Absolute(f64),
+    /// As a share of the first side's mean.
+    Relative(f64),
+}
+
+impl Margin {
+    /// Reads `time=50 ms`, `loss=0.1 %` (of a share: percentage points), `time=5 %` (of anything else: of the first side's
+    /// mean) or `elections=2`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read<'m>(
+        text: &str,
+        known: impl Iterator<Item = &'m MetricHead> + Clone,
+    ) -> Result<Margin, String> {
+        let Some((metric, width)) = text.split_once('=') else {
+            return Err("written METRIC=VALUE, such as \"time=50 ms\" or \"time=5 %\"".to_owned());
+        };
+        let (metric, width) = (metric.trim(), width.trim());
+        let Some(head) = known.clone().find(|head| head.name == metric) else {
+            let names = known.map(|head| head.name.as_str());
+            let help = suggest::help(metric, names).map_or(String::new(), |help| format!("; {help}"));
+            return Err(format!("no metric of both sweeps is named `{metric}`{help}"));
+        };
+        let number = || {
+            width
+                .parse::<f64>()
+                .ok()
+                .filter(|_| head.unit == unit_name(Unit::Number))
+        };
+        let width = match (quantity(width), number()) {
+            (Some((unit, exact)), _) if unit_name(unit) == head.unit => {
+                Some(Width::Absolute(in_unit(unit, exact.unsigned_abs())))
+            }
+            (Some((Unit::Share, exact)), _) => {
+                Some(Width::Relative(in_unit(Unit::Share, exact.unsigned_abs())))
+            }
+            (None, Some(number)) => Some(Width::Absolute(number)),
+            _ => None,
+        };
+        let positive = |width: &Width| match *width {
+            Width::Absolute(width) | Width::Relative(width) => width > 0.0 && width.is_finite(),
+        };
+        match width.filter(positive) {
+            Some(width) => Ok(Margin {
+                metric: metric.to_owned(),
+                width,
+            }),
+            None => Err(format!(
+                "`{metric}` is in {}: a positive amount of that is expected, or a share of its mean",
+                head.unit
+            )),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A comparison as pictures: for each metric the differences at all points, and the single pairs of those that differ most.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use longhaul_plots::paired::{self, Paired};
+use longhaul_plots::sensitivity::{self as bars, Order, Parameter};
+use longhaul_plots::{About, Drawing, PlotError, Quantity};
+
+use crate::directory::{DirectoryError, write_whole};
+use crate::pictures::readable;
+
+use super::{Comparison, Row};
+
+/// Points whose bars can be read in one picture.
+const MOST_POINTS: usize = 40;
+/// Points of a metric whose single pairs are drawn.
+const MOST_PAIRS: usize = 6;
+
+/// Draws a comparison of two sweeps into a folder: `differences-<metric>.svg`, and `pairs-<metric>-<number>.svg`. Returns the
+/// names of the files. What has nothing to show has no picture.
+///
+/// # Errors
+/// If a picture cannot be written.
+pub fn all(comparison: &Comparison, folder: &Path) -> Result<Vec<String>, DirectoryError> {
+    let mut names = Vec::new();
+    let mut metrics: Vec<&str> = Vec::new();
+    for row in &comparison.rows {
+        if !metrics.contains(&row.metric.as_str()) {
+            metrics.push(&row.metric);
+        }
+    }
+    for metric in metrics {
+        let all: Vec<&Row> = comparison
+            .rows
+            .iter()
+            .filter(|row| row.metric == metric)
+            .collect();
+        let drawn: Vec<&Row> = all.iter().copied().filter(|row| row.low.is_some()).collect();
+        let mut pictures = vec![(
+            format!("differences-{metric}"),
+            differences(comparison, &drawn, all.len()),
+        )];
+        let mut order = drawn.clone();
+        // By the size of what is seen, not by chance alone.
+        let size = |row: &Row| row.effect_size.map_or(0.0, f64::abs);
+        order.sort_by(|a, b| size(b).total_cmp(&size(a)));
+        for (number, row) in order.into_iter().take(MOST_PAIRS).enumerate() {
+            pictures.push((format!("pairs-{metric}-{}", number + 1), pairs(comparison, row)));
+        }
+        for (name, drawing) in pictures {
+            let Ok(drawing) = drawing else {
+                continue;
+            };
+            let name = format!("{name}.svg");
+            write_whole(&folder.join(&name), 0, |out| {
+                out.write_all(drawing.svg().as_bytes())
+            })?;
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// The mean differences of a metric at all points, with their intervals.
+fn differences(comparison: &Comparison, rows: &[&Row], all: usize) -> Result<Drawing, PlotError> {
+    let largest = rows
+        .iter()
+        .flat_map(|row| [row.low, row.high])
+        .flatten()
+        .map(f64::abs)
+        .fold(0.0, f64::max);
+    let (metric, unit) = rows
+        .first()
+        .map_or(("", ""), |row| (row.metric.as_str(), row.unit));
+    let (unit, factor) = readable(unit, largest);
+    let parameters: Vec<Parameter> = rows
+        .iter()
+        .take(MOST_POINTS)
+        .map(|row| Parameter {
+            name: row.place.clone(),
+            effects: vec![bars::Effect {
+                value: row.difference.unwrap_or(0.0) * factor,
+                interval: row
+                    .low
+                    .zip(row.high)
+                    .map(|(low, high)| (low * factor, high * factor)),
+            }],
+        })
+        .collect();
+    let pairs: usize = rows.iter().map(|row| row.n).sum();
+    let mut about = About::new(
+        format!("{metric}: difference at each point"),
+        pairs as u64,
+        "pairs",
+    )
+    .interval("95 %, paired t, each by itself")
+    .remark(format!(
+        "To the right {} is larger than {}",
+        comparison.b, comparison.a
+    ));
+    if all > parameters.len() {
+        about = about.remark(format!(
+            "Not drawn: {} of {all} points, without an interval or beyond the first {MOST_POINTS}",
+            all - parameters.len()
+        ));
+    }
+    let height = 170.0 + 22.0 * parameters.len() as f64;
+    bars::draw(&bars::Sensitivity {
+        about: about.size(760.0, height.max(260.0)),
+        x: Quantity::linear(format!("{metric}: b − a"), unit),
+        measures: vec!["mean difference".to_owned()],
+        parameters,
+        order: Order::Given,
+    })
+}
+
+/// The differences of the single pairs of a point.
+fn pairs(comparison: &Comparison, row: &Row) -> Result<Drawing, PlotError> {
+    let differences: Vec<f64> = row.pairs.iter().map(|(a, b)| b - a).collect();
+    let largest = differences.iter().copied().map(f64::abs).fold(0.0, f64::max);
+    let (unit, factor) = readable(row.unit, largest);
+    let scaled = |value: Option<f64>| value.map(|value| value * factor);
+    let mean = match (scaled(row.difference), scaled(row.low), scaled(row.high)) {
+        (Some(mean), Some(low), Some(high)) => Some((mean, low, high)),
+        _ => None,
+    };
+    let mut about = About::new(
+        format!("{} at {}", row.metric, row.place),
+        row.n as u64,
+        "pairs of equal seeds",
+    )
+    .interval("95 %, paired t, of the mean")
+    .remark(format!("a: {}, b: {}", comparison.a, comparison.b));
+    if let Some(factor) = row.variance_reduction {
+        about = about.remark(format!(
+            "Without pairing {factor:.1} times as many runs would be needed"
+        ));
+    }
+    paired::draw(&Paired {
+        about,
+        y: Quantity::linear(&row.metric, unit),
+        a: "b".to_owned(),
+        b: "a".to_owned(),
+        differences: differences.iter().map(|difference| difference * factor).collect(),
+        mean,
+    })
+}
