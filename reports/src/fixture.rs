@@ -414,6 +414,7 @@ pub(crate) fn client(name: &str) -> ClientRecord {
         lost_connections: 0,
         failed_lookups: 0,
         ejections: 0,
+        breaker_openings: 0,
         latency: None,
         active_ns: 100_000_000_000,
         intervals: 100,
