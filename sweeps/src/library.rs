@@ -27,6 +27,7 @@ const ENTRIES: &[Entry] = entries![
     "delay_of_a_datagram",
     "dirty_rate_by_bandwidth",
     "path_choice",
+    "retry_by_outage",
     "routing_by_load",
     "streams_by_rtt",
     "what_matters_to_a_transfer",
