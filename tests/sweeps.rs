@@ -430,7 +430,7 @@ fn sweeps_are_compared_with_margins_and_pictures() {
         "pictures",
     ]);
     expect_exit(&compared, 0);
-    assert!(stdout(&compared).contains("equal (± "), "{}", stdout(&compared));
+    assert!(stdout(&compared).contains("equal (±"), "{}", stdout(&compared));
     assert!(
         stderr(&compared).contains("5 pictures in pictures"),
         "{}",
