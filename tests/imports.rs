@@ -176,7 +176,11 @@ fn demands_that_stand_in_a_file_of_their_own_come_along() {
             ],
             "has 1, from 0 on",
         ),
-        ("gml", vec!["--demands".to_owned(), path(&demands)], ""),
+        (
+            "rtt-matrix",
+            vec!["--demands".to_owned(), path(&demands)],
+            "rtt-matrix has no file of demands",
+        ),
         (
             "repetita",
             vec!["--matrix".to_owned(), "1".to_owned()],

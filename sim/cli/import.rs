@@ -4,7 +4,8 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use longhaul_import::{Demands, Import, ImportError, Note};
+use clap::ValueEnum as _;
+use longhaul_import::{Defaults, Demands, Import, ImportError, Note};
 use longhaul_scenarios::import::{self, WriteError};
 use longhaul_scenarios::source::read_text;
 use thiserror::Error;
@@ -25,7 +26,7 @@ pub enum ImportFailure {
         error: Box<ImportError>,
     },
     /// The format has no files of demands.
-    #[error("--demands: {} has no file of demands of its own", format!("{_0:?}").to_lowercase())]
+    #[error("--demands: {} has no file of demands of its own", name(*_0))]
     NoDemands(Format),
     /// The file of demands has no such matrix.
     #[error("--matrix {wanted}: {} has {known}, from 0 on", file.display())]
@@ -58,10 +59,23 @@ pub enum ImportFailure {
 /// Writes the scenario to a file that must not exist yet, or prints it; says on standard error what was made of
 /// oddities.
 pub fn import(args: &ImportArgs) -> Result<Exit, Failure> {
+    let demands = match (&args.demands, reader_of_demands(args.format)) {
+        (None, _) => None,
+        (Some(file), Some(reader)) => Some((file, reader)),
+        (Some(_), None) => return Err(ImportFailure::NoDemands(args.format).into()),
+    };
     let text = read_text(&args.file)?;
     let mut imported = read(args, &text).map_err(|error| bad(&args.file, error))?;
-    if let Some(file) = &args.demands {
-        imported.demands = demands(args, file, &imported)?;
+    if let Some((file, reader)) = demands {
+        let matrices = reader(&read_text(file)?, &imported, &args.defaults());
+        let matrices = matrices.map_err(|error| bad(file, error))?;
+        let known = matrices.len();
+        let missing = || ImportFailure::NoMatrix {
+            file: file.clone(),
+            wanted: args.matrix,
+            known,
+        };
+        imported.demands = matrices.into_iter().nth(args.matrix).ok_or_else(missing)?;
     }
     let stem = args.file.file_stem().map(|stem| stem.to_string_lossy());
     let name = args.file.file_name().map(|name| name.to_string_lossy());
@@ -88,6 +102,12 @@ pub fn import(args: &ImportArgs) -> Result<Exit, Failure> {
     Ok(Exit::Passed)
 }
 
+/// What a format is called on the command line.
+fn name(format: Format) -> String {
+    let value = format.to_possible_value();
+    value.expect("none of them is hidden").get_name().to_owned()
+}
+
 fn bad(file: &Path, error: ImportError) -> ImportFailure {
     ImportFailure::File {
         file: file.to_path_buf(),
@@ -95,27 +115,17 @@ fn bad(file: &Path, error: ImportError) -> ImportFailure {
     }
 }
 
-/// The chosen matrix of a file of demands for a topology.
-fn demands(args: &ImportArgs, file: &Path, topology: &Import) -> Result<Demands, Failure> {
-    let text = || read_text(file);
-    let defaults = args.defaults();
-    let read = match args.format {
-        Format::Repetita => longhaul_import::repetita_demands(&text()?, topology).map(|one| vec![one]),
-        Format::Teal => longhaul_import::teal_demands(&text()?, topology, &defaults),
-        Format::Teavar => longhaul_import::teavar_demands(&text()?, topology, &defaults),
-        Format::Gml | Format::Graphml | Format::Sndlib | Format::Topohub | Format::RttMatrix => {
-            return Err(ImportFailure::NoDemands(args.format).into());
-        }
-    };
-    let matrices = read.map_err(|error| bad(file, error))?;
-    let known = matrices.len();
-    let chosen = matrices.into_iter().nth(args.matrix);
-    let missing = || ImportFailure::NoMatrix {
-        file: file.to_path_buf(),
-        wanted: args.matrix,
-        known,
-    };
-    Ok(chosen.ok_or_else(missing)?)
+/// Reads a file of demands for a topology, which may have several matrices.
+type ReaderOfDemands = fn(&str, &Import, &Defaults) -> Result<Vec<Demands>, ImportError>;
+
+/// What reads the files of demands of a format that has them.
+fn reader_of_demands(format: Format) -> Option<ReaderOfDemands> {
+    match format {
+        Format::Repetita => Some(|text, graph, _| Ok(vec![longhaul_import::repetita_demands(text, graph)?])),
+        Format::Teal => Some(longhaul_import::teal_demands),
+        Format::Teavar => Some(longhaul_import::teavar_demands),
+        Format::Gml | Format::Graphml | Format::Sndlib | Format::Topohub | Format::RttMatrix => None,
+    }
 }
 
 fn read(args: &ImportArgs, text: &str) -> Result<Import, ImportError> {

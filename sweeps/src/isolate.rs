@@ -20,6 +20,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use longhaul_scenarios::Loaded;
+use longhaul_scenarios::parallel::{Unwatched, to_its_end};
 use longhaul_scenarios::run::{RunOptions, Simulation};
 use longhaul_scenarios::source::Source;
 use thiserror::Error;
@@ -27,8 +28,6 @@ use thiserror::Error;
 use crate::entry::Entry;
 use crate::execute::FailureKind;
 
-/// Events between two looks at whether the run has ended.
-const BATCH: u64 = 1 << 16;
 /// The longest between two looks at a child.
 const LOOK: Duration = Duration::from_millis(10);
 /// Most of what a child says that is kept.
@@ -70,10 +69,10 @@ pub fn serve(text: String, base_dir: PathBuf, key: String) -> Result<Vec<u8>, Se
     };
     let loaded = longhaul_scenarios::load(&source, &[], None)
         .map_err(|mistakes| ServeError::Scenario(mistakes.to_string()))?;
-    let mut simulation = Simulation::build(&loaded, RunOptions::default())
+    let simulation = Simulation::build(&loaded, RunOptions::default())
         .map_err(|error| ServeError::Build(error.to_string()))?;
-    while simulation.advance(BATCH) {}
-    let entry = Entry::of(key, &simulation.finish(false).record, &loaded.scenario);
+    let record = to_its_end(simulation, &Unwatched).expect("nobody wants it to end");
+    let entry = Entry::of(key, &record, &loaded.scenario);
     Ok(serde_json::to_vec(&entry).expect("an entry is made of numbers and texts"))
 }
 

@@ -56,6 +56,11 @@ pub fn readable(unit: &str, largest: f64) -> (&'static str, f64) {
     }
 }
 
+/// An interval in another unit; none if an end of it is unknown.
+pub fn scaled(low: Option<f64>, high: Option<f64>, factor: f64) -> Option<(f64, f64)> {
+    low.zip(high).map(|(low, high)| (low * factor, high * factor))
+}
+
 fn of_measure<'m>(metric: &'m MetricFindings, measure: &str) -> Vec<&'m Effect> {
     metric
         .effects
@@ -103,10 +108,7 @@ fn importance(findings: &Findings, metric: &MetricFindings) -> Option<Result<Dra
             .iter()
             .map(|column| bars::Effect {
                 value: column[index].value * factor,
-                interval: column[index]
-                    .low
-                    .zip(column[index].high)
-                    .map(|(low, high)| (low * factor, high * factor)),
+                interval: scaled(column[index].low, column[index].high, factor),
             })
             .collect(),
     });
@@ -141,12 +143,7 @@ fn scatter(findings: &Findings, metric: &MetricFindings) -> Option<Result<Drawin
     let (means, deviations) = (of_measure(metric, "mu_star"), of_measure(metric, "sigma"));
     let largest = means.iter().map(|effect| effect.value).reduce(f64::max)?;
     let (unit, factor) = readable(&metric.unit, largest);
-    let interval = |effect: &Effect| {
-        effect
-            .low
-            .zip(effect.high)
-            .map(|(low, high)| (low * factor, high * factor))
-    };
+    let interval = |effect: &Effect| scaled(effect.low, effect.high, factor);
     let parameters = means
         .iter()
         .zip(&deviations)

@@ -236,14 +236,10 @@ fn named(scenario: &Scenario, subject: Subject) -> (&'static str, Vec<String>) {
             "demand",
             names(&scenario.demands, longhaul_scenarios::schema::Demand::name),
         ),
-        Subject::Route => {
-            let regions = scenario.regions.iter().map(|it| &it.name);
-            let pairs = regions.clone().flat_map(|from| {
-                let others = regions.clone().filter(move |to| *to != from);
-                others.map(move |to| format!("{from}->{to}"))
-            });
-            ("pair of regions", pairs.collect())
-        }
+        Subject::Route => (
+            "pair of regions",
+            longhaul_scenarios::schema::pairs(scenario.regions.iter()),
+        ),
         Subject::Service => ("service", names(&scenario.services, |o| o.name.clone())),
         Subject::Client => ("client", names(&scenario.clients, |o| o.name.clone())),
         Subject::Overlay => ("overlay", names(&scenario.overlays, |o| o.name.clone())),

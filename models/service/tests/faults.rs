@@ -145,19 +145,19 @@ fn errors_delays_and_gray_failures_are_seen_by_requests_and_only_the_first_two_b
     assert!(!unhealthy);
 }
 
+/// 100 MiB, of which the process needs 20; it is back a second after it was killed.
+fn little_memory(options: &mut ServerOptions) {
+    options.memory = MemoryOptions {
+        limit: ByteSize::from_mib(100),
+        base: ByteSize::from_mib(20),
+        ..MemoryOptions::default()
+    };
+    options.restart = Span::from_s(1);
+}
+
 #[test]
 fn memory_that_something_else_takes_slows_and_then_kills_until_it_is_given_back() {
-    let mut network = pair(
-        |options| {
-            options.memory = MemoryOptions {
-                limit: ByteSize::from_mib(100),
-                base: ByteSize::from_mib(20),
-                ..MemoryOptions::default()
-            };
-            options.restart = Span::from_s(1);
-        },
-        vec![],
-    );
+    let mut network = pair(little_memory, vec![]);
     // 20 of 100 MiB and 75 more: two thirds of the way from 85 % to the limit, where a tenth of the speed is left.
     network.at_server(at_s(5), 1, ServerCommand::Memory(percent(75)));
     network.at_server(at_s(10), 1, ServerCommand::Memory(percent(81)));
@@ -189,17 +189,7 @@ fn memory_that_something_else_takes_slows_and_then_kills_until_it_is_given_back(
 
 #[test]
 fn a_leak_slows_and_then_kills_and_the_next_life_has_its_memory_back() {
-    let mut network = pair(
-        |options| {
-            options.memory = MemoryOptions {
-                limit: ByteSize::from_mib(100),
-                base: ByteSize::from_mib(20),
-                ..MemoryOptions::default()
-            };
-            options.restart = Span::from_s(1);
-        },
-        vec![],
-    );
+    let mut network = pair(little_memory, vec![]);
     // 8 MiB per second: 80 MiB last 10 s.
     network.at_server(at_s(1), 1, ServerCommand::Leak(ByteSize::from_kib(80)));
     network.run_until(at_s(10));

@@ -21,14 +21,6 @@ pub struct State {
     pub loss: Loss,
 }
 
-/// The states of a link from 0 to the horizon, each with its time.
-///
-/// # Errors
-/// [`ChaosError::TooManyChanges`]
-pub fn course(link: &Link, horizon: Span) -> Result<Vec<(Span, State)>, ChaosError> {
-    own_course(link, horizon).ok_or_else(|| too_many(link))
-}
-
 fn too_many(link: &Link) -> ChaosError {
     ChaosError::TooManyChanges {
         link: link.name(),
@@ -103,8 +95,11 @@ fn own_start(link: &Link) -> State {
     }
 }
 
-/// The states of a link without faults, from 0 to the horizon; none if they are too many.
-fn own_course(link: &Link, horizon: Span) -> Option<Vec<(Span, State)>> {
+/// The states of a link without faults, from 0 to the horizon.
+///
+/// # Errors
+/// [`ChaosError::TooManyChanges`]
+pub fn course(link: &Link, horizon: Span) -> Result<Vec<(Span, State)>, ChaosError> {
     let start = own_start(link);
     let mut course = vec![(Span::ZERO, start)];
     let mut base = Span::ZERO;
@@ -129,12 +124,12 @@ fn own_course(link: &Link, horizon: Span) -> Option<Vec<(Span, State)>> {
             }
         }
         if course.len() > MOST_CHANGES {
-            return None;
+            return Err(too_many(link));
         }
         let Some(period) = link.period else { break };
         base = base.saturating_add(period);
     }
-    Some(course)
+    Ok(course)
 }
 
 fn felt_at(own: State, felt: &Effective) -> State {

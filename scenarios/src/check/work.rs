@@ -6,7 +6,7 @@ use longhaul_core::time::Span;
 
 use crate::decode::Decoded;
 use crate::metric::Subject;
-use crate::schema::{Margin, Metric, Migration, Scope, Start, whereabouts};
+use crate::schema::{Margin, Metric, Migration, Scope, Start, pairs, whereabouts};
 use crate::suggest;
 
 use super::Report;
@@ -212,14 +212,11 @@ fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, rep
         }
         Subject::Route => {
             let controlled = decoded.route_control.flatten().is_some();
-            let regions = decoded.regions.good.iter().map(|(_, it)| &it.name);
-            let pairs = regions.clone().filter(|_| controlled).flat_map(|from| {
-                let others = regions.clone().filter(move |to| *to != from);
-                others.map(move |to| format!("{from}->{to}"))
-            });
+            let regions = decoded.regions.good.iter().map(|(_, it)| it);
+            let names = pairs(regions.filter(|_| controlled));
             (
                 "pair of regions with controlled routes",
-                pairs.collect(),
+                names,
                 decoded.regions.complete,
             )
         }

@@ -33,7 +33,7 @@ pub fn condition(cx: &mut Context, at: &At) -> Option<AbortCondition> {
     // Without a metric there is no telling which unit the bound should have.
     let metric = metric?;
     let value = value_in(cx, &bound, "the bound of this metric is", metric.unit())?;
-    let exact = crate::run::assertions::exact(value);
+    let exact = value.exact();
     let most = match metric.unit() {
         Unit::Share => longhaul_core::units::Probability::PARTS,
         _ => u64::MAX,

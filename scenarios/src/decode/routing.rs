@@ -6,7 +6,6 @@ use longhaul_net::routing::{Congestion, Weights};
 use crate::schema::{Objective, RouteControl, RoutingPolicy};
 
 use super::context::{At, Context, Fields, Variant, no_content, variant};
-use super::work::positive_span;
 use super::{LONGEST_HORIZON, value};
 
 /// The block `routing`.
@@ -28,7 +27,7 @@ pub fn routing(cx: &mut Context, at: &At) -> Option<RoutingPolicy> {
 
 /// The block `route_control`.
 pub fn control(cx: &mut Context, at: &At) -> Option<RouteControl> {
-    let known = ["margin", "hold_down", "wait_to_restore", "overlap", "period"];
+    let known = ["margin", "hold_down", "wait_to_restore", "overlap"];
     let fields = Fields::of(cx, at, "the control of routes", None, &known)?;
     let default = RouteControl::default();
     let margin = fields.optional(cx, "margin", default.margin, value::quantity);
@@ -42,13 +41,13 @@ pub fn control(cx: &mut Context, at: &At) -> Option<RouteControl> {
         span("wait_to_restore", default.wait_to_restore),
         span("overlap", default.overlap),
     );
-    let period = fields.optional(cx, "period", None, |cx, at| positive_span(cx, at).map(Some));
     Some(RouteControl {
         margin: margin?,
         hold_down: hold_down?,
         wait_to_restore: wait_to_restore?,
         overlap: overlap?,
-        period: period?,
+        // It hears of everything: there is nothing to find without news.
+        period: None,
         ..default
     })
 }

@@ -17,7 +17,7 @@ use super::margins::{margin_of, settings};
 use super::records::{RecordsError, Replayed, records, unmeasured};
 use crate::Loaded;
 use crate::metric::{METRICS, Unit};
-use crate::run::assertions::{Evidence, Sample, exact, judge_all, samples};
+use crate::run::assertions::{Evidence, Sample, judge_all, samples};
 use crate::schema::{Margin, Metric, Replay, Scope, Within};
 
 /// Both worlds.
@@ -138,7 +138,7 @@ fn comparison(
     let margin_record = match margin.within {
         // Parts of 10^12 in millionths; the language has ten decimals of a percent, of which four are kept.
         Within::Relative(share) => MarginRecord::Relative(share.as_parts() / 1_000_000),
-        Within::Absolute(value) => MarginRecord::Absolute(exact(value)),
+        Within::Absolute(value) => MarginRecord::Absolute(value.exact()),
     };
     let side = |values: Vec<Option<u64>>| SideRecord {
         values,

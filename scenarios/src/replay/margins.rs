@@ -7,9 +7,8 @@ use longhaul_net::background::Arrivals;
 
 use crate::check;
 use crate::metric::Subject;
-use crate::run::assertions::MILLIONTHS;
 use crate::run::cast::source_region;
-use crate::schema::{Link, Loss, Margin, Metric, Rate, Replay, Scenario, Scope, Value, Within};
+use crate::schema::{Link, Loss, MILLIONTHS, Margin, Metric, Rate, Replay, Scenario, Scope, Value, Within};
 
 /// Runs on the real kernel.
 pub const REPLICATIONS: u32 = 10;

@@ -12,12 +12,12 @@ use longhaul_core::units::Probability;
 use longhaul_engine::Engine;
 use serde_json::json;
 
-use super::assertions::{MILLIONTHS, Sample, exact, quotient, text, with_unit};
+use super::assertions::{Sample, quotient};
 use super::cast::{Role, Workload};
 use super::endpoint::Protocol;
 use super::scene::Scene;
 use crate::metric::Subject;
-use crate::schema::{AbortCondition, Metric, Scenario, Scope};
+use crate::schema::{AbortCondition, MILLIONTHS, Metric, Scenario, Scope};
 
 /// The abort conditions of a run, and what has been measured for them.
 #[derive(Default)]
@@ -71,7 +71,7 @@ impl Aborts {
             // A thing may be watched by several conditions, each for itself.
             metric: place.to_string(),
             side: watch.condition.side,
-            limit: exact(watch.condition.bound) as f64,
+            limit: watch.condition.bound.exact() as f64,
             span: watch.condition.lasting,
         };
         Aborts {
@@ -188,8 +188,8 @@ impl Scene {
                 since_ns: since.as_ns(),
                 metric: format!("{:?}", condition.metric),
                 of: name.clone(),
-                value: text(with_unit(condition.bound, value)),
-                bound: format!("{side} {}", text(condition.bound)),
+                value: condition.bound.of_same_kind(value).to_string(),
+                bound: format!("{side} {}", condition.bound),
             };
             let detail = json!({
                 "metric": record.metric,

@@ -9,8 +9,7 @@ use longhaul_core::record::{
     MigrationRecord, OverlayRecord, PostcopyRecord, Progress, ReplicationRecord, ReservationRecord,
     RouteRecord, RunRecord, ServiceRecord, TransferRecord, Verdict,
 };
-use longhaul_core::time::Span;
-use longhaul_core::units::{BitRate, ByteSize, Probability};
+use longhaul_core::units::{BitRate, Probability};
 use longhaul_statistics::quantile::nearest_rank;
 
 use super::datagrams::of_datagrams;
@@ -22,7 +21,7 @@ use super::reservations::of_reservation;
 use super::route_control::of_route;
 use super::services::{of_client, of_service};
 use crate::metric::Subject;
-use crate::schema::{Assertion, Bound, Level, Metric, Scope, Statistic, Value};
+use crate::schema::{Assertion, Bound, Level, MILLIONTHS, Metric, Scope, Statistic, Value};
 
 /// What assertions are judged on: the records of a run, simulated or replayed.
 #[derive(Clone, Copy, Debug)]
@@ -285,9 +284,6 @@ fn of_link(metric: Metric, link: &LinkRecord) -> Sample {
     }
 }
 
-/// Parts of a plain number.
-pub const MILLIONTHS: u64 = 1_000_000;
-
 /// `numerator / denominator` in `parts`, rounded to the nearest; missing for a zero denominator.
 pub fn quotient(numerator: u64, denominator: u64, parts: u64) -> Sample {
     if denominator == 0 {
@@ -316,12 +312,12 @@ fn judge(assertion: &Assertion, samples: &[Sample]) -> AssertionRecord {
             Scope::Only(name) => name.clone(),
         },
         bound: match assertion.bound {
-            Bound::AtMost(bound) => format!("≤ {}", text(bound)),
-            Bound::AtLeast(bound) => format!("≥ {}", text(bound)),
+            Bound::AtMost(bound) => format!("≤ {bound}"),
+            Bound::AtLeast(bound) => format!("≥ {bound}"),
         },
         critical: assertion.level == Level::Critical,
         samples: known.len() as u64,
-        value: value.map(|value| text(with_unit(kind, value))),
+        value: value.map(|value| kind.of_same_kind(value).to_string()),
         value_exact: value,
         verdict,
         reason,
@@ -329,7 +325,7 @@ fn judge(assertion: &Assertion, samples: &[Sample]) -> AssertionRecord {
 }
 
 fn decide(assertion: &Assertion, samples: &[Sample], value: Option<u64>, known: usize) -> (Verdict, String) {
-    let bound = exact(bound_value(assertion.bound));
+    let bound = bound_value(assertion.bound).exact();
     let needed = assertion.statistic.least_samples();
     // What is unfinished can only grow: one sample above the bound decides a maximum, and a sum, already.
     let unfinished: Vec<u64> = samples
@@ -346,7 +342,7 @@ fn decide(assertion: &Assertion, samples: &[Sample], value: Option<u64>, known: 
     if let (Bound::AtMost(limit), true) = (assertion.bound, grows)
         && let Some(least) = unfinished.iter().max().filter(|&&least| least > bound)
     {
-        let by = excess(*least, exact(limit));
+        let by = excess(*least, limit.exact());
         return (
             Verdict::Fail,
             format!("one is unfinished and already {by} above the bound"),
@@ -415,45 +411,10 @@ fn bound_value(bound: Bound) -> Value {
     }
 }
 
-/// The exact integer of a value.
-pub fn exact(value: Value) -> u64 {
-    match value {
-        Value::Time(span) => span.as_ns(),
-        Value::Size(size) => size.as_bytes(),
-        Value::Rate(rate) => rate.as_bits_per_s(),
-        Value::Share(share) => share.as_parts(),
-        Value::Number(millionths) => millionths,
-    }
-}
-
-/// `exact` in the unit of `kind`.
-pub fn with_unit(kind: Value, exact: u64) -> Value {
-    match kind {
-        Value::Time(_) => Value::Time(Span::from_ns(exact)),
-        Value::Size(_) => Value::Size(ByteSize::from_bytes(exact)),
-        Value::Rate(_) => Value::Rate(BitRate::from_bits_per_s(exact)),
-        Value::Share(_) => Value::Share(Probability::from_parts(exact).unwrap_or(Probability::ONE)),
-        Value::Number(_) => Value::Number(exact),
-    }
-}
-
-/// A value as people read it.
-pub fn text(value: Value) -> String {
-    match value {
-        Value::Time(span) => span.to_string(),
-        Value::Size(size) => size.to_string(),
-        Value::Rate(rate) => rate.to_string(),
-        Value::Share(share) => share.to_string(),
-        Value::Number(millionths) => {
-            let (whole, part) = (millionths / MILLIONTHS, millionths % MILLIONTHS);
-            let text = format!("{whole}.{part:06}");
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use longhaul_core::time::Span;
+
     use super::*;
 
     fn at_most(statistic: Statistic, seconds: u64) -> Assertion {

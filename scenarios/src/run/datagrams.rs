@@ -5,13 +5,13 @@ use longhaul_core::record::{DatagramRecord, DelayRecord, Progress};
 use longhaul_core::time::Span;
 use longhaul_stream::{Receiver, ReceiverOptions, Report, Sender, SenderOptions, VoiceQuality};
 
-use super::assertions::{MILLIONTHS, Sample, quotient};
+use super::assertions::{Sample, quotient};
 use super::build::BuildError;
 use super::cast::{Role, Workload};
 use super::endpoint::Protocol;
 use super::machines::Maker;
 use super::workload::DatagramRun;
-use crate::schema::{DatagramStream, Metric};
+use crate::schema::{DatagramStream, MILLIONTHS, Metric};
 
 impl Maker<'_> {
     /// The sender of a stream.

@@ -49,6 +49,7 @@ mod route_control;
 mod sample;
 mod scene;
 pub(crate) mod services;
+mod stopwatch;
 pub mod summary;
 mod transit;
 pub(crate) mod workload;

@@ -35,6 +35,7 @@ use super::build::BuildError;
 use super::cast::{Cast, Role, Workload, region_id};
 use super::endpoint::Protocol;
 use super::machines::Maker;
+use super::stopwatch::Stopwatch;
 use crate::schema::{OverlayPath, PathObjective, Scenario};
 
 /// The number of the first path end among peers.
@@ -133,8 +134,7 @@ struct PathEnd {
     links: Vec<LinkId>,
     back: Vec<LinkId>,
     /// Since when it is up as its edge sees it.
-    up_since: Option<Instant>,
-    up_before: Span,
+    up: Stopwatch,
     downs: u64,
     /// When its edge last took it for down.
     down_at: Option<Instant>,
@@ -269,8 +269,7 @@ impl Overlays {
                 socket,
                 links,
                 back,
-                up_since: None,
-                up_before: Span::ZERO,
+                up: Stopwatch::default(),
                 downs: 0,
                 down_at: None,
                 report: None,
@@ -325,9 +324,7 @@ impl Overlays {
     /// The flows of an edge that has died: nobody puts them on a path.
     pub fn orphan(&mut self, edge: PeerId, now: Instant) -> Vec<u64> {
         for end in self.ends.iter_mut().filter(|end| end.edge == edge) {
-            if let Some(since) = end.up_since.take() {
-                end.up_before = end.up_before.saturating_add(now.saturating_since(since));
-            }
+            end.up.stop(now);
         }
         let own = self
             .crossings
@@ -432,7 +429,7 @@ impl Overlays {
     pub fn samples(&self) -> Vec<(String, Vec<(&'static str, u64)>)> {
         let sample = |end: &PathEnd| {
             let entity = end.entity.clone();
-            let mut values = vec![("path_up", u64::from(end.up_since.is_some()))];
+            let mut values = vec![("path_up", u64::from(end.up.since().is_some()))];
             if let Some(report) = &end.report {
                 let ns = |span: Option<Span>| span.map(Span::as_ns);
                 let more = [

@@ -119,15 +119,11 @@ impl Scene {
             Target::Link(_) | Target::Region(_) => unreachable!("nobody to be told"),
         };
         let peer = self.cast.peer(workload, role);
-        if let ChaosOrder::Disk(condition) = next.order {
-            self.endpoints[peer.0 as usize].disk = Some(condition);
-            return self.tell_of_disk(engine, peer);
-        }
-        if let Life::Ended { .. } = self.endpoints[peer.0 as usize].life {
-            return;
-        }
         let order = match next.order {
-            ChaosOrder::Disk(condition) => Order::Disk(condition),
+            ChaosOrder::Disk(condition) => {
+                self.endpoints[peer.0 as usize].disk = Some(condition);
+                return self.tell_of_disk(engine, peer);
+            }
             ChaosOrder::Server(command) => Order::Server(command),
             ChaosOrder::Names(answer) => Order::Client(ClientCommand::Names(match answer {
                 None => NameFault::None,
@@ -136,7 +132,9 @@ impl Scene {
                 Some(WrongAnswer::Stale(region)) => NameFault::Stale(vec![self.server_in(workload, &region)]),
             })),
         };
-        self.deliver(engine, peer, Input::Command(order));
+        if !matches!(self.endpoints[peer.0 as usize].life, Life::Ended { .. }) {
+            self.deliver(engine, peer, Input::Command(order));
+        }
     }
 
     /// Tells a machine how well its disk does, if that is news and its process runs.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use longhaul_core::record::{ReservationOutcome, ReservationRecord};
 use longhaul_core::schedule::{Class, Schedule, TimerId};
-use longhaul_core::time::{Instant, Span};
+use longhaul_core::time::Instant;
 use longhaul_engine::Engine;
 use longhaul_net::network::{Landed, Network};
 use longhaul_net::routing::LinkId;
@@ -16,12 +16,13 @@ use longhaul_net::way::{Path, Way};
 use longhaul_reservation::{AdmitError, Calendar, Demand, Priority, ReservationId};
 use serde_json::json;
 
-use super::assertions::{MILLIONTHS, Sample};
+use super::assertions::Sample;
 use super::cast::{Workload, region_id};
 use super::faults::Happened;
 use super::scene::{RESERVE, SCENE};
+use super::stopwatch::Stopwatch;
 use crate::planning::Planning;
-use crate::schema::{Metric, Scenario};
+use crate::schema::{MILLIONTHS, Metric, Scenario};
 
 /// What happens to a reservation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -50,8 +51,8 @@ struct Held {
     id: Option<ReservationId>,
     path: Vec<LinkId>,
     ways: Option<[Way; 2]>,
-    in_force_since: Option<Instant>,
-    held: Span,
+    /// While it is in force.
+    held: Stopwatch,
     reason: Option<String>,
     /// Who travels on it while it is in force, and by which way otherwise; for those that answer, the way back.
     travellers: Vec<(Landed, Way, bool)>,
@@ -80,8 +81,7 @@ impl Reservations {
             id: None,
             path: Vec::new(),
             ways: None,
-            in_force_since: None,
-            held: Span::ZERO,
+            held: Stopwatch::default(),
             reason: None,
             travellers: Vec::new(),
         });
@@ -219,7 +219,7 @@ impl Reservations {
         let Some(ways) = held.ways.filter(|_| held.outcome == ReservationOutcome::Admitted) else {
             return;
         };
-        held.in_force_since = Some(now);
+        held.held.start(now);
         for &(who, _, answers) in &held.travellers {
             who.steer(network, ways[usize::from(answers)]);
         }
@@ -234,7 +234,7 @@ impl Reservations {
         network: &mut Network,
         happened: &mut Vec<Happened>,
     ) {
-        if self.held[place].in_force_since.is_some() {
+        if self.held[place].held.since().is_some() {
             self.leave(now, place, network);
             happened.push((scenario.reservations[place].name.clone(), "Ended", String::new()));
         }
@@ -244,8 +244,7 @@ impl Reservations {
     /// A reservation is in force no more; who travelled on it goes on by the routers' routes.
     fn leave(&mut self, now: Instant, place: usize, network: &mut Network) {
         let held = &mut self.held[place];
-        if let Some(since) = held.in_force_since.take() {
-            held.held = held.held.saturating_add(now.saturating_since(since));
+        if held.held.stop(now).is_some() {
             for &(who, home, _) in &held.travellers {
                 who.steer(network, home);
             }
@@ -264,7 +263,7 @@ impl Reservations {
             .iter()
             .position(|known| Some(&known.name) == name)?;
         let held = &self.held[place];
-        Some((place, held.ways.filter(|_| held.in_force_since.is_some())))
+        Some((place, held.ways.filter(|_| held.held.since().is_some())))
     }
 
     /// Somebody travels on a reservation from now on, and by the way `home` when it is not in force.
@@ -274,27 +273,22 @@ impl Reservations {
 
     /// The records.
     pub fn records(&self, scenario: &Scenario, now: Instant) -> Vec<ReservationRecord> {
-        let record = |(spec, held): (&crate::schema::Reservation, &Held)| {
-            let since = held
-                .in_force_since
-                .map_or(Span::ZERO, |since| now.saturating_since(since));
-            ReservationRecord {
-                name: spec.name.clone(),
-                from: spec.from.clone(),
-                to: spec.to.clone(),
-                rate_bits_per_s: spec.rate.as_bits_per_s(),
-                start_ns: spec.start.as_ns(),
-                end_ns: spec.end.as_ns(),
-                priority: spec.priority,
-                outcome: held.outcome,
-                path: held
-                    .path
-                    .iter()
-                    .map(|link| scenario.links[link.0 as usize].name())
-                    .collect(),
-                reason: held.reason.clone(),
-                held_ns: held.held.saturating_add(since).as_ns(),
-            }
+        let record = |(spec, held): (&crate::schema::Reservation, &Held)| ReservationRecord {
+            name: spec.name.clone(),
+            from: spec.from.clone(),
+            to: spec.to.clone(),
+            rate_bits_per_s: spec.rate.as_bits_per_s(),
+            start_ns: spec.start.as_ns(),
+            end_ns: spec.end.as_ns(),
+            priority: spec.priority,
+            outcome: held.outcome,
+            path: held
+                .path
+                .iter()
+                .map(|link| scenario.links[link.0 as usize].name())
+                .collect(),
+            reason: held.reason.clone(),
+            held_ns: held.held.total(now).as_ns(),
         };
         scenario.reservations.iter().zip(&self.held).map(record).collect()
     }

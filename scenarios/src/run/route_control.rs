@@ -23,10 +23,11 @@ use serde_json::json;
 use super::assertions::Sample;
 use super::faults::Happened;
 use super::scene::{CONTROL, SCENE};
+use super::stopwatch::Stopwatch;
 use crate::chaos::{ChaosError, degrade};
 use crate::faults::link_changes;
 use crate::planning::Planning;
-use crate::schema::{Metric, Scenario};
+use crate::schema::{MILLIONTHS, Metric, Scenario};
 
 /// The controller of a run.
 pub struct RouteControl {
@@ -58,9 +59,8 @@ struct Pair {
     failovers: u64,
     reroutes: u64,
     losses: u64,
-    /// Since when it has no route.
-    without_since: Option<Instant>,
-    without: Span,
+    /// While it has no route.
+    without: Stopwatch,
 }
 
 impl RouteControl {
@@ -104,6 +104,8 @@ impl RouteControl {
         let place = self.pairs.len();
         let void = network.lay_void(ends.1);
         self.by_ends.insert(ends, place);
+        let mut without = Stopwatch::default();
+        without.start(now);
         self.pairs.push(Pair {
             ends,
             way: void,
@@ -112,8 +114,7 @@ impl RouteControl {
             failovers: 0,
             reroutes: 0,
             losses: 0,
-            without_since: Some(now),
-            without: Span::ZERO,
+            without,
         });
         let region = |id: RegionId| {
             let name = &scenario.regions[id.0 as usize].name;
@@ -226,9 +227,7 @@ impl RouteControl {
                     pair.forget(change.old.as_ref());
                 }
                 pair.reroutes += u64::from(change.step == Step::Reroute);
-                if let Some(since) = pair.without_since.take() {
-                    pair.without = pair.without.saturating_add(change.at.saturating_since(since));
-                }
+                pair.without.stop(change.at);
                 let planning = &self.planning;
                 let lay = || {
                     let links = new.links.iter();
@@ -253,7 +252,7 @@ impl RouteControl {
             Step::Delete => {
                 pair.losses += 1;
                 pair.forget(change.old.as_ref());
-                pair.without_since = Some(change.at);
+                pair.without.start(change.at);
                 pair.way = pair.void;
             }
         }
@@ -285,9 +284,6 @@ impl RouteControl {
     /// The records.
     pub fn records(&self, scenario: &Scenario, now: Instant) -> Vec<RouteRecord> {
         let record = |pair: &Pair| {
-            let since = pair
-                .without_since
-                .map_or(Span::ZERO, |since| now.saturating_since(since));
             let region = |id: RegionId| scenario.regions[id.0 as usize].name.clone();
             RouteRecord {
                 name: name(scenario, pair.ends),
@@ -296,7 +292,7 @@ impl RouteControl {
                 failovers: pair.failovers,
                 reroutes: pair.reroutes,
                 losses: pair.losses,
-                without_route_ns: pair.without.saturating_add(since).as_ns(),
+                without_route_ns: pair.without.total(now).as_ns(),
             }
         };
         let mut records: Vec<RouteRecord> = self.pairs.iter().map(record).collect();
@@ -384,8 +380,6 @@ fn reason(reason: Reason, topology: &Topology) -> String {
 pub fn of_route(metric: Metric, route: &RouteRecord) -> Sample {
     match metric {
         Metric::RouteOutage => Sample::Exact(route.without_route_ns),
-        _ => Sample::Exact(
-            (route.failovers + route.reroutes + route.losses).saturating_mul(super::assertions::MILLIONTHS),
-        ),
+        _ => Sample::Exact((route.failovers + route.reroutes + route.losses).saturating_mul(MILLIONTHS)),
     }
 }

@@ -1,5 +1,7 @@
 //! What must hold at the end, and what is compared with a replay.
 
+use std::fmt;
+
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 
@@ -277,6 +279,51 @@ pub enum Value {
     Share(Probability),
     /// A plain number, in millionths.
     Number(u64),
+}
+
+/// A number counts in these.
+pub const MILLIONTHS: u64 = 1_000_000;
+
+impl Value {
+    /// Its exact integer.
+    pub fn exact(self) -> u64 {
+        match self {
+            Value::Time(span) => span.as_ns(),
+            Value::Size(size) => size.as_bytes(),
+            Value::Rate(rate) => rate.as_bits_per_s(),
+            Value::Share(share) => share.as_parts(),
+            Value::Number(millionths) => millionths,
+        }
+    }
+
+    /// Another value of the same kind, by its exact integer.
+    #[must_use]
+    pub fn of_same_kind(self, exact: u64) -> Value {
+        match self {
+            Value::Time(_) => Value::Time(Span::from_ns(exact)),
+            Value::Size(_) => Value::Size(ByteSize::from_bytes(exact)),
+            Value::Rate(_) => Value::Rate(BitRate::from_bits_per_s(exact)),
+            Value::Share(_) => Value::Share(Probability::from_parts(exact).unwrap_or(Probability::ONE)),
+            Value::Number(_) => Value::Number(exact),
+        }
+    }
+}
+
+/// As people read it.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Time(span) => span.fmt(f),
+            Value::Size(size) => size.fmt(f),
+            Value::Rate(rate) => rate.fmt(f),
+            Value::Share(share) => share.fmt(f),
+            Value::Number(millionths) => {
+                let (whole, part) = (millionths / MILLIONTHS, millionths % MILLIONTHS);
+                let text = format!("{whole}.{part:06}");
+                f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+            }
+        }
+    }
 }
 
 /// How serious a failed assertion is.

@@ -27,6 +27,16 @@ pub struct Location {
     pub longitude_microdegrees: i32,
 }
 
+/// The names of all ordered pairs of different regions, `from->to`: what routes are called.
+pub fn pairs<'r>(regions: impl Iterator<Item = &'r Region>) -> Vec<String> {
+    let names: Vec<&String> = regions.map(|region| &region.name).collect();
+    let of = |from| {
+        let others = names.iter().filter(move |to| **to != from);
+        others.map(move |to| format!("{from}->{to}"))
+    };
+    names.iter().flat_map(|from| of(*from)).collect()
+}
+
 /// A directed link. Its name in messages and results is `from->to`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Link {

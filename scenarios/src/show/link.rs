@@ -50,19 +50,18 @@ pub fn link(link: &Link) -> String {
     )
 }
 
-/// The block `route_control`; how many changes the table remembers is not the scenario's choice.
+/// The block `route_control`; when the table looks without news, and how much it remembers, is not the scenario's choice.
 pub fn route_control(control: &RouteControl) -> String {
     let RouteControl {
         margin,
         hold_down,
         wait_to_restore,
         overlap,
-        period,
+        period: _,
         history: _,
     } = control;
-    let period = period.map_or(String::new(), |period| format!(", period: \"{period}\""));
     format!(
-        "(margin: \"{margin}\", hold_down: \"{hold_down}\", wait_to_restore: \"{wait_to_restore}\", overlap: \"{overlap}\"{period})"
+        "(margin: \"{margin}\", hold_down: \"{hold_down}\", wait_to_restore: \"{wait_to_restore}\", overlap: \"{overlap}\")"
     )
 }
 

@@ -37,7 +37,7 @@ impl Value {
 }
 
 /// One metric at one point, or of one thing. Differences are `b` − `a`, in base units.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Row {
     /// Values of the axes, or the name of what was measured.
     pub place: String,
@@ -118,26 +118,8 @@ impl Row {
             place,
             metric,
             unit,
-            n: 0,
             unpaired: lonely,
-            unfinished: 0,
-            larger: 0,
-            smaller: 0,
-            equal: 0,
-            a: None,
-            b: None,
-            difference: None,
-            low: None,
-            high: None,
-            method: None,
-            effect_size: None,
-            correlation: None,
-            variance_reduction: None,
-            p: None,
-            p_holm: None,
-            test: None,
-            equivalence: None,
-            pairs: Vec::new(),
+            ..Row::default()
         };
         for pair in pairs {
             match *pair {

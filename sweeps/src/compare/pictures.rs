@@ -8,7 +8,7 @@ use longhaul_plots::sensitivity::{self as bars, Order, Parameter};
 use longhaul_plots::{About, Drawing, PlotError, Quantity};
 
 use crate::directory::{DirectoryError, write_whole};
-use crate::pictures::readable;
+use crate::pictures::{readable, scaled};
 
 use super::{Comparison, Row};
 
@@ -81,10 +81,7 @@ fn differences(comparison: &Comparison, rows: &[&Row], all: usize) -> Result<Dra
             name: row.place.clone(),
             effects: vec![bars::Effect {
                 value: row.difference.unwrap_or(0.0) * factor,
-                interval: row
-                    .low
-                    .zip(row.high)
-                    .map(|(low, high)| (low * factor, high * factor)),
+                interval: scaled(row.low, row.high, factor),
             }],
         })
         .collect();
@@ -120,11 +117,9 @@ fn pairs(comparison: &Comparison, row: &Row) -> Result<Drawing, PlotError> {
     let differences: Vec<f64> = row.pairs.iter().map(|(a, b)| b - a).collect();
     let largest = differences.iter().copied().map(f64::abs).fold(0.0, f64::max);
     let (unit, factor) = readable(row.unit, largest);
-    let scaled = |value: Option<f64>| value.map(|value| value * factor);
-    let mean = match (scaled(row.difference), scaled(row.low), scaled(row.high)) {
-        (Some(mean), Some(low), Some(high)) => Some((mean, low, high)),
-        _ => None,
-    };
+    let interval = scaled(row.low, row.high, factor);
+    let mean = row.difference.zip(interval);
+    let mean = mean.map(|(mean, (low, high))| (mean * factor, low, high));
     let mut about = About::new(
         format!("{} at {}", row.metric, row.place),
         row.n as u64,

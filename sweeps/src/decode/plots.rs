@@ -4,7 +4,6 @@ use longhaul_scenarios::decode::assertion::value_in;
 use longhaul_scenarios::decode::context::{At, Context, Fields, Variant, list, variant};
 use longhaul_scenarios::decode::value;
 use longhaul_scenarios::metric::Unit;
-use longhaul_scenarios::run::assertions::exact;
 
 use crate::schema::{Axis, Group, Measure, Plot, PlotKind};
 
@@ -74,7 +73,7 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
         fields.optional(cx, "bound", None, |cx, at| {
             let measure = measures.iter().find(|m| Some(&m.name) == of.as_ref())?;
             let value = value_in(cx, at, "the bound of this metric is", measure.metric.unit())?;
-            Some(Some(exact(value)))
+            Some(Some(value.exact()))
         })
     };
     let series = |cx: &mut Context| fields.optional(cx, "series", None, |cx, at| axis(cx, at).map(Some));

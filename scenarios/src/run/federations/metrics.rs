@@ -2,8 +2,8 @@
 
 use longhaul_core::record::{FederationRecord, LatencyRecord, LogRecord, Progress};
 
-use crate::run::assertions::{MILLIONTHS, Sample, quotient};
-use crate::schema::Metric;
+use crate::run::assertions::{Sample, quotient};
+use crate::schema::{MILLIONTHS, Metric};
 
 /// The sample that a federation gives a metric.
 pub fn of_federation(metric: Metric, federation: &FederationRecord, end_ns: u64) -> Sample {

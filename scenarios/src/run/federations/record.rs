@@ -89,9 +89,9 @@ fn clusters(
         ClusterRecord {
             region: spec.members[place].clone(),
             lives: member.lives,
-            down_ns: member.down(end).as_ns(),
+            down_ns: member.down.total(end).as_ns(),
             keys: statistics.keys,
-            state_hash: match member.down_since {
+            state_hash: match member.down.since() {
                 None => statistics.state_hash.clone(),
                 Some(_) => String::new(),
             },

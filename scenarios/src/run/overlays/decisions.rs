@@ -41,14 +41,11 @@ impl Overlays {
     ) -> Option<(u64, Way)> {
         match event {
             Event::PathUp { path, .. } => {
-                let end = &mut self.ends[index(*path)];
-                end.up_since = Some(now);
+                self.ends[index(*path)].up.start(now);
             }
             Event::PathDown { path, .. } => {
                 let end = &mut self.ends[index(*path)];
-                if let Some(since) = end.up_since.take() {
-                    end.up_before = end.up_before.saturating_add(now.saturating_since(since));
-                }
+                end.up.stop(now);
                 end.downs += 1;
                 end.down_at = Some(now);
             }

@@ -2,8 +2,8 @@
 
 use longhaul_core::record::{EdgeRecord, OverlayRecord, SwitchRecord};
 
-use crate::run::assertions::{MILLIONTHS, Sample, quotient};
-use crate::schema::Metric;
+use crate::run::assertions::{Sample, quotient};
+use crate::schema::{MILLIONTHS, Metric};
 
 /// The sample that an overlay gives a metric.
 pub fn of_overlay(metric: Metric, overlay: &OverlayRecord) -> Sample {

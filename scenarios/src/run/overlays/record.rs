@@ -57,15 +57,12 @@ fn edge(region: &str, counters: &Counters) -> EdgeRecord {
 
 fn path(scenario: &Scenario, end: &PathEnd, now: Instant) -> PathRecord {
     let region = |id: RegionId| scenario.regions[id.0 as usize].name.clone();
-    let since = end
-        .up_since
-        .map_or(Span::ZERO, |since| now.saturating_since(since));
     let report = end.report.as_ref();
     PathRecord {
         name: end.name.clone(),
         from: region(end.end.from),
         to: region(end.end.to),
-        up_ns: end.up_before.saturating_add(since).as_ns(),
+        up_ns: end.up.total(now).as_ns(),
         downs: end.downs,
         rtt_mean_ns: report.and_then(|report| report.rtt_mean).map(Span::as_ns),
         rtt_stddev_ns: report.and_then(|report| report.rtt_stddev).map(Span::as_ns),

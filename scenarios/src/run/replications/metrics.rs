@@ -4,8 +4,8 @@ use longhaul_core::record::{Progress, ReplicationRecord};
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, Probability};
 
-use crate::run::assertions::{MILLIONTHS, Sample, quotient};
-use crate::schema::Metric;
+use crate::run::assertions::{Sample, quotient};
+use crate::schema::{MILLIONTHS, Metric};
 
 /// The sample that a replication gives a metric.
 pub fn of_replication(metric: Metric, replication: &ReplicationRecord, end_ns: u64) -> Sample {

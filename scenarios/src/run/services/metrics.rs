@@ -3,8 +3,8 @@
 use longhaul_core::record::{ClientRecord, Progress, RecoveryOutcome, ServiceRecord};
 use longhaul_core::units::Probability;
 
-use crate::run::assertions::{MILLIONTHS, Sample, quotient};
-use crate::schema::Metric;
+use crate::run::assertions::{Sample, quotient};
+use crate::schema::{MILLIONTHS, Metric};
 
 /// The sample that a client gives a metric.
 pub fn of_client(metric: Metric, client: &ClientRecord, end_ns: u64) -> Sample {

@@ -8,6 +8,7 @@ use longhaul_federation::{Event, Statistics};
 
 use super::Stage;
 use crate::run::federations::votes;
+use crate::run::stopwatch::Stopwatch;
 use crate::schema::Federation;
 
 /// Partings that are told one by one; later ones are counted.
@@ -41,10 +42,8 @@ pub struct MemberRun {
     pub votes: bool,
     /// How often it was started.
     pub lives: u32,
-    /// Since when it is down.
-    pub down_since: Option<Instant>,
-    /// How long it was down before.
-    down: Span,
+    /// While it is down.
+    pub down: Stopwatch,
     /// When its clients were done.
     pub clients_done: Option<Instant>,
     /// Its state and its registry, while it has nothing left to do.
@@ -60,9 +59,8 @@ pub struct LogRun {
     leader: Option<(u64, usize)>,
     /// When there first was one.
     pub first_leader: Option<Instant>,
-    /// Since when there is none, if there was one before.
-    without_since: Option<Instant>,
-    without: Span,
+    /// While there is none, if there was one before.
+    without: Stopwatch,
     longest_without: Span,
     /// Elections that clusters began.
     pub elections: u64,
@@ -99,8 +97,7 @@ impl FederationRun {
         let members = (0..spec.members.len()).map(|place| MemberRun {
             votes: votes(spec, place),
             lives: 1,
-            down_since: None,
-            down: Span::ZERO,
+            down: Stopwatch::default(),
             clients_done: None,
             settled: None,
         });
@@ -126,7 +123,7 @@ impl FederationRun {
     /// How far it got, if the run ends now and clusters have these counters. One that has lost a cluster for good never
     /// gets to its end, but those that are left can be in step.
     pub fn progress(&self, statistics: &[Option<Statistics>]) -> Progress {
-        let is_lost = |member: &MemberRun| member.down_since.is_some();
+        let is_lost = |member: &MemberRun| member.down.since().is_some();
         if *self.stage.progress() == Progress::Unfinished
             && self.members.iter().any(is_lost)
             && self.living_agree(statistics)
@@ -140,7 +137,7 @@ impl FederationRun {
         let mut states: Vec<&str> = Vec::new();
         let mut registries: Vec<u64> = Vec::new();
         let pairs = self.members.iter().zip(statistics);
-        for (member, statistics) in pairs.filter(|(member, _)| member.down_since.is_none()) {
+        for (member, statistics) in pairs.filter(|(member, _)| member.down.since().is_none()) {
             let Some(statistics) = statistics.as_ref().filter(|_| member.clients_done.is_some()) else {
                 return false;
             };
@@ -159,7 +156,7 @@ impl FederationRun {
     /// The processes of a cluster have ended.
     pub fn killed(&mut self, now: Instant, place: usize) {
         let member = &mut self.members[place];
-        member.down_since.get_or_insert(now);
+        member.down.start(now);
         member.settled = None;
         self.sides.retain(|(side, _), _| *side != place);
         if self.stage.under_way() {
@@ -206,9 +203,7 @@ impl FederationRun {
             Event::Restarted { .. } => {
                 let member = &mut self.members[place];
                 member.lives += 1;
-                if let Some(since) = member.down_since.take() {
-                    member.down += now.saturating_since(since);
-                }
+                member.down.stop(now);
             }
             Event::OutOfReach { .. }
             | Event::Refused { .. }
@@ -311,16 +306,6 @@ impl FederationRun {
     }
 }
 
-impl MemberRun {
-    /// How long it has been down by now.
-    pub fn down(&self, now: Instant) -> Span {
-        let since = self
-            .down_since
-            .map_or(Span::ZERO, |since| now.saturating_since(since));
-        self.down + since
-    }
-}
-
 impl LogRun {
     /// Terms that had a leader, and how many of these a cluster led.
     pub fn terms(&self, place: Option<usize>) -> u64 {
@@ -333,10 +318,10 @@ impl LogRun {
 
     /// How long there was no leader by now after there had been one, and for how long at a time.
     pub fn without(&self, now: Instant) -> (Span, Span) {
-        let open = self
-            .without_since
-            .map_or(Span::ZERO, |since| now.saturating_since(since));
-        (self.without + open, self.longest_without.max(open))
+        (
+            self.without.total(now),
+            self.longest_without.max(self.without.lap(now)),
+        )
     }
 
     fn leads(&mut self, now: Instant, leader: (u64, usize)) {
@@ -345,16 +330,14 @@ impl LogRun {
         }
         self.leader = Some(leader);
         self.first_leader.get_or_insert(now);
-        if let Some(since) = self.without_since.take() {
-            let span = now.saturating_since(since);
-            self.without += span;
+        if let Some(span) = self.without.stop(now) {
             self.longest_without = self.longest_without.max(span);
         }
     }
 
     fn lost(&mut self, now: Instant, is_lost: impl Fn((u64, usize)) -> bool) {
         if self.leader.take_if(|leader| is_lost(*leader)).is_some() {
-            self.without_since = Some(now);
+            self.without.start(now);
         }
     }
 }
