@@ -4,6 +4,7 @@
 //! fails if a critical assertion fails that holds without faults. What fails is [shrunk](longhaul_chaos::shrink()) to
 //! faults none of which can be left out, and comes back as a scenario with nothing left to chance.
 
+mod classes;
 mod places;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use longhaul_core::record::{RunRecord, Verdict};
 use longhaul_core::time::Span;
 use thiserror::Error;
 
-pub use places::FaultClass;
+pub use classes::FaultClass;
 use places::{Place, candidates, faults_of};
 
 use crate::Loaded;
@@ -41,6 +42,8 @@ pub struct Hunt {
     pub most_strikes: u32,
     /// Runs that shrinking may take.
     pub most_calls: u32,
+    /// Whether the run of schedule n has the scenario's seed plus n, rather than that seed.
+    pub vary_seed: bool,
     /// Threads. They change no result.
     pub threads: usize,
     /// Bugs on purpose, for tests that must find them.
@@ -49,7 +52,7 @@ pub struct Hunt {
 }
 
 impl Default for Hunt {
-    /// A thousand schedules, all faults, each at most four times.
+    /// A thousand schedules, all faults, each at most four times, all with the scenario's seed.
     fn default() -> Hunt {
         Hunt {
             schedules: 1_000,
@@ -57,6 +60,7 @@ impl Default for Hunt {
             classes: Vec::new(),
             most_strikes: 4,
             most_calls: 1_000,
+            vary_seed: false,
             threads: 1,
             planted: Planted::default(),
         }
@@ -68,6 +72,8 @@ impl Default for Hunt {
 pub struct Hunted {
     /// How many schedules were run.
     pub tried: u32,
+    /// How many of them fail without their faults, by their seed alone; they count as nothing found.
+    pub fail_anyway: u32,
     /// What fails, if anything does.
     pub found: Option<Found>,
 }
@@ -124,7 +130,15 @@ pub enum HuntError {
 pub fn hunt(loaded: &Loaded, how: &Hunt, watch: &dyn Watch) -> Result<Hunted, HuntError> {
     let prey = Prey {
         loaded,
+        seed: loaded.scenario.seed,
         planted: how.planted,
+    };
+    let with_seed_of = |number: u32| Prey {
+        seed: match how.vary_seed {
+            true => prey.seed.wrapping_add(u64::from(number)),
+            false => prey.seed,
+        },
+        ..prey
     };
     prey.check(watch)?;
     let candidates = candidates(&loaded.scenario, &how.classes);
@@ -142,12 +156,20 @@ pub fn hunt(loaded: &Loaded, how: &Hunt, watch: &dyn Watch) -> Result<Hunted, Hu
     let numbers: Vec<u32> = (0..how.schedules)
         .map(|number| how.first.saturating_add(number))
         .collect();
-    let mut tried = 0;
+    let (mut tried, mut fail_anyway) = (0, 0);
     for batch in numbers.chunks(BATCH) {
         let one = |number: &u32| {
             let schedule = swarm.draw(&candidates, &Streams::new(loaded.scenario.seed, *number))?;
-            let record = prey.run(&schedule, horizon, watch)?;
-            Ok::<_, HuntError>((*number, failed(&record).is_some().then_some(schedule)))
+            let prey = with_seed_of(*number);
+            if failed(&prey.run(&schedule, horizon, watch)?).is_none() {
+                return Ok::<_, HuntError>(Tried::Passes);
+            }
+            let alone = how.vary_seed && !prey.passes_alone(horizon, watch)?;
+            Ok(if alone {
+                Tried::FailsAnyway
+            } else {
+                Tried::Fails(*number, schedule)
+            })
         };
         let progress = Part {
             watch,
@@ -156,16 +178,32 @@ pub fn hunt(loaded: &Loaded, how: &Hunt, watch: &dyn Watch) -> Result<Hunted, Hu
         };
         let results = in_parallel(batch, how.threads, &progress, one)?;
         tried += batch.len() as u32;
+        let anyway = results.iter().filter(|one| matches!(one, Tried::FailsAnyway));
+        fail_anyway += anyway.count() as u32;
         // The lowest number, whichever thread was first.
-        if let Some((number, schedule)) = results.into_iter().find_map(|(number, it)| Some((number, it?))) {
-            let found = prey.shrink(number, &schedule, how, watch)?;
-            return Ok(Hunted {
-                tried,
-                found: Some(found),
-            });
+        for one in results {
+            if let Tried::Fails(number, schedule) = one {
+                let found = with_seed_of(number).shrink(number, &schedule, how, watch)?;
+                return Ok(Hunted {
+                    tried,
+                    fail_anyway,
+                    found: Some(found),
+                });
+            }
         }
     }
-    Ok(Hunted { tried, found: None })
+    Ok(Hunted {
+        tried,
+        fail_anyway,
+        found: None,
+    })
+}
+
+/// What one schedule did.
+enum Tried {
+    Passes,
+    Fails(u32, Schedule<Place>),
+    FailsAnyway,
 }
 
 /// One batch of all.
@@ -192,8 +230,11 @@ fn failed(record: &RunRecord) -> Option<usize> {
 }
 
 /// The scenario that is hunted.
+#[derive(Clone, Copy)]
 struct Prey<'a> {
     loaded: &'a Loaded,
+    /// Of its runs.
+    seed: u64,
     planted: Planted,
 }
 
@@ -211,11 +252,18 @@ impl Prey<'_> {
         }
     }
 
+    /// Whether it passes as long as nothing strikes.
+    fn passes_alone(&self, horizon: Span, watch: &dyn Watch) -> Result<bool, HuntError> {
+        let record = self.run(&Schedule::default(), horizon, watch)?;
+        Ok(record.verdict == Verdict::Pass)
+    }
+
     /// The scenario with further faults and another end.
     fn with(&self, schedule: &Schedule<Place>, horizon: Span) -> Loaded {
         let mut loaded = self.loaded.clone();
         let scenario = &mut loaded.scenario;
         scenario.faults.extend(faults_of(&self.loaded.scenario, schedule));
+        scenario.seed = self.seed;
         scenario.horizon = horizon;
         scenario.sample_interval = scenario.sample_interval.min(horizon);
         loaded

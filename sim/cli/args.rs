@@ -204,13 +204,18 @@ pub struct HuntArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub first: u32,
     /// What may strike, separated by commas: latency, loss, bandwidth, cut, one-way (links), isolation, region, pause
-    /// (regions), cpu, errors, server-latency, crash, panics, gray, silence, leak (servers), black-hole, no-name (lookups)
+    /// (regions), cpu, errors, server-latency, crash, panics, gray, silence, leak, memory (servers), black-hole, no-name
+    /// (lookups), disk-slow, disk-full, disk-failed (disks), clock-ahead, clock-behind, clock-fast, clock-slow (clusters)
     /// [default: all].
     #[arg(long, visible_alias = "only", value_name = "CLASSES", value_delimiter = ',', value_parser = fault_class)]
     pub faults: Vec<FaultClass>,
     /// How often one class of faults strikes in a schedule at most.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub strikes: u32,
+    /// Give the run of schedule n the scenario's seed plus n, rather than all the same. What fails without its faults
+    /// is passed over.
+    #[arg(long)]
+    pub vary_seed: bool,
     /// Runs that shrinking may take.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub calls: u32,

@@ -47,6 +47,7 @@ pub fn hunt(args: &HuntArgs, colour: Colour) -> Result<Exit, Failure> {
         classes: args.faults.clone(),
         most_strikes: args.strikes,
         most_calls: args.calls,
+        vary_seed: args.vary_seed,
         threads: args.jobs.map_or_else(processors, usize::from),
         ..Hunt::default()
     };
@@ -54,7 +55,11 @@ pub fn hunt(args: &HuntArgs, colour: Colour) -> Result<Exit, Failure> {
     let watch = Watcher::new(&interrupt, args.quiet);
     let result = look(&loaded, &how, &watch);
     drop(watch);
-    let Hunted { tried, found } = match result {
+    let Hunted {
+        tried,
+        fail_anyway,
+        found,
+    } = match result {
         Ok(hunted) => hunted,
         Err(HuntError::Aborted(Aborted::Ended)) => {
             output::note("longhaul: interrupted; there is no result\n");
@@ -62,6 +67,11 @@ pub fn hunt(args: &HuntArgs, colour: Colour) -> Result<Exit, Failure> {
         }
         Err(error) => return Err(HuntFailure::from(error).into()),
     };
+    if fail_anyway > 0 {
+        output::print(&format!(
+            "{fail_anyway} of {tried} runs fail without any fault, by their seed alone: `longhaul sweep` shows them\n"
+        ))?;
+    }
     let Some(found) = found else {
         output::print(&format!(
             "{tried} schedules of faults, and none makes the scenario fail\n"

@@ -239,6 +239,12 @@ impl Default for ConsensusOptions {
 }
 
 impl Options {
+    /// Whether a write of a cluster takes time, so that its disk can be slow.
+    pub fn writes_take_time(&self) -> bool {
+        let log = self.consensus.as_ref();
+        self.durable_after > Span::ZERO || log.is_some_and(|log| log.disk_sync > Span::ZERO)
+    }
+
     /// The defaults of the original's adapter: those of [`Options::default`], but for a bandwidth threshold of 80 %.
     pub fn adapter() -> Options {
         let mut options = Options::default();

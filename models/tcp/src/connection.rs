@@ -129,8 +129,7 @@ impl Connection {
         self.sender.counts_mut().segments_received += u64::from(segment.packets);
         let flags = segment.flags;
         match self.state {
-            State::Failed => {}
-            State::Gone => self.refuse(flags),
+            State::Failed | State::Gone => self.refuse(flags),
             State::Listen => {
                 if flags.has(Flags::SYN) && !flags.has(Flags::ACK) && !flags.has(Flags::RST) {
                     self.peer_window = segment.window;

@@ -171,10 +171,7 @@ fn disks(decoded: &Decoded, at: &str, disk: &DiskPlace, suffers: DiskSuffering, 
             let Some(settings) = is_member(decoded, at, federation, member, report) else {
                 return;
             };
-            let log = settings.consensus.as_ref();
-            let takes_time =
-                settings.durable_after > Span::ZERO || log.is_some_and(|log| log.disk_sync > Span::ZERO);
-            if matches!(suffers, DiskSuffering::Slow(_)) && !takes_time {
+            if matches!(suffers, DiskSuffering::Slow(_)) && !settings.writes_take_time() {
                 let message = format!(
                     "writes of `{federation}` take no time, so none is slow: `disk_sync` and `durable_after` say how long"
                 );

@@ -2,146 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use longhaul_chaos::{Action, Candidate, Direction, Impact, Kind, Loses, Schedule};
+use longhaul_chaos::{Action, Candidate, Impact, Kind, Schedule};
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
 
+use super::classes::FaultClass;
 use crate::schema::{
-    Client, Effect, Ends, Fault, NetworkFault, Objective, Pause, Rate, Scenario, Service, Suffering, Timing,
-    WrongAnswer,
+    Client, DiskPlace, DiskSuffering, Effect, Ends, Fault, Federation, NetworkFault, Objective, Pause, Rate,
+    Scenario, Service, Suffering, Timing, WrongAnswer, WrongClock,
 };
 
-/// A class of faults that may take part.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum FaultClass {
-    /// A link takes up to two seconds longer.
-    Latency,
-    /// A link loses up to half of what it carries.
-    Loss,
-    /// A link carries down to 1 Mbit/s.
-    Bandwidth,
-    /// Both directions between two regions are down.
-    Cut,
-    /// One direction between two regions is down.
-    OneWay,
-    /// A region is cut off from all others.
-    Isolation,
-    /// A region is without power.
-    Region,
-    /// The machines of a region stand still.
-    Pause,
-    /// Something else takes up to 95 % of a server's processor.
-    Cpu,
-    /// Up to half of a server's requests fail.
-    Errors,
-    /// A server answers up to two seconds later.
-    ServerLatency,
-    /// A server's process is killed.
-    Crash,
-    /// Up to one request in a hundred ends a server's process.
-    Panics,
-    /// Up to half of a server's requests fail, answers come up to two seconds later, and no health check notices.
-    Gray,
-    /// Up to half of a server's requests are never answered, and no health check notices.
-    Silence,
-    /// A server loses up to 16 MiB with each request.
-    Leak,
-    /// A client's lookups are not answered.
-    BlackHole,
-    /// A client's lookups are answered that there is no such name.
-    NoName,
-}
-
-/// What each request may leak at most.
-const LEAK: ByteSize = ByteSize::from_mib(16);
-
-impl FaultClass {
-    /// All of them.
-    pub const ALL: [FaultClass; 18] = [
-        FaultClass::Latency,
-        FaultClass::Loss,
-        FaultClass::Bandwidth,
-        FaultClass::Cut,
-        FaultClass::OneWay,
-        FaultClass::Isolation,
-        FaultClass::Region,
-        FaultClass::Pause,
-        FaultClass::Cpu,
-        FaultClass::Errors,
-        FaultClass::ServerLatency,
-        FaultClass::Crash,
-        FaultClass::Panics,
-        FaultClass::Gray,
-        FaultClass::Silence,
-        FaultClass::Leak,
-        FaultClass::BlackHole,
-        FaultClass::NoName,
-    ];
-
-    /// Its name; the random stream of its swarm has the same.
-    pub fn name(self) -> &'static str {
-        match self {
-            FaultClass::Latency => "latency",
-            FaultClass::Loss => "loss",
-            FaultClass::Bandwidth => "bandwidth",
-            FaultClass::Cut => "cut",
-            FaultClass::OneWay => "one-way",
-            FaultClass::Isolation => "isolation",
-            FaultClass::Region => "region",
-            FaultClass::Pause => "pause",
-            FaultClass::Cpu => "cpu",
-            FaultClass::Errors => "errors",
-            FaultClass::ServerLatency => "server-latency",
-            FaultClass::Crash => "crash",
-            FaultClass::Panics => "panics",
-            FaultClass::Gray => "gray",
-            FaultClass::Silence => "silence",
-            FaultClass::Leak => "leak",
-            FaultClass::BlackHole => "black-hole",
-            FaultClass::NoName => "no-name",
-        }
-    }
-
-    /// It at its strongest, by the table of impacts where that has a number for it.
-    fn strongest(self) -> Kind {
-        let critical = Impact::Critical.magnitudes();
-        let half = critical.loss;
-        match self {
-            FaultClass::Latency | FaultClass::ServerLatency => critical.latency(),
-            FaultClass::Loss => critical.loss(),
-            FaultClass::Bandwidth => critical.bandwidth(),
-            FaultClass::Cut | FaultClass::Isolation => Kind::Partition(Direction::Both),
-            FaultClass::OneWay => Kind::Partition(Direction::Outbound),
-            FaultClass::Region => Kind::RegionOutage,
-            // It is a region's machines that do nothing; its links go on.
-            FaultClass::Pause | FaultClass::Crash => Kind::Crash {
-                loses: Loses::Memory,
-                restart: Span::ZERO,
-            },
-            FaultClass::Cpu => Kind::CpuStarvation {
-                share: Probability::from_ratio(95, 100).expect("a share"),
-            },
-            FaultClass::Errors => Kind::Errors { probability: half },
-            FaultClass::Panics => Kind::Panics {
-                probability: Impact::Low.magnitudes().loss,
-            },
-            FaultClass::Gray => Kind::Gray {
-                probability: half,
-                extra: critical.latency,
-            },
-            FaultClass::Silence => Kind::Timeouts {
-                probability: half,
-                after: Span::MAX,
-            },
-            FaultClass::Leak => Kind::Leak {
-                bytes_per_s: LEAK.as_bytes(),
-            },
-            FaultClass::BlackHole | FaultClass::NoName => Kind::DnsFailure,
-        }
-    }
-}
-
-/// Where a fault of a class strikes: a directed link, a region, a server or a client, by its index.
+/// Where a fault of a class strikes: a directed link, a region, a server, a client, a disk or a cluster, by its index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Place {
     class: FaultClass,
@@ -167,8 +38,14 @@ pub fn candidates(scenario: &Scenario, classes: &[FaultClass]) -> Vec<Candidate<
             | FaultClass::Panics
             | FaultClass::Gray
             | FaultClass::Silence
-            | FaultClass::Leak => servers(scenario).count(),
+            | FaultClass::Leak
+            | FaultClass::Memory => servers(scenario).count(),
             FaultClass::BlackHole | FaultClass::NoName => scenario.clients.len(),
+            FaultClass::DiskSlow | FaultClass::DiskFull | FaultClass::DiskFailed => disks(scenario).count(),
+            FaultClass::ClockAhead
+            | FaultClass::ClockBehind
+            | FaultClass::ClockFast
+            | FaultClass::ClockSlow => clusters(scenario).count(),
         };
         let may_strike = |index: &usize| may_strike(scenario, class, *index);
         let targets: Vec<Place> = (0..all).filter(may_strike).map(place).collect();
@@ -192,6 +69,33 @@ fn servers(scenario: &Scenario) -> impl Iterator<Item = (&Service, &String)> {
     services.flat_map(move |service: &Service| service.replicas.iter().map(of(service)))
 }
 
+/// All clusters: each federation in each of its regions.
+fn clusters(scenario: &Scenario) -> impl Iterator<Item = (&Federation, &String)> {
+    let of = |federation| move |member| (federation, member);
+    let federations = scenario.federations.iter();
+    federations.flat_map(move |federation: &Federation| federation.members.iter().map(of(federation)))
+}
+
+/// All disks, and whether anything takes time on each: those of clusters, and those that replications write to.
+fn disks(scenario: &Scenario) -> impl Iterator<Item = (DiskPlace, bool)> {
+    let of_clusters = clusters(scenario).map(|(federation, member)| {
+        let disk = DiskPlace::Cluster {
+            federation: federation.name.clone(),
+            member: member.clone(),
+        };
+        (disk, federation.settings.writes_take_time())
+    });
+    let with_disk = scenario
+        .replications
+        .iter()
+        .filter(|replication| replication.write_rate.is_some());
+    let of_replicas = with_disk.map(|replication| {
+        let replication = replication.name.clone();
+        (DiskPlace::Replica { replication }, true)
+    });
+    of_clusters.chain(of_replicas)
+}
+
 /// What the check of a scenario would refuse is left out.
 fn may_strike(scenario: &Scenario, class: FaultClass, index: usize) -> bool {
     let rate = || &scenario.links[index].rate;
@@ -213,6 +117,9 @@ fn may_strike(scenario: &Scenario, class: FaultClass, index: usize) -> bool {
             let client: &Client = &scenario.clients[index];
             client.options.service.names.is_some()
         }
+        FaultClass::DiskSlow => disks(scenario)
+            .nth(index)
+            .is_some_and(|(_, takes_time)| takes_time),
         _ => true,
     }
 }
@@ -291,6 +198,21 @@ fn effect(scenario: &Scenario, place: Place, kind: &Kind) -> Option<Effect> {
             suffers,
         }
     };
+    let disk = |suffers| {
+        let (disk, _) = disks(scenario).nth(place.index).expect("a disk of the scenario");
+        Effect::Disk { disk, suffers }
+    };
+    let clock = |wrong| {
+        let (federation, member) = clusters(scenario)
+            .nth(place.index)
+            .expect("a cluster of the scenario");
+        Effect::Clock {
+            federation: federation.name.clone(),
+            member: member.clone(),
+            wrong,
+        }
+    };
+    let skew = |ns: i64| Span::from_ns(ns.unsigned_abs());
     let names = |answer| Effect::Names {
         client: scenario.clients[place.index].name.clone(),
         answer,
@@ -350,6 +272,15 @@ fn effect(scenario: &Scenario, place: Place, kind: &Kind) -> Option<Effect> {
         (FaultClass::Silence, Kind::Timeouts { probability, .. }) => server(Suffering::Silence(probability)),
         (FaultClass::Leak, Kind::Leak { bytes_per_s }) => {
             server(Suffering::Leak(ByteSize::from_bytes(bytes_per_s)))
+        }
+        (FaultClass::Memory, Kind::MemoryPressure { share }) => server(Suffering::Memory(share)),
+        (FaultClass::DiskSlow, Kind::DiskSlow { slowdown }) => disk(DiskSuffering::Slow(slowdown)),
+        (FaultClass::DiskFull, _) => disk(DiskSuffering::Full),
+        (FaultClass::DiskFailed, _) => disk(DiskSuffering::Failed),
+        (FaultClass::ClockAhead, Kind::ClockSkew { ns }) => clock(WrongClock::Ahead(skew(ns))),
+        (FaultClass::ClockBehind, Kind::ClockSkew { ns }) => clock(WrongClock::Behind(skew(ns))),
+        (FaultClass::ClockFast | FaultClass::ClockSlow, Kind::ClockDrift { ppb }) => {
+            clock(WrongClock::Drift { ppb })
         }
         (FaultClass::BlackHole, _) => names(WrongAnswer::BlackHole),
         (FaultClass::NoName, _) => names(WrongAnswer::Failed),

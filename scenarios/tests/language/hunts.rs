@@ -214,12 +214,47 @@ fn fragile() -> String {
     )
 }
 
+/// Two clusters, both of which must write before a command is committed, and bounds that hold by a little.
+fn fragile_clusters() -> String {
+    r#"Scenario(
+        version: 1, name: "pair", question: "q", expect: "e", seed: 4, horizon: "40 s",
+        regions: [(name: "north"), (name: "south")],
+        links: [(between: ("north", "south"), rtt: "40 ms", rate: "50 Mbit/s")],
+        federations: [(
+            name: "state", members: ["north", "south"], duration: "12 s",
+            state: (every: "200 ms", keys: 4, value: "1 KiB", changed: "50 %"),
+            commands: (every: "100 ms", value: "100 B", reads: "50 %"),
+            settings: (consensus: Raft(disk_sync: "10 ms")),
+        )],
+        assertions: [
+            (metric: FederationCommitLatencyMedian, statistic: Max, bound: AtMost("120 ms")),
+            (metric: FederationPropagationMax, statistic: Max, bound: AtMost("9.7 s")),
+            (metric: FederationFailedCommands, statistic: Max, bound: AtMost(0)),
+        ],
+    )"#
+    .to_owned()
+}
+
 #[test]
 fn every_class_strikes_and_can_be_written_down() {
     for class in FaultClass::ALL {
+        let at_clusters = matches!(
+            class,
+            FaultClass::DiskSlow
+                | FaultClass::DiskFull
+                | FaultClass::DiskFailed
+                | FaultClass::ClockAhead
+                | FaultClass::ClockBehind
+                | FaultClass::ClockFast
+                | FaultClass::ClockSlow
+        );
         let prey = Prey {
             bug: NO_BUG,
-            text: fragile(),
+            text: if at_clusters {
+                fragile_clusters()
+            } else {
+                fragile()
+            },
             classes: vec![class],
         };
         let hunted = prey.hunt(NO_BUG, 400);
@@ -257,7 +292,13 @@ fn every_class_strikes_and_can_be_written_down() {
             FaultClass::Gray => "Gray",
             FaultClass::Silence => "Timeouts",
             FaultClass::Leak => "Leak",
+            FaultClass::Memory => "MemoryPressure",
             FaultClass::BlackHole | FaultClass::NoName => "DnsFailure",
+            FaultClass::DiskSlow => "DiskSlow",
+            FaultClass::DiskFull => "DiskFull",
+            FaultClass::DiskFailed => "DiskFailed",
+            FaultClass::ClockAhead | FaultClass::ClockBehind => "ClockSkew",
+            FaultClass::ClockFast | FaultClass::ClockSlow => "ClockDrift",
         };
         assert_eq!(kinds, BTreeSet::from([expected.to_owned()]), "{name}");
     }

@@ -180,6 +180,32 @@ fn an_abort_resets_the_peer() {
     assert_eq!((server.poll_segment(now), server.deadline()), (None, None));
 }
 
+/// The first RST may be lost, so whatever the peer sends later is answered by another one (`tcp_v4_send_reset`): it
+/// must not wait for its own timeouts.
+#[test]
+fn a_peer_that_has_not_heard_of_an_abort_hears_of_it_when_it_sends() {
+    let mut network = Network::new(Link::new(None, RTT), reno(), reno(), 1, 1448).left_open();
+    network.run(Span::from_s(1));
+    let now = at(Span::from_s(1));
+    let client = &mut network.pairs[0][0].tcp;
+    client.abort(now);
+    client.poll_segment(now).expect("an RST, which is lost");
+    let server = &mut network.pairs[0][1].tcp;
+    server.write(now, 1);
+    let data = server.poll_segment(now).expect("a segment");
+    let client = &mut network.pairs[0][0].tcp;
+    client.on_segment(now, &data);
+    let reset = client.poll_segment(now).expect("another RST");
+    assert!(reset.flags.has(Flags::RST));
+    let server = &mut network.pairs[0][1].tcp;
+    server.on_segment(now, &reset);
+    assert_eq!(server.poll_event(), Some(Event::Failed(Failure::Reset)));
+    // Nobody answers an RST.
+    let client = &mut network.pairs[0][0].tcp;
+    client.on_segment(now, &reset);
+    assert_eq!(client.poll_segment(now), None);
+}
+
 #[test]
 #[should_panic(expected = "send_buffer must hold one segment")]
 fn a_configuration_out_of_range_is_refused() {
