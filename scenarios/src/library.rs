@@ -63,6 +63,7 @@ const ENTRIES: &[Entry] = entries![
     "replay/pacific_four",
     "replay/shallow_queue",
     "replay/small_object",
+    "smoke/aborted_drill",
     "smoke/active_queues",
     "smoke/auto_converge",
     "smoke/black_hole_dns",

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longhaul_core::time::Span;
 use longhaul_net::routing::LinkId;
 
 use crate::chaos::{Target, targets};

@@ -406,6 +406,31 @@ fn a_hunt_finds_the_fewest_faults_that_make_a_scenario_fail() {
 }
 
 #[test]
+fn what_fails_by_its_seed_alone_is_passed_over() {
+    let time = |number: u64| {
+        let record = run(&prey("59 s").replace("seed: 5", &format!("seed: {}", 5 + number))).record;
+        let times = record.transfers.iter().map(|transfer| transfer.completion_ns);
+        times.max().flatten().expect("done")
+    };
+    let times: Vec<u64> = (0..12).map(time).collect();
+    let bound = times[0];
+    let slower = times.iter().filter(|time| **time > bound).count() as u32;
+    assert!((1..11).contains(&slower), "{times:?}");
+    let loaded = read(&prey(&format!("{bound} ns"))).unwrap_or_else(|errors| panic!("{errors}"));
+    let how = Hunt {
+        schedules: 12,
+        vary_seed: true,
+        ..Hunt::default()
+    };
+    let hunted = hunt(&loaded, &how, &Unwatched).expect("a hunt");
+    assert!((1..=slower).contains(&hunted.fail_anyway), "{hunted:?}");
+    let found = hunted.found.expect("faults that hold a transfer up");
+    assert!(times[found.number as usize] <= bound, "{times:?} {found:?}");
+    let small = read(&found.scenario).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(small.scenario.seed, 5 + u64::from(found.number));
+}
+
+#[test]
 fn a_hunt_needs_something_that_can_fail() {
     let hunt = |text: &str, how: Hunt| {
         let loaded = read(text).unwrap_or_else(|errors| panic!("{errors}"));
