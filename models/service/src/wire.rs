@@ -22,7 +22,7 @@
 //! | 40 | 4 | length that the body of the answer shall have | request |
 //! | 44 | 4 | CRC-32C of bytes 0 to 43 | all |
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use longhaul_core::payload::{Payload, PayloadBuffer};
 use longhaul_core::time::Span;
 use longhaul_resilience::Priority;
@@ -202,30 +202,24 @@ impl Frame {
 
     /// The header.
     pub fn to_bytes(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(HEADER_LEN);
-        self.encode(&mut out);
-        out.freeze()
+        Bytes::copy_from_slice(&self.header())
     }
 
-    /// Appends the header.
-    pub fn encode(&self, out: &mut BytesMut) {
+    fn header(&self) -> [u8; HEADER_LEN] {
         let fields = self.fields();
-        let begin = out.len();
-        out.put_slice(&MAGIC);
-        out.put_u8(VERSION);
-        out.put_u8(fields.kind);
-        out.put_u8(fields.flags);
-        out.put_u8(fields.class);
-        out.put_u16(0);
-        out.put_u32(fields.attempt);
-        out.put_u32(fields.tag);
-        out.put_u32(fields.origin);
-        out.put_u64(fields.number);
-        out.put_u64(fields.time_left);
-        out.put_u32(fields.body_bytes);
-        out.put_u32(fields.answer_bytes);
-        let checksum = crc32c::crc32c(&out[begin..]);
-        out.put_u32(checksum);
+        let mut header = [0; HEADER_LEN];
+        header[..2].copy_from_slice(&MAGIC);
+        header[2..6].copy_from_slice(&[VERSION, fields.kind, fields.flags, fields.class]);
+        header[8..12].copy_from_slice(&fields.attempt.to_be_bytes());
+        header[12..16].copy_from_slice(&fields.tag.to_be_bytes());
+        header[16..20].copy_from_slice(&fields.origin.to_be_bytes());
+        header[20..28].copy_from_slice(&fields.number.to_be_bytes());
+        header[28..36].copy_from_slice(&fields.time_left.to_be_bytes());
+        header[36..40].copy_from_slice(&fields.body_bytes.to_be_bytes());
+        header[40..CHECKSUM_AT].copy_from_slice(&fields.answer_bytes.to_be_bytes());
+        let checksum = crc32c::crc32c(&header[..CHECKSUM_AT]);
+        header[CHECKSUM_AT..].copy_from_slice(&checksum.to_be_bytes());
+        header
     }
 
     fn fields(&self) -> Fields {

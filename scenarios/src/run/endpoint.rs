@@ -205,6 +205,12 @@ impl Protocol {
             Protocol::Server(_) | Protocol::Client(_) | Protocol::Edge(_) | Protocol::Tunnel(_)
         )
     }
+
+    /// Whether it waits for the transport to take what it has sent. Clients and servers hand over all at once, and to
+    /// hear of each small write would be a quarter of all that they hear.
+    pub fn waits_for_room(&self) -> bool {
+        !matches!(self, Protocol::Server(_) | Protocol::Client(_))
+    }
 }
 
 impl Machine for Protocol {

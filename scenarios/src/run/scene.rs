@@ -88,6 +88,8 @@ pub struct Scene {
     /// Files that were read to build it.
     pub inputs: Vec<InputRecord>,
     next_sample: Option<TimerId>,
+    /// Room for what a machine writes on in one go.
+    written: Vec<(ConnectionId, Side)>,
     pub(super) attachments: Vec<Attachment>,
     /// What must hold of each federation, in the order of the scenario.
     pub(super) checkers: Vec<Checker>,
@@ -138,6 +140,7 @@ impl Scene {
             fidelity_reason: None,
             inputs: Vec::new(),
             next_sample: None,
+            written: Vec::new(),
             attachments: Vec::new(),
             checkers,
             wound_up: false,
@@ -185,7 +188,7 @@ impl Scene {
         }
         let mut inspected = Vec::new();
         // A process writes what it has for a connection in one call once it has looked at everything (`writev(2)`).
-        let mut written: Vec<(ConnectionId, Side)> = Vec::new();
+        let mut written = std::mem::take(&mut self.written);
         self.endpoints[peer.0 as usize].machine.handle(now, input);
         loop {
             let endpoint = &mut self.endpoints[peer.0 as usize];
@@ -224,9 +227,10 @@ impl Scene {
                 }
             }
         }
-        for (connection, side) in written {
+        for (connection, side) in written.drain(..) {
             self.network.flush(engine, connection, side);
         }
+        self.written = written;
         self.check_cluster(peer);
         for stream in inspected {
             let endpoint = &self.endpoints[peer.0 as usize];
@@ -294,7 +298,9 @@ impl Scene {
             // A handshake that failed before it was over: the accepting machine has never heard of it.
             return;
         };
+        let waits_for_room = self.endpoints[peer.0 as usize].machine.waits_for_room();
         let input = match what {
+            What::Sent(_) if !waits_for_room => return,
             What::Opened => Input::Opened { stream },
             What::Accepted => Input::Accepted { stream },
             What::Received(payload) => Input::Received { stream, payload },
