@@ -325,8 +325,8 @@ fn number(value: f64) -> String {
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }
 
-/// Text for XML and HTML; control characters, which XML has no way to write, become a sign for what is missing.
-fn escape(text: &str) -> String {
+/// Text for XML and HTML, between tags and inside quotes; control characters, which XML has no way to write, become a sign for what is missing.
+pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use longhaul_core::record::{AssertionRecord, Verdict};
+use longhaul_plots::escape;
 
 use super::load::Story;
 
@@ -11,7 +12,7 @@ use super::load::Story;
 /// run itself.
 pub fn junit(story: &Story) -> String {
     let record = &story.record;
-    let suite = attribute(&record.scenario);
+    let suite = escape(&record.scenario);
     let cases: Vec<(String, &str, String)> = record.assertions.iter().map(case).collect();
     let count = |element: &str| cases.iter().filter(|case| case.1 == element).count();
     let (failures, errors, skipped) = (count("failure"), count("error"), count("skipped"));
@@ -35,7 +36,7 @@ pub fn junit(story: &Story) -> String {
         let _ = writeln!(
             xml,
             "      <property name=\"{name}\" value=\"{}\"/>",
-            attribute(&value)
+            escape(&value)
         );
     }
     xml.push_str("    </properties>\n");
@@ -46,12 +47,12 @@ pub fn junit(story: &Story) -> String {
         let _ = write!(
             xml,
             "    <testcase classname=\"{suite}\" name=\"{}\"",
-            attribute(name)
+            escape(name)
         );
         if element.is_empty() {
             xml.push_str("/>\n");
         } else {
-            let _ = writeln!(xml, "><{element} message=\"{}\"/></testcase>", attribute(message));
+            let _ = writeln!(xml, "><{element} message=\"{}\"/></testcase>", escape(message));
         }
     }
     xml.push_str("  </testsuite>\n</testsuites>\n");
@@ -69,20 +70,4 @@ fn case(of: &AssertionRecord) -> (String, &'static str, String) {
         (Verdict::Inconclusive, true) => (name, "error", format!("inconclusive: {message}")),
         (_, false) => (name, "skipped", format!("advisory: {message}")),
     }
-}
-
-/// Text inside quotes; control characters have no form in XML 1.0.
-fn attribute(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => safe.push('\u{fffd}'),
-            c => safe.push(c),
-        }
-    }
-    safe
 }
