@@ -9,7 +9,8 @@ use longhaul_core::units::Probability;
 use longhaul_resilience::Priority;
 use longhaul_service::wire::{Frame, FrameReader, HEADER_BYTES, Reference, Status};
 use longhaul_service::{
-    Behind, Replica, Server, ServerCommand, ServerEvent, ServerOptions, ServiceOptions, Stage, TimeLaw,
+    Behind, OperationOptions, Replica, Server, ServerCommand, ServerEvent, ServerOptions, ServiceOptions,
+    Stage, TimeLaw,
 };
 
 use crate::bytes::{Decisions, noise};
@@ -69,6 +70,7 @@ pub fn server(data: &[u8]) {
     options.cancellation = decisions.below(2) == 0;
     options.remember = 4 * decisions.below(2) as u32;
     options.behind.push(Behind {
+        operation: 0,
         service: ServiceOptions::new(vec![Replica {
             peer: PeerId(1),
             region: "region".to_owned(),
@@ -80,6 +82,11 @@ pub fn server(data: &[u8]) {
     if decisions.below(2) == 0 {
         options.stages.push(Stage::All(vec![0]));
     }
+    options.operations.push(OperationOptions {
+        service: TimeLaw::Constant(Span::from_ms(1)),
+        error_rate: Probability::ZERO,
+        stages: vec![Stage::OneOf(vec![0])],
+    });
     let mut server = Server::new("server", options, Streams::new(1, 0)).expect("sound options");
     let mut world = World::default();
     world.tell(&mut server, Input::Start);
@@ -218,6 +225,7 @@ fn sent(decisions: &mut Decisions<'_>, kind: usize) -> Frame {
     match kind {
         0 => Frame::Request {
             reference,
+            operation: decisions.below(3) as u16,
             idempotent: decisions.below(2) == 0,
             priority: [Priority::Background, Priority::Normal, Priority::Critical][decisions.below(3)],
             time_left: match decisions.below(3) {

@@ -132,7 +132,9 @@
 //! | `services[].queue.discipline`: CoDel's `target`, `interval` | `"5 ms"`, `"100 ms"` (RFC 8289) |
 //! | `services[].error_rate`, `services[].cancellation`, `services[].remember`, `services[].restart` | `"0 %"`, `false`, 0, `"10 s"` |
 //! | `services[].memory` | see [`longhaul_service::MemoryOptions`] |
-//! | `services[].admission`, `services[].behind` | `[]` |
+//! | `services[].admission`, `services[].behind`, `services[].operations` | `[]` |
+//! | `operations[].error_rate`, `operations[].stages` | `0`, `[]` |
+//! | `behind[].operation`, `clients[].request.operation` | `None`: what the service does by default |
 //! | `services[].stages` | one `All` of everything behind, if there is something |
 //! | `services[].tcp`, `clients[].tcp` | what `transport.tcp` says, field by field |
 //! | `clients[].at`, `clients[].limit`, `clients[].keep_records` | `"0 s"`, `None`, `true` |

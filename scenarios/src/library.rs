@@ -91,6 +91,7 @@ const ENTRIES: &[Entry] = entries![
     "smoke/postcopy",
     "smoke/postcopy_recovery",
     "smoke/raft_leader_loss",
+    "smoke/reads_and_writes",
     "smoke/region_evacuation",
     "smoke/replication",
     "smoke/restless_link",

@@ -213,8 +213,16 @@ pub fn unreadable(path: &Path, why: &dyn fmt::Display) -> DirectoryError {
 #[derive(Debug)]
 pub struct SweepDirectory {
     path: PathBuf,
-    /// Its lock goes with it, however the program ends.
-    _lock: File,
+    /// Goes with the process, however that ends.
+    lock: File,
+}
+
+impl Drop for SweepDirectory {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child that another thread has just forked holds it too until it runs its own
+        // program. What cannot be unlocked is unlocked then.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl SweepDirectory {
@@ -244,16 +252,17 @@ impl SweepDirectory {
             }
             Err(TryLockError::Error(source)) => return Err(DirectoryError::of(&lock_path, source)),
         }
+        let directory = SweepDirectory {
+            path: path.to_owned(),
+            lock,
+        };
         if holds_sweep && !resume {
             return Err(DirectoryError::Taken {
                 path: path.to_owned(),
             });
         }
         remove_partial(path);
-        Ok(SweepDirectory {
-            path: path.to_owned(),
-            _lock: lock,
-        })
+        Ok(directory)
     }
 
     /// Where it is.

@@ -28,6 +28,7 @@ use attempts::call_id;
 pub(crate) struct Request {
     /// The owner's word for it.
     pub context: u64,
+    pub operation: u16,
     pub idempotent: bool,
     pub priority: Priority,
     pub deadline: Option<Instant>,

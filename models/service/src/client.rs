@@ -221,6 +221,7 @@ impl Client {
         let of = &self.options.request;
         let request = Request {
             context: context.into(),
+            operation: of.operation,
             idempotent: of.idempotent,
             priority: of.priority,
             deadline: of.deadline.map(|span| started.saturating_add(span)),

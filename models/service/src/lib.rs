@@ -20,8 +20,8 @@ pub use client::{Client, ClientCommand, ClientEvent};
 pub use law::{LawError, TimeLaw};
 pub use names::{NameFault, NameOptions};
 pub use options::{
-    Behind, ClientOptions, Load, MemoryOptions, OptionsError, RequestOptions, ServerOptions, ServiceOptions,
-    Stage,
+    Behind, ClientOptions, Load, MemoryOptions, OperationOptions, OptionsError, RequestOptions,
+    ServerOptions, ServiceOptions, Stage,
 };
 pub use queue::{Discipline, QueueOptions};
 pub use record::{

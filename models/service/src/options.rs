@@ -126,6 +126,8 @@ pub enum Load {
 /// The requests of a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RequestOptions {
+    /// What is asked for: 0 what the server does by default, n the n-th of its [`ServerOptions::operations`].
+    pub operation: u16,
     /// Length of the body.
     pub body: ByteSize,
     /// Length of the answer's body.
@@ -144,6 +146,7 @@ impl Default for RequestOptions {
     /// Idempotent requests of 200 B with answers of 1 kB, for which the client waits as long as its policies let it.
     fn default() -> RequestOptions {
         RequestOptions {
+            operation: 0,
             body: ByteSize::from_bytes(200),
             answer: ByteSize::from_bytes(1_000),
             idempotent: true,
@@ -223,6 +226,8 @@ impl Stage {
 pub struct Behind {
     /// How it is called.
     pub service: ServiceOptions,
+    /// What is asked of it; see [`RequestOptions::operation`].
+    pub operation: u16,
     /// Length of the body of a request.
     pub body: ByteSize,
     /// Length of the answer's body.
@@ -257,6 +262,18 @@ impl Default for MemoryOptions {
     }
 }
 
+/// Something that a server does beside what it does by default. All that it does shares its cores, its queue, its
+/// admission and its memory.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct OperationOptions {
+    /// Processor time of a request, on a core at full speed.
+    pub service: TimeLaw,
+    /// How often a request fails in the best of times.
+    pub error_rate: Probability,
+    /// What it asks of services behind, one stage after the other.
+    pub stages: Vec<Stage>,
+}
+
 /// What a server is made from.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ServerOptions {
@@ -288,6 +305,8 @@ pub struct ServerOptions {
     pub behind: Vec<Behind>,
     /// What it asks of them, one stage after the other.
     pub stages: Vec<Stage>,
+    /// What else it can be asked for, numbered from 1: at most 65,535.
+    pub operations: Vec<OperationOptions>,
 }
 
 impl ServerOptions {
@@ -314,7 +333,13 @@ impl ServerOptions {
             restart: Span::from_s(10),
             behind: Vec::new(),
             stages: Vec::new(),
+            operations: Vec::new(),
         }
+    }
+
+    /// The operation of this number; `None` for 0, which is what the server does by default.
+    pub(crate) fn operation(&self, number: u16) -> Option<&OperationOptions> {
+        self.operations.get(usize::from(number).checked_sub(1)?)
     }
 
     /// Checks it.
@@ -356,19 +381,33 @@ impl ServerOptions {
             bytes("behind.body", behind.body)?;
             bytes("behind.answer", behind.answer)?;
         }
-        for (stage, of) in self.stages.iter().enumerate() {
-            let known = |service: &u16| usize::from(*service) < self.behind.len();
-            if of.services().is_empty() || !of.services().iter().all(known) {
-                return Err(OptionsError::Stage { stage });
-            }
+        if self.operations.len() > usize::from(u16::MAX) {
+            return Err(OptionsError::Operations);
+        }
+        self.check_stages(&self.stages)?;
+        for operation in &self.operations {
+            law("operations.service", &operation.service)?;
+            self.check_stages(&operation.stages)?;
         }
         Ok(())
+    }
+
+    fn check_stages(&self, stages: &[Stage]) -> Result<(), OptionsError> {
+        let known = |service: &u16| usize::from(*service) < self.behind.len();
+        let wrong = |stage: &Stage| stage.services().is_empty() || !stage.services().iter().all(known);
+        match stages.iter().position(wrong) {
+            Some(stage) => Err(OptionsError::Stage { stage }),
+            None => Ok(()),
+        }
     }
 }
 
 /// Why options are refused.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum OptionsError {
+    /// More operations than can be numbered.
+    #[error("a server has at most 65535 operations")]
+    Operations,
     /// A service without replicas.
     #[error("a service needs a replica")]
     NoReplica,

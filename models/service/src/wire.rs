@@ -12,7 +12,7 @@
 //! | 3 | 1 | kind: 1 request, 2 answer, 3 cancel, 4 ping, 5 pong | all |
 //! | 4 | 1 | flags: bit 0, idempotent; of a pong: bit 0, healthy | request, pong |
 //! | 5 | 1 | [`Priority`], from 0; of an answer: its [`Status`], from 0 | request, answer |
-//! | 6 | 2 | zero | |
+//! | 6 | 2 | what is asked for: 0, or the number of an operation | request |
 //! | 8 | 4 | number of the attempt, from 1 | request, answer, cancel |
 //! | 12 | 4 | tag, chosen by the caller and given back | request, answer, cancel |
 //! | 16 | 4 | origin: which caller numbered the request | request, answer, cancel |
@@ -115,6 +115,8 @@ pub enum Frame {
     Request {
         /// Which request.
         reference: Reference,
+        /// What is asked for; see [`RequestOptions::operation`](crate::RequestOptions::operation).
+        operation: u16,
         /// Whether doing it twice must be the same as doing it once.
         idempotent: bool,
         /// How much it matters.
@@ -160,6 +162,7 @@ struct Fields {
     kind: u8,
     flags: u8,
     class: u8,
+    operation: u16,
     attempt: u32,
     tag: u32,
     origin: u32,
@@ -210,6 +213,7 @@ impl Frame {
         let mut header = [0; HEADER_LEN];
         header[..2].copy_from_slice(&MAGIC);
         header[2..6].copy_from_slice(&[VERSION, fields.kind, fields.flags, fields.class]);
+        header[6..8].copy_from_slice(&fields.operation.to_be_bytes());
         header[8..12].copy_from_slice(&fields.attempt.to_be_bytes());
         header[12..16].copy_from_slice(&fields.tag.to_be_bytes());
         header[16..20].copy_from_slice(&fields.origin.to_be_bytes());
@@ -226,12 +230,14 @@ impl Frame {
         match *self {
             Frame::Request {
                 reference,
+                operation,
                 idempotent,
                 priority,
                 time_left,
                 body_bytes,
                 answer_bytes,
             } => Fields {
+                operation,
                 flags: idempotent.into(),
                 class: priority as u8,
                 time_left: time_left.as_ns(),
@@ -279,11 +285,12 @@ impl Frame {
         } else if header[2] != VERSION {
             return Err(FrameError::Version);
         }
-        let mut rest = &content[8..];
+        let mut rest = &content[6..];
         let fields = Fields {
             kind: header[3],
             flags: header[4],
             class: header[5],
+            operation: rest.get_u16(),
             attempt: rest.get_u32(),
             tag: rest.get_u32(),
             origin: rest.get_u32(),
@@ -295,6 +302,7 @@ impl Frame {
         let frame = match fields.kind {
             1 => Frame::Request {
                 reference: fields.reference(),
+                operation: fields.operation,
                 idempotent: fields.flags == 1,
                 priority: *PRIORITIES
                     .get(usize::from(fields.class))
@@ -324,7 +332,7 @@ impl Frame {
         };
         // What is not used must be zero, so that a frame has one form only.
         let within = fields.body_bytes <= MAX_BODY_BYTES && fields.answer_bytes <= MAX_BODY_BYTES;
-        if frame.fields() == fields && header[6..8] == [0, 0] && within {
+        if frame.fields() == fields && within {
             Ok(frame)
         } else {
             Err(FrameError::Range)
@@ -393,6 +401,7 @@ mod tests {
         };
         let request = |time_left, body_bytes| Frame::Request {
             reference,
+            operation: 0x0102,
             idempotent: body_bytes == 0,
             priority: Priority::Critical,
             time_left,

@@ -10,8 +10,8 @@ use longhaul_resilience::retry::RetryConfig;
 use longhaul_resilience::timeout::TimeoutConfig;
 use longhaul_service::{
     Arrivals, Behind, Choice, ClientCommand, ClientStatistics, Discipline, EjectionOptions, Gray, Load,
-    NameFault, NameOptions, Pattern, QueueOptions, Rate, RequestRecord, ServerCommand, ServerOptions,
-    ServerStatistics, ServiceOptions, Stage, TimeLaw,
+    NameFault, NameOptions, OperationOptions, Pattern, QueueOptions, Rate, RequestRecord, ServerCommand,
+    ServerOptions, ServerStatistics, ServiceOptions, Stage, TimeLaw,
 };
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
@@ -151,6 +151,7 @@ fn run(plan: &Plan, extra_wakes: bool) -> Left {
     options.request.late_after = Some(Span::from_ms(200));
     options.request.deadline = plan.deadline.then(|| Span::from_s(2));
     options.keep_records = true;
+    options.request.operation = u16::from(plan.cancel);
     let client = network.add_client(options);
     let (target, interval) = (Span::from_ms(5), Span::from_ms(100));
     for node in [1, 2] {
@@ -171,8 +172,15 @@ fn run(plan: &Plan, extra_wakes: bool) -> Left {
             },
             drop_expired: plan.deadline,
         };
+        options.operations = vec![OperationOptions {
+            service: TimeLaw::Constant(mean),
+            error_rate: Probability::ZERO,
+            stages: Vec::new(),
+        }];
         if node == 1 {
+            options.operations[0].stages = vec![Stage::All(vec![0])];
             options.behind.push(Behind {
+                operation: u16::from(plan.deadline),
                 service: service(&[2], plan),
                 body: ByteSize::from_bytes(50),
                 answer: ByteSize::from_bytes(500),

@@ -326,6 +326,7 @@ fn what_a_server_gives_up_it_cancels_behind_it() {
         let mut service = longhaul_service::ServiceOptions::new(vec![crate::network::replica(2)]);
         service.cancel = true;
         front.behind.push(longhaul_service::Behind {
+            operation: 0,
             service,
             body: longhaul_core::units::ByteSize::from_bytes(10),
             answer: longhaul_core::units::ByteSize::from_bytes(10),
@@ -398,6 +399,7 @@ fn fan_out(stages: Vec<Stage>, propagate: bool) -> Network {
             ..NameOptions::default()
         });
         front.behind.push(Behind {
+            operation: 0,
             service,
             body: ByteSize::from_bytes(100),
             answer: ByteSize::from_bytes(1_000),

@@ -5,4 +5,5 @@ mod conservation;
 mod faults;
 mod metastable;
 mod network;
+mod operations;
 mod queueing;

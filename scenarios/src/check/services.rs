@@ -4,15 +4,42 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::decode::Decoded;
 use crate::schema::{Client, Service};
+use crate::suggest;
 
 use super::Report;
 use super::work::starts_in_time;
 
-/// Services behind each other, and clients that come too late.
+/// Services behind each other, operations that nobody has, and clients that come too late.
 pub fn services(decoded: &Decoded, report: &mut Report) {
     cycles(decoded, report);
+    operations(decoded, report);
     for (index, client) in &decoded.clients.good {
         starts_in_time(decoded, client.at, &format!("clients[{index}].at"), report);
+    }
+}
+
+/// Reports what is asked of a service that it does not do.
+fn operations(decoded: &Decoded, report: &mut Report) {
+    let services = &decoded.services.good;
+    let mut look = |service: &str, operation: &Option<String>, path: String| {
+        let asked = services.iter().find(|(_, known)| known.name == service);
+        let Some((_, asked)) = asked else { return };
+        if asked.operation(operation.as_deref()).is_none() {
+            let name = operation.as_deref().unwrap_or_default();
+            let known = asked.operations.iter().map(String::as_str);
+            let help = suggest::help(name, known).map_or(String::new(), |help| format!(": {help}"));
+            report.error(&path, format!("`{service}` has no operation `{name}`{help}"));
+        }
+    };
+    for (index, client) in &decoded.clients.good {
+        let path = format!("clients[{index}].request.operation");
+        look(&client.service, &client.operation, path);
+    }
+    for (index, service) in services {
+        for (place, (behind, operation)) in service.behind.iter().zip(&service.asks_for).enumerate() {
+            let path = format!("services[{index}].behind[{place}].operation");
+            look(behind, operation, path);
+        }
     }
 }
 

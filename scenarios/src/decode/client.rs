@@ -10,6 +10,7 @@ use super::calls::{self, body, service_name};
 use super::context::{At, Context, Fields, Variant, no_content, unless_none, variant};
 use super::load::load;
 use super::network::region_name;
+use super::service::operation_name;
 use super::work::positive_span;
 use super::{transport, value};
 
@@ -35,17 +36,19 @@ pub fn client(cx: &mut Context, at: &At, base: Tcp) -> Option<Client> {
     let start = fields.optional(cx, "at", Span::ZERO, value::quantity);
     let duration = fields.required(cx, "duration", positive_span);
     let load = fields.required(cx, "load", load);
-    let request = fields.optional(cx, "request", RequestOptions::default(), request);
+    let request = fields.optional(cx, "request", (None, RequestOptions::default()), request);
     let limit = fields.optional(cx, "limit", None, |cx, at| {
         unless_none(cx, at, |cx, at| value::integer(cx, at, 1, u64::MAX))
     });
     let keep_records = fields.optional(cx, "keep_records", true, value::boolean);
     let tcp = fields.optional(cx, "tcp", base, |cx, at| transport::tcp(cx, at, base));
     let calls = calls::calls(cx, &fields);
+    let (operation, request) = request?;
     Some(Client {
         name: name?,
         region: region?,
         service: service?,
+        operation,
         at: start?,
         duration: duration?,
         tcp: tcp?,
@@ -55,15 +58,17 @@ pub fn client(cx: &mut Context, at: &At, base: Tcp) -> Option<Client> {
             interval: Span::from_s(1),
             service: calls?,
             load: load?,
-            request: request?,
+            request,
             limit: limit?,
             keep_records: keep_records?,
         },
     })
 }
 
-fn request(cx: &mut Context, at: &At) -> Option<RequestOptions> {
+/// Which operation is asked for, and how.
+fn request(cx: &mut Context, at: &At) -> Option<(Option<String>, RequestOptions)> {
     let known = [
+        "operation",
         "body",
         "answer",
         "idempotent",
@@ -73,6 +78,7 @@ fn request(cx: &mut Context, at: &At) -> Option<RequestOptions> {
     ];
     let fields = Fields::of(cx, at, "a request", None, &known)?;
     let default = RequestOptions::default();
+    let operation = fields.optional(cx, "operation", None, operation_name);
     let body_length = fields.optional(cx, "body", default.body, body);
     let answer = fields.optional(cx, "answer", default.answer, body);
     let idempotent = fields.optional(cx, "idempotent", default.idempotent, value::boolean);
@@ -80,14 +86,17 @@ fn request(cx: &mut Context, at: &At) -> Option<RequestOptions> {
     let span = |cx: &mut Context, at: &At| unless_none(cx, at, positive_span);
     let deadline = fields.optional(cx, "deadline", default.deadline, span);
     let late_after = fields.optional(cx, "late_after", default.late_after, span);
-    Some(RequestOptions {
+    let request = RequestOptions {
+        // Filled in when it is built.
+        operation: 0,
         body: body_length?,
         answer: answer?,
         idempotent: idempotent?,
         priority: priority?,
         deadline: deadline?,
         late_after: late_after?,
-    })
+    };
+    Some((operation?, request))
 }
 
 /// How much a request matters.

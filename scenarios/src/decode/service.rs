@@ -4,7 +4,8 @@ use longhaul_core::time::Span;
 use longhaul_core::units::{ByteSize, Probability};
 use longhaul_resilience::StackConfig;
 use longhaul_service::{
-    Behind, Discipline, MemoryOptions, QueueOptions, RequestOptions, ServerOptions, Stage, TimeLaw,
+    Behind, Discipline, MemoryOptions, OperationOptions, QueueOptions, RequestOptions, ServerOptions, Stage,
+    TimeLaw,
 };
 
 use crate::schema::{Service, Tcp};
@@ -43,6 +44,7 @@ pub fn service(cx: &mut Context, at: &At, base: Tcp) -> Option<Service> {
         "admission",
         "behind",
         "stages",
+        "operations",
         "tcp",
     ];
     let fields = Fields::of(cx, at, "a service", None, &known)?;
@@ -75,8 +77,21 @@ pub fn service(cx: &mut Context, at: &At, base: Tcp) -> Option<Service> {
         // What stages could name is not known.
         (_, None) => None,
     };
+    let operations = match (fields.get("operations"), &known_behind) {
+        (Some(at), Some(known)) => operations(cx, &at, known),
+        (None, _) => Some(Vec::new()),
+        (_, None) => None,
+    };
     let tcp = fields.optional(cx, "tcp", base, |cx, at| transport::tcp(cx, at, base));
-    let (names, behind) = behind?.into_iter().unzip();
+    let mut names = Vec::new();
+    let mut asks_for = Vec::new();
+    let behind = behind?.into_iter().map(|(name, operation, behind)| {
+        names.push(name);
+        asks_for.push(operation);
+        behind
+    });
+    let behind = behind.collect();
+    let (own, operations) = operations?.into_iter().unzip();
     Some(Service {
         name: name?,
         replicas: replicas?,
@@ -95,11 +110,39 @@ pub fn service(cx: &mut Context, at: &At, base: Tcp) -> Option<Service> {
             behind,
             stages: stages?,
             service: law?,
+            operations,
             // Its origin is filled in when it is built.
             ..default
         },
         behind: names,
+        asks_for,
+        operations: own,
     })
+}
+
+/// What else it can be asked for, by name; `behind` are the names of the services behind.
+fn operations(cx: &mut Context, at: &At, behind: &[String]) -> Option<Vec<(String, OperationOptions)>> {
+    let mut seen: Vec<String> = Vec::new();
+    let (operations, complete) = list(cx, at, MOST_PARTS, |cx, at| {
+        let known = ["name", "service_time", "error_rate", "stages"];
+        let fields = Fields::of(cx, at, "an operation", None, &known)?;
+        let name = fields.required(cx, "name", value::name);
+        let law = fields.required(cx, "service_time", time_law);
+        let error_rate = fields.optional(cx, "error_rate", Probability::ZERO, value::quantity);
+        let stages = fields.optional(cx, "stages", Vec::new(), |cx, at| stages(cx, at, behind));
+        let name = name?;
+        if seen.contains(&name) {
+            return cx.refuse(at, format!("there is an operation `{name}` already"));
+        }
+        seen.push(name.clone());
+        let operation = OperationOptions {
+            service: law?,
+            error_rate: error_rate?,
+            stages: stages?,
+        };
+        Some((name, operation))
+    });
+    complete.then(|| operations.into_iter().map(|(_, operation)| operation).collect())
 }
 
 fn replicas(cx: &mut Context, at: &At) -> Option<Vec<String>> {
@@ -202,8 +245,8 @@ fn memory(cx: &mut Context, at: &At) -> Option<MemoryOptions> {
     })
 }
 
-/// A service behind, by its name.
-type NamedBehind = (String, Behind);
+/// A service behind, by its name, and which of its operations is asked for.
+type NamedBehind = (String, Option<String>, Behind);
 
 /// The services behind, and their names alone as far as they can be told.
 fn behind_services(cx: &mut Context, at: &At) -> (Option<Vec<NamedBehind>>, Option<Vec<String>>) {
@@ -214,33 +257,41 @@ fn behind_services(cx: &mut Context, at: &At) -> (Option<Vec<NamedBehind>>, Opti
     let names: Option<Vec<String>> = names.collect();
     let mut seen: Vec<String> = Vec::new();
     let (behind, complete) = list(cx, at, MOST_PARTS, |cx, at| {
-        let (name, behind) = one_behind(cx, at)?;
+        let (name, operation, behind) = one_behind(cx, at)?;
         if seen.contains(&name) {
             let place = at.node.field("service").map(|node| at.field("service", node));
             return cx.refuse(&place?, format!("`{name}` is behind this service already"));
         }
         seen.push(name.clone());
-        Some((name, behind))
+        Some((name, operation, behind))
     });
     let behind = complete.then(|| behind.into_iter().map(|(_, behind)| behind).collect());
     (behind, names)
 }
 
 fn one_behind(cx: &mut Context, at: &At) -> Option<NamedBehind> {
-    let own = ["service", "body", "answer"];
+    let own = ["service", "operation", "body", "answer"];
     let known: Vec<&str> = own.into_iter().chain(calls::FIELDS).collect();
     let fields = Fields::of(cx, at, "a service behind", None, &known)?;
     let default = RequestOptions::default();
     let name = fields.required(cx, "service", service_name);
+    let operation = fields.optional(cx, "operation", None, operation_name);
     let length = fields.optional(cx, "body", default.body, body);
     let answer = fields.optional(cx, "answer", default.answer, body);
     let calls = calls::calls(cx, &fields);
     let behind = Behind {
+        // Filled in when it is built.
+        operation: 0,
         service: calls?,
         body: length?,
         answer: answer?,
     };
-    Some((name?, behind))
+    Some((name?, operation?, behind))
+}
+
+/// The name of an operation, or `None` for what a service does by default.
+pub fn operation_name(cx: &mut Context, at: &At) -> Option<Option<String>> {
+    unless_none(cx, at, value::name)
 }
 
 /// What is asked of the services behind, of which `known` are the names.

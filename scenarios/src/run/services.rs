@@ -6,7 +6,9 @@ mod record;
 
 use longhaul_core::machine::PeerId;
 use longhaul_core::time::Span;
-use longhaul_service::{Behind, ClientOptions, Replica, Server, ServerOptions, ServiceOptions};
+use longhaul_service::{
+    Behind, ClientOptions, Replica, RequestOptions, Server, ServerOptions, ServiceOptions,
+};
 
 use super::build::BuildError;
 use super::cast::{Role, Workload, region_id};
@@ -31,9 +33,10 @@ impl Maker<'_> {
         let spec = &self.scenario.services[index];
         let region = &spec.replicas[place as usize];
         let name = format!("{}/{region}", spec.name);
-        let behind = spec.options.behind.iter().zip(&spec.behind);
-        let behind = behind.map(|(behind, service)| Behind {
+        let behind = spec.options.behind.iter().zip(&spec.behind).zip(&spec.asks_for);
+        let behind = behind.map(|((behind, service), operation)| Behind {
             service: self.called(region, service, &behind.service),
+            operation: self.operation(service, operation.as_deref()),
             ..behind.clone()
         });
         let options = ServerOptions {
@@ -56,6 +59,10 @@ impl Maker<'_> {
             origin: origin(self.cast.peer(Workload::Client(index), Role::Client)),
             service: self.called(&spec.region, &spec.service, &spec.options.service),
             interval: self.scenario.sample_interval,
+            request: RequestOptions {
+                operation: self.operation(&spec.service, spec.operation.as_deref()),
+                ..spec.options.request
+            },
             ..spec.options.clone()
         };
         ClientProcess::new(
@@ -70,6 +77,15 @@ impl Maker<'_> {
             name: spec.name.clone(),
             reason: error.to_string(),
         })
+    }
+
+    /// The number by which an operation of a service is asked for.
+    fn operation(&self, service: &str, operation: Option<&str>) -> u16 {
+        let services = &self.scenario.services;
+        let service = &services[Service::place(services, service)];
+        service
+            .operation(operation)
+            .expect("the check found the operation")
     }
 
     /// A service as somebody in `region` sees it: with its replicas and how far they are.

@@ -20,6 +20,10 @@ pub struct Service {
     pub options: ServerOptions,
     /// Names of the services behind it, in the order of [`ServerOptions::behind`].
     pub behind: Vec<String>,
+    /// Which of their operations it asks for, in the same order. Numbers are filled in when it is built.
+    pub asks_for: Vec<Option<String>>,
+    /// Names of its own operations, in the order of [`ServerOptions::operations`].
+    pub operations: Vec<String>,
 }
 
 impl Service {
@@ -30,6 +34,13 @@ impl Service {
     pub fn place(services: &[Service], name: &str) -> usize {
         let found = services.iter().position(|service| service.name == name);
         found.expect("the check found the service")
+    }
+
+    /// The number by which requests ask for an operation, or for what it does by default; `None` if it has no such one.
+    pub fn operation(&self, name: Option<&str>) -> Option<u16> {
+        let Some(name) = name else { return Some(0) };
+        let place = self.operations.iter().position(|own| own == name)?;
+        u16::try_from(place + 1).ok()
     }
 
     /// The place among the replicas of the server in this region.
@@ -51,6 +62,9 @@ pub struct Client {
     pub region: String,
     /// Which service it calls.
     pub service: String,
+    /// Which of its operations it asks for, if not for what the service does by default. The number is filled in when it
+    /// is built.
+    pub operation: Option<String>,
     /// When it begins.
     pub at: Span,
     /// After what time it makes no more requests; those under way are still ended.

@@ -13,6 +13,7 @@ pub fn client(client: &Client) -> String {
         name,
         region,
         service,
+        operation,
         at,
         duration,
         tcp,
@@ -36,14 +37,16 @@ pub fn client(client: &Client) -> String {
         quoted(region),
         quoted(service),
         load(requests),
-        request_text(request),
+        request_text(operation.as_deref(), request),
         calls(called),
         tcp_settings(*tcp),
     )
 }
 
-fn request_text(request: &RequestOptions) -> String {
+fn request_text(operation: Option<&str>, request: &RequestOptions) -> String {
+    // The number of the operation is not of the language.
     let RequestOptions {
+        operation: _,
         body,
         answer,
         idempotent,
@@ -56,10 +59,16 @@ fn request_text(request: &RequestOptions) -> String {
             .map_or(String::new(), |time| format!(", {field}: \"{time}\""))
     };
     format!(
-        "(body: \"{body}\", answer: \"{answer}\", idempotent: {idempotent}, priority: {priority:?}{}{})",
+        "({}body: \"{body}\", answer: \"{answer}\", idempotent: {idempotent}, priority: {priority:?}{}{})",
+        operation_text(operation),
         time("deadline", deadline),
         time("late_after", late_after)
     )
+}
+
+/// Which operation is asked for, with a comma; nothing for what a service does by default.
+pub fn operation_text(operation: Option<&str>) -> String {
+    operation.map_or(String::new(), |name| format!("operation: {}, ", quoted(name)))
 }
 
 /// How a service is called: fields of a client or of a service behind.

@@ -47,6 +47,8 @@ fn services() {
         service("store", "admission: Send"),
         service("store", r#"behind: [(service: "shop", body: "2 GiB")]"#),
         format!("{}, {}", service("store", r#"behind: [(service: "db", policies: [Timeout("0 s")]), (service: "db")], stages: [All([]), OneOf(["store"]), Any(["db"])]"#), service("db", "")),
+        service("store", r#"operations: [(name: "write"), (name: "read", service_time: Constant("1 ms"), stages: [All(["db"])]), (name: "read", service_time: Constant("1 ms"))]"#),
+        format!("{}, {}", service("store", r#"behind: [(service: "db", operation: "raed")]"#), service("db", r#"operations: [(name: "read", service_time: Constant("1 ms"))]"#)),
         service("store", r#"behind: [(service: "store")]"#),
         format!(
             "{}, {}, {}, {}",
@@ -71,6 +73,7 @@ fn clients() {
         r#"(name: "web", region: "west", service: "shop", at: "10 min", duration: "0 s", load: Steady(5), limit: 0)"#.to_owned(),
         client(r#"at: "10 min""#),
         client(r#"request: (body: "2 GiB", answer: 5, idempotent: "yes", priority: High, deadline: "0 s", late_after: 1)"#),
+        client(r#"request: (operation: "write")"#),
         client(r#"choice: Random, names: (lookup_time: "2 s", timeout: "1 s"), connection: (backoff: "3 min", silence: "0 s")"#),
         client(r#"ejection: (failures: 0, time: "10 min"), health: (fall: (k: 0), rise: (k: 3, n: 2), interval: "0 s")"#),
         client(r#"connection: (backoff_max: "500 ms"), ejection: (share_max: "200 %")"#),

@@ -171,6 +171,7 @@ impl Caller {
             stream,
             &Frame::Request {
                 reference: self.reference(at),
+                operation: request.operation,
                 idempotent: request.idempotent,
                 priority: request.priority,
                 time_left: until.map_or(Span::MAX, |until| until.saturating_since(now)),

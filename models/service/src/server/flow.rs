@@ -110,6 +110,11 @@ impl Server {
         self.statistics.received += 1;
         let (stream, reference) = (arrival.stream, arrival.reference);
         let id = (reference.origin, reference.request);
+        if usize::from(arrival.operation) > self.options.operations.len() {
+            self.statistics.refused += 1;
+            self.answer(stream, reference, Status::Fatal, 0);
+            return;
+        }
         let silent = self.condition.gray.map_or(Probability::ZERO, |gray| gray.silent);
         if self.happens(silent) {
             self.statistics.swallowed += 1;
@@ -238,7 +243,9 @@ impl Server {
             .waited
             .saturating_add(self.now.saturating_since(job.since));
         self.statistics.begun += 1;
-        let reference = job.arrival.reference;
+        let Arrival {
+            reference, operation, ..
+        } = job.arrival;
         if self.seen.len() < CALLERS_MAX || self.seen.contains_key(&reference.origin) {
             let before = self.seen.entry(reference.origin).or_default();
             self.statistics.repeated += u64::from(before.note(reference.request));
@@ -249,7 +256,11 @@ impl Server {
             self.die(Death::Panic, Some(restart));
             return;
         }
-        let work = self.options.service.draw(&mut self.work_random);
+        let law = match self.options.operation(operation) {
+            Some(operation) => &operation.service,
+            None => &self.options.service,
+        };
+        let work = law.draw(&mut self.work_random);
         let place = self.processor.start(tag, work);
         if let Some(job) = self.jobs.get_mut(tag) {
             job.state = State::Running(place);
@@ -260,7 +271,11 @@ impl Server {
     fn call_stage(&mut self, tag: u32, stage: usize) {
         let Some(job) = self.jobs.get_mut(tag) else { return };
         let one;
-        let services: &[u16] = match self.options.stages.get(stage) {
+        let stages = match self.options.operation(job.arrival.operation) {
+            Some(operation) => &operation.stages,
+            None => &self.options.stages,
+        };
+        let services: &[u16] = match stages.get(stage) {
             None => {
                 self.delay(tag);
                 return;
@@ -289,6 +304,7 @@ impl Server {
             let behind = &self.options.behind[service];
             let request = Request {
                 context: job.serial << 32 | u64::from(tag),
+                operation: behind.operation,
                 idempotent: arrival.idempotent,
                 priority: arrival.priority,
                 deadline: arrival.deadline,
@@ -341,7 +357,12 @@ impl Server {
     /// A request ends, well or not by chance.
     fn conclude(&mut self, tag: u32) {
         let gray = self.condition.gray.map_or(Probability::ZERO, |gray| gray.errors);
-        let rates = [self.options.error_rate, self.condition.error_rate, gray];
+        let operation = self.jobs.get(tag).map_or(0, |job| job.arrival.operation);
+        let own = match self.options.operation(operation) {
+            Some(operation) => operation.error_rate,
+            None => self.options.error_rate,
+        };
+        let rates = [own, self.condition.error_rate, gray];
         let fails = rates.into_iter().any(|rate| self.happens(rate));
         self.finish(tag, if fails { Status::Error } else { Status::Ok });
     }

@@ -12,6 +12,7 @@ use crate::wire::Reference;
 pub(super) struct Arrival {
     pub stream: StreamId,
     pub reference: Reference,
+    pub operation: u16,
     pub idempotent: bool,
     pub priority: Priority,
     pub deadline: Option<Instant>,

@@ -322,6 +322,7 @@ impl Server {
                 Ok(None) => return,
                 Ok(Some(Frame::Request {
                     reference,
+                    operation,
                     idempotent,
                     priority,
                     time_left,
@@ -332,6 +333,7 @@ impl Server {
                     self.on_request(jobs::Arrival {
                         stream,
                         reference,
+                        operation,
                         idempotent,
                         priority,
                         deadline: (deadline < Instant::MAX).then_some(deadline),
