@@ -248,6 +248,7 @@ pub(crate) fn run() -> RunRecord {
             from: "frankfurt".to_owned(),
             to: "new-york".to_owned(),
             progress: Progress::Completed,
+            started_ns: Some(0),
             size: Some(100_000_000),
             duration_ns: None,
             received: 100_000_000,

@@ -2,8 +2,9 @@
 //!
 //! Runs of two sweeps are paired by point and seed: with common random numbers both had the same luck, so that the
 //! differences vary less than the values do (Law, 2015, section 11.2). What is tested many times is corrected for that
-//! (Holm, 1979). Pairs of which a run did not finish have no difference, but often a larger side. Two single runs have
-//! differences and no intervals: n is 1.
+//! (Holm, 1979). Pairs of which a run did not finish have no difference, but often a larger side, which is what the sign
+//! test needs. Two single runs have differences and no intervals, n being 1; of what did not finish in one of them there are
+//! bounds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,10 +25,10 @@ use crate::summary::{Head, SummaryFile, unit_name};
 pub mod pairs;
 pub mod pictures;
 
-pub use pairs::{Equal, Margin, Row, Value};
+pub use pairs::{Bounds, Equal, Margin, Row, Value, Within};
 
 /// Version of the comparison's JSON.
-pub const COMPARISON_FORMAT: u32 = 2;
+pub const COMPARISON_FORMAT: u32 = 3;
 
 /// Why two directories cannot be compared.
 #[derive(Debug, Error)]
@@ -201,6 +202,13 @@ fn runs(a: &Path, b: &Path, one: &RunRecord, other: &RunRecord) -> Result<Compar
             0,
         ));
     }
+    let unfinished = rows.iter().filter(|row| row.unfinished > 0).count();
+    if unfinished > 0 {
+        warnings.push(format!(
+            "in {unfinished} of {} rows something was unfinished at the end of a run: what is known of it are bounds",
+            rows.len()
+        ));
+    }
     if rows.is_empty() {
         return Err(CompareError::Nothing {
             a: a.to_owned(),
@@ -300,6 +308,7 @@ impl Sweep {
                 match (field(*state), number) {
                     ("exact", Some(number)) => Value::Exact(number),
                     ("at_least", Some(number)) => Value::AtLeast(number),
+                    ("at_most", Some(number)) => Value::AtMost(number),
                     _ => Value::Missing,
                 }
             });

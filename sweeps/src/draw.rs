@@ -363,6 +363,15 @@ fn survival(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, Plot
 fn cdf(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
     let (x, factor) = quantity(&head.x, rows);
     let state = state_of(&head.x);
+    let ends = |row: &&Row| matches!(value(row, &state), "exact" | "at_least");
+    let hidden = rows.len() - rows.iter().filter(ends).count();
+    let about = match hidden {
+        0 => about,
+        hidden => about.remark(format!(
+            "Without {hidden} of {} runs, which failed or are known from above alone",
+            rows.len()
+        )),
+    };
     let sets = series(head, rows).into_iter().map(|(name, rows)| {
         let ended = rows.iter().filter(|row| value(row, &state) == "exact");
         Set {

@@ -419,7 +419,7 @@ impl Run<'_> {
                 }
             }
             let record = simulation.finish(false).record;
-            Ok(Ok(Entry::of(key, &record, &loaded.scenario)))
+            Ok(Ok(Entry::of(key, &record)))
         };
         guarded(work).unwrap_or_else(|panic| Ok(Err((FailureKind::Panicked, panic))))
     }

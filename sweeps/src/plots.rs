@@ -183,6 +183,7 @@ impl Table {
             let (value, state) = match known[measure] {
                 Known::Exact(value) => (Cell::Real(in_unit(unit, value)), "exact"),
                 Known::AtLeast(value) => (Cell::Real(in_unit(unit, value)), "at_least"),
+                Known::AtMost(value) => (Cell::Real(in_unit(unit, value)), "at_most"),
                 Known::Missing => (Cell::Null, "missing"),
             };
             cells.extend([value, Cell::Text(state.to_owned())]);

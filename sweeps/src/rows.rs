@@ -8,7 +8,7 @@
 //! | `status` | `done`, or how the run failed |
 //! | `verdict`, `digest`, `events`, `simulated_ns` | as in the run's own summary |
 //! | one for each metric | its value, or the lower bound that is known of it |
-//! | the same with `_state` | `exact`, `at_least` or `missing` |
+//! | the same with `_state` | `exact`, `at_least`, `at_most` or `missing` |
 
 use longhaul_core::record::Verdict;
 use longhaul_scenarios::metric::Unit;
@@ -148,6 +148,7 @@ pub fn cells(sweep: &Sweep, values: &[&AxisValue], row: &RunRow) -> Vec<Cell> {
         let (cell, state) = match value {
             Known::Exact(value) => (value_cell(unit, value), "exact"),
             Known::AtLeast(value) => (value_cell(unit, value), "at_least"),
+            Known::AtMost(value) => (value_cell(unit, value), "at_most"),
             Known::Missing => (Cell::Null, "missing"),
         };
         cells.push(cell);

@@ -441,6 +441,7 @@ pub fn transfer_record(
         from: spec.from.clone(),
         to: spec.to.clone(),
         progress: run.stage.progress().clone(),
+        started_ns: run.stage.started.map(Instant::as_ns),
         size: size.map(ByteSize::as_bytes),
         duration_ns: duration.map(Span::as_ns),
         received,

@@ -21,6 +21,8 @@ pub enum Value {
     Exact(f64),
     /// It would have become at least this.
     AtLeast(f64),
+    /// It would have become at most this.
+    AtMost(f64),
     /// Nothing.
     Missing,
 }
@@ -31,8 +33,51 @@ impl Value {
         match known {
             Known::Exact(value) => Value::Exact(in_unit(unit, value)),
             Known::AtLeast(value) => Value::AtLeast(in_unit(unit, value)),
+            Known::AtMost(value) => Value::AtMost(in_unit(unit, value)),
             Known::Missing => Value::Missing,
         }
+    }
+
+    fn within(self) -> Within {
+        let (low, high) = match self {
+            Value::Exact(value) => (Some(value), Some(value)),
+            Value::AtLeast(value) => (Some(value), None),
+            Value::AtMost(value) => (None, Some(value)),
+            Value::Missing => (None, None),
+        };
+        Within { low, high }
+    }
+}
+
+/// Between what a value lies, both ends included; an end that is absent is not known.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Within {
+    /// The least that it can be.
+    pub low: Option<f64>,
+    /// The most.
+    pub high: Option<f64>,
+}
+
+/// What is known of a single pair of which a side did not finish.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Bounds {
+    /// The first.
+    pub a: Within,
+    /// The second.
+    pub b: Within,
+    /// `b` − `a`.
+    pub difference: Within,
+}
+
+impl Bounds {
+    fn of(a: Value, b: Value) -> Bounds {
+        let (a, b) = (a.within(), b.within());
+        let minus = |one: Option<f64>, other: Option<f64>| Some(one? - other?);
+        let difference = Within {
+            low: minus(b.low, a.high),
+            high: minus(b.high, a.low),
+        };
+        Bounds { a, b, difference }
     }
 }
 
@@ -57,6 +102,9 @@ pub struct Row {
     pub smaller: usize,
     /// Pairs whose sides are equal.
     pub equal: usize,
+    /// Of a single pair of which a side did not finish: between what the two lie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
     /// Mean of the first; none if anything is unfinished.
     pub a: Option<f64>,
     /// Mean of the second.
@@ -131,21 +179,23 @@ impl Row {
                 }
                 (Value::Missing, Value::Missing) => row.unpaired += 2,
                 (Value::Missing, _) | (_, Value::Missing) => row.unpaired += 1,
-                // What is at least as large as something that is known is larger than all below.
-                (Value::Exact(a), Value::AtLeast(b)) => {
+                // Nothing is known of the difference but on which side of zero it lies, and not always that.
+                (a, b) => {
                     row.unfinished += 1;
-                    row.larger += usize::from(b >= a);
+                    let difference = Bounds::of(a, b).difference;
+                    row.larger += usize::from(difference.low.is_some_and(|low| low >= 0.0));
+                    row.smaller += usize::from(difference.high.is_some_and(|high| high <= 0.0));
                 }
-                (Value::AtLeast(a), Value::Exact(b)) => {
-                    row.unfinished += 1;
-                    row.smaller += usize::from(a >= b);
-                }
-                (Value::AtLeast(_), Value::AtLeast(_)) => row.unfinished += 1,
             }
+        }
+        if let (&[(a, b)], 1) = (pairs, row.unfinished) {
+            row.bounds = Some(Bounds::of(a, b));
         }
         row.n = row.pairs.len();
         if row.unfinished > 0 {
-            // A mean of the finished pairs alone would be too good for the side that finishes less often.
+            // A mean of the finished pairs alone would be too good for the side that finishes less often. Which side of a pair
+            // is larger is known unless both were still unfinished at the shorter of the two times for which they were
+            // watched, which treats the sides alike: the sign test of the others is fair.
             if row.larger + row.smaller + row.equal > 1 {
                 row.p = sign_test(row.larger, row.smaller);
                 row.test = row.p.map(|_| "sign test");
