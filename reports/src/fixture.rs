@@ -223,6 +223,7 @@ pub(crate) fn run() -> RunRecord {
         scenario_hash: "ab".repeat(32),
         inputs: Vec::new(),
         seed: u64::MAX,
+        seeds: None,
         fidelity: Fidelity::Packet,
         fidelity_reason: None,
         ended: Ended::Horizon,

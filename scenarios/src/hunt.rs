@@ -145,7 +145,10 @@ pub fn hunt(loaded: &Loaded, how: &Hunt, watch: &dyn Watch) -> Result<Hunted, Hu
     let mut tried = 0;
     for batch in numbers.chunks(BATCH) {
         let one = |number: &u32| {
-            let schedule = swarm.draw(&candidates, &Streams::new(loaded.scenario.seed, *number))?;
+            let schedule = swarm.draw(
+                &candidates,
+                &Streams::new(loaded.scenario.seeds().faults, *number),
+            )?;
             let record = prey.run(&schedule, horizon, watch)?;
             Ok::<_, HuntError>((*number, failed(&record).is_some().then_some(schedule)))
         };

@@ -346,7 +346,7 @@ fn survival(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, Plot
                 .map(|step| Step {
                     time: step.time,
                     share: step.survival,
-                    interval: step.interval,
+                    interval: step.interval.filter(|_| head.independent),
                 })
                 .collect(),
             unfinished: unfinished.collect(),
@@ -381,7 +381,10 @@ fn cdf(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError
                 .map(|it| it * factor)
                 .collect(),
             beyond: rows.iter().filter(|row| value(row, &state) == "at_least").count() as u64,
-            band: Band::Dkw { confidence: 0.95 },
+            band: match head.independent {
+                true => Band::Dkw { confidence: 0.95 },
+                false => Band::None,
+            },
         }
     });
     distribution::draw(&Distributions {

@@ -2,6 +2,7 @@
 //! a metric that is asked for later needs no new run.
 
 use longhaul_core::MODEL_VERSION;
+use longhaul_core::random::Source;
 use longhaul_core::record::{Ended, InputRecord, RECORD_FORMAT, RunRecord, Verdict};
 use longhaul_scenarios::metric::{METRICS, name_of};
 use longhaul_scenarios::run::assertions::{Evidence, Sample, samples, statistic};
@@ -9,6 +10,7 @@ use longhaul_scenarios::schema::Scope;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::Measure;
+use crate::seeds::RunSeeds;
 
 /// Version of entries; others are not read.
 pub const ENTRY_FORMAT: u32 = 3;
@@ -75,13 +77,16 @@ impl From<Sample> for Known {
     }
 }
 
-/// What identifies a run: the scenario but for its seed, the seed, and the versions that decide about results.
+/// What identifies a run: the scenario but for its seeds, the seeds, and the versions that decide about results.
 /// Hexadecimal BLAKE3.
-pub fn key(scenario: &[u8; 32], seed: u64) -> String {
+pub fn key(scenario: &[u8; 32], seeds: RunSeeds) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"longhaul run\0");
     hasher.update(scenario);
-    hasher.update(&seed.to_le_bytes());
+    hasher.update(&seeds.seed.to_le_bytes());
+    for source in Source::ALL {
+        hasher.update(&seeds.resolved(source).to_le_bytes());
+    }
     for version in [ENTRY_FORMAT, MODEL_VERSION, RECORD_FORMAT] {
         hasher.update(&version.to_le_bytes());
     }

@@ -14,6 +14,7 @@ use longhaul_statistics::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::components::Component;
 use crate::entry::Known;
 use crate::schema::{Measure, Until};
 
@@ -59,6 +60,9 @@ pub struct Estimate {
     /// its interval is open to below.
     #[serde(default)]
     pub from_above: bool,
+    /// Where the variance of single runs comes from, of replications over two sources of chance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
     /// The longest that an unfinished run was watched: the largest lower bound, or the least upper one, that is known of one.
     pub watched: Option<f64>,
     /// Largest value; none if anything is unfinished or missing.
@@ -171,7 +175,7 @@ fn lifetimes_of(unit: Unit, values: &[Known], estimate: &mut Estimate) {
     estimate.median_method = Some(median.method.name().to_owned());
 }
 
-fn exact_values(unit: Unit, values: &[Known]) -> Vec<f64> {
+pub(crate) fn exact_values(unit: Unit, values: &[Known]) -> Vec<f64> {
     let exact = values.iter().filter_map(|value| match value {
         Known::Exact(value) => Some(in_unit(unit, *value)),
         Known::AtLeast(_) | Known::AtMost(_) | Known::Missing => None,

@@ -14,6 +14,8 @@
 //! | [`entry`] | what is kept of a run |
 //! | [`cache`] | the finished runs on disk |
 //! | [`directory`] | a sweep's directory: one writer, whole files |
+//! | [`components`] | which source of chance makes the runs of a point differ |
+//! | [`seeds`] | which seeds a replication has |
 //! | [`estimate`] | what the replications of a point say |
 //! | [`rows`], [`columns`] | one row for each run, as CSV and Parquet |
 //! | [`summary`] | one entry for each point, as JSON |
@@ -34,6 +36,7 @@
 pub mod cache;
 pub mod columns;
 pub mod compare;
+pub mod components;
 pub mod decode;
 pub mod directory;
 pub mod draw;
@@ -51,6 +54,7 @@ pub mod points;
 pub mod prepare;
 pub mod rows;
 pub mod schema;
+pub mod seeds;
 pub mod sensitivity;
 pub mod summary;
 pub mod tables;

@@ -55,6 +55,8 @@ pub struct PlotHead<'s> {
     pub unit: &'static str,
     /// Whether a row is a run (`true`) or a point.
     pub by_run: bool,
+    /// Whether runs are independent of each other, so that distributions of them have bands.
+    pub independent: bool,
 }
 
 /// Whether a plot needs the single runs, and the names of its measures.
@@ -305,5 +307,6 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
         bound,
         unit: unit_name(unit_of(sweep, of)),
         by_run: needs(&plot.kind).0,
+        independent: sweep.over().samples().is_none(),
     }
 }

@@ -13,7 +13,8 @@ use thiserror::Error;
 
 use crate::decode::SweepFile;
 use crate::points::{Points, PointsError};
-use crate::schema::Sweep;
+use crate::schema::{MOST_REPLICATIONS, Sweep};
+use crate::seeds::RunSeeds;
 
 /// Why a sweep cannot run.
 #[derive(Debug, Error)]
@@ -27,6 +28,16 @@ pub enum PrepareError {
     /// Too many points, or none.
     #[error(transparent)]
     Points(#[from] PointsError),
+    /// All combinations of two sources are too many.
+    #[error(
+        "{samples} samples of each of two sources are {runs} runs of every point; at most {MOST_REPLICATIONS} are possible"
+    )]
+    Combinations {
+        /// Of each source.
+        samples: u32,
+        /// Runs of a point.
+        runs: u64,
+    },
 }
 
 /// A sweep that can run.
@@ -52,6 +63,11 @@ pub struct Prepared {
 pub fn prepare(file: &SweepFile, any_number: bool) -> Result<Prepared, PrepareError> {
     let sweep = &file.sweep;
     let source = scenario_source(&file.base_dir, &sweep.scenario)?;
+    let runs = u64::from(sweep.runs());
+    if runs > MOST_REPLICATIONS {
+        let samples = sweep.replications;
+        return Err(PrepareError::Combinations { samples, runs });
+    }
     let points = Points::of(sweep, any_number)?;
     let mut sink = Sink::default();
     let first = try_values(file, &source, &points, &mut sink)?;
@@ -89,10 +105,10 @@ impl Prepared {
     }
 }
 
-/// What identifies a scenario but for its seed: BLAKE3 of its canonical text with seed 0.
+/// What identifies a scenario but for its seeds: BLAKE3 of its canonical text with seed 0 and no others.
 pub fn seedless_hash(scenario: &Scenario) -> [u8; 32] {
     let mut scenario = scenario.clone();
-    scenario.seed = 0;
+    RunSeeds::default().apply(&mut scenario);
     *blake3::hash(show::canonical(&scenario).as_bytes()).as_bytes()
 }
 

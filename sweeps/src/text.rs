@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use longhaul_reports::human;
 
 use crate::compare::{Bounds, Comparison, Within};
+use crate::components::in_words;
 use crate::estimate::Estimate;
 use crate::plan::Plan;
 use crate::schema::Sweep;
@@ -133,6 +134,47 @@ pub fn points(sweep: &Sweep, shown: &[PointSummary], all: u64, width: u16) -> St
         text.push_str(&format!("… and {rest} more points\n"));
     }
     text
+}
+
+/// Which source of chance makes the runs of each point differ; empty where every run stands by itself.
+pub fn components(sweep: &Sweep, shown: &[PointSummary], width: u16) -> String {
+    let parts = shown.iter().flat_map(|point| &point.metrics);
+    let Some(named) = parts
+        .map(|known| &known.components)
+        .find(|parts| !parts.is_empty())
+    else {
+        return String::new();
+    };
+    let mut head: Vec<String> = sweep.axes().map(|axis| axis.name.clone()).collect();
+    head.push("metric".to_owned());
+    head.extend(named.iter().map(|part| part.source.clone()));
+    let mut table = plain(width);
+    table.set_header(head.clone());
+    for point in shown {
+        for (measure, known) in sweep.measures.iter().zip(&point.metrics) {
+            if known.components.is_empty() {
+                continue;
+            }
+            let unit = unit_name(measure.metric.unit());
+            let mut cells = point.values.clone();
+            cells.push(measure.name.clone());
+            cells.extend(known.components.iter().map(|part| {
+                let ends = [part.low, part.high].map(|end| value(unit, end));
+                let share = part
+                    .share
+                    .map_or(human::MISSING.to_owned(), |share| value("share", share));
+                let deviation = value(unit, part.standard_deviation);
+                format!("{share}: {deviation} [{}, {}]", ends[0], ends[1])
+            }));
+            table.add_row(cells.iter().map(|cell| human::printable(cell)));
+        }
+    }
+    right_aligned(&mut table, head.len());
+    format!(
+        "Share of the variance of single runs, and standard deviation with its 95 % interval, of {}:\n\n{}",
+        in_words(sweep.over().sources()),
+        lines(&table)
+    )
 }
 
 /// Effects that are shown of a metric; all of them are in `sensitivity.csv`.

@@ -2,11 +2,12 @@
 
 use longhaul_amst::SenderStats;
 use longhaul_core::MODEL_VERSION;
+use longhaul_core::random::Seeds;
 use longhaul_core::record::{
     AmstRecord, BoundsRecord, ClientRecord, DatagramRecord, EncodingRecord, Ended, FederationRecord,
     LinkRecord, MigrationRecord, OverlayRecord, PayloadRecord, PostcopyRecord, RECORD_FORMAT, RamRecord,
-    ReplicationRecord, RunRecord, ServiceRecord, ThrottleRecord, TransferRecord, TransportRecord, Verdict,
-    XbzrleCacheRecord,
+    ReplicationRecord, RunRecord, SeedsRecord, ServiceRecord, ThrottleRecord, TransferRecord,
+    TransportRecord, Verdict, XbzrleCacheRecord,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
@@ -76,6 +77,7 @@ pub fn summarise(
         scenario_hash: loaded.hash.clone(),
         inputs: scene.inputs.clone(),
         seed: scenario.seed,
+        seeds: seeds(scenario),
         fidelity: scene.network.fidelity(),
         fidelity_reason: scene.fidelity_reason.clone(),
         ended,
@@ -168,6 +170,16 @@ fn client(scene: &Scene, index: usize, now: Instant) -> ClientRecord {
 }
 
 /// From one moment to another, if both have come.
+/// The seeds of the sources of chance, unless all of them have the scenario's.
+fn seeds(scenario: &Scenario) -> Option<SeedsRecord> {
+    let seeds = scenario.seeds();
+    (seeds != Seeds::all(scenario.seed)).then_some(SeedsRecord {
+        workload: seeds.workload,
+        network: seeds.network,
+        faults: seeds.faults,
+    })
+}
+
 fn since(start: Option<Instant>, end: Option<Instant>) -> Option<u64> {
     Some((end? - start?).as_ns())
 }

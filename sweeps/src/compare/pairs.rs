@@ -3,6 +3,7 @@
 use longhaul_scenarios::metric::Unit;
 use longhaul_scenarios::suggest;
 use longhaul_statistics::compare::{effect_size, paired, sign_test};
+use longhaul_statistics::components::TwoWay;
 use longhaul_statistics::equivalence::{Equivalence, tost_paired};
 use serde::Serialize;
 
@@ -218,6 +219,24 @@ impl Row {
             row.test = row.p.map(|_| "paired t");
         }
         row
+    }
+
+    /// The pairs are all combinations of as many samples of two sources of chance, in the order of their seeds: those that
+    /// share one depend on each other. The difference keeps its interval, as that of a two-way layout, and nothing else that
+    /// needs independent pairs.
+    pub(super) fn depend(&mut self) {
+        (self.low, self.high, self.method) = (None, None, None);
+        (self.effect_size, self.correlation, self.variance_reduction) = (None, None, None);
+        (self.p, self.test) = (None, None);
+        if self.unfinished > 0 || self.unpaired > 0 {
+            return;
+        }
+        let differences: Vec<f64> = self.pairs.iter().map(|(a, b)| b - a).collect();
+        let samples = differences.len().isqrt();
+        if let Ok(found) = TwoWay::of(&differences, samples, samples, LEVEL) {
+            (self.low, self.high) = (Some(found.mean.low), Some(found.mean.high));
+            self.method = Some(found.mean.method.name());
+        }
     }
 
     /// Whether the two sides are equal within a margin; `None` of fewer than two pairs, where something did not finish,

@@ -8,3 +8,4 @@ mod merge;
 mod points;
 mod records;
 mod sensitivity;
+mod sources;
