@@ -422,6 +422,8 @@ pub(crate) fn client(name: &str) -> ClientRecord {
         intervals: 100,
         good_intervals: 100,
         recovery: None,
+        fault_effects: Vec::new(),
+        latency_quantiles: Vec::new(),
         series: Vec::new(),
     }
 }

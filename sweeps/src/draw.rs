@@ -141,7 +141,7 @@ fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError
         format!("{}: {facet}", head.name)
     };
     let of = if head.by_run { "runs" } else { "points" };
-    let about = About::new(title, rows.len() as u64, of);
+    let about = About::new(title.clone(), rows.len() as u64, of);
     match head.kind {
         "line" => line(
             head,
@@ -149,14 +149,36 @@ fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError
             rows,
         ),
         "heatmap" => heat_map(head, about, rows),
-        "cdf" => cdf(head, about.interval("95 % bands (DKW)"), rows),
-        "survival" => survival(head, about.interval("95 %, Kaplan–Meier, pointwise"), rows),
+        "cdf" => cdf(head, with_band(about, head, "95 % bands (DKW)"), rows),
+        "survival" => survival(
+            head,
+            with_band(about, head, "95 %, Kaplan–Meier, pointwise"),
+            rows,
+        ),
+        "tail" => {
+            let runs = rows.iter().filter_map(|row| number(row, "n")).fold(0.0, f64::max);
+            let about = About::new(title, runs as u64, "runs of each point")
+                .interval("95 %, of the mean of the runs' own quantiles, each by itself")
+                .remark("Quantiles beyond which a run has fewer than ten requests are left out");
+            line(head, about, rows)
+        }
         "box" => box_plot(head, about, rows),
         _ => pareto_front(
             head,
             without_mean(about, head, rows).interval("95 % intervals of means"),
             rows,
         ),
+    }
+}
+
+/// Says what the band is, or why there is none.
+fn with_band(about: About, head: &PlotHead, band: &str) -> About {
+    if head.independent {
+        about.interval(band)
+    } else {
+        about.remark(
+            "Runs that share the luck of a source depend on each other, so a band would promise too much",
+        )
     }
 }
 
@@ -211,6 +233,11 @@ fn series<'r>(head: &PlotHead, rows: &'r [Row]) -> Vec<(String, Vec<&'r Row>)> {
 fn line(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
     let y_column = head.y.as_deref().unwrap_or_default();
     let ((x, x_factor), (y, y_factor)) = (quantity(&head.x, rows), quantity(y_column, rows));
+    // Tails are seen by orders of magnitude.
+    let x = match head.kind {
+        "tail" => Quantity::log("one request in so many takes longer", ""),
+        _ => x,
+    };
     let ends = ["_low", "_high"].map(|end| y_column.replacen("_mean", end, 1));
     let lines = series(head, rows).into_iter().map(|(name, rows)| {
         let mut line = Line {

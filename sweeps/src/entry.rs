@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema::Measure;
 use crate::seeds::RunSeeds;
+use crate::tails::Tail;
 
 /// Version of entries; others are not read.
 pub const ENTRY_FORMAT: u32 = 3;
@@ -42,6 +43,8 @@ pub struct Entry {
     pub inputs: Vec<InputRecord>,
     /// The metrics that have samples.
     pub metrics: Vec<MetricSamples>,
+    /// The latencies of clients.
+    pub tails: Vec<Tail>,
 }
 
 /// The samples of a metric.
@@ -109,6 +112,7 @@ impl Entry {
             events: record.events,
             inputs: record.inputs.clone(),
             metrics: metric_samples(record),
+            tails: record.clients.iter().filter_map(Tail::of).collect(),
         }
     }
 

@@ -26,7 +26,7 @@ use crate::directory::{DirectoryError, Shard, SweepDirectory};
 use crate::entry::{Entry, Known, key};
 use crate::estimate::{further_replications, in_unit, relative_half_width};
 use crate::guard::guarded;
-use crate::isolate::{Children, Isolation, Outcome};
+use crate::isolate::{Children, Isolation, Outcome, Task};
 use crate::points::Points;
 use crate::prepare::{Prepared, files_of, seedless_hash};
 use crate::seeds::RunSeeds;
@@ -408,7 +408,13 @@ impl Run<'_> {
             self.seeds(RunSeeds::of(&loaded.scenario), replication)
                 .apply(&mut loaded.scenario);
             if let Some(children) = &self.children {
-                return match children.run(&loaded, &key, timeout, &|| self.watch.wants_end()) {
+                let task = Task {
+                    loaded: &loaded,
+                    key: &key,
+                    timeout,
+                    wants_end: &|| self.watch.wants_end(),
+                };
+                return match children.run(task) {
                     Outcome::Finished(entry) => Ok(Ok(*entry)),
                     Outcome::Failed(kind, message) => Ok(Err((kind, message))),
                     Outcome::Ended => Err(ExecuteError::Ended),

@@ -15,6 +15,7 @@
 //! | [`cache`] | the finished runs on disk |
 //! | [`directory`] | a sweep's directory: one writer, whole files |
 //! | [`components`] | which source of chance makes the runs of a point differ |
+//! | [`tails`] | the slowest requests of a client, run by run |
 //! | [`seeds`] | which seeds a replication has |
 //! | [`estimate`] | what the replications of a point say |
 //! | [`rows`], [`columns`] | one row for each run, as CSV and Parquet |
@@ -58,4 +59,5 @@ pub mod seeds;
 pub mod sensitivity;
 pub mod summary;
 pub mod tables;
+pub mod tails;
 pub mod text;

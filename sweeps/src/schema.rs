@@ -311,6 +311,15 @@ pub enum PlotKind {
         /// Value of `x` at which a line is drawn across, in its exact steps.
         bound: Option<u64>,
     },
+    /// Quantiles of the latencies of a client's single requests: the mean over replications of each run's own.
+    Tail {
+        /// Name of the client.
+        client: String,
+        /// Axis that tells lines apart.
+        series: Option<String>,
+        /// Latency at which a line is drawn across, in ns.
+        bound: Option<u64>,
+    },
     /// Quartiles over replications.
     Box {
         /// Axis from left to right.

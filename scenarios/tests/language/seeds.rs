@@ -18,7 +18,7 @@ const ALL: &str = r#"Scenario(
     transfers: [(name: "t", from: "a", to: "b", size: "1 MB")],
     vms: [(name: "v", region: "b", memory: Generated(pattern: Bursty, size: "2 MiB", dirty: (rate: "100 pages/s")))],
     migrations: [(name: "m", vm: "v", to: "c")],
-    faults: [LinkDown(from: "b", to: "c", process: Poisson(every: "6 s", for: "1 s"))],
+    faults: [LinkLatency(between: ("b", "c"), extra: "60 ms", process: Poisson(every: "3 s", lasts: Exponential("1 s")))],
 )"#;
 
 fn digest(text: &str, changes: &[&str]) -> String {

@@ -7,6 +7,7 @@ mod demand;
 mod federation;
 mod link;
 mod migration;
+pub mod outage;
 mod overlay;
 mod replication;
 mod reservation;

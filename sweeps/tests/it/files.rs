@@ -228,6 +228,10 @@ fn bad_conditions_metrics_goals_and_plots_are_refused() {
             with("replications: 400, replicate_over: [Workload, Network]"),
             &["400 samples of each of two sources are 160000 runs of every point"],
         ),
+        (
+            with(r#"plots: [Tail(name: "a", client: "shop")]"#),
+            &["no client is named `shop`"],
+        ),
         (with("version: 2"), &["given twice"]),
     ]);
 }

@@ -9,3 +9,4 @@ mod points;
 mod records;
 mod sensitivity;
 mod sources;
+mod tails;
