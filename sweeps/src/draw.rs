@@ -159,7 +159,7 @@ fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError
             let runs = rows.iter().filter_map(|row| number(row, "n")).fold(0.0, f64::max);
             let about = About::new(title, runs as u64, "runs of each point")
                 .interval("95 %, of the mean of the runs' own quantiles, each by itself")
-                .remark("Quantiles beyond which a run has fewer than ten requests are left out");
+                .remark("Answered requests alone; quantiles beyond which a run has fewer than ten of them are left out");
             line(head, about, rows)
         }
         "box" => box_plot(head, about, rows),

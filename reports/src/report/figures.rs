@@ -10,7 +10,7 @@ use longhaul_plots::gantt::{self, Gantt, Kind, Row, Segment, Tone};
 use longhaul_plots::timeline::{self, Fault, Line, Timeline};
 use longhaul_plots::{About, Drawing, PlotError, Quantity, Reference, Where};
 
-use self::whole::{map_of, tail, waits};
+use self::whole::{latencies, map_of, tail, waits};
 use super::events::Phase;
 use super::load::Story;
 use super::series::{FRAMES, PARTS, Track};
@@ -241,6 +241,7 @@ impl Figures {
                 );
             }
         }
+        add(&mut figures.tails, latencies(story));
         for function in [Function::Cdf, Function::Ccdf] {
             add(&mut figures.tails, waits(story, function));
         }
