@@ -30,10 +30,7 @@ fn digest(text: &str, changes: &[&str]) -> String {
 
 fn faults(changes: &[&str]) -> Vec<Fault> {
     let loaded = read_with(ALL, changes).expect("valid");
-    concrete(&loaded.scenario)
-        .expect("consistent faults")
-        .scenario
-        .faults
+    concrete(&loaded.scenario).expect("consistent faults").faults
 }
 
 #[test]
