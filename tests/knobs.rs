@@ -47,6 +47,8 @@ const TIGHT: &str = r#"Scenario(
 
 const CHANGES: &[&str] = &[
     "seed=4",
+    "seeds.workload=4",
+    "seeds.network=4",
     "sample_interval=90 ms",
     r#"payload=Sampled(share: "60 %")"#,
     "payload=Real",

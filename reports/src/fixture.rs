@@ -223,6 +223,7 @@ pub(crate) fn run() -> RunRecord {
         scenario_hash: "ab".repeat(32),
         inputs: Vec::new(),
         seed: u64::MAX,
+        seeds: None,
         fidelity: Fidelity::Packet,
         fidelity_reason: None,
         ended: Ended::Horizon,
@@ -248,6 +249,7 @@ pub(crate) fn run() -> RunRecord {
             from: "frankfurt".to_owned(),
             to: "new-york".to_owned(),
             progress: Progress::Completed,
+            started_ns: Some(0),
             size: Some(100_000_000),
             duration_ns: None,
             received: 100_000_000,
@@ -420,6 +422,8 @@ pub(crate) fn client(name: &str) -> ClientRecord {
         intervals: 100,
         good_intervals: 100,
         recovery: None,
+        fault_effects: Vec::new(),
+        latency_quantiles: Vec::new(),
         series: Vec::new(),
     }
 }

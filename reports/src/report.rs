@@ -8,7 +8,6 @@ mod load;
 mod markdown;
 mod page;
 mod places;
-mod recovery;
 mod series;
 mod strips;
 mod terminal;

@@ -16,7 +16,7 @@ pub mod services;
 use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul_chaos::{Action, Direction, Entry, Injection, Kind, Overlay, Plan, Schedule, Spec};
-use longhaul_core::random::Streams;
+use longhaul_core::random::{Source, Streams};
 use longhaul_core::time::Span;
 use longhaul_core::units::BitRate;
 use longhaul_net::loss::LawError;
@@ -313,7 +313,7 @@ fn strikes(scenario: &Scenario) -> Result<Schedule<usize>, ChaosError> {
             });
         }
     }
-    let streams = Streams::new(scenario.seed, 0);
+    let streams = Streams::with(scenario.seeds(), Source::Faults);
     let drawn = plan.draw(&streams, scenario.horizon)?;
     entries.extend(drawn.schedule.entries().iter().cloned());
     Ok(Schedule::new(entries)?)

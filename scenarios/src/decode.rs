@@ -6,6 +6,7 @@
 //! | field | default |
 //! | --- | --- |
 //! | `seed` | 1 |
+//! | `seeds.workload`, `.network`, `.faults` | what `seed` says |
 //! | `sample_interval` | `"1 s"` |
 //! | `payload` | `Real` |
 //! | `fidelity` | `Packet` |
@@ -202,7 +203,7 @@ use longhaul_core::units::Probability;
 use crate::diagnose::Sink;
 use crate::schema::{
     AbortCondition, Assertion, Client, DatagramStream, Demand, Engineering, Fault, Federation, Fidelity,
-    Link, Migration, Overlay, PayloadMode, Region, Replay, Replication, Reservation, RouteControl,
+    Link, Migration, Overlay, OwnSeeds, PayloadMode, Region, Replay, Replication, Reservation, RouteControl,
     RoutingPolicy, SCHEMA_VERSION, Scenario, Service, Transfer, Transport, Vm,
 };
 use crate::syntax::Node;
@@ -257,6 +258,8 @@ pub struct Decoded {
     pub expect: Option<String>,
     /// See [`Scenario::seed`].
     pub seed: Option<u64>,
+    /// See [`Scenario::own_seeds`].
+    pub own_seeds: Option<OwnSeeds>,
     /// See [`Scenario::horizon`].
     pub horizon: Option<Span>,
     /// See [`Scenario::sample_interval`].
@@ -324,6 +327,7 @@ impl Decoded {
             question: self.question?,
             expect: self.expect?,
             seed: self.seed?,
+            own_seeds: self.own_seeds?,
             horizon: self.horizon?,
             sample_interval: self.sample_interval?,
             payload: self.payload?,
@@ -354,12 +358,13 @@ impl Decoded {
     }
 }
 
-const FIELDS: [&str; 32] = [
+const FIELDS: [&str; 33] = [
     "version",
     "name",
     "question",
     "expect",
     "seed",
+    "seeds",
     "horizon",
     "sample_interval",
     "payload",
@@ -418,7 +423,8 @@ pub fn decode(root: &Node, names: &Names, files: &mut Files, sink: &mut Sink) ->
         name: fields.required(cx, "name", value::name),
         question: fields.required(cx, "question", value::sentence),
         expect: fields.required(cx, "expect", value::sentence),
-        seed: fields.optional(cx, "seed", 1, |cx, at| value::integer(cx, at, 0, u64::MAX)),
+        seed: fields.optional(cx, "seed", 1, seed),
+        own_seeds: fields.optional(cx, "seeds", OwnSeeds::default(), own_seeds),
         horizon: fields.required(cx, "horizon", |cx, at| {
             value::quantity_within(cx, at, &Span::from_ns(1), &LONGEST_HORIZON)
         }),
@@ -519,6 +525,21 @@ fn faults(cx: &mut Context, fields: &Fields) -> Items<Fault> {
         good: entries.good.into_iter().flat_map(directed).collect(),
         complete: entries.complete,
     }
+}
+
+fn seed(cx: &mut Context, at: &At) -> Option<u64> {
+    value::integer(cx, at, 0, u64::MAX)
+}
+
+fn own_seeds(cx: &mut Context, at: &At) -> Option<OwnSeeds> {
+    let fields = Fields::of(cx, at, "seeds", None, &["workload", "network", "faults"])?;
+    let mut of = |name| fields.optional(cx, name, None, |cx, at| seed(cx, at).map(Some));
+    let (workload, network, faults) = (of("workload"), of("network"), of("faults"));
+    Some(OwnSeeds {
+        workload: workload?,
+        network: network?,
+        faults: faults?,
+    })
 }
 
 fn version(cx: &mut Context, at: &At) -> Option<u64> {

@@ -159,7 +159,8 @@ pub fn hunt(loaded: &Loaded, how: &Hunt, watch: &dyn Watch) -> Result<Hunted, Hu
     let (mut tried, mut fail_anyway) = (0, 0);
     for batch in numbers.chunks(BATCH) {
         let one = |number: &u32| {
-            let schedule = swarm.draw(&candidates, &Streams::new(loaded.scenario.seed, *number))?;
+            let streams = Streams::new(loaded.scenario.seeds().faults, *number);
+            let schedule = swarm.draw(&candidates, &streams)?;
             let prey = with_seed_of(*number);
             if failed(&prey.run(&schedule, horizon, watch)?).is_none() {
                 return Ok::<_, HuntError>(Tried::Passes);

@@ -74,8 +74,8 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The scenario of a replication, which has the seed of the scenario plus its number. Text and hash stay those of
-    /// the scenario as it was read.
+    /// The scenario of a replication, which has the seed of the scenario plus its number; sources with a seed of their own
+    /// keep it. Text and hash stay those of the scenario as it was read.
     pub fn replication(&self, number: u32) -> Loaded {
         let mut loaded = self.clone();
         loaded.scenario.seed = self.scenario.seed.wrapping_add(u64::from(number));

@@ -1,6 +1,6 @@
 //! What a metric measures and in which unit.
 
-use crate::schema::{Metric, Statistic, Value};
+use crate::schema::{Demand, Link, Metric, Scenario, Statistic, Value, pairs};
 
 /// What gives one sample each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,7 +47,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 99] = [
+pub const METRICS: [(&str, Metric); 100] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -130,6 +130,7 @@ pub const METRICS: [(&str, Metric); 99] = [
     ("ClientLatencyMedian", Metric::ClientLatencyMedian),
     ("ClientLatencyP95", Metric::ClientLatencyP95),
     ("ClientLatencyP99", Metric::ClientLatencyP99),
+    ("ClientLatencyP999", Metric::ClientLatencyP999),
     ("ClientDetectionTime", Metric::ClientDetectionTime),
     ("ClientRecoveryTime", Metric::ClientRecoveryTime),
     ("ClientMetastable", Metric::ClientMetastable),
@@ -175,6 +176,48 @@ pub fn watchable() -> impl Iterator<Item = Metric> {
         Metric::ServiceLongestQueue,
     ]
     .into_iter()
+}
+
+impl Subject {
+    /// What one of them is called, in messages.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Subject::Migration => "migration",
+            Subject::Transfer => "transfer",
+            Subject::Replication => "replication",
+            Subject::Federation => "federation",
+            Subject::Datagrams => "stream of datagrams",
+            Subject::Reservation => "reservation",
+            Subject::Demand => "demand",
+            Subject::Route => "pair of regions with controlled routes",
+            Subject::Client => "client",
+            Subject::Service => "service",
+            Subject::Overlay => "overlay",
+            Subject::Link => "link",
+        }
+    }
+
+    /// The names of all of a scenario, in the order of the scenario.
+    pub fn names(self, scenario: &Scenario) -> Vec<String> {
+        fn names<T>(items: &[T], name: impl Fn(&T) -> String) -> Vec<String> {
+            items.iter().map(name).collect()
+        }
+        match self {
+            Subject::Migration => names(&scenario.migrations, |it| it.name.clone()),
+            Subject::Transfer => names(&scenario.transfers, |it| it.name.clone()),
+            Subject::Replication => names(&scenario.replications, |it| it.name.clone()),
+            Subject::Federation => names(&scenario.federations, |it| it.name.clone()),
+            Subject::Datagrams => names(&scenario.datagrams, |it| it.name.clone()),
+            Subject::Reservation => names(&scenario.reservations, |it| it.name.clone()),
+            Subject::Demand => names(&scenario.demands, Demand::name),
+            Subject::Route if scenario.route_control.is_none() => Vec::new(),
+            Subject::Route => pairs(scenario.regions.iter()),
+            Subject::Client => names(&scenario.clients, |it| it.name.clone()),
+            Subject::Service => names(&scenario.services, |it| it.name.clone()),
+            Subject::Overlay => names(&scenario.overlays, |it| it.name.clone()),
+            Subject::Link => names(&scenario.links, Link::name),
+        }
+    }
 }
 
 impl Metric {
@@ -258,6 +301,7 @@ impl Metric {
             | Metric::ClientLatencyMedian
             | Metric::ClientLatencyP95
             | Metric::ClientLatencyP99
+            | Metric::ClientLatencyP999
             | Metric::ClientDetectionTime
             | Metric::ClientRecoveryTime
             | Metric::ClientMetastable => Subject::Client,
@@ -318,6 +362,7 @@ impl Metric {
             | Metric::ClientLatencyMedian
             | Metric::ClientLatencyP95
             | Metric::ClientLatencyP99
+            | Metric::ClientLatencyP999
             | Metric::ClientDetectionTime
             | Metric::ClientRecoveryTime
             | Metric::DatagramGap

@@ -22,6 +22,7 @@ mod service;
 mod transfer;
 mod transport;
 
+use longhaul_core::random::{Seeds, Source};
 use longhaul_core::time::Span;
 use longhaul_core::units::Probability;
 pub use longhaul_frames::PayloadMode;
@@ -58,6 +59,8 @@ pub struct Scenario {
     pub expect: String,
     /// Root of all random streams.
     pub seed: u64,
+    /// Roots of the streams of single sources, in place of `seed`.
+    pub own_seeds: OwnSeeds,
     /// The run ends here at the latest; what is unfinished then is reported as unfinished.
     pub horizon: Span,
     /// Distance between the samples of the time series.
@@ -110,6 +113,44 @@ pub struct Scenario {
     pub assertions: Vec<Assertion>,
     /// How a replay on a real kernel is judged; no simulation reads it. `None` leaves it to the defaults.
     pub replay: Option<Replay>,
+}
+
+/// Roots of the random streams of single sources. A source without one has the scenario's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OwnSeeds {
+    /// Of [`Source::Workload`].
+    pub workload: Option<u64>,
+    /// Of [`Source::Network`].
+    pub network: Option<u64>,
+    /// Of [`Source::Faults`].
+    pub faults: Option<u64>,
+}
+
+impl OwnSeeds {
+    /// That of a source.
+    pub fn of(&mut self, source: Source) -> &mut Option<u64> {
+        match source {
+            Source::Workload => &mut self.workload,
+            Source::Network => &mut self.network,
+            Source::Faults => &mut self.faults,
+        }
+    }
+}
+
+impl Scenario {
+    /// The roots of the random streams of all sources.
+    pub fn seeds(&self) -> Seeds {
+        let OwnSeeds {
+            workload,
+            network,
+            faults,
+        } = self.own_seeds;
+        Seeds {
+            workload: workload.unwrap_or(self.seed),
+            network: network.unwrap_or(self.seed),
+            faults: faults.unwrap_or(self.seed),
+        }
+    }
 }
 
 /// How the network is simulated.

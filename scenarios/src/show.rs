@@ -23,8 +23,8 @@ use crate::decode::print_millionths;
 use crate::metric::{METRICS, STATISTICS, name_of};
 use crate::schema::{
     AbortCondition, Amount, Assertion, Bound, Carrier, Chunk, Controller, DatagramStream, Fault, Kill, Level,
-    LinkDown, Margin, Pause, PayloadMode, Region, Replay, Reservation, Reset, SCHEMA_VERSION, Scenario,
-    Scope, Side, Streams, Tcp, Transfer, Transport, Value, Within,
+    LinkDown, Margin, OwnSeeds, Pause, PayloadMode, Region, Replay, Reservation, Reset, SCHEMA_VERSION,
+    Scenario, Scope, Side, Streams, Tcp, Transfer, Transport, Value, Within,
 };
 
 pub use chaos::faults_file;
@@ -47,6 +47,7 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         question,
         expect,
         seed,
+        own_seeds,
         horizon,
         sample_interval,
         payload,
@@ -80,6 +81,9 @@ fn write_scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
     writeln!(out, "    question: {},", quoted(question))?;
     writeln!(out, "    expect: {},", quoted(expect))?;
     writeln!(out, "    seed: {seed},")?;
+    if *own_seeds != OwnSeeds::default() {
+        writeln!(out, "    seeds: {},", seeds(own_seeds))?;
+    }
     writeln!(out, "    horizon: \"{horizon}\",")?;
     writeln!(out, "    sample_interval: \"{sample_interval}\",")?;
     match payload {
@@ -136,6 +140,19 @@ fn write_list<T>(out: &mut String, name: &str, items: &[T], item: impl Fn(&T) ->
         writeln!(out, "        {},", item(value))?;
     }
     writeln!(out, "    ],")
+}
+
+fn seeds(seeds: &OwnSeeds) -> String {
+    let OwnSeeds {
+        workload,
+        network,
+        faults,
+    } = seeds;
+    let each = [("workload", workload), ("network", network), ("faults", faults)];
+    let each = each
+        .into_iter()
+        .filter_map(|(name, seed)| seed.map(|seed| format!("{name}: {seed}")));
+    format!("({})", each.collect::<Vec<String>>().join(", "))
 }
 
 fn region(region: &Region) -> String {

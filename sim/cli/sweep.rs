@@ -157,6 +157,11 @@ fn report(
     if matches!(sweep.sensitivity, None | Some(Sensitivity::Factorial)) {
         out.push_str(&text::points(sweep, found.shown, found.points, width));
         out.push('\n');
+        let components = text::components(sweep, found.shown, width);
+        if !components.is_empty() {
+            out.push_str(&components);
+            out.push('\n');
+        }
     }
     match (sweep.sensitivity, found.findings) {
         (Some(_), Some(findings)) => {

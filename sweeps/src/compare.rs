@@ -2,14 +2,16 @@
 //!
 //! Runs of two sweeps are paired by point and seed: with common random numbers both had the same luck, so that the
 //! differences vary less than the values do (Law, 2015, section 11.2). What is tested many times is corrected for that
-//! (Holm, 1979). Pairs of which a run did not finish have no difference, but often a larger side. Two single runs have
-//! differences and no intervals: n is 1.
+//! (Holm, 1979). Pairs of which a run did not finish have no difference, but often a larger side, which is what the sign
+//! test needs. Two single runs have differences and no intervals, n being 1; of what did not finish in one of them there are
+//! bounds.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use longhaul_core::digest::Digest;
+use longhaul_core::random::Source;
 use longhaul_core::record::{RECORD_FORMAT, RunRecord};
 use longhaul_scenarios::metric::{METRICS, Unit};
 use longhaul_statistics::compare::holm;
@@ -19,15 +21,16 @@ use thiserror::Error;
 use crate::directory::{DirectoryError, MANIFEST, Manifest, SWEEP_FORMAT, unreadable};
 use crate::entry::{Known, metric_samples};
 use crate::estimate::LEVEL;
+use crate::rows::seed_column;
 use crate::summary::{Head, SummaryFile, unit_name};
 
 pub mod pairs;
 pub mod pictures;
 
-pub use pairs::{Equal, Margin, Row, Value};
+pub use pairs::{Bounds, Equal, Margin, Row, Value, Within};
 
 /// Version of the comparison's JSON.
-pub const COMPARISON_FORMAT: u32 = 2;
+pub const COMPARISON_FORMAT: u32 = 3;
 
 /// Why two directories cannot be compared.
 #[derive(Debug, Error)]
@@ -166,6 +169,10 @@ fn runs(a: &Path, b: &Path, one: &RunRecord, other: &RunRecord) -> Result<Compar
             "the seeds are {one} and {other}: differences are of luck, too"
         ));
     }
+    if one.seeds != other.seeds {
+        warnings
+            .push("sources of chance have other seeds of their own: differences are of luck, too".to_owned());
+    }
     warnings.push("one run each: differences have no intervals; compare sweeps for that".to_owned());
     let samples = |record: &RunRecord| -> BTreeMap<(String, String), Known> {
         let metrics = metric_samples(record).into_iter();
@@ -201,6 +208,13 @@ fn runs(a: &Path, b: &Path, one: &RunRecord, other: &RunRecord) -> Result<Compar
             0,
         ));
     }
+    let unfinished = rows.iter().filter(|row| row.unfinished > 0).count();
+    if unfinished > 0 {
+        warnings.push(format!(
+            "in {unfinished} of {} rows something was unfinished at the end of a run: what is known of it are bounds",
+            rows.len()
+        ));
+    }
     if rows.is_empty() {
         return Err(CompareError::Nothing {
             a: a.to_owned(),
@@ -226,8 +240,10 @@ fn runs(a: &Path, b: &Path, one: &RunRecord, other: &RunRecord) -> Result<Compar
 /// The runs of a sweep, as its tables have them.
 struct Sweep {
     head: Head,
-    /// By point in words, then by seed.
-    points: BTreeMap<String, (u64, BTreeMap<u64, Run>)>,
+    /// Whether runs are combinations of samples of two sources of chance.
+    crossed: bool,
+    /// By point in words, then by seeds.
+    points: BTreeMap<String, (u64, BTreeMap<Vec<u64>, Run>)>,
 }
 
 struct Run {
@@ -262,6 +278,7 @@ impl Sweep {
         let mut sweep = Sweep {
             head: summary.head,
             points: BTreeMap::new(),
+            crossed: false,
         };
         sweep.read_results(&path.join("results.csv"), &names)?;
         Ok(sweep)
@@ -276,6 +293,10 @@ impl Sweep {
             index.ok_or_else(|| unreadable(path, &format!("there is no column `{name}`")))
         };
         let (point, seed, digest) = (column("point")?, column("seed")?, column("digest")?);
+        let mut seeds = vec![seed];
+        let own = Source::ALL.map(seed_column);
+        seeds.extend((0..header.len()).filter(|index| own.iter().any(|name| *name == header[*index])));
+        self.crossed = seeds.len() > 2;
         let mut measures = Vec::new();
         for metric in &self.head.metrics {
             let state = column(&format!("{}_state", metric.name))?;
@@ -290,7 +311,9 @@ impl Sweep {
                 text.parse()
                     .map_err(|error| unreadable(path, &format!("`{text}`: {error}")))
             };
-            let (point, seed) = (number(point)?, number(seed)?);
+            let point = number(point)?;
+            let seeds = seeds.iter().map(|index| number(*index));
+            let seeds = seeds.collect::<Result<Vec<u64>, DirectoryError>>()?;
             let Some(name) = names.get(&point) else {
                 let why = format!("point {point} is not in summary.json");
                 return Err(unreadable(path, &why).into());
@@ -300,6 +323,7 @@ impl Sweep {
                 match (field(*state), number) {
                     ("exact", Some(number)) => Value::Exact(number),
                     ("at_least", Some(number)) => Value::AtLeast(number),
+                    ("at_most", Some(number)) => Value::AtMost(number),
                     _ => Value::Missing,
                 }
             });
@@ -311,7 +335,7 @@ impl Sweep {
                 .points
                 .entry(name.clone())
                 .or_insert_with(|| (point, BTreeMap::new()));
-            runs.1.insert(seed, run);
+            runs.1.insert(seeds, run);
         }
         Ok(())
     }
@@ -321,11 +345,11 @@ impl Sweep {
         let mut digest = Digest::new();
         for (name, (_, runs)) in &self.points {
             digest.mix_bytes(name.as_bytes());
-            for (seed, run) in runs {
+            for (seeds, run) in runs {
                 if run.digest.is_empty() {
                     return None;
                 }
-                digest.mix(*seed);
+                seeds.iter().for_each(|seed| digest.mix(*seed));
                 digest.mix_bytes(run.digest.as_bytes());
             }
         }
@@ -395,12 +419,24 @@ fn sweeps(a: &Path, b: &Path, margins: &[String]) -> Result<Comparison, CompareE
             "{lonely} points are in one of the two alone, and left out"
         ));
     }
+    if left.head.replicate_over != right.head.replicate_over {
+        warnings.push(format!(
+            "the first is replicated over {}, the second over {}: few runs have the same seeds",
+            left.head.replicate_over, right.head.replicate_over
+        ));
+    } else if left.crossed {
+        warnings.push(
+            "runs are combinations of two sources of chance, and depend on each other: no tests".to_owned(),
+        );
+    }
     let mut rows = Vec::new();
     for (_, name) in common {
         for (one, other) in &metrics {
             let mut row = row(&left, &right, name, (*one, *other));
             let margin = margins.iter().find(|margin| margin.metric == row.metric);
-            row.equivalence = margin.and_then(|margin| row.within(margin));
+            row.equivalence = margin
+                .filter(|_| !left.crossed && !right.crossed)
+                .and_then(|margin| row.within(margin));
             rows.push(row);
         }
     }
@@ -432,24 +468,28 @@ fn sweeps(a: &Path, b: &Path, margins: &[String]) -> Result<Comparison, CompareE
     })
 }
 
-/// The pairs of a point: runs with the same seed.
+/// The pairs of a point: runs with the same seeds.
 fn row(left: &Sweep, right: &Sweep, name: &String, (one, other): (usize, usize)) -> Row {
     let (left_runs, right_runs) = (&left.points[name].1, &right.points[name].1);
     let mut pairs = Vec::new();
-    for (seed, run) in left_runs {
-        if let Some(partner) = right_runs.get(seed) {
+    for (seeds, run) in left_runs {
+        if let Some(partner) = right_runs.get(seeds) {
             pairs.push((run.values[one], partner.values[other]));
         }
     }
     let lonely = left_runs.len() + right_runs.len() - 2 * pairs.len();
     let metric = &left.head.metrics[one];
-    Row::of(
+    let mut row = Row::of(
         name.clone(),
         metric.name.clone(),
         unit(&metric.unit),
         &pairs,
         lonely,
-    )
+    );
+    if left.crossed || right.crossed {
+        row.depend();
+    }
+    row
 }
 
 /// Says what is not in the means.

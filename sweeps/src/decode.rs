@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use longhaul_core::random;
 use longhaul_core::time::Span;
 use longhaul_core::units::Probability;
 use longhaul_scenarios::decode::assertion::{one_of, scope};
@@ -37,7 +38,7 @@ use longhaul_scenarios::syntax;
 
 pub use axes::quantity;
 
-use crate::schema::{DEFAULT_LIMIT, MOST_REPLICATIONS, Measure, ReplicateOver, SWEEP_VERSION, Sweep, Until};
+use crate::schema::{Chances, DEFAULT_LIMIT, MOST_REPLICATIONS, Measure, SWEEP_VERSION, Sweep, Until};
 
 /// Most changes that all points share, groups, conditions, measures, or plots.
 const MOST_ITEMS: usize = 100;
@@ -150,13 +151,28 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
     let replications = fields.optional(cx, "replications", 10, |cx, at| {
         value::integer(cx, at, 1, MOST_REPLICATIONS)
     });
-    let replicate_over = fields.optional(cx, "replicate_over", ReplicateOver::Seed, replicate_over);
+    let replicate_over = fields.optional(cx, "replicate_over", Chances::Seed, replicate_over);
     let until = fields.optional(cx, "until", None, |cx, at| {
         until(cx, at, measures.as_deref()?, replications?).map(Some)
     });
     let plots = fields.optional(cx, "plots", Vec::new(), |cx, at| {
         plots::plots(cx, at, groups.as_deref()?, measures.as_deref()?)
     });
+    if let Some(Chances::Both(_)) = replicate_over {
+        let alone = "needs replications that are independent of each other: replicate over one source, or over `Seed`";
+        for field in ["sensitivity", "until"] {
+            if let Some(at) = fields.get(field) {
+                cx.refuse::<()>(&at, format!("`{field}` {alone}"));
+            }
+        }
+        if replications.is_some_and(|samples| samples < 2) {
+            let at = fields.get("replications").unwrap_or_else(|| at.clone());
+            cx.refuse::<()>(
+                &at,
+                "two samples of each source are the least that can be compared",
+            );
+        }
+    }
     if let Some(Some(sensitivity)) = sensitivity {
         design::allowed(cx, &fields, sensitivity, replications, plots.as_deref());
     }
@@ -193,14 +209,43 @@ fn version(cx: &mut Context, at: &At) -> Option<()> {
     Some(())
 }
 
-fn replicate_over(cx: &mut Context, at: &At) -> Option<ReplicateOver> {
-    let variants = [Variant {
-        name: "Seed",
-        form: "Seed",
-    }];
-    variant(cx, at, "what replications differ in", &variants)?;
-    no_content(cx, at)?;
-    Some(ReplicateOver::Seed)
+fn replicate_over(cx: &mut Context, at: &At) -> Option<Chances> {
+    if !matches!(at.node.kind, syntax::Kind::List(_)) {
+        let seed = Variant {
+            name: "Seed",
+            form: "Seed",
+        };
+        variant(
+            cx,
+            at,
+            "what replications differ in: `Seed` or a list of sources",
+            &[seed],
+        )?;
+        no_content(cx, at)?;
+        return Some(Chances::Seed);
+    }
+    let sources = random::Source::ALL.map(|source| {
+        let name = match source {
+            random::Source::Workload => "Workload",
+            random::Source::Network => "Network",
+            random::Source::Faults => "Faults",
+        };
+        (name, source)
+    });
+    let (items, complete) = list(cx, at, MOST_ITEMS, |cx, at| {
+        one_of(cx, at, "a source of chance", &sources)
+    });
+    let sources: Vec<random::Source> = items.into_iter().map(|(_, source)| source).collect();
+    match sources[..] {
+        _ if !complete => None,
+        [source] => Some(Chances::One(source)),
+        [first, second] if first != second => Some(Chances::Both([first, second])),
+        [_, _] => cx.refuse(at, "the same source twice"),
+        _ => cx.refuse(
+            at,
+            "one source, or two of which all combinations run; all three together are `Seed`",
+        ),
+    }
 }
 
 fn measures(cx: &mut Context, at: &At) -> Option<Vec<Measure>> {

@@ -141,7 +141,7 @@ fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError
         format!("{}: {facet}", head.name)
     };
     let of = if head.by_run { "runs" } else { "points" };
-    let about = About::new(title, rows.len() as u64, of);
+    let about = About::new(title.clone(), rows.len() as u64, of);
     match head.kind {
         "line" => line(
             head,
@@ -149,14 +149,36 @@ fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError
             rows,
         ),
         "heatmap" => heat_map(head, about, rows),
-        "cdf" => cdf(head, about.interval("95 % bands (DKW)"), rows),
-        "survival" => survival(head, about.interval("95 %, Kaplan–Meier, pointwise"), rows),
+        "cdf" => cdf(head, with_band(about, head, "95 % bands (DKW)"), rows),
+        "survival" => survival(
+            head,
+            with_band(about, head, "95 %, Kaplan–Meier, pointwise"),
+            rows,
+        ),
+        "tail" => {
+            let runs = rows.iter().filter_map(|row| number(row, "n")).fold(0.0, f64::max);
+            let about = About::new(title, runs as u64, "runs of each point")
+                .interval("95 %, of the mean of the runs' own quantiles, each by itself")
+                .remark("Answered requests alone; quantiles beyond which a run has fewer than ten of them are left out");
+            line(head, about, rows)
+        }
         "box" => box_plot(head, about, rows),
         _ => pareto_front(
             head,
             without_mean(about, head, rows).interval("95 % intervals of means"),
             rows,
         ),
+    }
+}
+
+/// Says what the band is, or why there is none.
+fn with_band(about: About, head: &PlotHead, band: &str) -> About {
+    if head.independent {
+        about.interval(band)
+    } else {
+        about.remark(
+            "Runs that share the luck of a source depend on each other, so a band would promise too much",
+        )
     }
 }
 
@@ -211,6 +233,11 @@ fn series<'r>(head: &PlotHead, rows: &'r [Row]) -> Vec<(String, Vec<&'r Row>)> {
 fn line(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
     let y_column = head.y.as_deref().unwrap_or_default();
     let ((x, x_factor), (y, y_factor)) = (quantity(&head.x, rows), quantity(y_column, rows));
+    // Tails are seen by orders of magnitude.
+    let x = match head.kind {
+        "tail" => Quantity::log("one request in so many takes longer", ""),
+        _ => x,
+    };
     let ends = ["_low", "_high"].map(|end| y_column.replacen("_mean", end, 1));
     let lines = series(head, rows).into_iter().map(|(name, rows)| {
         let mut line = Line {
@@ -346,7 +373,7 @@ fn survival(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, Plot
                 .map(|step| Step {
                     time: step.time,
                     share: step.survival,
-                    interval: step.interval,
+                    interval: step.interval.filter(|_| head.independent),
                 })
                 .collect(),
             unfinished: unfinished.collect(),
@@ -363,6 +390,15 @@ fn survival(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, Plot
 fn cdf(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
     let (x, factor) = quantity(&head.x, rows);
     let state = state_of(&head.x);
+    let ends = |row: &&Row| matches!(value(row, &state), "exact" | "at_least");
+    let hidden = rows.len() - rows.iter().filter(ends).count();
+    let about = match hidden {
+        0 => about,
+        hidden => about.remark(format!(
+            "Without {hidden} of {} runs, which failed or are known from above alone",
+            rows.len()
+        )),
+    };
     let sets = series(head, rows).into_iter().map(|(name, rows)| {
         let ended = rows.iter().filter(|row| value(row, &state) == "exact");
         Set {
@@ -372,7 +408,10 @@ fn cdf(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError
                 .map(|it| it * factor)
                 .collect(),
             beyond: rows.iter().filter(|row| value(row, &state) == "at_least").count() as u64,
-            band: Band::Dkw { confidence: 0.95 },
+            band: match head.independent {
+                true => Band::Dkw { confidence: 0.95 },
+                false => Band::None,
+            },
         }
     });
     distribution::draw(&Distributions {

@@ -2,18 +2,19 @@
 //! a metric that is asked for later needs no new run.
 
 use longhaul_core::MODEL_VERSION;
-use longhaul_core::record::{
-    Ended, InputRecord, Progress, RECORD_FORMAT, RunRecord, TransferRecord, Verdict,
-};
+use longhaul_core::random::Source;
+use longhaul_core::record::{Ended, InputRecord, RECORD_FORMAT, RunRecord, Verdict};
 use longhaul_scenarios::metric::{METRICS, name_of};
 use longhaul_scenarios::run::assertions::{Evidence, Sample, samples, statistic};
-use longhaul_scenarios::schema::{Metric, Scenario, Scope};
+use longhaul_scenarios::schema::Scope;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::Measure;
+use crate::seeds::RunSeeds;
+use crate::tails::Tail;
 
 /// Version of entries; others are not read.
-pub const ENTRY_FORMAT: u32 = 2;
+pub const ENTRY_FORMAT: u32 = 3;
 
 /// A finished run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub struct Entry {
     pub inputs: Vec<InputRecord>,
     /// The metrics that have samples.
     pub metrics: Vec<MetricSamples>,
+    /// The latencies of clients.
+    pub tails: Vec<Tail>,
 }
 
 /// The samples of a metric.
@@ -60,6 +63,8 @@ pub enum Known {
     Exact(u64),
     /// It would have become at least this.
     AtLeast(u64),
+    /// It would have become at most this.
+    AtMost(u64),
     /// Nothing.
     Missing,
 }
@@ -69,18 +74,22 @@ impl From<Sample> for Known {
         match sample {
             Sample::Exact(value) => Known::Exact(value),
             Sample::AtLeast(value) => Known::AtLeast(value),
+            Sample::AtMost(value) => Known::AtMost(value),
             Sample::Missing => Known::Missing,
         }
     }
 }
 
-/// What identifies a run: the scenario but for its seed, the seed, and the versions that decide about results.
+/// What identifies a run: the scenario but for its seeds, the seeds, and the versions that decide about results.
 /// Hexadecimal BLAKE3.
-pub fn key(scenario: &[u8; 32], seed: u64) -> String {
+pub fn key(scenario: &[u8; 32], seeds: RunSeeds) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"longhaul run\0");
     hasher.update(scenario);
-    hasher.update(&seed.to_le_bytes());
+    hasher.update(&seeds.seed.to_le_bytes());
+    for source in Source::ALL {
+        hasher.update(&seeds.resolved(source).to_le_bytes());
+    }
     for version in [ENTRY_FORMAT, MODEL_VERSION, RECORD_FORMAT] {
         hasher.update(&version.to_le_bytes());
     }
@@ -88,8 +97,8 @@ pub fn key(scenario: &[u8; 32], seed: u64) -> String {
 }
 
 impl Entry {
-    /// What is kept of a run of a scenario.
-    pub fn of(key: String, record: &RunRecord, scenario: &Scenario) -> Entry {
+    /// What is kept of a run.
+    pub fn of(key: String, record: &RunRecord) -> Entry {
         Entry {
             format: ENTRY_FORMAT,
             key,
@@ -102,12 +111,13 @@ impl Entry {
             simulated_ns: record.simulated_ns,
             events: record.events,
             inputs: record.inputs.clone(),
-            metrics: watched(metric_samples(record), record, scenario),
+            metrics: metric_samples(record),
+            tails: record.clients.iter().filter_map(Tail::of).collect(),
         }
     }
 
-    /// The value of a measure. What is unfinished is a lower bound of every statistic, since none of them falls when a
-    /// sample rises; what is missing leaves nothing to say.
+    /// The value of a measure. What is unfinished bounds every statistic, since none of them falls when a sample rises; what
+    /// is missing leaves nothing to say.
     pub fn value(&self, measure: &Measure) -> Known {
         let name = name_of(&METRICS, &measure.metric);
         let Some(known) = self.metrics.iter().find(|known| known.metric == name) else {
@@ -117,44 +127,29 @@ impl Entry {
             Scope::All => true,
             Scope::Only(only) => only == entity,
         };
-        let (mut values, mut unfinished) = (Vec::new(), false);
+        let (mut values, mut from_below, mut from_above) = (Vec::new(), false, false);
         for (_, sample) in known.samples.iter().filter(|(entity, _)| in_scope(entity)) {
             match sample {
                 Known::Exact(value) => values.push(*value),
                 Known::AtLeast(value) => {
                     values.push(*value);
-                    unfinished = true;
+                    from_below = true;
+                }
+                Known::AtMost(value) => {
+                    values.push(*value);
+                    from_above = true;
                 }
                 Known::Missing => return Known::Missing,
             }
         }
         match statistic(measure.statistic, values) {
-            Some(value) if unfinished => Known::AtLeast(value),
-            Some(value) => Known::Exact(value),
-            None => Known::Missing,
+            Some(value) if from_below && !from_above => Known::AtLeast(value),
+            Some(value) if from_above && !from_below => Known::AtMost(value),
+            Some(value) if !from_below => Known::Exact(value),
+            // None of a metric's samples are bounded from other sides than the others.
+            Some(_) | None => Known::Missing,
         }
     }
-}
-
-/// The record of a transfer that is under way at the end of a run has no time; the scenario says since when it has been.
-fn watched(mut metrics: Vec<MetricSamples>, record: &RunRecord, scenario: &Scenario) -> Vec<MetricSamples> {
-    let name = name_of(&METRICS, &Metric::TransferCompletionTime);
-    let Some(times) = metrics.iter_mut().find(|metric| metric.metric == name) else {
-        return metrics;
-    };
-    for (entity, known) in &mut times.samples {
-        let unfinished = |of: &&TransferRecord| of.name == *entity && of.progress == Progress::Unfinished;
-        let started = scenario
-            .transfers
-            .iter()
-            .find(|transfer| transfer.name == *entity);
-        if let (Known::Missing, Some(_), Some(transfer)) =
-            (*known, record.transfers.iter().find(unfinished), started)
-        {
-            *known = Known::AtLeast(record.simulated_ns.saturating_sub(transfer.at.as_ns()));
-        }
-    }
-    metrics
 }
 
 /// All metrics that have samples in a record, in the order of [`METRICS`].

@@ -14,6 +14,7 @@ use longhaul_statistics::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::components::Component;
 use crate::entry::Known;
 use crate::schema::{Measure, Until};
 
@@ -30,7 +31,7 @@ pub struct Estimate {
     pub name: String,
     /// Runs with a value.
     pub n: u64,
-    /// Runs with a lower bound of it alone.
+    /// Runs with a bound of it alone: of a time a lower one, of a rate an upper one.
     pub unfinished: u64,
     /// Runs without a value, failed ones among them.
     pub missing: u64,
@@ -55,7 +56,14 @@ pub struct Estimate {
     pub median_high: Option<f64>,
     /// How the interval of the median was found; none without unfinished runs.
     pub median_method: Option<String>,
-    /// The longest that an unfinished run was watched, or the largest lower bound that is known of one.
+    /// Whether what is unfinished is bounded from above, as rates are: then the median may lie below everything seen, and
+    /// its interval is open to below.
+    #[serde(default)]
+    pub from_above: bool,
+    /// Where the variance of single runs comes from, of replications over two sources of chance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
+    /// The longest that an unfinished run was watched: the largest lower bound, or the least upper one, that is known of one.
     pub watched: Option<f64>,
     /// Largest value; none if anything is unfinished or missing.
     pub max: Option<f64>,
@@ -84,7 +92,7 @@ pub fn estimate(measure: &Measure, values: &[Known]) -> Estimate {
     let exact: Vec<f64> = exact_values(unit, values);
     let unfinished = values
         .iter()
-        .filter(|value| matches!(value, Known::AtLeast(_)))
+        .filter(|value| matches!(value, Known::AtLeast(_) | Known::AtMost(_)))
         .count();
     let missing = values.len() - exact.len() - unfinished;
     let mut estimate = Estimate {
@@ -100,7 +108,8 @@ pub fn estimate(measure: &Measure, values: &[Known]) -> Estimate {
     let Ok(summary) = Summary::of(&exact) else {
         return estimate;
     };
-    estimate.min = Some(summary.min);
+    // What is bounded from above may be less than all of them.
+    estimate.min = Some(summary.min).filter(|_| !estimate.from_above);
     if missing == 0 && unfinished == 0 {
         estimate.median = quantile_of(exact.clone(), 0.5);
     }
@@ -118,38 +127,58 @@ pub fn estimate(measure: &Measure, values: &[Known]) -> Estimate {
     estimate
 }
 
-/// What is finished and what is not, as Kaplan and Meier take it; what is missing is left out.
-pub fn lifetimes(unit: Unit, values: &[Known]) -> Vec<Lifetime> {
-    let lifetime = |value: &Known| match value {
-        Known::Exact(value) => Some(Lifetime::Finished(in_unit(unit, *value))),
-        Known::AtLeast(value) => Some(Lifetime::Unfinished(in_unit(unit, *value))),
+/// What is finished and what is not, as Kaplan and Meier take it; what is missing is left out. Where what is unfinished is
+/// bounded from above, as rates are, everything is seen from the largest of all values downwards, which is given back, too:
+/// left censoring is the mirror image of right censoring.
+fn lifetimes(unit: Unit, values: &[Known]) -> (Vec<Lifetime>, Option<f64>) {
+    let value = |known: &Known| match known {
+        Known::Exact(value) | Known::AtLeast(value) | Known::AtMost(value) => Some(in_unit(unit, *value)),
         Known::Missing => None,
     };
-    values.iter().filter_map(lifetime).collect()
+    let mirror = values
+        .iter()
+        .any(|known| matches!(known, Known::AtMost(_)))
+        .then(|| values.iter().filter_map(value).fold(0.0, f64::max));
+    let seen = |known: &Known| value(known).map(|value| mirror.map_or(value, |top| top - value));
+    let lifetime = |known: &Known| {
+        let time = seen(known)?;
+        Some(match known {
+            Known::Exact(_) => Lifetime::Finished(time),
+            Known::AtLeast(_) | Known::AtMost(_) | Known::Missing => Lifetime::Unfinished(time),
+        })
+    };
+    (values.iter().filter_map(lifetime).collect(), mirror)
 }
 
-/// The median of values some of which are lower bounds.
+/// The median of values some of which are bounds.
 fn lifetimes_of(unit: Unit, values: &[Known], estimate: &mut Estimate) {
-    let lifetimes = lifetimes(unit, values);
+    let (lifetimes, mirror) = lifetimes(unit, values);
+    let back = |time: f64| mirror.map_or(time, |top| top - time);
     let bound = |lifetime: &Lifetime| match lifetime {
         Lifetime::Unfinished(bound) => Some(*bound),
         Lifetime::Finished(_) => None,
     };
-    estimate.watched = lifetimes.iter().filter_map(bound).reduce(f64::max);
+    estimate.watched = lifetimes.iter().filter_map(bound).reduce(f64::max).map(back);
+    estimate.from_above = mirror.is_some();
     let Ok(curve) = KaplanMeier::of(&lifetimes, LEVEL) else {
         return;
     };
     let median = curve.median();
-    estimate.median = median.estimate;
-    estimate.median_low = median.low;
-    estimate.median_high = median.high;
+    let (low, high) = if mirror.is_some() {
+        (median.high, median.low)
+    } else {
+        (median.low, median.high)
+    };
+    estimate.median = median.estimate.map(back);
+    estimate.median_low = low.map(back);
+    estimate.median_high = high.map(back);
     estimate.median_method = Some(median.method.name().to_owned());
 }
 
-fn exact_values(unit: Unit, values: &[Known]) -> Vec<f64> {
+pub(crate) fn exact_values(unit: Unit, values: &[Known]) -> Vec<f64> {
     let exact = values.iter().filter_map(|value| match value {
         Known::Exact(value) => Some(in_unit(unit, *value)),
-        Known::AtLeast(_) | Known::Missing => None,
+        Known::AtLeast(_) | Known::AtMost(_) | Known::Missing => None,
     });
     exact.collect()
 }

@@ -26,9 +26,10 @@ use crate::directory::{DirectoryError, Shard, SweepDirectory};
 use crate::entry::{Entry, Known, key};
 use crate::estimate::{further_replications, in_unit, relative_half_width};
 use crate::guard::guarded;
-use crate::isolate::{Children, Isolation, Outcome};
+use crate::isolate::{Children, Isolation, Outcome, Task};
 use crate::points::Points;
 use crate::prepare::{Prepared, files_of, seedless_hash};
+use crate::seeds::RunSeeds;
 
 /// Events between two looks at the clock and at whether to end.
 const BATCH: u64 = 1 << 14;
@@ -109,8 +110,9 @@ pub struct PointRuns {
     pub point: u64,
     /// [`seedless_hash`] of its scenario, hexadecimal; `None` if there is no valid one.
     pub scenario: Option<String>,
-    /// Seed of its first replication.
-    pub seed: u64,
+    /// Seeds of its first replication.
+    #[serde(flatten)]
+    pub seeds: RunSeeds,
     /// Its replications.
     pub replications: u32,
 }
@@ -168,7 +170,7 @@ pub struct Effort {
 struct State {
     hash: [u8; 32],
     valid: bool,
-    seed: u64,
+    seeds: RunSeeds,
     replications: u32,
 }
 
@@ -197,7 +199,7 @@ pub fn execute(
         Some(shard) => (0..points.len()).filter(|point| shard.has(*point)).collect(),
         None => (0..points.len()).collect(),
     };
-    let first = prepared.sweep.replications;
+    let first = prepared.sweep.runs();
     let threads = options.threads.max(1);
     let children = options.isolation.clone();
     let run = Run {
@@ -215,7 +217,7 @@ pub fn execute(
             State {
                 hash: [0; 32],
                 valid: false,
-                seed: 0,
+                seeds: RunSeeds::default(),
                 replications: first,
             };
             numbers.len()
@@ -250,7 +252,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Run<'_> {
     fn all_rounds(&self) -> Result<(), ExecuteError> {
-        let first = self.prepared.sweep.replications;
+        let first = self.prepared.sweep.runs();
         self.round((0..self.numbers.len()).map(|slot| (slot, 0, first)))?;
         loop {
             // What a round found depends on its points alone, so neither do threads change who gets more.
@@ -269,6 +271,11 @@ impl Run<'_> {
         }
     }
 
+    /// Those of a replication of a point that begins with these.
+    fn seeds(&self, first: RunSeeds, replication: u32) -> RunSeeds {
+        first.replication(self.prepared.sweep.over(), replication)
+    }
+
     /// The replications that a point still needs to be known well enough.
     fn more(&self, slot: usize) -> Option<(usize, u32, u32)> {
         let until = self.prepared.sweep.until?;
@@ -280,7 +287,7 @@ impl Run<'_> {
         let measure = &self.prepared.sweep.measures[until.measure];
         let mut values = Vec::new();
         for replication in 0..done {
-            let key = key(&state.hash, state.seed.wrapping_add(u64::from(replication)));
+            let key = key(&state.hash, self.seeds(state.seeds, replication));
             // A failed run, or one that did not get to its end: no number of others makes up for it.
             let Found::Finished(entry) = self.cache.find(&key, false) else {
                 return None;
@@ -322,7 +329,7 @@ impl Run<'_> {
         let state = &mut states[slot];
         state.hash = hash;
         state.valid = scenario.is_some();
-        state.seed = scenario.map_or(0, |scenario| scenario.seed);
+        state.seeds = scenario.map(RunSeeds::of).unwrap_or_default();
         drop(states);
         Job {
             slot,
@@ -341,8 +348,8 @@ impl Run<'_> {
         let done = match &job.loaded {
             Err(failure) => Err(failure.clone()),
             Ok(loaded) => {
-                let seed = loaded.scenario.seed.wrapping_add(u64::from(replication));
-                let key = key(&job.hash, seed);
+                let seeds = self.seeds(RunSeeds::of(&loaded.scenario), replication);
+                let key = key(&job.hash, seeds);
                 match self.known(&key, job.point, replication) {
                     Some(entry) => Ok((*entry, true)),
                     None => match self.simulate(loaded, job.point, replication, key)? {
@@ -397,9 +404,17 @@ impl Run<'_> {
         let timeout = self.options.timeout.or(own);
         let work = || {
             assert!(self.options.inject_panic != Some(point), "an injected panic");
-            let loaded = loaded.replication(replication);
+            let mut loaded = loaded.clone();
+            self.seeds(RunSeeds::of(&loaded.scenario), replication)
+                .apply(&mut loaded.scenario);
             if let Some(children) = &self.children {
-                return match children.run(&loaded, &key, timeout, &|| self.watch.wants_end()) {
+                let task = Task {
+                    loaded: &loaded,
+                    key: &key,
+                    timeout,
+                    wants_end: &|| self.watch.wants_end(),
+                };
+                return match children.run(task) {
                     Outcome::Finished(entry) => Ok(Ok(*entry)),
                     Outcome::Failed(kind, message) => Ok(Err((kind, message))),
                     Outcome::Ended => Err(ExecuteError::Ended),
@@ -419,7 +434,7 @@ impl Run<'_> {
                 }
             }
             let record = simulation.finish(false).record;
-            Ok(Ok(Entry::of(key, &record, &loaded.scenario)))
+            Ok(Ok(Entry::of(key, &record)))
         };
         guarded(work).unwrap_or_else(|panic| Ok(Err((FailureKind::Panicked, panic))))
     }
@@ -436,7 +451,8 @@ impl Run<'_> {
             open.0 -= 1;
             open.1.push(value);
             if open.0 == 0 {
-                relative_half_width(measure, &open.1)
+                let over = sweep.over();
+                relative_half_width(measure, &open.1).filter(|_| over.samples().is_none())
             } else {
                 None
             }
@@ -492,7 +508,7 @@ impl Run<'_> {
                 scenario: state
                     .valid
                     .then(|| blake3::Hash::from_bytes(state.hash).to_hex().to_string()),
-                seed: state.seed,
+                seeds: state.seeds,
                 replications: state.replications,
             });
         let index = Index {

@@ -72,7 +72,7 @@ pub fn serve(text: String, base_dir: PathBuf, key: String) -> Result<Vec<u8>, Se
     let simulation = Simulation::build(&loaded, RunOptions::default())
         .map_err(|error| ServeError::Build(error.to_string()))?;
     let record = to_its_end(simulation, &Unwatched).expect("nobody wants it to end");
-    let entry = Entry::of(key, &record, &loaded.scenario);
+    let entry = Entry::of(key, &record);
     Ok(serde_json::to_vec(&entry).expect("an entry is made of numbers and texts"))
 }
 
@@ -84,6 +84,19 @@ pub enum Outcome {
     Failed(FailureKind, String),
     /// The sweep is to end.
     Ended,
+}
+
+/// A run that a child is to make.
+#[derive(Clone, Copy)]
+pub struct Task<'t> {
+    /// Its scenario.
+    pub loaded: &'t Loaded,
+    /// The key of the run.
+    pub key: &'t str,
+    /// Wall time after which it is given up.
+    pub timeout: Option<Duration>,
+    /// Whether the sweep is to end.
+    pub wants_end: &'t dyn Fn() -> bool,
 }
 
 /// Makes runs in children.
@@ -111,37 +124,24 @@ impl Children {
     }
 
     /// Runs a scenario, first with its share of memory.
-    pub fn run(
-        &self,
-        loaded: &Loaded,
-        key: &str,
-        timeout: Option<Duration>,
-        wants_end: &dyn Fn() -> bool,
-    ) -> Outcome {
+    pub fn run(&self, task: Task) -> Outcome {
         let first = {
             let _shared = self.budget.read().unwrap_or_else(PoisonError::into_inner);
-            self.once(loaded, key, self.share, timeout, wants_end)
+            self.once(task, self.share)
         };
         match first {
             Outcome::Failed(FailureKind::OutOfMemory, _) if self.share < self.isolation.memory => {
                 let _alone = self.budget.write().unwrap_or_else(PoisonError::into_inner);
-                self.once(loaded, key, self.isolation.memory, timeout, wants_end)
+                self.once(task, self.isolation.memory)
             }
             outcome => outcome,
         }
     }
 
-    fn once(
-        &self,
-        loaded: &Loaded,
-        key: &str,
-        memory: u64,
-        timeout: Option<Duration>,
-        wants_end: &dyn Fn() -> bool,
-    ) -> Outcome {
+    fn once(&self, task: Task, memory: u64) -> Outcome {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let files = ["out", "err"].map(|end| self.folder.join(format!(".partial-child-{number}.{end}")));
-        let outcome = self.child(loaded, key, memory, timeout, wants_end, &files);
+        let outcome = self.child(task, memory, &files);
         for file in files {
             // What cannot be removed does no harm: the next start sweeps it up.
             let _ = fs::remove_file(file);
@@ -152,15 +152,13 @@ impl Children {
         }
     }
 
-    fn child(
-        &self,
-        loaded: &Loaded,
-        key: &str,
-        memory: u64,
-        timeout: Option<Duration>,
-        wants_end: &dyn Fn() -> bool,
-        [out, err]: &[PathBuf; 2],
-    ) -> std::io::Result<Outcome> {
+    fn child(&self, task: Task, memory: u64, [out, err]: &[PathBuf; 2]) -> std::io::Result<Outcome> {
+        let Task {
+            loaded,
+            key,
+            timeout,
+            wants_end,
+        } = task;
         let began = Instant::now();
         fs::create_dir_all(&self.folder)?;
         let (program, arguments) = self

@@ -14,6 +14,9 @@
 //! | [`entry`] | what is kept of a run |
 //! | [`cache`] | the finished runs on disk |
 //! | [`directory`] | a sweep's directory: one writer, whole files |
+//! | [`components`] | which source of chance makes the runs of a point differ |
+//! | [`tails`] | the slowest requests of a client, run by run |
+//! | [`seeds`] | which seeds a replication has |
 //! | [`estimate`] | what the replications of a point say |
 //! | [`rows`], [`columns`] | one row for each run, as CSV and Parquet |
 //! | [`summary`] | one entry for each point, as JSON |
@@ -34,6 +37,7 @@
 pub mod cache;
 pub mod columns;
 pub mod compare;
+pub mod components;
 pub mod decode;
 pub mod directory;
 pub mod draw;
@@ -51,7 +55,9 @@ pub mod points;
 pub mod prepare;
 pub mod rows;
 pub mod schema;
+pub mod seeds;
 pub mod sensitivity;
 pub mod summary;
 pub mod tables;
+pub mod tails;
 pub mod text;

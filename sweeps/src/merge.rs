@@ -14,6 +14,7 @@ use crate::decode;
 use crate::directory::{DirectoryError, Manifest, Shard, SweepDirectory, unreadable};
 use crate::execute::{Failure, Index, PointRuns};
 use crate::points::{Points, PointsError};
+use crate::schema::ReplicateOver;
 use crate::summary::PointSummary;
 use crate::tables::{self, key_of};
 
@@ -115,7 +116,7 @@ pub fn merge(
     let mut index = Index::default();
     for part in parts {
         let of_part = read_index(part)?;
-        adopt(&cache, part, &of_part)?;
+        adopt(&cache, part, &of_part, sweep.over())?;
         index.points.extend(of_part.points);
         index.failures.extend(of_part.failures);
     }
@@ -126,7 +127,7 @@ pub fn merge(
 }
 
 /// Takes over all finished runs of a part.
-fn adopt(cache: &Cache, part: &Path, index: &Index) -> Result<(), MergeError> {
+fn adopt(cache: &Cache, part: &Path, index: &Index, over: ReplicateOver) -> Result<(), MergeError> {
     let own = Cache::new(part, PathBuf::new());
     let failed = |point: &PointRuns, replication| {
         let place = (point.point, replication);
@@ -140,7 +141,7 @@ fn adopt(cache: &Cache, part: &Path, index: &Index) -> Result<(), MergeError> {
             if failed(point, replication) {
                 continue;
             }
-            let Some(key) = key_of(point, replication) else {
+            let Some(key) = key_of(point, replication, over) else {
                 let why = "a point has neither a scenario nor a failure";
                 return Err(unreadable(&part.join("index.json"), &why));
             };

@@ -17,6 +17,7 @@ use crate::cache::{Cache, Found};
 use crate::directory::Shard;
 use crate::entry::{Entry, key};
 use crate::prepare::{Prepared, files_of, seedless_hash};
+use crate::seeds::RunSeeds;
 
 /// Bytes of all tables for each run and each of its metrics: measured on the sweeps of the library.
 const TABLE_BYTES: u64 = 60;
@@ -72,7 +73,7 @@ pub fn plan(
 ) -> Result<Plan, PlanError> {
     let points = prepared.points();
     let cache = Cache::new(directory, files_of(prepared));
-    let replications = u64::from(prepared.sweep.replications);
+    let replications = u64::from(prepared.sweep.runs());
     let (mut known, mut count) = (0, 0);
     let looks = directory.is_dir();
     for point in (0..points.len()).filter(|point| shard.is_none_or(|shard| shard.has(*point))) {
@@ -83,9 +84,9 @@ pub fn plan(
         let Ok(loaded) = prepared.load(&points, point) else {
             continue;
         };
-        let (hash, seed) = (seedless_hash(&loaded.scenario), loaded.scenario.seed);
-        let finished = (0..replications).filter(|replication| {
-            let key = key(&hash, seed.wrapping_add(*replication));
+        let (hash, seeds) = (seedless_hash(&loaded.scenario), RunSeeds::of(&loaded.scenario));
+        let finished = (0..prepared.sweep.runs()).filter(|replication| {
+            let key = key(&hash, seeds.replication(prepared.sweep.over(), *replication));
             matches!(cache.find(&key, true), Found::Finished(_))
         });
         known += finished.count() as u64;
@@ -109,11 +110,7 @@ pub fn plan(
             break;
         }
     }
-    let entry = Entry::of(
-        "0".repeat(64),
-        &simulation.finish(!ended).record,
-        &loaded.scenario,
-    );
+    let entry = Entry::of("0".repeat(64), &simulation.finish(!ended).record);
     let trial = ended.then(|| began.elapsed());
     let left = u32::try_from(runs - known).unwrap_or(u32::MAX);
     let busy = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);

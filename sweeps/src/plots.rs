@@ -3,7 +3,8 @@
 //! A line, a heat map or a Pareto plot has one row for each point: all axes, then how many runs have a value, are unfinished
 //! and have none, the mean and the ends of its interval of each measure that it names. A distribution, a curve of Kaplan
 //! and Meier or a box plot has one row for each run, since quantiles of quantiles mean nothing: all axes, the
-//! replication, and the value. Bounds are in `plots/index.json`.
+//! replication, and the value. A tail has one row for each point and quantile: all axes, one request in how many takes longer, the runs,
+//! and the mean of their quantiles with its interval. Bounds are in `plots/index.json`.
 
 use std::io;
 
@@ -18,6 +19,7 @@ use crate::estimate::in_unit;
 use crate::rows::{RunRow, axis_cell, axis_column};
 use crate::schema::{AxisValue, Plot, PlotKind, Sweep, suffix};
 use crate::summary::{PointSummary, unit_name};
+use crate::tails;
 
 /// The tables of all plots of a sweep, under way.
 pub struct PlotTables<'s> {
@@ -29,7 +31,18 @@ struct Table {
     file: Whole,
     /// Indices of the measures.
     measures: Vec<usize>,
-    by_run: bool,
+    rows: Rows,
+}
+
+/// What has a row.
+#[derive(Clone, PartialEq, Eq)]
+enum Rows {
+    /// A point.
+    Points,
+    /// A run.
+    Runs,
+    /// A quantile of the latencies of this client, at a point.
+    Quantiles(String),
 }
 
 /// What a plot is, for whoever draws it: an entry of `plots/index.json`.
@@ -37,7 +50,7 @@ struct Table {
 pub struct PlotHead<'s> {
     /// Its name, and that of its table.
     pub name: &'s str,
-    /// `line`, `heatmap`, `cdf`, `survival`, `box` or `pareto`.
+    /// `line`, `heatmap`, `cdf`, `survival`, `tail`, `box` or `pareto`.
     pub kind: &'static str,
     /// Column from left to right.
     pub x: String,
@@ -55,16 +68,19 @@ pub struct PlotHead<'s> {
     pub unit: &'static str,
     /// Whether a row is a run (`true`) or a point.
     pub by_run: bool,
+    /// Whether runs are independent of each other, so that distributions of them have bands.
+    pub independent: bool,
 }
 
-/// Whether a plot needs the single runs, and the names of its measures.
-fn needs(kind: &PlotKind) -> (bool, Vec<&str>) {
+/// What has a row in the table of a plot, and the names of its measures.
+fn needs(kind: &PlotKind) -> (Rows, Vec<&str>) {
     match kind {
-        PlotKind::Line { y, .. } => (false, vec![y]),
-        PlotKind::Heatmap { value, .. } => (false, vec![value]),
-        PlotKind::Pareto { x, y, .. } => (false, vec![x, y]),
-        PlotKind::Cdf { x, .. } | PlotKind::Survival { x, .. } => (true, vec![x]),
-        PlotKind::Box { y, .. } => (true, vec![y]),
+        PlotKind::Line { y, .. } => (Rows::Points, vec![y]),
+        PlotKind::Heatmap { value, .. } => (Rows::Points, vec![value]),
+        PlotKind::Pareto { x, y, .. } => (Rows::Points, vec![x, y]),
+        PlotKind::Cdf { x, .. } | PlotKind::Survival { x, .. } => (Rows::Runs, vec![x]),
+        PlotKind::Tail { client, .. } => (Rows::Quantiles(client.clone()), Vec::new()),
+        PlotKind::Box { y, .. } => (Rows::Runs, vec![y]),
     }
 }
 
@@ -85,17 +101,13 @@ impl<'s> PlotTables<'s> {
     pub fn create(sweep: &'s Sweep, directory: &SweepDirectory) -> Result<PlotTables<'s>, DirectoryError> {
         let mut tables = Vec::new();
         for plot in &sweep.plots {
-            let (by_run, names) = needs(&plot.kind);
+            let (rows, names) = needs(&plot.kind);
             let measures: Vec<usize> = names.iter().map(|name| measure_index(sweep, name)).collect();
             let path = directory.path().join("plots").join(format!("{}.csv", plot.name));
             let mut file = Whole::create(&path, 0)?;
-            let head = write_csv_head(&mut file, &columns(sweep, by_run, &measures));
+            let head = write_csv_head(&mut file, &columns(sweep, &rows, &measures));
             head.map_err(|source| file.failed(source))?;
-            tables.push(Table {
-                file,
-                measures,
-                by_run,
-            });
+            tables.push(Table { file, measures, rows });
         }
         Ok(PlotTables { sweep, tables })
     }
@@ -111,10 +123,13 @@ impl<'s> PlotTables<'s> {
         runs: &[RunRow],
     ) -> Result<(), DirectoryError> {
         for table in &mut self.tables {
-            let done = if table.by_run {
-                runs.iter().try_for_each(|run| table.run(self.sweep, values, run))
-            } else {
-                table.point(self.sweep, values, summary)
+            let done = match &table.rows {
+                Rows::Runs => runs.iter().try_for_each(|run| table.run(self.sweep, values, run)),
+                Rows::Points => table.point(self.sweep, values, summary),
+                Rows::Quantiles(client) => {
+                    let points = tails::points(self.sweep.over(), client, runs);
+                    table.quantiles(self.sweep, values, summary.point, &points)
+                }
             };
             done.map_err(|source| table.file.failed(source))?;
         }
@@ -168,6 +183,30 @@ impl Table {
         write_csv_row(&mut self.file, &cells)
     }
 
+    fn quantiles(
+        &mut self,
+        sweep: &Sweep,
+        values: &[&AxisValue],
+        point: u64,
+        quantiles: &[tails::Point],
+    ) -> io::Result<()> {
+        for quantile in quantiles {
+            let mut cells = vec![Cell::Unsigned(point)];
+            let axes = sweep.axes().zip(values);
+            cells.extend(axes.map(|(axis, value)| axis_cell(axis.kind, value)));
+            let ends = quantile.interval;
+            cells.extend([
+                Cell::Real(quantile.one_in),
+                Cell::Unsigned(quantile.n as u64),
+                Cell::Real(quantile.mean),
+                ends.map_or(Cell::Null, |(low, _)| Cell::Real(low)),
+                ends.map_or(Cell::Null, |(_, high)| Cell::Real(high)),
+            ]);
+            write_csv_row(&mut self.file, &cells)?;
+        }
+        Ok(())
+    }
+
     fn run(&mut self, sweep: &Sweep, values: &[&AxisValue], run: &RunRow) -> io::Result<()> {
         let mut cells = vec![Cell::Unsigned(run.point)];
         cells.extend(
@@ -183,6 +222,7 @@ impl Table {
             let (value, state) = match known[measure] {
                 Known::Exact(value) => (Cell::Real(in_unit(unit, value)), "exact"),
                 Known::AtLeast(value) => (Cell::Real(in_unit(unit, value)), "at_least"),
+                Known::AtMost(value) => (Cell::Real(in_unit(unit, value)), "at_most"),
                 Known::Missing => (Cell::Null, "missing"),
             };
             cells.extend([value, Cell::Text(state.to_owned())]);
@@ -191,17 +231,25 @@ impl Table {
     }
 }
 
-fn columns(sweep: &Sweep, by_run: bool, measures: &[usize]) -> Vec<Column> {
+fn columns(sweep: &Sweep, rows: &Rows, measures: &[usize]) -> Vec<Column> {
     let column = |name: String, kind| Column { name, kind };
     let mut columns = vec![column("point".to_owned(), Kind::Unsigned)];
     columns.extend(sweep.axes().map(|axis| axis_column(&axis.name, axis.kind)));
-    if by_run {
-        columns.push(column("replication".to_owned(), Kind::Unsigned));
+    match rows {
+        Rows::Points => {}
+        Rows::Runs => columns.push(column("replication".to_owned(), Kind::Unsigned)),
+        Rows::Quantiles(_) => {
+            columns.push(column("one_in".to_owned(), Kind::Real));
+            columns.push(column("n".to_owned(), Kind::Unsigned));
+            for part in ["mean", "low", "high"] {
+                columns.push(column(format!("latency_{part}_ns"), Kind::Real));
+            }
+        }
     }
     for &index in measures {
         let measure = &sweep.measures[index];
         let (name, unit) = (&measure.name, suffix(measure.metric.unit()));
-        if by_run {
+        if *rows == Rows::Runs {
             columns.push(column(format!("{name}{unit}"), Kind::Real));
             columns.push(column(format!("{name}_state"), Kind::Text));
         } else {
@@ -282,6 +330,28 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
                 [Some(x), None],
             )
         }
+        PlotKind::Tail {
+            client: _,
+            series: s,
+            bound,
+        } => {
+            let facets = sweep.axes().filter(|axis| s.as_ref() != Some(&axis.name));
+            return PlotHead {
+                name: &plot.name,
+                kind: "tail",
+                x: "one_in".to_owned(),
+                y: Some("latency_mean_ns".to_owned()),
+                value: None,
+                series: series(s),
+                facets: facets
+                    .map(|axis| axis_column(&axis.name, axis.kind).name)
+                    .collect(),
+                bound: bound.map(|bound| in_unit(Unit::Time, bound)),
+                unit: unit_name(Unit::Time),
+                by_run: false,
+                independent: sweep.over().samples().is_none(),
+            };
+        }
         PlotKind::Pareto { x, y, series: s } => {
             let used = [s.as_ref(), None];
             ("pareto", mean(x), Some(mean(y)), None, series(s), None, y, used)
@@ -303,6 +373,7 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
             .collect(),
         bound,
         unit: unit_name(unit_of(sweep, of)),
-        by_run: needs(&plot.kind).0,
+        by_run: needs(&plot.kind).0 == Rows::Runs,
+        independent: sweep.over().samples().is_none(),
     }
 }

@@ -13,7 +13,8 @@ use thiserror::Error;
 
 use crate::decode::SweepFile;
 use crate::points::{Points, PointsError};
-use crate::schema::Sweep;
+use crate::schema::{MOST_REPLICATIONS, PlotKind, Sweep};
+use crate::seeds::RunSeeds;
 
 /// Why a sweep cannot run.
 #[derive(Debug, Error)]
@@ -27,6 +28,16 @@ pub enum PrepareError {
     /// Too many points, or none.
     #[error(transparent)]
     Points(#[from] PointsError),
+    /// All combinations of two sources are too many.
+    #[error(
+        "{samples} samples of each of two sources are {runs} runs of every point; at most {MOST_REPLICATIONS} are possible"
+    )]
+    Combinations {
+        /// Of each source.
+        samples: u32,
+        /// Runs of a point.
+        runs: u64,
+    },
 }
 
 /// A sweep that can run.
@@ -52,11 +63,17 @@ pub struct Prepared {
 pub fn prepare(file: &SweepFile, any_number: bool) -> Result<Prepared, PrepareError> {
     let sweep = &file.sweep;
     let source = scenario_source(&file.base_dir, &sweep.scenario)?;
+    let runs = u64::from(sweep.runs());
+    if runs > MOST_REPLICATIONS {
+        let samples = sweep.replications;
+        return Err(PrepareError::Combinations { samples, runs });
+    }
     let points = Points::of(sweep, any_number)?;
     let mut sink = Sink::default();
     let first = try_values(file, &source, &points, &mut sink)?;
     if let Some(first) = &first {
         measures(file, &first.scenario, &mut sink);
+        clients(file, &first.scenario, &mut sink);
     }
     let (true, Some(first)) = (sink.is_empty(), first) else {
         return Err(Diagnostics::new(Arc::clone(&file.texts), sink).into());
@@ -89,10 +106,10 @@ impl Prepared {
     }
 }
 
-/// What identifies a scenario but for its seed: BLAKE3 of its canonical text with seed 0.
+/// What identifies a scenario but for its seeds: BLAKE3 of its canonical text with seed 0 and no others.
 pub fn seedless_hash(scenario: &Scenario) -> [u8; 32] {
     let mut scenario = scenario.clone();
-    scenario.seed = 0;
+    RunSeeds::default().apply(&mut scenario);
     *blake3::hash(show::canonical(&scenario).as_bytes()).as_bytes()
 }
 
@@ -195,10 +212,30 @@ fn blame(
     }
 }
 
+/// Whether the clients are there whose latencies are to be drawn.
+fn clients(file: &SweepFile, scenario: &Scenario, sink: &mut Sink) {
+    let names = Subject::Client.names(scenario);
+    for (index, plot) in file.sweep.plots.iter().enumerate() {
+        let PlotKind::Tail { client, .. } = &plot.kind else {
+            continue;
+        };
+        if !names.contains(client) {
+            let mut error = Diagnostic::error(
+                file.scenario_place,
+                format!("plots[{index}].client"),
+                format!("no client is named `{client}`"),
+            );
+            error.help = suggest::help(client, names.iter().map(String::as_str));
+            sink.push(error);
+        }
+    }
+}
+
 /// Whether something gives each metric a value.
 fn measures(file: &SweepFile, scenario: &Scenario, sink: &mut Sink) {
     for ((index, measure), place) in file.sweep.measures.iter().enumerate().zip(&file.measure_places) {
-        let (what, names) = named(scenario, measure.metric.subject());
+        let subject = measure.metric.subject();
+        let (what, names) = (subject.noun(), subject.names(scenario));
         let path = format!("metrics[{index}]");
         if names.is_empty() {
             let message = format!("nothing gives this metric a value: there is no {what}");
@@ -214,39 +251,6 @@ fn measures(file: &SweepFile, scenario: &Scenario, sink: &mut Sink) {
             error.help = suggest::help(name, names.iter().map(String::as_str));
             sink.push(error);
         }
-    }
-}
-
-/// What a subject is called, and the names of those in a scenario.
-fn named(scenario: &Scenario, subject: Subject) -> (&'static str, Vec<String>) {
-    fn names<T>(items: &[T], name: impl Fn(&T) -> String) -> Vec<String> {
-        items.iter().map(name).collect()
-    }
-    match subject {
-        Subject::Migration => ("migration", names(&scenario.migrations, |m| m.name.clone())),
-        Subject::Transfer => ("transfer", names(&scenario.transfers, |t| t.name.clone())),
-        Subject::Replication => ("replication", names(&scenario.replications, |r| r.name.clone())),
-        Subject::Federation => ("federation", names(&scenario.federations, |f| f.name.clone())),
-        Subject::Datagrams => (
-            "stream of datagrams",
-            names(&scenario.datagrams, |d| d.name.clone()),
-        ),
-        Subject::Reservation => ("reservation", names(&scenario.reservations, |o| o.name.clone())),
-        Subject::Demand => (
-            "demand",
-            names(&scenario.demands, longhaul_scenarios::schema::Demand::name),
-        ),
-        Subject::Route => (
-            "pair of regions",
-            longhaul_scenarios::schema::pairs(scenario.regions.iter()),
-        ),
-        Subject::Service => ("service", names(&scenario.services, |o| o.name.clone())),
-        Subject::Client => ("client", names(&scenario.clients, |o| o.name.clone())),
-        Subject::Overlay => ("overlay", names(&scenario.overlays, |o| o.name.clone())),
-        Subject::Link => (
-            "link",
-            names(&scenario.links, longhaul_scenarios::schema::Link::name),
-        ),
     }
 }
 

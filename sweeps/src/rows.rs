@@ -4,12 +4,14 @@
 //! | --- | --- |
 //! | `point`, `replication` | numbers from 0 |
 //! | `seed` | the root seed of the run |
+//! | `workload_seed`, `network_seed`, `faults_seed` | those of sources that are replicated over |
 //! | one for each axis | its value: ns, bytes, bit/s, a share of one, a number, or a text |
 //! | `status` | `done`, or how the run failed |
 //! | `verdict`, `digest`, `events`, `simulated_ns` | as in the run's own summary |
 //! | one for each metric | its value, or the lower bound that is known of it |
-//! | the same with `_state` | `exact`, `at_least` or `missing` |
+//! | the same with `_state` | `exact`, `at_least`, `at_most` or `missing` |
 
+use longhaul_core::random::Source;
 use longhaul_core::record::Verdict;
 use longhaul_scenarios::metric::Unit;
 
@@ -18,6 +20,7 @@ use crate::entry::{Entry, Known};
 use crate::estimate::in_unit;
 use crate::execute::{Failure, FailureKind};
 use crate::schema::{AxisValue, Kind as AxisKind, Sweep, suffix};
+use crate::seeds::{self, RunSeeds};
 
 /// A run: where it belongs, and what it left.
 #[derive(Clone, Debug)]
@@ -26,8 +29,8 @@ pub struct RunRow {
     pub point: u64,
     /// Its replication.
     pub replication: u32,
-    /// Its root seed.
-    pub seed: u64,
+    /// Its seeds.
+    pub seeds: RunSeeds,
     /// What is kept of it, or how it failed.
     pub outcome: Result<Box<Entry>, Failure>,
 }
@@ -85,6 +88,11 @@ fn value_cell(unit: Unit, exact: u64) -> Cell {
     }
 }
 
+/// The name of the column of a source's seed.
+pub fn seed_column(source: Source) -> String {
+    format!("{}_seed", seeds::name(source))
+}
+
 /// The columns of a sweep's results.
 pub fn columns(sweep: &Sweep) -> Vec<Column> {
     let column = |name: &str, kind| Column {
@@ -96,6 +104,9 @@ pub fn columns(sweep: &Sweep) -> Vec<Column> {
         column("replication", Kind::Unsigned),
         column("seed", Kind::Unsigned),
     ];
+    for source in sweep.over().sources() {
+        columns.push(column(&seed_column(*source), Kind::Unsigned));
+    }
     columns.extend(sweep.axes().map(|axis| axis_column(&axis.name, axis.kind)));
     for (name, kind) in [
         ("status", Kind::Text),
@@ -122,8 +133,11 @@ pub fn cells(sweep: &Sweep, values: &[&AxisValue], row: &RunRow) -> Vec<Cell> {
     let mut cells = vec![
         Cell::Unsigned(row.point),
         Cell::Unsigned(row.replication.into()),
-        Cell::Unsigned(row.seed),
+        Cell::Unsigned(row.seeds.seed),
     ];
+    for source in sweep.over().sources() {
+        cells.push(Cell::Unsigned(row.seeds.resolved(*source)));
+    }
     cells.extend(
         sweep
             .axes()
@@ -148,6 +162,7 @@ pub fn cells(sweep: &Sweep, values: &[&AxisValue], row: &RunRow) -> Vec<Cell> {
         let (cell, state) = match value {
             Known::Exact(value) => (value_cell(unit, value), "exact"),
             Known::AtLeast(value) => (value_cell(unit, value), "at_least"),
+            Known::AtMost(value) => (value_cell(unit, value), "at_most"),
             Known::Missing => (Cell::Null, "missing"),
         };
         cells.push(cell);

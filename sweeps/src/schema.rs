@@ -1,5 +1,6 @@
 //! A sweep, as its file describes it.
 
+use longhaul_core::random::Source;
 use longhaul_core::time::Span;
 use longhaul_scenarios::diagnose::Place;
 use longhaul_scenarios::metric::Unit;
@@ -11,7 +12,7 @@ pub const SWEEP_VERSION: u64 = 1;
 /// Points of a sweep whose file sets no `limit`.
 pub const DEFAULT_LIMIT: u64 = 100_000;
 
-/// Most replications of one point.
+/// Most runs of one point.
 pub const MOST_REPLICATIONS: u64 = 100_000;
 
 /// A sweep: one scenario, what changes in it, how often each point runs, and what is measured.
@@ -33,10 +34,10 @@ pub struct Sweep {
     pub sensitivity: Option<Sensitivity>,
     /// What points must satisfy; the others are left out.
     pub conditions: Vec<Condition>,
-    /// Runs of each point: at least so many if [`Sweep::until`] asks for more.
+    /// Replications of each point: at least so many if [`Sweep::until`] asks for more. With two sources, samples of each.
     pub replications: u32,
     /// What differs between replications.
-    pub replicate_over: ReplicateOver,
+    pub replicate_over: Chances,
     /// What is tabulated.
     pub measures: Vec<Measure>,
     /// When to stop replicating.
@@ -50,12 +51,52 @@ pub struct Sweep {
 }
 
 /// What differs between the replications of a point.
+///
+/// All points use the same seeds, and streams of random numbers are keyed by the names of what draws them, so that what
+/// differs between points is their parameters and not their luck (common random numbers).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Chances {
+    /// All luck: replication `r` has the scenario's seed plus `r`.
+    Seed,
+    /// That of one source: replication `r` has its seed plus `r`.
+    One(Source),
+    /// That of two, each sample of the first with each of the second.
+    Both([Source; 2]),
+}
+
+/// What differs between the runs of a point, with the number of samples.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReplicateOver {
-    /// The seed: replication `r` has the scenario's seed plus `r`. All points use the same seeds, and streams of
-    /// random numbers are keyed by the names of what draws them, so that what differs between points is their
-    /// parameters and not their luck (common random numbers).
+    /// All luck: replication `r` has the scenario's seed plus `r`.
     Seed,
+    /// That of one source: replication `r` has its seed plus `r`.
+    One(Source),
+    /// That of two: replication `r` has the seed of the first plus `r / samples`, that of the second plus `r % samples`.
+    Both {
+        /// Which.
+        sources: [Source; 2],
+        /// Of each.
+        samples: u32,
+    },
+}
+
+impl ReplicateOver {
+    /// Samples of each of two sources; `None` where every run stands by itself.
+    pub fn samples(self) -> Option<u32> {
+        match self {
+            ReplicateOver::Seed | ReplicateOver::One(_) => None,
+            ReplicateOver::Both { samples, .. } => Some(samples),
+        }
+    }
+
+    /// The sources that differ, if not all of them do together.
+    pub fn sources(&self) -> &[Source] {
+        match self {
+            ReplicateOver::Seed => &[],
+            ReplicateOver::One(source) => std::slice::from_ref(source),
+            ReplicateOver::Both { sources, .. } => sources,
+        }
+    }
 }
 
 /// A study of which axes matter. Its design chooses the points.
@@ -270,6 +311,15 @@ pub enum PlotKind {
         /// Value of `x` at which a line is drawn across, in its exact steps.
         bound: Option<u64>,
     },
+    /// Quantiles of the latencies of a client's single requests: the mean over replications of each run's own.
+    Tail {
+        /// Name of the client.
+        client: String,
+        /// Axis that tells lines apart.
+        series: Option<String>,
+        /// Latency at which a line is drawn across, in ns.
+        bound: Option<u64>,
+    },
     /// Quartiles over replications.
     Box {
         /// Axis from left to right.
@@ -291,6 +341,26 @@ pub enum PlotKind {
 }
 
 impl Sweep {
+    /// What differs between the runs of a point.
+    pub fn over(&self) -> ReplicateOver {
+        match self.replicate_over {
+            Chances::Seed => ReplicateOver::Seed,
+            Chances::One(source) => ReplicateOver::One(source),
+            Chances::Both(sources) => ReplicateOver::Both {
+                sources,
+                samples: self.replications,
+            },
+        }
+    }
+
+    /// Runs of each point to begin with.
+    pub fn runs(&self) -> u32 {
+        match self.replicate_over {
+            Chances::Seed | Chances::One(_) => self.replications,
+            Chances::Both(_) => self.replications.saturating_mul(self.replications),
+        }
+    }
+
     /// All axes, in the order of the file.
     pub fn axes(&self) -> impl Iterator<Item = &Axis> {
         self.groups.iter().flat_map(|group| &group.axes)

@@ -184,7 +184,7 @@ impl<'s> Study<'s> {
                 .values
                 .extend(rows.iter().filter_map(|values| match values[index] {
                     Known::Exact(value) => Some(in_unit(unit, value)),
-                    Known::AtLeast(_) | Known::Missing => None,
+                    Known::AtLeast(_) | Known::AtMost(_) | Known::Missing => None,
                 }));
         }
     }

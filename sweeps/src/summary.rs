@@ -7,12 +7,14 @@ use longhaul_scenarios::metric::{METRICS, STATISTICS, Unit, name_of};
 use longhaul_scenarios::schema::Scope;
 use serde::{Deserialize, Serialize};
 
+use crate::components;
 use crate::directory::{Manifest, SWEEP_FORMAT};
 use crate::estimate::{Estimate, LEVEL, estimate};
 use crate::execute::Failure;
 use crate::points::Points;
 use crate::rows::RunRow;
-use crate::schema::{Kind, ReplicateOver, Sweep};
+use crate::schema::{Kind, Sweep};
+use crate::seeds::name;
 use crate::sensitivity::Findings;
 
 /// All of `summary.json` but its points and failures, which follow in the file.
@@ -34,7 +36,7 @@ pub struct Head {
     pub expect: String,
     /// As in the manifest.
     pub hash: String,
-    /// What differs between replications: `seed`.
+    /// What differs between replications: `seed`, a source of chance, or two as `workload × network`.
     pub replicate_over: String,
     /// Level of all intervals.
     pub level: f64,
@@ -77,7 +79,7 @@ pub struct PointSummary {
     pub point: u64,
     /// The value of each axis, as text.
     pub values: Vec<String>,
-    /// Seed of its first replication; each further one has the next.
+    /// Seed of its first replication; each further one has the next, unless they differ in a source of chance alone.
     pub seed: u64,
     /// Its replications.
     pub replications: u64,
@@ -135,8 +137,12 @@ pub fn head(sweep: &Sweep, manifest: &Manifest) -> Head {
         question: sweep.question.clone(),
         expect: sweep.expect.clone(),
         hash: manifest.hash.clone(),
-        replicate_over: match sweep.replicate_over {
-            ReplicateOver::Seed => "seed".to_owned(),
+        replicate_over: match sweep.over().sources() {
+            [] => "seed".to_owned(),
+            sources => {
+                let names: Vec<&str> = sources.iter().map(|source| name(*source)).collect();
+                names.join(" × ")
+            }
         },
         level: LEVEL.share(),
         axes: axes.collect(),
@@ -155,7 +161,7 @@ pub fn point(sweep: &Sweep, points: &Points, rows: &[RunRow]) -> PointSummary {
             .iter()
             .map(|value| value.shown.clone())
             .collect(),
-        seed: rows[0].seed,
+        seed: rows[0].seeds.seed,
         replications: rows.len() as u64,
         failed: 0,
         passed: 0,
@@ -185,7 +191,9 @@ pub fn point(sweep: &Sweep, points: &Points, rows: &[RunRow]) -> PointSummary {
         .enumerate()
         .map(|(index, measure)| {
             let of_measure: Vec<_> = values.iter().map(|values| values[index]).collect();
-            estimate(measure, &of_measure)
+            let mut known = estimate(measure, &of_measure);
+            components::crossed(sweep.over(), measure, &of_measure, &mut known);
+            known
         })
         .collect();
     summary

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::cache::{Cache, Found};
 use crate::columns::{ParquetTable, write_csv_head, write_csv_row};
+use crate::components::{self, ComponentTable};
 use crate::directory::{DirectoryError, Manifest, SWEEP_FORMAT, SweepDirectory, Whole, unreadable};
 use crate::entry::key;
 use crate::execute::{Failure, Index, PointRuns};
@@ -16,7 +17,7 @@ use crate::pictures;
 use crate::plots::PlotTables;
 use crate::points::Points;
 use crate::rows::{self, RunRow};
-use crate::schema::Sweep;
+use crate::schema::{ReplicateOver, Sweep};
 use crate::sensitivity::{self, Findings, Study};
 use crate::summary::{self, PointSummary};
 
@@ -58,6 +59,7 @@ pub fn write(
     let mut json = SummaryJson::begin(directory, &summary::head(sweep, manifest))?;
     let mut plots = PlotTables::create(sweep, directory)?;
     let mut study = Study::of(sweep);
+    let mut components = ComponentTable::create(sweep, directory)?;
 
     for chunk in chunks(&index.points) {
         let runs: Vec<(&PointRuns, u32)> = chunk
@@ -66,7 +68,7 @@ pub fn write(
             .collect();
         let read = runs
             .par_iter()
-            .map(|(point, replication)| row(cache, &failures, point, *replication));
+            .map(|(point, replication)| row(cache, &failures, point, *replication, sweep.over()));
         let runs = read.collect::<Result<Vec<RunRow>, DirectoryError>>()?;
         for of_point in runs.chunk_by(|one, other| one.point == other.point) {
             let values = points.values(of_point[0].point);
@@ -78,6 +80,9 @@ pub fn write(
             let summary = summary::point(sweep, points, of_point);
             json.point(&summary)?;
             plots.point(&values, &summary, of_point)?;
+            if let Some(components) = &mut components {
+                components.point(sweep, &values, &summary)?;
+            }
             if let Some(study) = &mut study {
                 study.point(&summary, of_point);
             }
@@ -85,6 +90,10 @@ pub fn write(
         }
     }
     csv.finish()?;
+    match components {
+        Some(components) => components.finish()?,
+        None => directory.remove(components::FILE)?,
+    }
     parquet.finish().map_err(parquet_failed)?.finish()?;
     let findings = study.and_then(Study::finish);
     json.finish(&index.failures, findings.as_ref())?;
@@ -130,11 +139,11 @@ fn row(
     failures: &BTreeMap<(u64, u32), &Failure>,
     point: &PointRuns,
     replication: u32,
+    over: ReplicateOver,
 ) -> Result<RunRow, DirectoryError> {
-    let seed = point.seed.wrapping_add(u64::from(replication));
     let outcome = match (
         failures.get(&(point.point, replication)),
-        key_of(point, replication),
+        key_of(point, replication, over),
     ) {
         (Some(failure), _) => Err((*failure).clone()),
         (None, Some(key)) => match cache.find(&key, false) {
@@ -156,16 +165,18 @@ fn row(
     Ok(RunRow {
         point: point.point,
         replication,
-        seed,
+        seeds: point.seeds.replication(over, replication),
         outcome,
     })
 }
 
 /// The key of a run; `None` if its point has no valid scenario.
-pub fn key_of(point: &PointRuns, replication: u32) -> Option<String> {
+pub fn key_of(point: &PointRuns, replication: u32, over: ReplicateOver) -> Option<String> {
     let scenario = blake3::Hash::from_hex(point.scenario.as_ref()?).ok()?;
-    let seed = point.seed.wrapping_add(u64::from(replication));
-    Some(key(scenario.as_bytes(), seed))
+    Some(key(
+        scenario.as_bytes(),
+        point.seeds.replication(over, replication),
+    ))
 }
 
 /// `summary.json` while it is written: a struct whose list of points is never in memory.

@@ -4,7 +4,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use longhaul_reports::human;
 
-use crate::compare::Comparison;
+use crate::compare::{Bounds, Comparison, Within};
+use crate::components::in_words;
 use crate::estimate::Estimate;
 use crate::plan::Plan;
 use crate::schema::Sweep;
@@ -82,20 +83,28 @@ fn runs(known: &Estimate) -> u64 {
 }
 
 /// What is known if some runs did not get to their end: the median with its interval, open to above if it lies beyond
-/// everything seen.
+/// everything seen; of what is bounded from above, open to below.
 fn unfinished(unit: &str, known: &Estimate) -> String {
     let count = format!("{} of {} unfinished", known.unfinished, runs(known));
-    let Some(median) = known.median else {
-        let watched = known
-            .watched
-            .map_or(human::MISSING.to_owned(), |watched| value(unit, watched));
-        return format!("median > {watched} ({count})");
+    let shown =
+        |known: Option<f64>, unknown: &str| known.map_or(unknown.to_owned(), |known| value(unit, known));
+    let (lowest, highest, beyond) = if known.from_above {
+        ("0", human::MISSING, "<")
+    } else {
+        (human::MISSING, "∞", ">")
     };
-    let low = known
-        .median_low
-        .map_or(human::MISSING.to_owned(), |low| value(unit, low));
-    let high = known.median_high.map_or("∞".to_owned(), |high| value(unit, high));
-    format!("median {} [{low}, {high}] ({count})", value(unit, median))
+    let Some(median) = known.median else {
+        return format!(
+            "median {beyond} {} ({count})",
+            shown(known.watched, human::MISSING)
+        );
+    };
+    format!(
+        "median {} [{}, {}] ({count})",
+        value(unit, median),
+        shown(known.median_low, lowest),
+        shown(known.median_high, highest)
+    )
 }
 
 /// The table of the points that were kept for it.
@@ -125,6 +134,47 @@ pub fn points(sweep: &Sweep, shown: &[PointSummary], all: u64, width: u16) -> St
         text.push_str(&format!("… and {rest} more points\n"));
     }
     text
+}
+
+/// Which source of chance makes the runs of each point differ; empty where every run stands by itself.
+pub fn components(sweep: &Sweep, shown: &[PointSummary], width: u16) -> String {
+    let parts = shown.iter().flat_map(|point| &point.metrics);
+    let Some(named) = parts
+        .map(|known| &known.components)
+        .find(|parts| !parts.is_empty())
+    else {
+        return String::new();
+    };
+    let mut head: Vec<String> = sweep.axes().map(|axis| axis.name.clone()).collect();
+    head.push("metric".to_owned());
+    head.extend(named.iter().map(|part| part.source.clone()));
+    let mut table = plain(width);
+    table.set_header(head.clone());
+    for point in shown {
+        for (measure, known) in sweep.measures.iter().zip(&point.metrics) {
+            if known.components.is_empty() {
+                continue;
+            }
+            let unit = unit_name(measure.metric.unit());
+            let mut cells = point.values.clone();
+            cells.push(measure.name.clone());
+            cells.extend(known.components.iter().map(|part| {
+                let ends = [part.low, part.high].map(|end| value(unit, end));
+                let share = part
+                    .share
+                    .map_or(human::MISSING.to_owned(), |share| value("share", share));
+                let deviation = value(unit, part.standard_deviation);
+                format!("{share}: {deviation} [{}, {}]", ends[0], ends[1])
+            }));
+            table.add_row(cells.iter().map(|cell| human::printable(cell)));
+        }
+    }
+    right_aligned(&mut table, head.len());
+    format!(
+        "Share of the variance of single runs, and standard deviation with its 95 % interval, of {}:\n\n{}",
+        in_words(sweep.over().sources()),
+        lines(&table)
+    )
 }
 
 /// Effects that are shown of a metric; all of them are in `sensitivity.csv`.
@@ -275,6 +325,11 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
     for row in comparison.rows.iter().take(MOST_SHOWN) {
         let shown =
             |known: Option<f64>| known.map_or(human::MISSING.to_owned(), |known| value(row.unit, known));
+        let bounds = row.bounds.as_ref();
+        let side = |mean: Option<f64>, of: fn(&Bounds) -> Within| match bounds {
+            Some(bounds) => within(row.unit, of(bounds)),
+            None => shown(mean),
+        };
         let relative = match (row.a, row.difference) {
             (Some(a), Some(difference)) if a != 0.0 => format!(" ({:+.1} %)", difference / a * 100.0),
             _ => String::new(),
@@ -282,7 +337,9 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
         let half = row.low.zip(row.high).map(|(low, high)| (high - low) / 2.0);
         let half = half.filter(|half| *half > 0.0);
         let half = half.map_or(String::new(), |half| format!(" ± {}", value(row.unit, half)));
-        let difference = if row.unfinished > 0 {
+        let difference = if let Some(bounds) = bounds {
+            within(row.unit, bounds.difference)
+        } else if row.unfinished > 0 {
             let unknown = row.unfinished + row.n - row.larger - row.smaller - row.equal;
             format!(
                 "b larger {}, smaller {}, unknown {unknown} ({} unfinished)",
@@ -294,8 +351,8 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
         let mut cells = vec![
             short(&row.place),
             row.metric.clone(),
-            shown(row.a),
-            shown(row.b),
+            side(row.a, |bounds| bounds.a),
+            side(row.b, |bounds| bounds.b),
             difference,
         ];
         if sweeps {
@@ -338,6 +395,17 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
         }
     }
     text
+}
+
+/// What is known of a value: itself, or on which side of what it lies.
+fn within(unit: &str, known: Within) -> String {
+    match (known.low, known.high) {
+        (Some(low), Some(high)) if low == high => value(unit, low),
+        (Some(low), Some(high)) => format!("{} to {}", value(unit, low), value(unit, high)),
+        (Some(low), None) => format!("≥ {}", value(unit, low)),
+        (None, Some(high)) => format!("≤ {}", value(unit, high)),
+        (None, None) => "unknown".to_owned(),
+    }
 }
 
 fn signed_digits(value: f64) -> String {

@@ -38,7 +38,7 @@ mod staged;
 mod stepped;
 mod wire;
 
-use longhaul_core::random::{Stream, Streams};
+use longhaul_core::random::{Source, Stream, Streams};
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
 
@@ -149,7 +149,7 @@ impl<P: Frame> Link<P> {
         let background = match spec.background {
             None => None,
             Some(background) => {
-                let stream = streams.stream(name, "background");
+                let stream = streams.of(Source::Workload).stream(name, "background");
                 Some(BackgroundProcess::new(background, stream)?)
             }
         };

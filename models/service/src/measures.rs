@@ -5,9 +5,11 @@
 
 mod faults;
 mod metastability;
+mod recoveries;
 
 pub use faults::{Detection, Outage, Repair, Window, availability, detection, downtime, repair};
 pub use metastability::{Evidence, MetastabilityOptions, Missing, Verdict, metastability};
+pub use recoveries::{Became, Effect, Fault, HELD, effect, enough};
 
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::Probability;

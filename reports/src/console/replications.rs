@@ -94,16 +94,20 @@ fn notes_of(r: &ReplicationRecord) -> Vec<Note> {
     }
     let epochs = r.epochs;
     let counts = [
-        (epochs.late, "epochs late"),
+        (epochs.late, "late"),
         (epochs.interrupted, "interrupted"),
         (epochs.rejected, "rejected by the replica"),
-        (epochs.resyncs, "times everything again"),
     ];
-    let told: Vec<String> = counts
+    let mut told: Vec<String> = counts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{} {what}", human::count(*count)))
         .collect();
+    match epochs.resyncs {
+        0 => {}
+        1 => told.push("everything once again".to_owned()),
+        times => told.push(format!("everything again {} times", human::count(times))),
+    }
     if !told.is_empty() {
         note("epochs", told.join(", "));
     }

@@ -308,7 +308,7 @@ fn a_replication_tells_of_its_outages_and_its_fail_over() {
         "outage dr: noticed at 100 s, connected again after 50 s, caught up 12.5 s later",
         "fail-over dr: VMs stopped at 260 s, counted as lost after 5 s, decided at once, all running after 30.5 s; \
          without service for 35.5 s, work of the last 9 s lost",
-        "epochs dr: 3 epochs late, 2 interrupted",
+        "epochs dr: 3 late, 2 interrupted",
         "VMs dr: stood still for 120 ms for snapshots",
         "outage lost: noticed at 100 s, never connected again",
         "unfinished lost: not all VMs are protected, or the source is lost and nobody took over",

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use longhaul_core::record::RunRecord;
+use longhaul_core::record::outage::{Outage, Outages};
 use serde_json::Value;
 
 use super::load::{Rows, number};
@@ -27,45 +28,6 @@ pub(super) struct Told {
     pub entity: String,
     pub kind: String,
     pub detail: String,
-}
-
-/// A time in which something was broken.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Outage {
-    pub from_ns: u64,
-    /// The end of the run if it was never repaired.
-    pub to_ns: u64,
-    pub repaired: bool,
-    pub what: String,
-}
-
-/// Names of faults that strike and end together and are told in one breath.
-const NAMED: usize = 3;
-
-/// Outages of which those with the same begin and end are one, as of all servers of a region.
-pub(super) fn together(outages: &[Outage]) -> Vec<Outage> {
-    let mut groups: Vec<(Outage, usize)> = Vec::new();
-    for outage in outages {
-        let same = |(of, _): &&mut (Outage, usize)| {
-            (of.from_ns, of.to_ns, of.repaired) == (outage.from_ns, outage.to_ns, outage.repaired)
-        };
-        match groups.iter_mut().find(same) {
-            Some((group, count)) => {
-                *count += 1;
-                if *count <= NAMED {
-                    group.what = format!("{}, {}", group.what, outage.what);
-                }
-            }
-            None => groups.push((outage.clone(), 1)),
-        }
-    }
-    let told = groups.into_iter().map(|(mut group, count)| {
-        if count > NAMED {
-            group.what = format!("{} and {} more", group.what, count - NAMED);
-        }
-        group
-    });
-    told.collect()
 }
 
 /// A part of a migration.
@@ -114,7 +76,7 @@ impl Events {
             ..Events::default()
         };
         let mut kinds: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-        let mut open: BTreeMap<(String, &'static str), u64> = BTreeMap::new();
+        let mut outages = Outages::new(FAULTS);
         let mut row = csv::ByteRecord::new();
         while rows
             .read_byte_record(&mut row)
@@ -131,29 +93,25 @@ impl Events {
             };
             *of_kind += 1;
             let listed = *of_kind <= LISTED_OF_A_KIND && events.told.len() < LISTED;
-            let fault = fault(kind);
+            let fault = Outages::tells(kind);
             let course = phase_kind(kind);
             let strip = kind == b"Policy" && strips::tells(row.get(3).unwrap_or_default());
-            if !listed && fault.is_none() && !course && !strip {
+            if !listed && !fault && !course && !strip {
                 continue;
             }
             let at_ns = number(&row, 0)?;
+            if strip {
+                let [entity, detail] = [1, 3].map(|field| row.get(field).unwrap_or_default());
+                events.strips.event(at_ns, entity, detail);
+                if !listed {
+                    continue;
+                }
+            }
             let text =
                 |field: usize| String::from_utf8_lossy(row.get(field).unwrap_or_default()).into_owned();
             let (entity, detail) = (text(1), text(3));
-            match fault {
-                Some((what, true)) => {
-                    open.entry((entity.clone(), what)).or_insert(at_ns);
-                }
-                Some((what, false)) => {
-                    if let Some(from_ns) = open.remove(&(entity.clone(), what)) {
-                        events.outage(from_ns, Some(at_ns), record.simulated_ns, &entity, what);
-                    }
-                }
-                None => {}
-            }
-            if strip {
-                events.strips.event(at_ns, &entity, &detail);
+            if fault {
+                outages.event(at_ns, &entity, kind);
             }
             if course && let Some(of) = events.courses.get_mut(&entity) {
                 of.event(at_ns, &String::from_utf8_lossy(kind), &detail);
@@ -172,56 +130,11 @@ impl Events {
                 });
             }
         }
-        for ((entity, what), from_ns) in open {
-            events.outage(from_ns, None, record.simulated_ns, &entity, what);
-        }
-        events
-            .outages
-            .sort_by(|a, b| (a.from_ns, &a.what).cmp(&(b.from_ns, &b.what)));
+        (events.outages, events.more_outages) = outages.finish(record.simulated_ns);
         for course in events.courses.values_mut() {
             course.end(record.simulated_ns);
         }
         Ok(events)
-    }
-
-    /// Notes an outage; the two directions of a link that fail together are one.
-    fn outage(&mut self, from_ns: u64, to_ns: Option<u64>, end_ns: u64, entity: &str, what: &'static str) {
-        let (to_ns, repaired) = (to_ns.unwrap_or(end_ns), to_ns.is_some());
-        let text = format!("{} {what}", entity.replace("->", " → "));
-        let text = text.trim_end().to_owned();
-        if let Some((a, b)) = entity.split_once("->") {
-            let reverse = format!("{b} → {a} {what}");
-            let same = |of: &&mut Outage| of.from_ns == from_ns && of.to_ns == to_ns && of.what == reverse;
-            if let Some(other) = self.outages.iter_mut().find(same) {
-                let (first, second) = if a < b { (a, b) } else { (b, a) };
-                other.what = format!("{first} ↔ {second} {what}");
-                return;
-            }
-        }
-        if self.outages.len() >= FAULTS {
-            self.more_outages += 1;
-            return;
-        }
-        self.outages.push(Outage {
-            from_ns,
-            to_ns: to_ns.max(from_ns),
-            repaired,
-            what: text,
-        });
-    }
-}
-
-/// What an event breaks or repairs.
-fn fault(kind: &[u8]) -> Option<(&'static str, bool)> {
-    match kind {
-        b"LinkDown" => Some(("down", true)),
-        b"LinkUp" => Some(("down", false)),
-        // Their entity is the fault's name, which says what it is.
-        b"FaultInjected" => Some(("", true)),
-        b"FaultEnded" => Some(("", false)),
-        b"Killed" => Some(("killed", true)),
-        b"Restarted" => Some(("killed", false)),
-        _ => None,
     }
 }
 
@@ -320,48 +233,5 @@ mod tests {
         stuck.event(5, "RoundStarted", r#"{"round":7}"#);
         stuck.end(50);
         assert_eq!(stuck.phases, [(5, 50, Phase::Round(7))]);
-    }
-
-    #[test]
-    fn a_fault_that_is_told_by_its_name_is_an_outage() {
-        assert_eq!(fault(b"FaultInjected"), Some(("", true)));
-        assert_eq!(fault(b"FaultEnded"), Some(("", false)));
-        let mut events = Events::default();
-        events.outage(5, Some(9), 100, "cpu-store-us", "");
-        assert_eq!(events.outages[0].what, "cpu-store-us");
-    }
-
-    #[test]
-    fn what_strikes_and_ends_together_is_one() {
-        let outage = |from_ns: u64, what: &str| Outage {
-            from_ns,
-            to_ns: 9,
-            repaired: true,
-            what: what.to_owned(),
-        };
-        let all = [
-            outage(1, "a"),
-            outage(1, "b"),
-            outage(2, "x"),
-            outage(1, "c"),
-            outage(1, "d"),
-            outage(1, "e"),
-        ];
-        let told: Vec<String> = together(&all).into_iter().map(|of| of.what).collect();
-        assert_eq!(told, ["a, b, c and 2 more", "x"]);
-    }
-
-    #[test]
-    fn two_directions_of_a_link_are_one_outage() {
-        let mut events = Events::default();
-        events.outage(5, Some(9), 100, "a->b", "down");
-        events.outage(5, Some(9), 100, "b->a", "down");
-        events.outage(6, None, 100, "c->d", "down");
-        let told: Vec<(&str, u64, bool)> = events
-            .outages
-            .iter()
-            .map(|of| (of.what.as_str(), of.to_ns, of.repaired))
-            .collect();
-        assert_eq!(told, [("a ↔ b down", 9, true), ("c → d down", 100, false)]);
     }
 }

@@ -4,13 +4,14 @@ mod policies;
 mod whole;
 
 use longhaul_core::record::RunRecord;
+use longhaul_core::record::outage::{Outage, together};
 use longhaul_plots::distribution::Function;
 use longhaul_plots::gantt::{self, Gantt, Kind, Row, Segment, Tone};
 use longhaul_plots::timeline::{self, Fault, Line, Timeline};
 use longhaul_plots::{About, Drawing, PlotError, Quantity, Reference, Where};
 
-use self::whole::{map_of, tail, waits};
-use super::events::{Phase, together};
+use self::whole::{latencies, map_of, tail, waits};
+use super::events::Phase;
 use super::load::Story;
 use super::series::{FRAMES, PARTS, Track};
 use crate::human;
@@ -240,6 +241,7 @@ impl Figures {
                 );
             }
         }
+        add(&mut figures.tails, latencies(story));
         for function in [Function::Cdf, Function::Ccdf] {
             add(&mut figures.tails, waits(story, function));
         }
@@ -290,7 +292,7 @@ fn span(story: &Story) -> (f64, f64) {
 }
 
 pub(super) fn faults(story: &Story) -> Vec<Fault> {
-    let fault = |of: &super::events::Outage| Fault {
+    let fault = |of: &Outage| Fault {
         from: place(story, of.from_ns),
         to: place(story, of.to_ns),
         name: of.what.clone(),

@@ -3,17 +3,15 @@
 use std::fmt::Write as _;
 
 use longhaul_core::MODEL_VERSION;
-use longhaul_core::record::{ClientRecord, Ended, Verdict};
+use longhaul_core::record::{ClientRecord, Ended, FaultEffectRecord, FaultOutcome, Verdict};
 use longhaul_plots::Drawing;
 use longhaul_plots::map::link_colour;
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
 
 use super::ReportError;
-use super::events::together;
 use super::figures::{Figure, Figures, clock as clock_of, look_times};
 use super::load::Story;
-use super::recovery::{Became, Recovery, recoveries};
 use crate::console;
 use crate::human;
 use crate::table::{Align, Table};
@@ -22,6 +20,8 @@ const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
+/// Rows of the table of faults and clients.
+const RECOVERIES: usize = 100;
 /// Rows of a table on the page.
 const ROWS: usize = 300;
 
@@ -88,8 +88,18 @@ pub fn html(story: &Story) -> Result<String, ReportError> {
             [human::span(told.at_ns), entity, kind, detail]
         })
         .collect();
-    let (recoveries, more_recovered) = recoveries(&together(&story.events.outages), &story.series.goodput);
-    let recovered: Vec<[String; 5]> = recoveries.iter().map(recovery_row).collect();
+    let effects = story.record.clients.iter().flat_map(|client| {
+        let of = client.fault_effects.iter();
+        of.map(|effect| (client.name.as_str(), effect))
+    });
+    let mut effects: Vec<(&str, &FaultEffectRecord)> = effects.collect();
+    effects.sort_by_key(|(_, effect)| effect.from_ns);
+    let more_recovered = effects.len().saturating_sub(RECOVERIES);
+    let recovered: Vec<[String; 5]> = effects
+        .iter()
+        .take(RECOVERIES)
+        .map(|(client, effect)| recovery_row(client, effect))
+        .collect();
     let page = context! {
         style => STYLE,
         script => SCRIPT,
@@ -136,24 +146,26 @@ fn untold_policies(story: &Story) -> bool {
 }
 
 /// A fault and a client as the page shows them.
-fn recovery_row(of: &Recovery) -> [String; 5] {
-    let rate = |rate: f64| {
+fn recovery_row(client: &str, of: &FaultEffectRecord) -> [String; 5] {
+    let rate = |mhz: u64| {
+        let rate = mhz as f64 / 1e3;
         let decimals = if rate >= 100.0 { 0 } else { 1 };
         format!("{rate:.decimals$}/s")
     };
-    let became = match of.became {
-        Became::Kept => "never fell below 95 %".to_owned(),
-        Became::Back(ns) => format!("back after {}", human::span(ns)),
-        Became::BackBefore => "back before the fault was over".to_owned(),
-        Became::Overtaken => "not back when the next fault began".to_owned(),
-        Became::Never => "not back to the end".to_owned(),
-        Became::Lasting => "the fault lasted to the end".to_owned(),
+    let became = match (of.outcome, of.recovered_after_ns) {
+        (FaultOutcome::Recovered, Some(ns)) => format!("back after {}", human::span(ns)),
+        (FaultOutcome::Recovered, None) => "back".to_owned(),
+        (FaultOutcome::Kept, _) => "never fell below 95 %".to_owned(),
+        (FaultOutcome::RecoveredBefore, _) => "back before the fault was over".to_owned(),
+        (FaultOutcome::Overtaken, _) => "not back when the next fault began".to_owned(),
+        (FaultOutcome::NotRecovered, _) => "not back to the end".to_owned(),
+        (FaultOutcome::Lasting, _) => "the fault lasted to the end".to_owned(),
     };
     [
         human::printable(&of.fault),
-        human::printable(&of.client),
-        rate(of.before),
-        rate(of.worst),
+        human::printable(client),
+        rate(of.before_mhz),
+        rate(of.worst_mhz),
         became,
     ]
 }

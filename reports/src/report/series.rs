@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use longhaul_core::record::RunRecord;
 
 use super::load::{Rows, number};
-use super::recovery::Goodput;
 
 /// Parts of the run in which a line keeps four points.
 pub(super) const PARTS: usize = 250;
@@ -20,8 +19,6 @@ const ENTITIES: usize = 8;
 const MAPPED: usize = 1_000;
 /// Values that are kept for a distribution; then every second one is dropped, and so on.
 const VALUES: usize = 20_000;
-/// Samples of a client's requests; what comes after them is not judged.
-const COUNTS: usize = 100_000;
 
 /// What becomes of a quantity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -145,8 +142,6 @@ pub(super) struct Series {
     pub tracks: Vec<Track>,
     /// Of each link by its place in the record, how full it was in each look; empty if that is not known.
     pub looks: Vec<Vec<f64>>,
-    /// Requests that succeeded in time, of the first clients.
-    pub goodput: Vec<Goodput>,
     /// Samples read.
     pub samples: u64,
 }
@@ -156,14 +151,6 @@ pub(super) struct Series {
 struct Slot {
     track: Option<usize>,
     look: Option<usize>,
-    client: Option<(usize, Counted)>,
-}
-
-/// What is counted of a client.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Counted {
-    Begun,
-    InTime,
 }
 
 impl Series {
@@ -203,7 +190,7 @@ impl Series {
             };
             next = if place + 1 < known.len() { place + 1 } else { 0 };
             let slot = known[place].2;
-            if slot.track.is_none() && slot.look.is_none() && slot.client.is_none() {
+            if slot.track.is_none() && slot.look.is_none() {
                 continue;
             }
             plan.sample(slot, number(&row, 0)?, number(&row, 3)?);
@@ -227,9 +214,6 @@ struct Plan {
     wanted: BTreeMap<(String, &'static str), usize>,
     links: BTreeMap<String, usize>,
     looks: Vec<Look>,
-    goodput: Vec<Goodput>,
-    /// Requests that each client has begun.
-    begun: Vec<u64>,
 }
 
 /// A link seen from look to look.
@@ -248,8 +232,6 @@ impl Plan {
             wanted: BTreeMap::new(),
             links: BTreeMap::new(),
             looks: Vec::new(),
-            goodput: Vec::new(),
-            begun: Vec::new(),
         };
         let mut fullest: Vec<usize> = (0..record.links.len()).collect();
         let share = |index: usize| {
@@ -279,11 +261,6 @@ impl Plan {
         for client in record.clients.iter().take(ENTITIES) {
             plan.want(&client.name, "requests_succeeded", Way::Rise);
             plan.want(&client.name, "attempts", Way::Rise);
-            plan.goodput.push(Goodput {
-                client: client.name.clone(),
-                ..Goodput::default()
-            });
-            plan.begun.push(0);
         }
         for service in record.services.iter().take(ENTITIES) {
             for server in service.servers.iter().take(ENTITIES) {
@@ -335,37 +312,15 @@ impl Plan {
         };
         let wanted = self.wanted.iter().find(|((e, m), _)| e == entity && *m == metric);
         let look = (metric == "delivered_bytes").then(|| self.links.get(entity).copied());
-        let counted = match metric {
-            "requests_started" => Some(Counted::Begun),
-            "requests_succeeded" => Some(Counted::InTime),
-            _ => None,
-        };
-        let client = self.goodput.iter().position(|of| of.client == entity);
         Slot {
             track: wanted.map(|(_, &track)| track),
             look: look.flatten(),
-            client: client.zip(counted),
-        }
-    }
-
-    fn count(&mut self, client: usize, counted: Counted, at_ns: u64, value: u64) {
-        let goodput = &mut self.goodput[client];
-        match counted {
-            Counted::Begun if value > self.begun[client] => {
-                self.begun[client] = value;
-                goodput.load_ends_ns = at_ns;
-            }
-            Counted::InTime if goodput.counts.len() < COUNTS => goodput.counts.push((at_ns, value)),
-            Counted::Begun | Counted::InTime => {}
         }
     }
 
     fn sample(&mut self, slot: Slot, at_ns: u64, value: u64) {
         if let Some(track) = slot.track {
             self.tracks[track].sample(at_ns, value, self.end_ns);
-        }
-        if let Some((client, counted)) = slot.client {
-            self.count(client, counted, at_ns, value);
         }
         if let Some(look) = slot.look {
             let number = (u128::from(at_ns) * FRAMES as u128 / u128::from(self.end_ns.max(1))) as usize;
@@ -402,7 +357,6 @@ impl Plan {
         Series {
             tracks: self.tracks,
             looks,
-            goodput: self.goodput,
             samples,
         }
     }

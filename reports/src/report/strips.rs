@@ -9,6 +9,8 @@ use serde_json::Value;
 const STRIPS: usize = 40;
 /// Changes of one strip that are kept.
 const CHANGES: usize = 2_000;
+/// Details that are remembered.
+const READ: usize = 10_000;
 
 /// What begins the detail of an event that tells of a state, so that the others, which are many, are not parsed.
 const TELLING: [&[u8]; 5] = [
@@ -42,6 +44,18 @@ pub(super) struct Strips {
     pub strips: BTreeMap<String, Strip>,
     /// Changes that are not drawn, of strips that are too many or too long.
     pub more: u64,
+    /// What details mean that have been read before, by their entity and text: policies tell the same again and again, and
+    /// reading takes longer than all else.
+    known: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, usize>>,
+    read: Vec<Option<Change>>,
+}
+
+/// A change of a strip.
+#[derive(Debug)]
+struct Change {
+    strip: String,
+    from: State,
+    to: State,
 }
 
 /// Whether a `Policy` event's detail tells of a state.
@@ -51,55 +65,82 @@ pub(super) fn tells(detail: &[u8]) -> bool {
 
 impl Strips {
     /// Takes in the detail of a `Policy` event that [`tells`]; what is of another form is left out.
-    pub fn event(&mut self, at_ns: u64, entity: &str, detail: &str) {
-        let value: Value = serde_json::from_str(detail).unwrap_or(Value::Null);
-        let Some((kind, fields)) = value.as_object().and_then(|object| object.iter().next()) else {
-            return;
-        };
-        let states = |from: Option<State>, to: Option<State>| from.zip(to);
-        let named = |field: &str| fields[field].as_str().and_then(state_of);
-        let flag = |field: &str, no: State, yes: State| {
-            let now = fields[field].as_bool()?;
-            Some(if now { (no, yes) } else { (yes, no) })
-        };
-        let (what, change) = match kind.as_str() {
-            "Breaker" => ("breaker".to_owned(), states(named("from"), named("to"))),
-            "Level" => ("level of service".to_owned(), states(named("from"), named("to"))),
-            "ErrorBudget" => (
-                "error budget".to_owned(),
-                flag("exhausted", KEPT, state("used up", Tone::Alarm)),
-            ),
-            "LatencyBudget" => (
-                "latency budget".to_owned(),
-                flag("exceeded", KEPT, state("exceeded", Tone::Alarm)),
-            ),
-            "Burning" => {
-                let burn = fields["burn"].as_str().unwrap_or_default().to_lowercase();
-                let burning = flag("burning", KEPT, state("burns too fast", Tone::Third));
-                (format!("{burn} burn of the error budget"), burning)
+    pub fn event(&mut self, at_ns: u64, entity: &[u8], detail: &[u8]) {
+        let known = self.known.get(entity).and_then(|details| details.get(detail));
+        if let Some(&place) = known {
+            if let Some(change) = &self.read[place] {
+                note(&mut self.strips, &mut self.more, at_ns, change);
             }
-            _ => return,
-        };
-        let Some((from, to)) = change else {
-            return;
-        };
-        // Two layers of a kind are told apart by their place in the stack.
-        let layer = fields["layer"].as_u64().unwrap_or(0) + 1;
-        let name = format!("{entity}: {what} (layer {layer})");
-        if self.strips.len() >= STRIPS && !self.strips.contains_key(&name) {
-            self.more += 1;
             return;
         }
-        let strip = self.strips.entry(name).or_insert_with(|| Strip {
-            first: from,
-            changes: Vec::new(),
-        });
-        if strip.changes.len() >= CHANGES {
-            self.more += 1;
-            return;
+        let change = change_of(&String::from_utf8_lossy(entity), detail);
+        if let Some(change) = &change {
+            note(&mut self.strips, &mut self.more, at_ns, change);
         }
-        strip.changes.push((at_ns, to));
+        if self.read.len() < READ {
+            let details = self.known.entry(entity.to_vec()).or_default();
+            details.insert(detail.to_vec(), self.read.len());
+            self.read.push(change);
+        }
     }
+}
+
+/// What a detail means.
+fn change_of(entity: &str, detail: &[u8]) -> Option<Change> {
+    let value: Value = serde_json::from_slice(detail).ok()?;
+    let (kind, fields) = value.as_object()?.iter().next()?;
+    let states = |from: Option<State>, to: Option<State>| from.zip(to);
+    let named = |field: &str| fields[field].as_str().and_then(state_of);
+    let flag = |field: &str, no: State, yes: State| {
+        let now = fields[field].as_bool()?;
+        Some(if now { (no, yes) } else { (yes, no) })
+    };
+    let (what, change) = match kind.as_str() {
+        "Breaker" => ("breaker".to_owned(), states(named("from"), named("to"))),
+        "Level" => ("level of service".to_owned(), states(named("from"), named("to"))),
+        "ErrorBudget" => (
+            "error budget".to_owned(),
+            flag("exhausted", KEPT, state("used up", Tone::Alarm)),
+        ),
+        "LatencyBudget" => (
+            "latency budget".to_owned(),
+            flag("exceeded", KEPT, state("exceeded", Tone::Alarm)),
+        ),
+        "Burning" => {
+            let burn = fields["burn"].as_str().unwrap_or_default().to_lowercase();
+            let burning = flag("burning", KEPT, state("burns too fast", Tone::Third));
+            (format!("{burn} burn of the error budget"), burning)
+        }
+        _ => return None,
+    };
+    let (from, to) = change?;
+    // Two layers of a kind are told apart by their place in the stack.
+    let layer = fields["layer"].as_u64().unwrap_or(0) + 1;
+    Some(Change {
+        strip: format!("{entity}: {what} (layer {layer})"),
+        from,
+        to,
+    })
+}
+
+fn note(strips: &mut BTreeMap<String, Strip>, more: &mut u64, at_ns: u64, change: &Change) {
+    let full = strips.len() >= STRIPS;
+    let strip = match strips.get_mut(&change.strip) {
+        Some(strip) => strip,
+        None if full => {
+            *more += 1;
+            return;
+        }
+        None => strips.entry(change.strip.clone()).or_insert_with(|| Strip {
+            first: change.from,
+            changes: Vec::new(),
+        }),
+    };
+    if strip.changes.len() >= CHANGES {
+        *more += 1;
+        return;
+    }
+    strip.changes.push((at_ns, change.to));
 }
 
 const KEPT: State = state("kept", Tone::Normal);
@@ -146,7 +187,7 @@ mod tests {
             (8, r#"{"Breaker":{"layer":1,"from":"Shut","to":"Open"}}"#),
         ] {
             assert!(tells(detail.as_bytes()));
-            strips.event(at, "shop", detail);
+            strips.event(at, b"shop", detail.as_bytes());
         }
         assert!(!tells(br#"{"Retry":{"call":1}}"#));
         let names: Vec<&String> = strips.strips.keys().collect();
@@ -180,8 +221,8 @@ mod tests {
             };
             strips.event(
                 at,
-                "shop",
-                &format!(r#"{{"Breaker":{{"layer":0,"from":"{from}","to":"{to}"}}}}"#),
+                b"shop",
+                format!(r#"{{"Breaker":{{"layer":0,"from":"{from}","to":"{to}"}}}}"#).as_bytes(),
             );
         }
         assert_eq!(strips.more, 1_000);

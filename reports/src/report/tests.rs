@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use longhaul_core::digest::Checkpoint;
-use longhaul_core::record::{EventRecord, RunRecord, SampleRecord, Verdict};
+use longhaul_core::record::{
+    EventRecord, FaultEffectRecord, FaultOutcome, QuantileRecord, RunRecord, SampleRecord, Verdict,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -330,6 +332,21 @@ fn policies_have_strips_and_faults_have_what_became_of_goodput() {
     let mut record = record();
     let mut client = fixture::client("shop");
     client.attempts = client.started + 1;
+    client.latency_quantiles = [(500_000, 5), (900_000, 9), (990_000, 90)]
+        .map(|(share_parts, ms)| QuantileRecord {
+            share_parts,
+            value_ns: ms * 1_000_000,
+        })
+        .to_vec();
+    client.fault_effects.push(FaultEffectRecord {
+        fault: "slow-shop".to_owned(),
+        from_ns: 40_000_000_000,
+        to_ns: 50_000_000_000,
+        before_mhz: 100_000,
+        worst_mhz: 10_000,
+        outcome: FaultOutcome::Recovered,
+        recovered_after_ns: Some(10_000_000_000),
+    });
     record.clients.push(client);
     let second = 1_000_000_000;
     let mut series = Vec::new();
@@ -381,6 +398,8 @@ fn policies_have_strips_and_faults_have_what_became_of_goodput() {
         "half-open for 3 s from 55 s",
         "Requests that succeeded in time",
         "Attempts of clients",
+        "Latency of answered requests: tail",
+        "one request in so many takes longer",
         "<td>slow-shop</td><td>shop</td><td class=\"right\">100&#x2f;s</td><td class=\"right\">10.0&#x2f;s</td><td>back after 10 s</td>",
     ] {
         assert!(html.contains(text), "{text} is not in the page");

@@ -15,7 +15,6 @@ use longhaul_net::routing::{Graph, RegionId};
 
 use crate::decode::most_bytes;
 use crate::diagnose::{Diagnostic, Sink, approximate};
-use crate::metric::Subject;
 use crate::path::locate;
 use crate::replay::records::unmeasured;
 use crate::schema::{
@@ -385,23 +384,9 @@ impl Lint<'_> {
 
     fn assertions(&mut self) {
         for (index, assertion) in self.scenario.assertions.iter().enumerate() {
-            let samples = match (&assertion.scope, assertion.metric.subject()) {
-                (Scope::Only(_), _) => 1,
-                (Scope::All, Subject::Migration) => self.scenario.migrations.len(),
-                (Scope::All, Subject::Transfer) => self.scenario.transfers.len(),
-                (Scope::All, Subject::Replication) => self.scenario.replications.len(),
-                (Scope::All, Subject::Federation) => self.scenario.federations.len(),
-                (Scope::All, Subject::Datagrams) => self.scenario.datagrams.len(),
-                (Scope::All, Subject::Reservation) => self.scenario.reservations.len(),
-                (Scope::All, Subject::Service) => self.scenario.services.len(),
-                (Scope::All, Subject::Client) => self.scenario.clients.len(),
-                (Scope::All, Subject::Demand) => self.scenario.demands.len(),
-                (Scope::All, Subject::Route) => {
-                    let regions = self.scenario.regions.len();
-                    regions * regions.saturating_sub(1)
-                }
-                (Scope::All, Subject::Overlay) => self.scenario.overlays.len(),
-                (Scope::All, Subject::Link) => self.scenario.links.len(),
+            let samples = match assertion.scope {
+                Scope::Only(_) => 1,
+                Scope::All => assertion.metric.subject().names(self.scenario).len(),
             };
             let needed = assertion.statistic.least_samples();
             if samples < needed {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use longhaul_core::time::Span;
 
-use crate::decode::Decoded;
+use crate::decode::{Decoded, Items};
 use crate::metric::Subject;
-use crate::schema::{Margin, Metric, Migration, Scope, Start, pairs, whereabouts};
+use crate::schema::{Demand, Link, Margin, Metric, Migration, Scope, Start, pairs, whereabouts};
 use crate::suggest;
 
 use super::Report;
@@ -153,85 +153,31 @@ pub fn assertions(decoded: &Decoded, report: &mut Report) {
 
 /// The metric of the item at `path` needs something in its scope.
 fn has_subject(decoded: &Decoded, metric: Metric, scope: &Scope, path: &str, report: &mut Report) {
-    let (what, names, complete): (_, Vec<String>, _) = match metric.subject() {
-        Subject::Migration => {
-            let names = decoded
-                .migrations
-                .good
-                .iter()
-                .map(|(_, migration)| migration.name.clone());
-            ("migration", names.collect(), decoded.migrations.complete)
-        }
-        Subject::Transfer => {
-            let names = decoded
-                .transfers
-                .good
-                .iter()
-                .map(|(_, transfer)| transfer.name.clone());
-            ("transfer", names.collect(), decoded.transfers.complete)
-        }
-        Subject::Replication => {
-            let names = decoded
-                .replications
-                .good
-                .iter()
-                .map(|(_, replication)| replication.name.clone());
-            ("replication", names.collect(), decoded.replications.complete)
-        }
-        Subject::Federation => {
-            let names = decoded
-                .federations
-                .good
-                .iter()
-                .map(|(_, federation)| federation.name.clone());
-            ("federation", names.collect(), decoded.federations.complete)
-        }
-        Subject::Datagrams => {
-            let names = decoded
-                .datagrams
-                .good
-                .iter()
-                .map(|(_, stream)| stream.name.clone());
-            ("stream of datagrams", names.collect(), decoded.datagrams.complete)
-        }
-        Subject::Reservation => {
-            let names = decoded.reservations.good.iter().map(|(_, it)| it.name.clone());
-            ("reservation", names.collect(), decoded.reservations.complete)
-        }
-        Subject::Service => {
-            let names = decoded.services.good.iter().map(|(_, it)| it.name.clone());
-            ("service", names.collect(), decoded.services.complete)
-        }
-        Subject::Client => {
-            let names = decoded.clients.good.iter().map(|(_, it)| it.name.clone());
-            ("client", names.collect(), decoded.clients.complete)
-        }
-        Subject::Demand => {
-            let names = decoded.demands.good.iter().map(|(_, it)| it.name());
-            ("demand", names.collect(), decoded.demands.complete)
-        }
+    /// The names of items, and whether all items are good.
+    fn of<T>(items: &Items<T>, name: impl Fn(&T) -> String) -> (Vec<String>, bool) {
+        let names = items.good.iter().map(|(_, item)| name(item));
+        (names.collect(), items.complete)
+    }
+    let subject = metric.subject();
+    let what = subject.noun();
+    let (names, complete) = match subject {
+        Subject::Migration => of(&decoded.migrations, |it| it.name.clone()),
+        Subject::Transfer => of(&decoded.transfers, |it| it.name.clone()),
+        Subject::Replication => of(&decoded.replications, |it| it.name.clone()),
+        Subject::Federation => of(&decoded.federations, |it| it.name.clone()),
+        Subject::Datagrams => of(&decoded.datagrams, |it| it.name.clone()),
+        Subject::Reservation => of(&decoded.reservations, |it| it.name.clone()),
+        Subject::Service => of(&decoded.services, |it| it.name.clone()),
+        Subject::Client => of(&decoded.clients, |it| it.name.clone()),
+        Subject::Demand => of(&decoded.demands, Demand::name),
         Subject::Route => {
             let controlled = decoded.route_control.flatten().is_some();
             let regions = decoded.regions.good.iter().map(|(_, it)| it);
             let names = pairs(regions.filter(|_| controlled));
-            (
-                "pair of regions with controlled routes",
-                names,
-                decoded.regions.complete,
-            )
+            (names, decoded.regions.complete)
         }
-        Subject::Overlay => {
-            let names = decoded
-                .overlays
-                .good
-                .iter()
-                .map(|(_, overlay)| overlay.name.clone());
-            ("overlay", names.collect(), decoded.overlays.complete)
-        }
-        Subject::Link => {
-            let names = decoded.links.good.iter().map(|(_, link)| link.name());
-            ("link", names.collect(), decoded.links.complete)
-        }
+        Subject::Overlay => of(&decoded.overlays, |it| it.name.clone()),
+        Subject::Link => of(&decoded.links, Link::name),
     };
     if !complete {
         return;

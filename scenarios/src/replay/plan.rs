@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longhaul_core::random::Streams;
+use longhaul_core::random::{Source, Streams};
 use longhaul_core::time::Span;
 use longhaul_net::link::ETHERNET_MTU;
 use longhaul_net::routing::{Graph, LinkId, RegionId};
@@ -242,7 +242,11 @@ impl Compiler<'_> {
                 continue;
             }
             // Nothing is drawn: what would be is refused above.
-            let spec = links::spec(link, files, &Streams::new(self.scenario.seed, 0));
+            let spec = links::spec(
+                link,
+                files,
+                &Streams::with(self.scenario.seeds(), Source::Network),
+            );
             let spec = spec.map_err(|error| PlanError::File(error.to_string()))?;
             let course = match course(&spec, self.scenario.horizon) {
                 Ok(course) => course,

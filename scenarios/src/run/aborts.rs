@@ -131,7 +131,7 @@ fn value(metric: Metric, interval: Span, before: &Counted, after: &Counted) -> O
     let more = |of: fn(&Counted) -> u64| of(after) - of(before);
     let part = |part: u64, whole: u64, parts| match quotient(part, whole, parts) {
         Sample::Exact(value) => Some(value),
-        Sample::AtLeast(_) | Sample::Missing => None,
+        Sample::AtLeast(_) | Sample::AtMost(_) | Sample::Missing => None,
     };
     // While a client's load begins or ends it has less of everything.
     let whole = after.active.saturating_sub(before.active) == interval;

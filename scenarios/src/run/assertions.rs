@@ -1,16 +1,17 @@
 //! Assertions: from the records of a run to verdicts.
 //!
-//! Missing data is never a pass. A migration or transfer that has not finished has run for at least as long as
-//! it has been under way, so an upper bound that it has already exceeded fails; one that it has not exceeded
-//! yet is inconclusive.
+//! Missing data is never a pass. A migration or transfer that has not finished is not missing but censored: it takes at
+//! least as long as it has been under way, which may decide an assertion already.
+
+mod verdict;
 
 use longhaul_core::record::{
     AssertionRecord, ClientRecord, DatagramRecord, DemandRecord, FederationRecord, LinkRecord,
     MigrationRecord, OverlayRecord, PostcopyRecord, Progress, ReplicationRecord, ReservationRecord,
     RouteRecord, RunRecord, ServiceRecord, TransferRecord, Verdict,
 };
+use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, Probability};
-use longhaul_statistics::quantile::nearest_rank;
 
 use super::datagrams::of_datagrams;
 use super::demands::of_demand;
@@ -21,7 +22,10 @@ use super::reservations::of_reservation;
 use super::route_control::of_route;
 use super::services::{of_client, of_service};
 use crate::metric::Subject;
-use crate::schema::{Assertion, Bound, Level, MILLIONTHS, Metric, Scope, Statistic, Value};
+use crate::schema::{Assertion, MILLIONTHS, Metric, Scope};
+
+use verdict::judge;
+pub use verdict::statistic;
 
 /// What assertions are judged on: the records of a run, simulated or replayed.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +85,8 @@ pub enum Sample {
     Exact(u64),
     /// Not finished: at least this much.
     AtLeast(u64),
+    /// Not finished: at most this much.
+    AtMost(u64),
     /// Nothing was measured.
     Missing,
 }
@@ -89,11 +95,27 @@ impl Sample {
     /// The longer of two of a kind; what was not measured does not count.
     pub fn longer(self, other: Sample) -> Sample {
         match (self, other) {
+            (Sample::Missing, known) | (known, Sample::Missing) => known,
             (Sample::Exact(one), Sample::Exact(other)) => Sample::Exact(one.max(other)),
-            (Sample::AtLeast(one) | Sample::Exact(one), Sample::AtLeast(other))
-            | (Sample::AtLeast(one), Sample::Exact(other)) => Sample::AtLeast(one.max(other)),
-            (Sample::Missing, other) => other,
-            (one, Sample::Missing) => one,
+            (Sample::AtMost(one), Sample::AtMost(other)) => Sample::AtMost(one.max(other)),
+            // What may be anything below says nothing against what is known from below.
+            (one, other) => Sample::AtLeast(one.least().max(other.least())),
+        }
+    }
+
+    /// The least that it can be.
+    fn least(self) -> u64 {
+        match self {
+            Sample::Exact(value) | Sample::AtLeast(value) => value,
+            Sample::AtMost(_) | Sample::Missing => 0,
+        }
+    }
+
+    /// The most that it can be, if there is a limit.
+    fn most(self) -> Option<u64> {
+        match self {
+            Sample::Exact(value) | Sample::AtMost(value) => Some(value),
+            Sample::AtLeast(_) | Sample::Missing => None,
         }
     }
 }
@@ -148,7 +170,7 @@ pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r
             run.migrations.iter().map(of).collect()
         }
         Subject::Transfer => {
-            let of = |t: &'r TransferRecord| (t.name.as_str(), of_transfer(metric, t));
+            let of = |t: &'r TransferRecord| (t.name.as_str(), of_transfer(metric, t, run.end_ns));
             run.transfers.iter().map(of).collect()
         }
         Subject::Replication => {
@@ -257,13 +279,26 @@ fn of_migration(metric: Metric, migration: &MigrationRecord, end_ns: u64) -> Sam
     }
 }
 
-fn of_transfer(metric: Metric, transfer: &TransferRecord) -> Sample {
+fn of_transfer(metric: Metric, transfer: &TransferRecord, end_ns: u64) -> Sample {
     let value = match metric {
         Metric::TransferCompletionTime => transfer.completion_ns,
         Metric::TransferGoodput => transfer.goodput().map(BitRate::as_bits_per_s),
         _ => transfer.fairness_millionths,
     };
-    value.map_or(Sample::Missing, Sample::Exact)
+    let watched = transfer
+        .started_ns
+        .filter(|_| transfer.progress == Progress::Unfinished)
+        .map(|started| end_ns.saturating_sub(started));
+    match (value, watched, metric) {
+        (Some(value), _, _) => Sample::Exact(value),
+        (None, Some(watched), Metric::TransferCompletionTime) => Sample::AtLeast(watched),
+        // Its size over a time that is longer than this.
+        (None, Some(watched), Metric::TransferGoodput) => transfer
+            .size
+            .and_then(|size| BitRate::of(size, Span::from_ns(watched)))
+            .map_or(Sample::Missing, |rate| Sample::AtMost(rate.as_bits_per_s())),
+        _ => Sample::Missing,
+    }
 }
 
 fn of_link(metric: Metric, link: &LinkRecord) -> Sample {
@@ -291,206 +326,4 @@ pub fn quotient(numerator: u64, denominator: u64, parts: u64) -> Sample {
     }
     let scaled = u128::from(numerator) * u128::from(parts) + u128::from(denominator / 2);
     Sample::Exact(u64::try_from(scaled / u128::from(denominator)).unwrap_or(u64::MAX))
-}
-
-fn judge(assertion: &Assertion, samples: &[Sample]) -> AssertionRecord {
-    let kind = bound_value(assertion.bound);
-    let known: Vec<u64> = samples
-        .iter()
-        .filter_map(|sample| match sample {
-            Sample::Exact(value) => Some(*value),
-            Sample::AtLeast(_) | Sample::Missing => None,
-        })
-        .collect();
-    let value = statistic(assertion.statistic, known.clone());
-    let (verdict, reason) = decide(assertion, samples, value, known.len());
-    AssertionRecord {
-        metric: format!("{:?}", assertion.metric),
-        statistic: format!("{:?}", assertion.statistic),
-        scope: match &assertion.scope {
-            Scope::All => "all".to_owned(),
-            Scope::Only(name) => name.clone(),
-        },
-        bound: match assertion.bound {
-            Bound::AtMost(bound) => format!("≤ {bound}"),
-            Bound::AtLeast(bound) => format!("≥ {bound}"),
-        },
-        critical: assertion.level == Level::Critical,
-        samples: known.len() as u64,
-        value: value.map(|value| kind.of_same_kind(value).to_string()),
-        value_exact: value,
-        verdict,
-        reason,
-    }
-}
-
-fn decide(assertion: &Assertion, samples: &[Sample], value: Option<u64>, known: usize) -> (Verdict, String) {
-    let bound = bound_value(assertion.bound).exact();
-    let needed = assertion.statistic.least_samples();
-    // What is unfinished can only grow: one sample above the bound decides a maximum, and a sum, already.
-    let unfinished: Vec<u64> = samples
-        .iter()
-        .filter_map(|sample| {
-            if let Sample::AtLeast(least) = sample {
-                Some(*least)
-            } else {
-                None
-            }
-        })
-        .collect();
-    let grows = matches!(assertion.statistic, Statistic::Max | Statistic::Sum);
-    if let (Bound::AtMost(limit), true) = (assertion.bound, grows)
-        && let Some(least) = unfinished.iter().max().filter(|&&least| least > bound)
-    {
-        let by = excess(*least, limit.exact());
-        return (
-            Verdict::Fail,
-            format!("one is unfinished and already {by} above the bound"),
-        );
-    }
-    let missing = samples.len() - known;
-    if missing > 0 {
-        return (
-            Verdict::Inconclusive,
-            format!("{missing} of {} gave no value", samples.len()),
-        );
-    }
-    if known < needed {
-        return (Verdict::Inconclusive, format!("{known} samples, {needed} needed"));
-    }
-    let Some(value) = value else {
-        return (Verdict::Inconclusive, "no samples".to_owned());
-    };
-    let (holds, distance) = match assertion.bound {
-        Bound::AtMost(_) => (value <= bound, "above"),
-        Bound::AtLeast(_) => (value >= bound, "below"),
-    };
-    if holds {
-        (Verdict::Pass, format!("holds, n = {known}"))
-    } else {
-        (
-            Verdict::Fail,
-            format!("{} {distance} the bound, n = {known}", excess(value, bound)),
-        )
-    }
-}
-
-/// How far a value is from a bound, relative to the bound, where that means something.
-fn excess(value: u64, bound: u64) -> String {
-    let tenths = u128::from(value.abs_diff(bound)) * 1000;
-    match tenths.checked_div(u128::from(bound)) {
-        Some(tenths) if tenths > 0 => format!("{}.{} %", tenths / 10, tenths % 10),
-        Some(_) => "less than 0.1 %".to_owned(),
-        None => "just".to_owned(),
-    }
-}
-
-/// The statistic of the samples; quantiles are nearest-rank. `None` without samples.
-pub fn statistic(statistic: Statistic, mut samples: Vec<u64>) -> Option<u64> {
-    samples.sort_unstable();
-    let n = samples.len();
-    let rank = |percent| nearest_rank(n, percent).map(|place| samples[place]);
-    let sum: u128 = samples.iter().copied().map(u128::from).sum();
-    match statistic {
-        Statistic::Min => samples.first().copied(),
-        Statistic::Max => samples.last().copied(),
-        Statistic::Median => rank(50),
-        Statistic::P95 => rank(95),
-        Statistic::P99 => rank(99),
-        Statistic::Sum => (n > 0).then(|| u64::try_from(sum).unwrap_or(u64::MAX)),
-        Statistic::Mean => {
-            let mean = (sum + n as u128 / 2).checked_div(n as u128)?;
-            u64::try_from(mean).ok()
-        }
-    }
-}
-
-fn bound_value(bound: Bound) -> Value {
-    match bound {
-        Bound::AtMost(value) | Bound::AtLeast(value) => value,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use longhaul_core::time::Span;
-
-    use super::*;
-
-    fn at_most(statistic: Statistic, seconds: u64) -> Assertion {
-        Assertion {
-            metric: Metric::MigrationTotalTime,
-            statistic,
-            scope: Scope::All,
-            bound: Bound::AtMost(Value::Time(Span::from_s(seconds))),
-            level: Level::Critical,
-        }
-    }
-
-    fn verdict(statistic: Statistic, seconds: u64, samples: &[Sample]) -> Verdict {
-        judge(&at_most(statistic, seconds), samples).verdict
-    }
-
-    const S: u64 = 1_000_000_000;
-
-    #[test]
-    fn quantiles_are_nearest_rank() {
-        let hundred: Vec<u64> = (1..=100).collect();
-        assert_eq!(statistic(Statistic::P95, hundred.clone()), Some(95));
-        assert_eq!(statistic(Statistic::Median, hundred.clone()), Some(50));
-        assert_eq!(statistic(Statistic::P99, hundred), Some(99));
-        assert_eq!(statistic(Statistic::Median, vec![7]), Some(7));
-        assert_eq!(statistic(Statistic::Max, vec![]), None);
-        assert_eq!(statistic(Statistic::Mean, vec![1, 2]), Some(2));
-    }
-
-    #[test]
-    fn the_bound_itself_passes() {
-        assert_eq!(verdict(Statistic::Max, 3, &[Sample::Exact(3 * S)]), Verdict::Pass);
-        assert_eq!(
-            verdict(Statistic::Max, 3, &[Sample::Exact(3 * S + 1)]),
-            Verdict::Fail
-        );
-    }
-
-    #[test]
-    fn missing_data_is_never_a_pass() {
-        assert_eq!(verdict(Statistic::Max, 3, &[]), Verdict::Inconclusive);
-        assert_eq!(
-            verdict(Statistic::Max, 3, &[Sample::Exact(S), Sample::Missing]),
-            Verdict::Inconclusive
-        );
-        assert_eq!(
-            verdict(Statistic::P95, 3, &[Sample::Exact(S); 19]),
-            Verdict::Inconclusive
-        );
-        assert_eq!(verdict(Statistic::P95, 3, &[Sample::Exact(S); 20]), Verdict::Pass);
-    }
-
-    #[test]
-    fn what_is_unfinished_fails_once_it_exceeds_the_bound() {
-        assert_eq!(
-            verdict(Statistic::Max, 3, &[Sample::AtLeast(4 * S)]),
-            Verdict::Fail
-        );
-        assert_eq!(
-            verdict(Statistic::Max, 3, &[Sample::AtLeast(2 * S)]),
-            Verdict::Inconclusive
-        );
-        assert_eq!(
-            verdict(Statistic::Median, 3, &[Sample::AtLeast(4 * S)]),
-            Verdict::Inconclusive
-        );
-    }
-
-    #[test]
-    fn a_failure_says_by_how_much() {
-        let record = judge(&at_most(Statistic::Max, 3), &[Sample::Exact(4 * S)]);
-        assert_eq!(record.value.as_deref(), Some("4 s"));
-        assert!(
-            record.reason.starts_with("33.3 % above the bound"),
-            "{}",
-            record.reason
-        );
-    }
 }

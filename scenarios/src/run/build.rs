@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use longhaul_core::random::Streams;
+use longhaul_core::random::{Source, Streams};
 use longhaul_core::record::Fidelity;
 use longhaul_core::schedule::{Class, EntityId, Schedule};
 use longhaul_core::time::{Instant, Span};
@@ -142,7 +142,7 @@ pub fn build(
     let graph = check::graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing);
     let graph = graph.expect("the check found no contradiction");
     let choice = fidelity::choose(declared, |from, to| path(scenario, &graph, from, to));
-    let streams = Streams::new(scenario.seed, 0);
+    let streams = Streams::with(scenario.seeds(), Source::Network);
     let cast = Cast::of(scenario);
     let workloads = Workloads::of(scenario);
     let mut maker = Maker::new(World::Simulated, scenario, &cast, base_dir);
@@ -156,7 +156,9 @@ pub fn build(
         {
             process.set_clocks(clocks.clone());
         }
-        let seeds = streams.stream(workloads.name(part.workload), "tcp");
+        let seeds = streams
+            .of(Source::Workload)
+            .stream(workloads.name(part.workload), "tcp");
         let entity = EntityId::new(1 + peer.0);
         endpoints.push(Endpoint::new(machine, *part, tcp_config(part.tcp), seeds, entity));
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longhaul_core::random::{Stream, Streams};
+use longhaul_core::random::{Source, Stream, Streams};
 use longhaul_core::schedule::{Class, Schedule, TimerId};
 use longhaul_core::time::{Instant, Span};
 use longhaul_engine::Engine;
@@ -252,7 +252,7 @@ impl Faults {
 /// # Panics
 /// If one is of a workload that the scenario does not have: the check found it.
 fn resets(scenario: &Scenario) -> Vec<Resets> {
-    let streams = Streams::new(scenario.seed, 0);
+    let streams = Streams::with(scenario.seeds(), Source::Faults);
     let mut found = Vec::new();
     for fault in &scenario.faults {
         let Fault::Reset(reset) = fault else { continue };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use longhaul_amst::{ReceiverOptions, object};
 use longhaul_bulk as bulk;
 use longhaul_core::machine::PeerId;
-use longhaul_core::random::Streams;
+use longhaul_core::random::{Source, Streams};
 use longhaul_core::record::InputRecord;
 use longhaul_hde::EncoderOptions;
 use longhaul_memory::generated::{DirtyOptions, GeneratedMemory, GeneratedOptions};
@@ -65,7 +65,7 @@ impl<'a> Maker<'a> {
             scenario,
             cast,
             base_dir,
-            streams: Streams::new(scenario.seed, 0),
+            streams: Streams::with(scenario.seeds(), Source::Workload),
             inputs: Vec::new(),
             images: BTreeMap::new(),
             graph: OnceCell::new(),

@@ -15,6 +15,7 @@ mod tunnels;
 use std::collections::BTreeMap;
 
 use longhaul_core::machine::PeerId;
+use longhaul_core::random::Source;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_net::link::ETHERNET_MTU;
@@ -111,7 +112,7 @@ impl Maker<'_> {
         let region = region_id(self.scenario, spec.sites()[place as usize]);
         let config = config::edge(self.scenario, overlay, region, &ends(self.scenario));
         let name = format!("{}/{}", spec.name, spec.sites()[place as usize]);
-        EdgeProcess::new(config, self.streams, name)
+        EdgeProcess::new(config, self.streams.of(Source::Network), name)
             .map(|process| Protocol::Edge(Box::new(process)))
             .map_err(|error| BuildError::Overlay {
                 overlay: spec.name.clone(),

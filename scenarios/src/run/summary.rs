@@ -2,11 +2,13 @@
 
 use longhaul_amst::SenderStats;
 use longhaul_core::MODEL_VERSION;
+use longhaul_core::random::Seeds;
+use longhaul_core::record::outage::{Outage, Outages, together};
 use longhaul_core::record::{
-    AmstRecord, BoundsRecord, ClientRecord, DatagramRecord, EncodingRecord, Ended, FederationRecord,
-    LinkRecord, MigrationRecord, OverlayRecord, PayloadRecord, PostcopyRecord, RECORD_FORMAT, RamRecord,
-    ReplicationRecord, RunRecord, ServiceRecord, ThrottleRecord, TransferRecord, TransportRecord, Verdict,
-    XbzrleCacheRecord,
+    AmstRecord, BoundsRecord, ClientRecord, DatagramRecord, EncodingRecord, Ended, EventRecord,
+    FederationRecord, LinkRecord, MigrationRecord, OverlayRecord, PayloadRecord, PostcopyRecord,
+    RECORD_FORMAT, RamRecord, ReplicationRecord, RunRecord, SeedsRecord, ServiceRecord, ThrottleRecord,
+    TransferRecord, TransportRecord, Verdict, XbzrleCacheRecord,
 };
 use longhaul_core::schedule::Schedule;
 use longhaul_core::time::{Instant, Span};
@@ -31,6 +33,9 @@ use super::services::{client_record, server_record};
 use super::workload::{MigrationRun, TransferRun};
 use crate::Loaded;
 use crate::schema::{Amount, Mode, PayloadMode, Scenario, Service, Streams};
+
+/// Outages whose effects are looked at.
+const MOST_OUTAGES: usize = 1_000;
 
 /// Draws up the record of a run.
 pub fn summarise(
@@ -66,6 +71,7 @@ pub fn summarise(
         payload.verified_pages += record.verified_pages;
     }
     let now = engine.now();
+    let outages = outages(&scene.events, now);
     let mut record = RunRecord {
         format: RECORD_FORMAT,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -76,6 +82,7 @@ pub fn summarise(
         scenario_hash: loaded.hash.clone(),
         inputs: scene.inputs.clone(),
         seed: scenario.seed,
+        seeds: seeds(scenario),
         fidelity: scene.network.fidelity(),
         fidelity_reason: scene.fidelity_reason.clone(),
         ended,
@@ -104,7 +111,7 @@ pub fn summarise(
             .map_or(Vec::new(), |control| control.records(scenario, now)),
         services: services(scene),
         clients: (0..scenario.clients.len())
-            .map(|i| client(scene, i, now))
+            .map(|i| client(scene, i, &outages, now))
             .collect(),
         overlays: (0..scenario.overlays.len())
             .map(|i| overlay(scene, i, now))
@@ -126,6 +133,15 @@ pub fn summarise(
     record.assertions = assertions::judge_all(&scenario.assertions, (&record).into());
     record.verdict = assertions::overall(&record);
     record
+}
+
+/// What was broken when; what strikes and ends together is one.
+fn outages(events: &[EventRecord], end: Instant) -> Vec<Outage> {
+    let mut outages = Outages::new(MOST_OUTAGES);
+    for event in events {
+        outages.event(event.at_ns, &event.entity, event.kind.as_bytes());
+    }
+    together(&outages.finish(end.as_ns()).0)
 }
 
 fn services(scene: &Scene) -> Vec<ServiceRecord> {
@@ -152,7 +168,7 @@ fn services(scene: &Scene) -> Vec<ServiceRecord> {
     scenario.services.iter().enumerate().map(record).collect()
 }
 
-fn client(scene: &Scene, index: usize, now: Instant) -> ClientRecord {
+fn client(scene: &Scene, index: usize, outages: &[Outage], now: Instant) -> ClientRecord {
     let spec = &scene.scenario.clients[index];
     let endpoint = scene.endpoint(Workload::Client(index), Role::Client);
     let Protocol::Client(client) = &endpoint.machine else {
@@ -164,10 +180,20 @@ fn client(scene: &Scene, index: usize, now: Instant) -> ClientRecord {
         let service = Service::place(&scene.scenario.services, &spec.service);
         (before[service], scene.queued(service))
     });
-    client_record(spec, client, progress, scene.fault_window, queued, now)
+    client_record(spec, client, progress, scene.fault_window, outages, queued, now)
 }
 
 /// From one moment to another, if both have come.
+/// The seeds of the sources of chance, unless all of them have the scenario's.
+fn seeds(scenario: &Scenario) -> Option<SeedsRecord> {
+    let seeds = scenario.seeds();
+    (seeds != Seeds::all(scenario.seed)).then_some(SeedsRecord {
+        workload: seeds.workload,
+        network: seeds.network,
+        faults: seeds.faults,
+    })
+}
+
 fn since(start: Option<Instant>, end: Option<Instant>) -> Option<u64> {
     Some((end? - start?).as_ns())
 }
@@ -441,6 +467,7 @@ pub fn transfer_record(
         from: spec.from.clone(),
         to: spec.to.clone(),
         progress: run.stage.progress().clone(),
+        started_ns: run.stage.started.map(Instant::as_ns),
         size: size.map(ByteSize::as_bytes),
         duration_ns: duration.map(Span::as_ns),
         received,

@@ -187,6 +187,8 @@ pub enum Metric {
     ClientLatencyP95,
     /// Client: the 99th percentile of that.
     ClientLatencyP99,
+    /// Its 99.9th percentile, if at least ten requests took longer.
+    ClientLatencyP999,
     /// Client: from the first fault until it noticed.
     ClientDetectionTime,
     /// Client: from the end of the last fault until goodput was back at 95 % of what it was before.

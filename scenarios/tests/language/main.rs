@@ -23,6 +23,7 @@ mod networks;
 mod overrides;
 mod reading;
 mod replications;
+mod seeds;
 mod services;
 mod syntax;
 

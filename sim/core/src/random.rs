@@ -2,7 +2,8 @@
 //!
 //! A stream belongs to one entity *name* and one purpose of one replication: `("us-east->eu-west", "loss")`.
 //! Its ChaCha key is a BLAKE3 hash of the four parts, so adding a link or another draw moves no other stream,
-//! and two variants of a scenario see the same random numbers wherever they have the same entities.
+//! and two variants of a scenario see the same random numbers wherever they have the same entities. The root seed may be
+//! another for each [`Source`].
 //!
 //! The draws are our own few lines over `libm` rather than `rand_distr`: whether that crate calls `libm` or the
 //! C library depends on which features *other* crates of the build switch on, and results must not.
@@ -15,23 +16,91 @@ use crate::units::Probability;
 /// Hash context of stream keys. Changing it changes every result.
 const CONTEXT: &str = "longhaul 2026 random stream v1";
 
-/// The source of all streams of one run.
+/// What draws random numbers. A run has a seed for each, so that the luck of one can vary while that of the others stays.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Source {
+    /// What is asked of the network: arrivals, thinking and service times, what guests write and hold, values and commands of
+    /// federations, background load; and the hosts' own choices, such as those of retries and balancers.
+    Workload,
+    /// The network: loss, jitter, duplication and corruption, hashes of flows, deliveries by chance, probes and tunnels.
+    Network,
+    /// When and where faults strike, and what those that act by chance hit.
+    Faults,
+}
+
+impl Source {
+    /// All of them.
+    pub const ALL: [Source; 3] = [Source::Workload, Source::Network, Source::Faults];
+}
+
+/// The root seeds of a run, one for each [`Source`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seeds {
+    /// Of [`Source::Workload`].
+    pub workload: u64,
+    /// Of [`Source::Network`].
+    pub network: u64,
+    /// Of [`Source::Faults`].
+    pub faults: u64,
+}
+
+impl Seeds {
+    /// The same for all.
+    pub fn all(seed: u64) -> Seeds {
+        Seeds {
+            workload: seed,
+            network: seed,
+            faults: seed,
+        }
+    }
+
+    /// That of a source.
+    pub fn of(&self, source: Source) -> u64 {
+        match source {
+            Source::Workload => self.workload,
+            Source::Network => self.network,
+            Source::Faults => self.faults,
+        }
+    }
+}
+
+/// All streams of one run. It hands out those of one source; [`Streams::of`] gives those of another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Streams {
-    seed: u64,
+    seeds: Seeds,
+    source: Source,
     replication: u32,
 }
 
 impl Streams {
-    /// The streams of this root seed and replication.
+    /// The streams of this root seed and replication, whatever their source.
     pub fn new(seed: u64, replication: u32) -> Streams {
-        Streams { seed, replication }
+        Streams {
+            seeds: Seeds::all(seed),
+            source: Source::Workload,
+            replication,
+        }
+    }
+
+    /// The streams of a source under these root seeds.
+    pub fn with(seeds: Seeds, source: Source) -> Streams {
+        Streams {
+            seeds,
+            source,
+            replication: 0,
+        }
+    }
+
+    /// The streams of another source of the same run.
+    #[must_use]
+    pub fn of(&self, source: Source) -> Streams {
+        Streams { source, ..*self }
     }
 
     /// The stream of `entity` (a unique name in the scenario) for `purpose`. Equal names give equal streams.
     pub fn stream(&self, entity: &str, purpose: &str) -> Stream {
         let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
-        hasher.update(&self.seed.to_le_bytes());
+        hasher.update(&self.seeds.of(self.source).to_le_bytes());
         hasher.update(&self.replication.to_le_bytes());
         for part in [entity, purpose] {
             // The length keeps ("ab", "c") apart from ("a", "bc").
@@ -151,6 +220,23 @@ mod tests {
             first(1, 0, "ab", "d"),
         ] {
             assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn sources_have_seeds_of_their_own() {
+        let seeds = Seeds {
+            network: 2,
+            ..Seeds::all(1)
+        };
+        let streams = Streams::with(seeds, Source::Workload);
+        let first = |streams: Streams| streams.stream("ab", "c").u64();
+        assert_eq!(first(streams), first(Streams::new(1, 0)));
+        assert_eq!(first(streams.of(Source::Faults)), first(Streams::new(1, 0)));
+        assert_eq!(first(streams.of(Source::Network)), first(Streams::new(2, 0)));
+        // Of one seed for all, the source makes no difference.
+        for source in Source::ALL {
+            assert_eq!(first(Streams::new(1, 3).of(source)), first(Streams::new(1, 3)));
         }
     }
 

@@ -7,6 +7,7 @@ mod demand;
 mod federation;
 mod link;
 mod migration;
+pub mod outage;
 mod overlay;
 mod replication;
 mod reservation;
@@ -29,7 +30,7 @@ pub use service::*;
 pub use transfer::*;
 
 /// Version of the records; a reader refuses a newer one.
-pub const RECORD_FORMAT: u32 = 5;
+pub const RECORD_FORMAT: u32 = 6;
 
 /// A whole run: the content of `summary.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -52,6 +53,9 @@ pub struct RunRecord {
     pub inputs: Vec<InputRecord>,
     /// Root seed.
     pub seed: u64,
+    /// Root seeds of the sources of chance, if they are not all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<SeedsRecord>,
     /// How the network was simulated.
     pub fidelity: Fidelity,
     /// Why so, if the scenario left it to the program.
@@ -113,6 +117,17 @@ pub struct RunRecord {
     pub warnings: Vec<String>,
     /// The command that reproduces the run.
     pub reproduce: String,
+}
+
+/// Root seeds of the sources of chance (see [`crate::random::Source`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SeedsRecord {
+    /// Of what is asked of the network.
+    pub workload: u64,
+    /// Of the network.
+    pub network: u64,
+    /// Of the faults.
+    pub faults: u64,
 }
 
 /// A file that a run has read. The scenario's hash covers its name; this covers its content.

@@ -126,6 +126,10 @@ pub enum Method {
     TheilSen,
     /// Standard deviation by the jackknifed logarithm of the variance.
     JackknifedDeviation,
+    /// The grand mean of a two-way layout of random effects, t with Satterthwaite's degrees of freedom.
+    CrossedMean,
+    /// A component of the variance of a two-way layout of random effects.
+    VarianceComponent,
 }
 
 impl Method {
@@ -150,6 +154,8 @@ impl Method {
             Method::SobolTotal { .. } => "Sobol total, bootstrap",
             Method::TheilSen => "Theil–Sen",
             Method::JackknifedDeviation => "jackknifed log variance",
+            Method::CrossedMean => "two-way random effects, Satterthwaite t",
+            Method::VarianceComponent => "two-way random effects, ANOVA, modified large-sample limits",
         }
     }
 
@@ -192,6 +198,13 @@ impl Method {
             }
             Method::TheilSen => "Theil (1950); Sen, J. Am. Stat. Assoc. 63 (1968) 1379",
             Method::JackknifedDeviation => "Miller, Ann. Math. Stat. 39 (1968) 567",
+            Method::CrossedMean => {
+                "Satterthwaite, Biometrics Bull. 2 (1946) 110; Searle, Casella & McCulloch, Variance Components (1992), ch. 4"
+            }
+            Method::VarianceComponent => {
+                "Ting, Burdick, Graybill, Jeyaratnam & Lu, J. Stat. Comput. Simul. 35 (1990) 135; Burdick & \
+                 Graybill, Confidence Intervals on Variance Components (1992), section 3.3"
+            }
         }
     }
 }

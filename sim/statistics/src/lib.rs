@@ -10,6 +10,7 @@
 //! | What does a set look like? | [`Summary`], [`Ecdf`] |
 //! | The mean of replications? | [`mean::t_interval`]; skewed and few: [`bootstrap::studentised`], [`bootstrap::bca`] |
 //! | The spread of replications? | [`deviation::deviation_interval`] |
+//! | Which source of chance makes them vary? | [`TwoWay`](components::TwoWay), of all combinations of two |
 //! | A quantile? | [`quantile::quantile_interval`] |
 //! | A share, or no event at all? | [`Proportion::interval`], [`Proportion::exact`] |
 //! | How many replications? | [`Sequential`] |
@@ -27,6 +28,7 @@
 
 pub mod bootstrap;
 pub mod compare;
+pub mod components;
 pub mod design;
 pub mod deviation;
 pub mod distribution;

@@ -3,6 +3,7 @@
 use longhaul_scenarios::metric::Unit;
 use longhaul_scenarios::suggest;
 use longhaul_statistics::compare::{effect_size, paired, sign_test};
+use longhaul_statistics::components::TwoWay;
 use longhaul_statistics::equivalence::{Equivalence, tost_paired};
 use serde::Serialize;
 
@@ -21,6 +22,8 @@ pub enum Value {
     Exact(f64),
     /// It would have become at least this.
     AtLeast(f64),
+    /// It would have become at most this.
+    AtMost(f64),
     /// Nothing.
     Missing,
 }
@@ -31,8 +34,51 @@ impl Value {
         match known {
             Known::Exact(value) => Value::Exact(in_unit(unit, value)),
             Known::AtLeast(value) => Value::AtLeast(in_unit(unit, value)),
+            Known::AtMost(value) => Value::AtMost(in_unit(unit, value)),
             Known::Missing => Value::Missing,
         }
+    }
+
+    fn within(self) -> Within {
+        let (low, high) = match self {
+            Value::Exact(value) => (Some(value), Some(value)),
+            Value::AtLeast(value) => (Some(value), None),
+            Value::AtMost(value) => (None, Some(value)),
+            Value::Missing => (None, None),
+        };
+        Within { low, high }
+    }
+}
+
+/// Between what a value lies, both ends included; an end that is absent is not known.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Within {
+    /// The least that it can be.
+    pub low: Option<f64>,
+    /// The most.
+    pub high: Option<f64>,
+}
+
+/// What is known of a single pair of which a side did not finish.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Bounds {
+    /// The first.
+    pub a: Within,
+    /// The second.
+    pub b: Within,
+    /// `b` − `a`.
+    pub difference: Within,
+}
+
+impl Bounds {
+    fn of(a: Value, b: Value) -> Bounds {
+        let (a, b) = (a.within(), b.within());
+        let minus = |one: Option<f64>, other: Option<f64>| Some(one? - other?);
+        let difference = Within {
+            low: minus(b.low, a.high),
+            high: minus(b.high, a.low),
+        };
+        Bounds { a, b, difference }
     }
 }
 
@@ -57,6 +103,9 @@ pub struct Row {
     pub smaller: usize,
     /// Pairs whose sides are equal.
     pub equal: usize,
+    /// Of a single pair of which a side did not finish: between what the two lie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
     /// Mean of the first; none if anything is unfinished.
     pub a: Option<f64>,
     /// Mean of the second.
@@ -131,21 +180,23 @@ impl Row {
                 }
                 (Value::Missing, Value::Missing) => row.unpaired += 2,
                 (Value::Missing, _) | (_, Value::Missing) => row.unpaired += 1,
-                // What is at least as large as something that is known is larger than all below.
-                (Value::Exact(a), Value::AtLeast(b)) => {
+                // Nothing is known of the difference but on which side of zero it lies, and not always that.
+                (a, b) => {
                     row.unfinished += 1;
-                    row.larger += usize::from(b >= a);
+                    let difference = Bounds::of(a, b).difference;
+                    row.larger += usize::from(difference.low.is_some_and(|low| low >= 0.0));
+                    row.smaller += usize::from(difference.high.is_some_and(|high| high <= 0.0));
                 }
-                (Value::AtLeast(a), Value::Exact(b)) => {
-                    row.unfinished += 1;
-                    row.smaller += usize::from(a >= b);
-                }
-                (Value::AtLeast(_), Value::AtLeast(_)) => row.unfinished += 1,
             }
+        }
+        if let (&[(a, b)], 1) = (pairs, row.unfinished) {
+            row.bounds = Some(Bounds::of(a, b));
         }
         row.n = row.pairs.len();
         if row.unfinished > 0 {
-            // A mean of the finished pairs alone would be too good for the side that finishes less often.
+            // A mean of the finished pairs alone would be too good for the side that finishes less often. Which side of a pair
+            // is larger is known unless both were still unfinished at the shorter of the two times for which they were
+            // watched, which treats the sides alike: the sign test of the others is fair.
             if row.larger + row.smaller + row.equal > 1 {
                 row.p = sign_test(row.larger, row.smaller);
                 row.test = row.p.map(|_| "sign test");
@@ -168,6 +219,24 @@ impl Row {
             row.test = row.p.map(|_| "paired t");
         }
         row
+    }
+
+    /// The pairs are all combinations of as many samples of two sources of chance, in the order of their seeds: those that
+    /// share one depend on each other. The difference keeps its interval, as that of a two-way layout, and nothing else that
+    /// needs independent pairs.
+    pub(super) fn depend(&mut self) {
+        (self.low, self.high, self.method) = (None, None, None);
+        (self.effect_size, self.correlation, self.variance_reduction) = (None, None, None);
+        (self.p, self.test) = (None, None);
+        if self.unfinished > 0 || self.unpaired > 0 {
+            return;
+        }
+        let differences: Vec<f64> = self.pairs.iter().map(|(a, b)| b - a).collect();
+        let samples = differences.len().isqrt();
+        if let Ok(found) = TwoWay::of(&differences, samples, samples, LEVEL) {
+            (self.low, self.high) = (Some(found.mean.low), Some(found.mean.high));
+            self.method = Some(found.mean.method.name());
+        }
     }
 
     /// Whether the two sides are equal within a margin; `None` of fewer than two pairs, where something did not finish,

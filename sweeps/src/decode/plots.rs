@@ -41,6 +41,10 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
             form: "Survival(name: \"a\", x: \"time\", series: \"bandwidth\")",
         },
         Variant {
+            name: "Tail",
+            form: "Tail(name: \"a\", client: \"web\", series: \"retries\", bound: \"1 s\")",
+        },
+        Variant {
             name: "Box",
             form: "Box(name: \"a\", x: \"streams\", y: \"goodput\")",
         },
@@ -54,6 +58,7 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
         "Line" => &["name", "x", "y", "series", "bound"],
         "Heatmap" => &["name", "x", "y", "value", "bound"],
         "Cdf" | "Survival" => &["name", "x", "series", "bound"],
+        "Tail" => &["name", "client", "series", "bound"],
         "Box" => &["name", "x", "y", "bound"],
         _ => &["name", "x", "y", "series"],
     };
@@ -122,6 +127,18 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
             PlotKind::Survival {
                 x: x?,
                 series: series?,
+                bound: bound?,
+            }
+        }
+        "Tail" => {
+            let client = fields.required(cx, "client", value::text);
+            let bound = fields.optional(cx, "bound", None, |cx, at| {
+                let value = value_in(cx, at, "the bound of a latency is", Unit::Time)?;
+                Some(Some(value.exact()))
+            });
+            PlotKind::Tail {
+                client: client?,
+                series: series(cx)?,
                 bound: bound?,
             }
         }

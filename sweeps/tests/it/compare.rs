@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use longhaul_reports::directory::{RunContents, RunDirectory};
+use longhaul_scenarios::run::{RunOptions, Simulation};
+use longhaul_scenarios::source::read_file;
 use longhaul_sweeps::compare::{CompareError, Comparison, compare, pictures};
 use longhaul_sweeps::text;
 
@@ -224,4 +227,62 @@ fn pairs_that_did_not_finish_have_a_larger_side_and_no_difference() {
         comparison.warnings
     );
     assert!(text::comparison(&comparison, 250).contains("b larger 4, smaller 0, unknown 0 (4 unfinished)"));
+}
+
+/// Runs a scenario into a folder.
+fn single_run(place: &Place, scenario: &str, folder: &str) {
+    fs::write(place.path("single.ron"), scenario).unwrap();
+    let source = read_file(&place.path("single.ron")).unwrap();
+    let loaded = longhaul_scenarios::load(&source, &[], None).unwrap();
+    let mut simulation = Simulation::build(&loaded, RunOptions::default()).unwrap();
+    while simulation.advance(1 << 14) {}
+    let ran = simulation.finish(false);
+    let directory = RunDirectory::reserve(&place.path(folder)).unwrap();
+    let contents = RunContents {
+        record: &ran.record,
+        scenario: &loaded.canonical,
+        faults: ran.faults.as_deref(),
+        series: &ran.series,
+        events: &ran.events,
+        checkpoints: &ran.checkpoints,
+        trace: None,
+        argv: &[],
+    };
+    directory.write(&contents).unwrap();
+}
+
+#[test]
+fn what_one_of_two_runs_did_not_finish_is_known_within_bounds() {
+    let place = Place::new();
+    single_run(&place, SCENARIO, "a");
+    single_run(&place, &SCENARIO.replace("50 Mbit/s", "100 kbit/s"), "b");
+    let comparison = with(&place, &[]).unwrap();
+    let row = |metric: &str| {
+        let mut rows = comparison.rows.iter();
+        rows.find(|row| row.metric == metric).unwrap()
+    };
+    let time = row("TransferCompletionTime");
+    assert_eq!((time.n, time.unfinished, time.unpaired), (0, 1, 0));
+    let bounds = time.bounds.unwrap();
+    let a = bounds.a.low.unwrap();
+    assert_eq!((bounds.a.high, bounds.b.high), (Some(a), None));
+    // It began at once, and the run ended after 20 s.
+    assert_eq!(bounds.b.low, Some(20e9));
+    assert_eq!((bounds.difference.low, time.larger), (Some(20e9 - a), 1));
+    // Half a megabyte in more than 20 s.
+    let goodput = row("TransferGoodput");
+    assert_eq!((goodput.bounds.unwrap().b.high, goodput.smaller), (Some(2e5), 1));
+    let shown = text::comparison(&comparison, 250);
+    assert!(
+        shown.contains("≥ 20 s") && shown.contains("≤ 200 kbit/s"),
+        "{shown}"
+    );
+    assert!(
+        comparison
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("in 2 of") && warning.contains("are bounds")),
+        "{:?}",
+        comparison.warnings
+    );
 }

@@ -10,13 +10,14 @@ use longhaul_sweeps::entry::Entry;
 use longhaul_sweeps::execute::{FailureKind, Options};
 use longhaul_sweeps::isolate::Isolation;
 use longhaul_sweeps::points::Points;
+use longhaul_sweeps::schema::ReplicateOver;
 use longhaul_sweeps::tables::key_of;
 
 use crate::common::{AXES, METRICS, Place, Ran, SCENARIO, files, same, text, threads, usual};
 
 /// The file of a run's entry.
 fn entry_file(place: &Place, folder: &str, ran: &Ran, point: usize, replication: u32) -> PathBuf {
-    let key = key_of(&ran.index.points[point], replication).expect("a valid point");
+    let key = key_of(&ran.index.points[point], replication, ReplicateOver::Seed).expect("a valid point");
     Cache::new(&place.path(folder), PathBuf::new()).path(&key)
 }
 
@@ -80,7 +81,7 @@ fn all_points_have_the_same_seeds() {
         ran.index
             .points
             .iter()
-            .all(|point| point.seed == 1 && point.replications == 4)
+            .all(|point| point.seeds.seed == 1 && point.replications == 4)
     );
     let table = fs::read_to_string(place.path("out/results.csv")).unwrap();
     let seeds: Vec<&str> = table

@@ -204,6 +204,34 @@ fn bad_conditions_metrics_goals_and_plots_are_refused() {
             &["`loss` is no time: only what takes time can be unfinished"],
         ),
         (with("replicate_over: Workload"), &["what replications differ in"]),
+        (with("replicate_over: [Luck]"), &["a source of chance"]),
+        (with("replicate_over: []"), &["one source, or two"]),
+        (
+            with("replicate_over: [Workload, Network, Faults]"),
+            &["one source, or two"],
+        ),
+        (
+            with("replicate_over: [Network, Network]"),
+            &["the same source twice"],
+        ),
+        (
+            with(
+                r#"replicate_over: [Workload, Network], until: (relative_half_width: "5 %", metric: "time", at_most: 50)"#,
+            ),
+            &["`until` needs replications that are independent"],
+        ),
+        (
+            with("replications: 1, replicate_over: [Workload, Network]"),
+            &["two samples of each source"],
+        ),
+        (
+            with("replications: 400, replicate_over: [Workload, Network]"),
+            &["400 samples of each of two sources are 160000 runs of every point"],
+        ),
+        (
+            with(r#"plots: [Tail(name: "a", client: "shop")]"#),
+            &["no client is named `shop`"],
+        ),
         (with("version: 2"), &["given twice"]),
     ]);
 }

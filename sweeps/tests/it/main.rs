@@ -8,3 +8,5 @@ mod merge;
 mod points;
 mod records;
 mod sensitivity;
+mod sources;
+mod tails;

@@ -242,6 +242,23 @@ fn what_is_unfinished_or_missing_is_not_averaged_away() {
 }
 
 #[test]
+fn rates_of_what_is_unfinished_are_bounded_from_above() {
+    let prepared = Place::new().prepare(&usual());
+    let measure = &prepared.sweep.measures[0];
+    // The mirror image of 10, 20 and at least 30.
+    let bounded = estimate(measure, &[Known::Exact(30), Known::Exact(20), Known::AtMost(10)]);
+    assert_eq!((bounded.n, bounded.unfinished, bounded.missing), (2, 1, 0));
+    assert_eq!(
+        (bounded.mean, bounded.median, bounded.min),
+        (None, Some(20.0), None)
+    );
+    assert_eq!((bounded.median_low, bounded.median_high), (None, Some(30.0)));
+    assert!(bounded.from_above);
+    let none = estimate(measure, &[Known::AtMost(30), Known::AtMost(40)]);
+    assert_eq!((none.median, none.watched), (None, Some(30.0)));
+}
+
+#[test]
 fn what_did_not_finish_is_on_the_curve_and_not_in_the_boxes() {
     let place = Place::new();
     // Half a megabyte at 150 kbit/s takes longer than the horizon, at 1 Mbit/s it does not.

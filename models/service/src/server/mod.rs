@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use longhaul_core::machine::{Input, Machine, Output, StreamId};
 use longhaul_core::payload::Payload;
-use longhaul_core::random::{Stream, Streams};
+use longhaul_core::random::{Source, Stream, Streams};
 use longhaul_core::time::Instant;
 use longhaul_core::units::Probability;
 use longhaul_resilience::Stack;
@@ -107,7 +107,7 @@ impl Server {
             down: None,
             lives: 0,
             work_random: streams.stream(name, "work"),
-            fault_random: streams.stream(name, "faults"),
+            fault_random: streams.of(Source::Faults).stream(name, "faults"),
             choice_random: streams.stream(name, "choices"),
             processor: Processor::new(options.cores),
             queue: Queue::new(options.queue),

@@ -1,7 +1,9 @@
 //! Plots of the whole run: distributions over its samples, and the map.
 
+use longhaul_core::record::QuantileRecord;
 use longhaul_plots::distribution::{self, Band, Distributions, Function, Set};
 use longhaul_plots::map::{self, Link, Node, Topology};
+use longhaul_plots::timeline::{self, Line, Timeline};
 use longhaul_plots::{About, Drawing, PlotError, Quantity, Reference, Where};
 
 use super::super::load::Story;
@@ -11,6 +13,8 @@ use crate::human;
 
 /// Regions up to which a map is drawn.
 const REGIONS: usize = 300;
+/// Clients whose latencies are drawn.
+const CLIENTS: usize = 8;
 /// Fewest values of which a distribution is drawn.
 const FEWEST: u64 = 20;
 
@@ -64,6 +68,56 @@ pub(super) fn waits(story: &Story, function: Function) -> Result<Figure, PlotErr
         function,
         &[],
     )
+}
+
+/// How long requests took, by how many took longer: quantiles of all answered requests of each client.
+pub(super) fn latencies(story: &Story) -> Result<Figure, PlotError> {
+    let clients = || {
+        story
+            .record
+            .clients
+            .iter()
+            .filter(|of| !of.latency_quantiles.is_empty())
+    };
+    let most = clients()
+        .flat_map(|of| &of.latency_quantiles)
+        .map(|quantile| quantile.value_ns as f64)
+        .fold(0.0, f64::max);
+    let (size, unit) = unit_for(TIMES, most);
+    let parts = f64::from(QuantileRecord::PARTS);
+    let lines = clients().take(CLIENTS).map(|of| Line {
+        name: arrowed(&of.name),
+        points: of
+            .latency_quantiles
+            .iter()
+            .map(|quantile| {
+                let one_in = parts / (parts - f64::from(quantile.share_parts));
+                (one_in, quantile.value_ns as f64 / size)
+            })
+            .collect(),
+        ..Line::default()
+    });
+    let lines: Vec<Line> = lines.collect();
+    let n = clients().take(CLIENTS).map(|of| of.succeeded + of.late).sum();
+    let about = About::new("Latency of answered requests: tail", n, "requests of one run")
+        .remark("Requests of one run depend on each other, so a band would promise too much")
+        .remark("Quantiles beyond which there are fewer than ten requests are left out")
+        .size(600.0, 380.0);
+    let drawing = timeline::draw(&Timeline {
+        about,
+        x: Quantity::log("one request in so many takes longer", ""),
+        y: Quantity::linear("latency", unit),
+        lines,
+        faults: Vec::new(),
+        references: Vec::new(),
+        span: None,
+    })?;
+    Ok(Figure {
+        drawing,
+        lines: Vec::new(),
+        unit,
+        over_time: false,
+    })
 }
 
 fn distributed(

@@ -4,6 +4,7 @@
 //! path carries nothing from an end whose tunnel is down. Control messages of GRE count as if they had a UDP header.
 
 use longhaul_core::machine::PeerId;
+use longhaul_core::random::Source;
 use longhaul_core::record::TunnelRecord;
 use longhaul_core::time::{Instant, Span};
 use longhaul_net::way::Encapsulation;
@@ -41,6 +42,7 @@ impl Maker<'_> {
         let region = &self.scenario.regions[of.from.0 as usize].name;
         let random = self
             .streams
+            .of(Source::Network)
             .stream(&format!("{}@{region}", config.name), "tunnel");
         Tunnel::new(config, PeerId(FIRST_UNDERLAY + end), random)
             .map(|tunnel| endpoint::Protocol::Tunnel(Box::new(tunnel)))

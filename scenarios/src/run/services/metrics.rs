@@ -1,6 +1,6 @@
 //! What metrics say of clients and services.
 
-use longhaul_core::record::{ClientRecord, Progress, RecoveryOutcome, ServiceRecord};
+use longhaul_core::record::{ClientRecord, Progress, QuantileRecord, RecoveryOutcome, ServiceRecord};
 use longhaul_core::units::Probability;
 
 use crate::run::assertions::{Sample, quotient};
@@ -29,6 +29,11 @@ pub fn of_client(metric: Metric, client: &ClientRecord, end_ns: u64) -> Sample {
         Metric::ClientLatencyMedian => latency(|it| it.median_ns),
         Metric::ClientLatencyP95 => latency(|it| it.p95_ns),
         Metric::ClientLatencyP99 => latency(|it| it.p99_ns),
+        Metric::ClientLatencyP999 => {
+            let mut known = client.latency_quantiles.iter();
+            let found = known.find(|it| it.share_parts == QuantileRecord::PARTS / 1_000 * 999);
+            found.map_or(Sample::Missing, |it| Sample::Exact(it.value_ns))
+        }
         Metric::ClientDetectionTime => match recovery {
             None => Sample::Missing,
             Some(it) => it

@@ -1,13 +1,14 @@
 //! Records of services and clients.
 
+use longhaul_core::record::outage::Outage;
 use longhaul_core::record::{
-    ClientRecord, DelayRecord, FailuresRecord, Progress, RecoveryOutcome, RecoveryRecord,
-    RequestIntervalRecord, ServerRecord,
+    ClientRecord, DelayRecord, FailuresRecord, FaultEffectRecord, FaultOutcome, MOST_FAULT_EFFECTS, Progress,
+    QuantileRecord, RecoveryOutcome, RecoveryRecord, RequestIntervalRecord, ServerRecord,
 };
 use longhaul_core::time::{Instant, Span};
-use longhaul_core::units::Probability;
 use longhaul_service::measures::{
-    MetastabilityOptions, Verdict, Window, goodput, metastability, recovered_at,
+    Became, Fault, HELD, MetastabilityOptions, Verdict, Window, effect, enough, goodput, metastability,
+    recovered_at,
 };
 use longhaul_service::{Failures, Interval, Series, ServerStatistics};
 
@@ -16,31 +17,21 @@ use longhaul_statistics::quantile::nearest_rank;
 use super::ClientProcess;
 use crate::schema::Client;
 
-/// Goodput is back where it is at least so much of what it was: 95 %, less twice the spread that as many independent
-/// requests as are expected in `hold` have by chance.
-fn enough(baseline: f64, hold: Span) -> Probability {
-    let expected = baseline * hold.as_s_f64();
-    let noise = if expected > 0.0 {
-        2.0 / expected.sqrt()
-    } else {
-        0.0
-    };
-    let share = (0.95 - noise).max(0.5);
-    Probability::from_ratio((share * 1e6) as u64, 1_000_000).expect("a share")
-}
-
 /// The record of a client at the end of a run, with the time of the faults, from the first one's begin to the last one's
-/// end, and how many requests waited at the service's servers just before them and wait now.
+/// end, the single faults that are known of, and how many requests waited at the service's servers just before them and wait now.
 pub fn client_record(
     spec: &Client,
     client: &ClientProcess,
     progress: Progress,
     faults: Option<Window>,
+    outages: &[Outage],
     queued: Option<(u64, u64)>,
     now: Instant,
 ) -> ClientRecord {
     let statistics = client.statistics();
     let (intervals, good_intervals) = goodness(client.series());
+    let mut latencies = client.latencies_ns().to_vec();
+    latencies.sort_unstable();
     ClientRecord {
         name: spec.name.clone(),
         region: spec.region.clone(),
@@ -61,11 +52,13 @@ pub fn client_record(
         failed_lookups: statistics.caller.failed_lookups,
         ejections: statistics.caller.ejections,
         breaker_openings: statistics.caller.breaker_openings,
-        latency: latency(client.latencies_ns()),
+        latency: latency(&latencies),
+        latency_quantiles: quantiles(&latencies),
         active_ns: client.active(now).as_ns(),
         intervals,
         good_intervals,
         recovery: faults.and_then(|faults| recovery(spec, client, faults, queued, now)),
+        fault_effects: fault_effects(spec, client.series(), outages, now),
         series: client.series().intervals.iter().map(interval).collect(),
     }
 }
@@ -82,9 +75,22 @@ fn goodness(series: &Series) -> (u64, u64) {
     (all, good)
 }
 
-fn latency(unsorted: &[u64]) -> Option<DelayRecord> {
-    let mut sorted = unsorted.to_vec();
-    sorted.sort_unstable();
+/// The quantiles of sorted values that say enough.
+fn quantiles(sorted: &[u64]) -> Vec<QuantileRecord> {
+    let all = sorted.len() as u64;
+    let of = |share: u32| {
+        // Nearest rank, from 1.
+        let rank = (all * u64::from(share)).div_ceil(u64::from(QuantileRecord::PARTS));
+        let enough = rank > QuantileRecord::LEAST_BEYOND && all - rank >= QuantileRecord::LEAST_BEYOND;
+        enough.then(|| QuantileRecord {
+            share_parts: share,
+            value_ns: sorted[(rank - 1) as usize],
+        })
+    };
+    QuantileRecord::SHARES.into_iter().filter_map(of).collect()
+}
+
+fn latency(sorted: &[u64]) -> Option<DelayRecord> {
     let (first, last) = (*sorted.first()?, *sorted.last()?);
     let rank = |percent| sorted[nearest_rank(sorted.len(), percent).expect("some values")];
     let sum: u128 = sorted.iter().map(|ns| u128::from(*ns)).sum();
@@ -98,6 +104,60 @@ fn latency(unsorted: &[u64]) -> Option<DelayRecord> {
     })
 }
 
+/// The time in which a client's load is the same; the first interval has the connection's beginning in it.
+fn load(spec: &Client, interval: Span, now: Instant) -> Window {
+    let began = Instant::ZERO.saturating_add(spec.at);
+    Window {
+        from: began.saturating_add(interval),
+        until: began.saturating_add(spec.duration).min(now),
+    }
+}
+
+/// What each fault did.
+fn fault_effects(spec: &Client, series: &Series, outages: &[Outage], now: Instant) -> Vec<FaultEffectRecord> {
+    let load = load(spec, series.interval, now);
+    let mut records = Vec::new();
+    for (index, outage) in outages.iter().enumerate() {
+        let earlier = outages[..index]
+            .iter()
+            .filter(|other| other.from_ns < outage.from_ns);
+        let mut later = outages[index + 1..].iter().map(|other| other.from_ns);
+        let fault = Fault {
+            window: Window {
+                from: Instant::from_ns(outage.from_ns),
+                until: Instant::from_ns(outage.to_ns),
+            },
+            repaired: outage.repaired,
+            previous_end: earlier.map(|other| other.to_ns).max().map(Instant::from_ns),
+            next: later.find(|from| *from > outage.to_ns).map(Instant::from_ns),
+        };
+        let Some(found) = effect(series, load, &fault) else {
+            continue;
+        };
+        let (outcome, after) = match found.became {
+            Became::Kept => (FaultOutcome::Kept, None),
+            Became::Back(after) => (FaultOutcome::Recovered, Some(after.as_ns())),
+            Became::BackBefore => (FaultOutcome::RecoveredBefore, None),
+            Became::Overtaken => (FaultOutcome::Overtaken, None),
+            Became::Never => (FaultOutcome::NotRecovered, None),
+            Became::Lasting => (FaultOutcome::Lasting, None),
+        };
+        records.push(FaultEffectRecord {
+            fault: outage.what.clone(),
+            from_ns: outage.from_ns,
+            to_ns: outage.to_ns,
+            before_mhz: (found.before * 1e3) as u64,
+            worst_mhz: (found.worst * 1e3) as u64,
+            outcome,
+            recovered_after_ns: after,
+        });
+        if records.len() == MOST_FAULT_EFFECTS {
+            break;
+        }
+    }
+    records
+}
+
 fn recovery(
     spec: &Client,
     client: &ClientProcess,
@@ -107,16 +167,16 @@ fn recovery(
 ) -> Option<RecoveryRecord> {
     let series = client.series();
     let began = Instant::ZERO.saturating_add(spec.at);
-    // While the load is the same; the first interval has the connection's beginning in it.
-    let until = began.saturating_add(spec.duration).min(now);
+    let load = load(spec, series.interval, now);
+    let until = load.until;
     if faults.from <= began || faults.from >= until {
         return None;
     }
     let before = Window {
-        from: began.saturating_add(series.interval),
+        from: load.from,
         until: faults.from,
     };
-    let hold = series.interval.saturating_mul(10);
+    let hold = series.interval.saturating_mul(HELD);
     let baseline = goodput(series, before).unwrap_or(0.0);
     let enough = enough(baseline, hold);
     let options = MetastabilityOptions {
@@ -224,5 +284,30 @@ pub fn server_record(region: &str, cores: u32, statistics: &ServerStatistics) ->
         },
         worked_ns: statistics.worked.as_ns(),
         cores: cores.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_quantiles_with_enough_on_either_side_are_kept() {
+        let shares = |n: u64| {
+            let sorted: Vec<u64> = (1..=n).collect();
+            let kept = quantiles(&sorted);
+            kept.iter()
+                .map(|it| (it.share_parts, it.value_ns))
+                .collect::<Vec<_>>()
+        };
+        assert!(shares(20).is_empty());
+        let hundred = shares(100);
+        assert_eq!(
+            (hundred[0], hundred[hundred.len() - 1]),
+            ((200_000, 20), (900_000, 90))
+        );
+        let many = shares(10_000);
+        assert_eq!((many[0], many[many.len() - 1]), ((10_000, 100), (999_000, 9_990)));
+        assert!(many.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }

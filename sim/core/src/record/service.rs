@@ -51,6 +51,10 @@ pub struct ClientRecord {
     /// How long answered requests took from when they were to begin, late ones included; exact nearest ranks. None if none was
     /// answered.
     pub latency: Option<DelayRecord>,
+    /// More quantiles of the same, in the order of their shares: those beyond which, and below which, there are at least ten
+    /// requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency_quantiles: Vec<QuantileRecord>,
     /// Its time from the start to the end of its load, or of the run.
     pub active_ns: u64,
     /// Sample intervals of that time in which requests ended.
@@ -59,8 +63,34 @@ pub struct ClientRecord {
     pub good_intervals: u64,
     /// What became of it after the faults; none if there were none.
     pub recovery: Option<RecoveryRecord>,
+    /// What each fault did to its goodput, in the order of their begin; those of which too little is known of the time before
+    /// are left out, and at most [`MOST_FAULT_EFFECTS`] are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fault_effects: Vec<FaultEffectRecord>,
     /// What happened in each sample interval.
     pub series: Vec<RequestIntervalRecord>,
+}
+
+/// A quantile of single values of a run: exact nearest rank.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct QuantileRecord {
+    /// The share of values up to it, in parts of [`QuantileRecord::PARTS`].
+    pub share_parts: u32,
+    /// The value.
+    pub value_ns: u64,
+}
+
+impl QuantileRecord {
+    /// Parts of the whole.
+    pub const PARTS: u32 = 1_000_000;
+    /// Shares of which there may be quantiles: of the tail about eight for each power of ten.
+    pub const SHARES: [u32; 33] = [
+        10_000, 50_000, 100_000, 200_000, 300_000, 400_000, 500_000, 600_000, 700_000, 750_000, 800_000,
+        850_000, 900_000, 925_000, 950_000, 960_000, 970_000, 980_000, 985_000, 990_000, 992_500, 995_000,
+        997_500, 998_000, 999_000, 999_250, 999_500, 999_750, 999_900, 999_950, 999_975, 999_990, 999_999,
+    ];
+    /// Values that there must be on either side of one, since it says too little otherwise.
+    pub const LEAST_BEYOND: u64 = 10;
 }
 
 /// Failures by cause.
@@ -137,6 +167,47 @@ pub enum RecoveryOutcome {
     Metastable,
     /// Too little was seen before or after.
     Unknown,
+}
+
+/// Most faults whose effect on a client is recorded.
+pub const MOST_FAULT_EFFECTS: usize = 100;
+
+/// What a fault did to a client's goodput. Faults that strike and end together are one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FaultEffectRecord {
+    /// What was broken, in words.
+    pub fault: String,
+    /// When it began.
+    pub from_ns: u64,
+    /// When it ended; the end of the run if it never did.
+    pub to_ns: u64,
+    /// Mean goodput of the last ten sample intervals before, in thousandths of a request per second.
+    pub before_mhz: u64,
+    /// The least of a sample interval while it lasted.
+    pub worst_mhz: u64,
+    /// What became of goodput.
+    pub outcome: FaultOutcome,
+    /// How long after its end goodput was back for ten sample intervals: at 95 % of what it was before, less what chance takes
+    /// of so few requests.
+    pub recovered_after_ns: Option<u64>,
+}
+
+/// What became of goodput after a fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultOutcome {
+    /// It never fell.
+    Kept,
+    /// It came back after the fault was over.
+    Recovered,
+    /// It came back before.
+    RecoveredBefore,
+    /// It was not back when the next fault began.
+    Overtaken,
+    /// It was not back when the load or the run ended.
+    NotRecovered,
+    /// The fault lasted to the end of the run.
+    Lasting,
 }
 
 /// A service.

@@ -17,6 +17,9 @@ pub struct TransferRecord {
     pub to: String,
     /// How far it got.
     pub progress: Progress,
+    /// When it started, at its first SYN. How long one that is unfinished has been under way follows from it.
+    #[serde(default)]
+    pub started_ns: Option<u64>,
     /// Bytes in all, of one that has a size.
     pub size: Option<u64>,
     /// How long it writes, of one that has a time.

@@ -1,5 +1,7 @@
 //! How often intervals of independent values cover the truth.
 
+use longhaul_core::random::Stream;
+use longhaul_statistics::components::TwoWay;
 use longhaul_statistics::deviation::deviation_interval;
 use longhaul_statistics::equivalence::{Equivalence, tost_paired};
 use longhaul_statistics::{
@@ -351,4 +353,41 @@ fn intervals_of_deviations() {
         let values = Law::Exponential.draw(400, stream);
         deviation_interval(&values, P95).unwrap().contains(1.0)
     });
+}
+
+/// Values of ten samples of each of two sources, whose effects alone and together have these standard deviations.
+fn layout(deviations: [f64; 3], stream: &mut Stream) -> Vec<f64> {
+    let mut effects =
+        |n: usize, deviation: f64| -> Vec<f64> { (0..n).map(|_| deviation * stream.normal()).collect() };
+    let (first, second) = (effects(10, deviations[0]), effects(10, deviations[1]));
+    let together = effects(100, deviations[2]);
+    let values = together.iter().enumerate();
+    values
+        .map(|(place, both)| 7.0 + first[place / 10] + second[place % 10] + both)
+        .collect()
+}
+
+#[test]
+fn means_and_components_of_two_sources() {
+    for deviations in [[3.0, 2.0, 1.0], [1.0, 1.0, 1.0], [2.0, 1.0, 4.0]] {
+        let found = |stream: &mut Stream| TwoWay::of(&layout(deviations, stream), 10, 10, P95).unwrap();
+        covers(&format!("mean of {deviations:?}"), TRIALS, |stream| {
+            found(stream).mean.contains(7.0)
+        });
+        covers(&format!("first of {deviations:?}"), TRIALS, |stream| {
+            found(stream).first.deviation.contains(deviations[0])
+        });
+        covers(&format!("second of {deviations:?}"), TRIALS, |stream| {
+            found(stream).second.deviation.contains(deviations[1])
+        });
+        covers(&format!("together of {deviations:?}"), TRIALS, |stream| {
+            found(stream).together.deviation.contains(deviations[2])
+        });
+    }
+    // As replications by themselves, which they are not, they miss the mean more often than not.
+    let wrong = share("t of crossed values", TRIALS, |stream| {
+        let values = layout([3.0, 2.0, 1.0], stream);
+        mean::t_interval(&values, P95).unwrap().contains(7.0)
+    });
+    assert!(wrong < 0.5, "{wrong}");
 }
