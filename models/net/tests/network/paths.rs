@@ -358,7 +358,7 @@ fn a_tunnel_takes_in_what_its_mtu_allows_and_segments_become_packets_that_do() {
     lab.network.steer(opened, Side::Opener, way);
     let mut at = Span::ZERO;
     let mut wait = |lab: &mut Lab| {
-        at = at + Span::from_s(10);
+        at += Span::from_s(10);
         lab.queue_until(at);
     };
     wait(&mut lab);
