@@ -545,7 +545,7 @@ const PROBED: &str = r#"Scenario(
     links: [
         (between: ("a", "z"), rtt: "10 ms", rate: "20 Mbit/s"),
         (between: ("z", "b"), rtt: "30 ms", rate: "20 Mbit/s", mtu: "1400 B", changes: [
-            (at: "40 s", mtu: "1300 B"), (at: "120 s", mtu: "600 B"), (at: "150 s", mtu: "1400 B"),
+            (at: "40 s", mtu: "1300 B"), (at: "120 s", mtu: "600 B"), (at: "180 s", mtu: "1400 B"),
         ]),
     ],
     overlays: [(name: "wan", paths: [
@@ -553,7 +553,7 @@ const PROBED: &str = r#"Scenario(
             min_plpmtu: "576 B", base_plpmtu: "1200 B", max_plpmtu: None, probe_timer: "1 s", max_probes: 3,
             pmtu_raise_timer: "60 s", confirmation_timer: "10 s"))),
     ], selection: InOrder(), trains: None)],
-    datagrams: [(name: "d", from: "a", to: "b", duration: "260 s", interval: "100 ms", payload: "1000 B")],
+    datagrams: [(name: "d", from: "a", to: "b", at: "1 s", duration: "260 s", interval: "100 ms", payload: "1000 B")],
     transfers: [
         (name: "early", from: "a", to: "b", size: "2 MB", at: "3 s"),
         (name: "late", from: "b", to: "a", size: "2 MB", at: "90 s"),
@@ -572,7 +572,7 @@ const MET: &str = r#"Scenario(
         (name: "near", between: ("a", "b"), via: []), (name: "far", between: ("b", "c"), via: []),
     ], selection: InOrder(), bfd: None, trains: None,
         discovery: (hubs: ["b"], interval: "2 s", timeout: "3 s", skew: "5 s", wrong_keys: []))],
-    datagrams: [(name: "d", from: "a", to: "b", duration: "60 s", interval: "100 ms")],
+    datagrams: [(name: "d", from: "a", to: "b", at: "1 s", duration: "60 s", interval: "100 ms")],
 )"#;
 
 #[test]
@@ -589,7 +589,7 @@ fn every_field_of_a_search_for_the_mtu_and_for_sites_moves_the_digest() {
         of(r#"pmtu_raise_timer="70 s""#),
         of(r#"confirmation_timer="11 s""#),
         of("confirmation_timer=None"),
-        r#"links[2].changes[0].mtu="1310 B""#.to_owned(),
+        r#"links[1].changes[0].mtu="1310 B""#.to_owned(),
     ];
     changes_count(PROBED, &changes.each_ref().map(String::as_str));
     changes_count(
