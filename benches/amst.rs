@@ -168,9 +168,7 @@ fn sharing(which: &str) {
 fn changes() {
     let at = |seconds| Step {
         at: Span::from_s(seconds),
-        rate: None,
-        delay: None,
-        loss: None,
+        ..Step::default()
     };
     let mbit = |mbit: u64| Some(BitRate::from_bits_per_s(mbit * 1_000_000));
     let lossy = Path::new("", 1, 1).independent(2_000).loss;

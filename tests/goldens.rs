@@ -174,6 +174,45 @@ fn overlay_lines(text: &mut String, o: &OverlayRecord) {
         )
         .expect("writing to a string");
     }
+    for p in &o.paths {
+        let Some(found) = &p.path_mtu else { continue };
+        writeln!(
+            text,
+            "overlay {} path mtu {} {}->{} plpmtu {} inner {} found {} searches {} probes {} passed {} lost {} holes {} base losses {}",
+            o.name,
+            p.name,
+            p.from,
+            p.to,
+            found.plpmtu_bytes,
+            found.inner_mtu_bytes,
+            or_dash(found.found_ns),
+            found.searches,
+            found.probes_sent,
+            found.sizes_passed,
+            found.sizes_lost,
+            found.black_holes,
+            found.base_losses,
+        )
+        .expect("writing to a string");
+    }
+    for e in &o.edges {
+        let Some(found) = &e.discovery else { continue };
+        writeln!(
+            text,
+            "overlay {} edge {} complete {} known {} announced {} relayed {} believed {} duplicates {} refused {} expired {}",
+            o.name,
+            e.region,
+            or_dash(found.complete_ns),
+            found.sites_known,
+            found.announced,
+            found.relayed,
+            found.believed,
+            found.duplicates,
+            found.refused(),
+            found.expired,
+        )
+        .expect("writing to a string");
+    }
     for s in &o.switches {
         writeln!(
             text,

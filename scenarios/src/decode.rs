@@ -120,12 +120,16 @@
 //! | `overlays[].paths[]`: `via`, `rate`, `price` | where the routers lead; unknown; unknown |
 //! | `overlays[].paths[].tunnel` | `None` |
 //! | `overlays[].paths[].tunnel.ip` | 4 |
+//! | `overlays[].paths[].tunnel.path_mtu` | `Known` |
+//! | `overlays[].paths[].tunnel.path_mtu`: options of `Discover` | see [`longhaul_tunnel::path_mtu::PathMtuConfig`]; `min_plpmtu` "576 B" over IPv4, `max_plpmtu` `None` |
 //! | `overlays[].paths[].tunnel`: WireGuard's `keepalive` | `"25 s"` |
 //! | `overlays[].paths[].tunnel`: IPsec's options | see [`longhaul_tunnel::IpsecConfig`] |
 //! | `overlays[].paths[].tunnel`: GRE's `key`, `keepalive` | `false`, `None`; `every` `"10 s"`, `retries` 3 |
 //! | `overlays[].probes` | see [`longhaul_sdwan::probe::Config`] |
 //! | `overlays[].bfd` | see [`longhaul_sdwan::bfd::Config`] |
 //! | `overlays[].trains` | see [`longhaul_sdwan::bandwidth::Config`] |
+//! | `overlays[].discovery` | `None` |
+//! | `overlays[].discovery`: `interval`, `timeout`, `skew`, `wrong_keys` | `"10 s"`, `"2 min"`, `"30 s"`, `[]` |
 //! | `overlays[].wrong_by` | 5 |
 //! | `services[].port` | 443 |
 //! | `services[].concurrency` | `cores` |
@@ -182,6 +186,7 @@ mod migration;
 mod names;
 mod network;
 mod overlay;
+mod path_mtu;
 mod policies;
 mod policy;
 mod queue;

@@ -47,7 +47,7 @@ pub enum Unit {
 }
 
 /// Every metric by its name in a scenario.
-pub const METRICS: [(&str, Metric); 100] = [
+pub const METRICS: [(&str, Metric); 104] = [
     ("MigrationTotalTime", Metric::MigrationTotalTime),
     ("MigrationDowntime", Metric::MigrationDowntime),
     ("MigrationTransferred", Metric::MigrationTransferred),
@@ -146,6 +146,10 @@ pub const METRICS: [(&str, Metric); 100] = [
     ("OverlayFailoverTime", Metric::OverlayFailoverTime),
     ("OverlayWrongDecisions", Metric::OverlayWrongDecisions),
     ("OverlayProbing", Metric::OverlayProbing),
+    ("OverlayPathMtu", Metric::OverlayPathMtu),
+    ("OverlayPathMtuTime", Metric::OverlayPathMtuTime),
+    ("OverlayDiscoveryTime", Metric::OverlayDiscoveryTime),
+    ("OverlayRefusedAnnouncements", Metric::OverlayRefusedAnnouncements),
     ("LinkUtilisation", Metric::LinkUtilisation),
     ("LinkLoss", Metric::LinkLoss),
     ("LinkQueueDrops", Metric::LinkQueueDrops),
@@ -316,7 +320,11 @@ impl Metric {
             | Metric::OverlayDetectionTime
             | Metric::OverlayFailoverTime
             | Metric::OverlayWrongDecisions
-            | Metric::OverlayProbing => Subject::Overlay,
+            | Metric::OverlayProbing
+            | Metric::OverlayPathMtu
+            | Metric::OverlayPathMtuTime
+            | Metric::OverlayDiscoveryTime
+            | Metric::OverlayRefusedAnnouncements => Subject::Overlay,
             Metric::LinkUtilisation
             | Metric::LinkLoss
             | Metric::LinkQueueDrops
@@ -357,6 +365,8 @@ impl Metric {
             | Metric::FederationLeaderless
             | Metric::OverlayDetectionTime
             | Metric::OverlayFailoverTime
+            | Metric::OverlayPathMtuTime
+            | Metric::OverlayDiscoveryTime
             | Metric::ReservationHeld
             | Metric::RouteOutage
             | Metric::ClientLatencyMedian
@@ -374,6 +384,7 @@ impl Metric {
             | Metric::ReplicationTransferred
             | Metric::FederationSent
             | Metric::OverlayProbing
+            | Metric::OverlayPathMtu
             | Metric::LinkDelivered => Unit::Size,
             Metric::TransferGoodput | Metric::ReplicationSeedRate => Unit::Rate,
             Metric::ReplicationRpoWithin
@@ -418,6 +429,7 @@ impl Metric {
             | Metric::OverlaySwitches
             | Metric::RouteChanges
             | Metric::OverlayFlaps
+            | Metric::OverlayRefusedAnnouncements
             | Metric::DatagramMos
             | Metric::ReservationSuccess
             | Metric::ClientGoodput

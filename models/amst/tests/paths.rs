@@ -131,9 +131,7 @@ fn on_a_full_path_it_keeps_to_the_share_of_as_many_as_may_contend() {
 fn the_number_follows_the_path() {
     let at = |seconds| Step {
         at: Span::from_s(seconds),
-        rate: None,
-        delay: None,
-        loss: None,
+        ..Step::default()
     };
     let lossy = Path::new("", 1, 1).independent(3_000).loss;
     let path = Path {

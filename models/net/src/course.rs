@@ -18,6 +18,8 @@ pub struct Step {
     pub delay: Option<Span>,
     /// New loss law, for frames offered from then on. A Gilbert–Elliott chain starts anew.
     pub loss: Option<Loss>,
+    /// New MTU, for frames offered from then on.
+    pub mtu: Option<u32>,
 }
 
 /// Steps in the order of their times. The link's own values hold until the first step that changes them and,

@@ -2,7 +2,7 @@
 
 use longhaul_routing::choose;
 
-use crate::network::Packet;
+use crate::network::{Packet, segment_payload};
 use crate::routing::{Graph, LinkId, RegionId, RouteError};
 use crate::way::{ETHERNET_BYTES, Encapsulation, Path, Way};
 
@@ -32,6 +32,8 @@ pub(crate) struct Column {
     /// Whether what is sent by it leaves.
     open: bool,
     encapsulation: Option<Encapsulation>,
+    /// The longest IP packet that enters it, if that is not a matter of its links.
+    entrance: Option<u32>,
 }
 
 /// Links that are equally good, each with its key.
@@ -79,6 +81,7 @@ impl Forwarding {
                 pinned: false,
                 open: true,
                 encapsulation: None,
+                entrance: None,
             });
         }
         if self.column(Way::to(to)).next(from, 0).is_none() {
@@ -110,6 +113,7 @@ impl Forwarding {
             pinned: path.links.is_some(),
             open: true,
             encapsulation: path.encapsulation,
+            entrance: None,
         }));
         Ok(way)
     }
@@ -124,6 +128,7 @@ impl Forwarding {
             pinned: true,
             open: true,
             encapsulation: None,
+            entrance: None,
         }));
         way
     }
@@ -140,6 +145,14 @@ impl Forwarding {
     pub(crate) fn set_open(&mut self, way: Way, open: bool) {
         let column = self.columns[way.index()].as_mut();
         column.expect("a way in use").open = open;
+    }
+
+    /// A laid way wraps its packets so from now on, and takes in none longer than `mtu`.
+    pub(crate) fn set_tunnel(&mut self, way: Way, encapsulation: Encapsulation, mtu: u32) {
+        let column = self.columns[way.index()].as_mut();
+        let column = column.expect("a way in use");
+        column.encapsulation = Some(encapsulation);
+        column.entrance = Some(mtu);
     }
 
     /// From now on the routers use these links, and no others.
@@ -190,6 +203,26 @@ impl Column {
             None => frame_bytes,
             Some(encapsulation) => encapsulation.wire_bytes(frame_bytes, packets),
         }
+    }
+
+    /// The longest IP packet that fits into one of `mtu` bytes with what the way wraps it in.
+    pub(crate) fn longest_inside(&self, mtu: u32) -> Option<u32> {
+        let fits = |inner: &u32| self.wire_bytes(inner + ETHERNET_BYTES, 1) <= mtu + ETHERNET_BYTES;
+        (1..=mtu).rev().find(fits)
+    }
+
+    /// Makes as many packets of a segment as the entrance of the way needs it to be.
+    #[inline]
+    pub(crate) fn cut(&self, packet: &mut Packet) {
+        if let Some(mtu) = self.entrance {
+            packet.cut_to(segment_payload(mtu));
+        }
+    }
+
+    /// Whether a datagram may enter the way.
+    pub(crate) fn admits(&self, datagram: &Packet) -> bool {
+        let entrance = self.entrance;
+        entrance.is_none_or(|mtu| datagram.frame_bytes_without_sack() <= mtu + ETHERNET_BYTES)
     }
 
     /// Whether a link with this MTU carries a packet, with what the way wraps it in. SACK blocks do not count: a TCP that

@@ -9,7 +9,7 @@
 //! | [`queue`] | queue disciplines: drop-tail, CoDel, FQ-CoDel, HTB |
 //! | [`loss`] | loss laws: independent, and Gilbert–Elliott by mean loss and mean burst |
 //! | [`jitter`] | jitter laws: normal, uniform, and netem's tables |
-//! | [`course`] | rates, delays and loss laws that change at given times |
+//! | [`course`] | rates, delays, loss laws and MTUs that change at given times |
 //! | [`trace`] | recorded links: delivery opportunities and rates over time |
 //! | [`background`] | traffic of others in the same queue |
 //! | [`stats`] | what a link counts, and its conservation ledger |
@@ -30,6 +30,7 @@ pub mod geo;
 pub mod jitter;
 pub mod link;
 pub mod loss;
+mod mtus;
 pub mod network;
 pub mod notice;
 pub mod queue;

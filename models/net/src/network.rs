@@ -37,6 +37,7 @@ use crate::endpoint::Endpoint;
 use crate::forwarding::Forwarding;
 use crate::frame::Frame;
 use crate::link::{Link, LinkSpec};
+use crate::mtus::Mtus;
 use crate::network::datagrams::Datagrams;
 use crate::network::processes::Processes;
 use crate::notice::{ConnectionId, Notice, Side, What};
@@ -109,6 +110,15 @@ impl Packet {
     #[inline]
     pub(crate) fn packets(&self) -> u16 {
         self.segment.packets
+    }
+
+    /// Makes as many packets of it as hold its payload with at most `payload_bytes` in each.
+    #[inline]
+    pub(crate) fn cut_to(&mut self, payload_bytes: u32) {
+        let needed = self.segment.len.div_ceil(payload_bytes.max(1));
+        if needed > u32::from(self.segment.packets) {
+            self.segment.packets = u16::try_from(needed).expect("a burst of less than 2^16 bytes");
+        }
     }
 
     /// [`Packet::frame_bytes`] of the same packet without SACK blocks.
@@ -236,8 +246,7 @@ pub struct Network {
     discarded: Count,
     unrouted: Count,
     oversized: Count,
-    /// By link: the longest IP packet.
-    mtus: Vec<u32>,
+    mtus: Mtus,
     /// By region: what its processes do.
     processes: Vec<Processes>,
 }
@@ -270,9 +279,13 @@ impl Network {
     ) -> Result<Network, NetworkError> {
         let topology = Topology::new(first_entity, regions, links, policy)?;
         let mut built = Vec::with_capacity(links.len());
+        let mut mtus = Mtus::new();
         for (link, name) in links.iter().zip(topology.names()) {
             match Link::new(&link.spec, name, streams) {
-                Ok(link) => built.push(link),
+                Ok(made) => {
+                    built.push(made);
+                    mtus.push(&link.spec);
+                }
                 Err(error) => {
                     let name = name.clone();
                     return Err(NetworkError::Link { name, error });
@@ -294,7 +307,7 @@ impl Network {
             discarded: Count::default(),
             unrouted: Count::default(),
             oversized: Count::default(),
-            mtus: links.iter().map(|link| link.spec.mtu).collect(),
+            mtus,
             processes: vec![Processes::Run; regions.len()],
         })
     }
@@ -315,7 +328,7 @@ impl Network {
                 Ok(link) => self.links.push(link),
                 Err(error) => return Err(NetworkError::Link { name, error }),
             }
-            self.mtus.push(spec.mtu);
+            self.mtus.push(spec);
         }
         self.topology.join_locally(self.processes.len() as u32);
         let first = self.topology.local(RegionId(0)).expect("a network has regions");
@@ -369,7 +382,7 @@ impl Network {
         self.unrouted
     }
 
-    /// Frames lost so far because a link does not carry packets of their length.
+    /// Frames lost so far because a link, or the way that they were put on, does not carry packets of their length.
     pub fn oversized(&self) -> Count {
         self.oversized
     }

@@ -110,6 +110,9 @@ pub struct Config {
     pub routes: Routes,
     /// What traffic wants. Default: [`Policies::default`].
     pub policies: Policies,
+    /// Whether other sites are strangers at first: their paths are neither watched nor used before
+    /// [`Command::Meet`](crate::Command::Meet). Default: no.
+    pub strangers: bool,
     /// How paths are probed. Default: each second, see [`probe::Config`].
     pub probe: probe::Config,
     /// How sessions detect failures. Default: 300 ms × 3, see [`bfd::Config`]. Without sessions, lost probes alone take a
@@ -173,6 +176,7 @@ impl Config {
             paths,
             routes,
             policies: Policies::default(),
+            strangers: false,
             probe: probe::Config::default(),
             bfd: Some(bfd::Config::default()),
             bandwidth: Some(bandwidth::Config::default()),

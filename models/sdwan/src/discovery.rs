@@ -68,7 +68,7 @@ pub struct Announcement {
 }
 
 /// Why an announcement was refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Refused {
     /// Not an announcement of this version, or cut short.
     #[error("not an announcement")]
@@ -191,6 +191,11 @@ fn take_address(input: &mut &[u8]) -> Option<IpAddr> {
         6 => Some(IpAddr::V6(input.try_get_u128().ok()?.into())),
         _ => None,
     }
+}
+
+/// The public key that belongs to the seed of a key.
+pub fn public_key(seed: &[u8; 32]) -> [u8; 32] {
+    SigningKey::from_bytes(seed).verifying_key().to_bytes()
 }
 
 /// How a directory works.

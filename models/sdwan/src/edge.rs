@@ -159,6 +159,9 @@ impl Edge {
                 now,
                 &mut self.stream,
             ));
+            if self.config.strangers {
+                self.paths[place].estrange();
+            }
             self.queue.insert((now, place));
         }
         self.report_at = self.config.report.map(|report| now + report);
@@ -179,7 +182,9 @@ impl Edge {
         let after = self.paths[place].due;
         if before != after {
             self.queue.remove(&(before, place));
-            self.queue.insert((after, place));
+            if after < Instant::MAX {
+                self.queue.insert((after, place));
+            }
         }
         self.send(place);
         self.tell(place, &looked);
@@ -405,6 +410,8 @@ impl Edge {
             Command::Reevaluate => self.reevaluate(now),
             Command::Disable { path } => self.administer(now, path, false),
             Command::Enable { path } => self.administer(now, path, true),
+            Command::Meet { site } => self.meet(now, site),
+            Command::Part { site } => self.part(now, site),
             Command::Promote { path } => self.promote(now, path),
             Command::Stop => self.stop(),
         }
@@ -414,6 +421,44 @@ impl Edge {
         let place = self.by_peer.get(&path).copied();
         if let Some(place) = place {
             self.paths[place].administer(enabled);
+            self.look(now, place);
+        }
+    }
+
+    /// The places of the paths to a site.
+    fn places(&self, site: SiteId) -> Vec<usize> {
+        self.sites
+            .get(&site)
+            .map_or(Vec::new(), |site| site.paths.clone())
+    }
+
+    /// Paths that led to a stranger begin anew.
+    fn meet(&mut self, now: Instant, site: SiteId) {
+        for place in self.places(site) {
+            if !self.paths[place].leads_to_stranger() {
+                continue;
+            }
+            let number = u32::try_from(place + 1).expect("the configuration bounds paths");
+            let config = self.config.paths[place].clone();
+            let mut path = Path::new(&self.config, config, number, now, &mut self.stream);
+            path.follow(&self.paths[place]);
+            self.note_probes(place);
+            let before = std::mem::replace(&mut self.paths[place], path);
+            self.queue.remove(&(before.due, place));
+            self.queue.insert((now, place));
+        }
+    }
+
+    /// Counts what a path has probed before another takes its place.
+    fn note_probes(&mut self, place: usize) {
+        let probes = self.paths[place].probes();
+        self.counters.probes_answered += probes.answered;
+        self.counters.probes_timed_out += probes.timed_out;
+    }
+
+    fn part(&mut self, now: Instant, site: SiteId) {
+        for place in self.places(site) {
+            self.paths[place].estrange();
             self.look(now, place);
         }
     }
@@ -438,6 +483,7 @@ impl Edge {
             Payload::Real(bytes) => Message::parse(bytes).ok(),
             Payload::Synthetic(_) => None,
         };
+        let place = place.filter(|place| !self.paths[*place].leads_to_stranger());
         let (Some(place), Some(message)) = (place, message) else {
             self.counters.refused += 1;
             return;

@@ -43,6 +43,16 @@ pub enum Command {
         /// Which one.
         path: PeerId,
     },
+    /// Watch and use the paths to a site from now on. Nothing changes for one that is no stranger.
+    Meet {
+        /// Which one.
+        site: SiteId,
+    },
+    /// Neither watch nor use them any more. The other end is not told.
+    Part {
+        /// From which one.
+        site: SiteId,
+    },
     /// Make a path the first in the fixed order of its site; the one that was first takes its place. Without such an order,
     /// or for a path that is not in it, nothing changes.
     Promote {
@@ -75,6 +85,8 @@ pub enum Cause {
     },
     /// It was taken out of service here.
     Disabled,
+    /// The site where it leads is not known any more.
+    Stranger,
 }
 
 /// What is known of a path at the end of a reporting interval.

@@ -12,7 +12,8 @@
 //! | [`select`] | which path traffic takes: by policy among those that are up, or in a fixed order |
 //! | [`address`], [`routes`], [`policy`] | flows; destination prefixes and sites; what traffic wants |
 //! | [`flows`] | the flow table |
-//! | [`discovery`] | how sites find each other: signed announcements |
+//! | [`discovery`] | how sites find each other: signed announcements, and what a site knows of the others |
+//! | [`announcer`] | who sends announcements, who passes them on, and when |
 //! | [`judge`] | how often and for how long a choice was wrong, for those who know the paths as they are |
 //! | [`wire`] | the bytes of what edges send each other |
 //!
@@ -33,6 +34,7 @@
 //! takes one path; nothing is duplicated or spread packet by packet.
 
 pub mod address;
+pub mod announcer;
 pub mod bandwidth;
 pub mod bfd;
 pub mod config;
@@ -51,6 +53,7 @@ pub mod standing;
 pub mod wire;
 
 pub use address::{FlowKey, Prefix, Protocol, SiteId, TrafficClass};
+pub use announcer::{Announcer, AnnouncerConfig, DiscoveryCounters, DiscoveryEvent};
 pub use config::{Config, ConfigError, PathConfig, Redundancy};
 pub use edge::Edge;
 pub use event::{Cause, Command, Counters, Event, PathReport};

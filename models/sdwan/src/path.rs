@@ -38,6 +38,8 @@ pub(crate) struct Path {
     /// It reports the other end's trains also if this end sends none.
     train_receiver: TrainReceiver,
     disabled: bool,
+    /// Nothing is known of the site where it leads.
+    stranger: bool,
     up: bool,
     /// Since when it is as it is; `None` before it has been up.
     changed_at: Option<Instant>,
@@ -75,6 +77,7 @@ impl Path {
             trains,
             train_receiver: TrainReceiver::new(train_timeout),
             disabled: false,
+            stranger: false,
             up: false,
             changed_at: None,
             hold: trust.unwrap_or_default().hold,
@@ -117,6 +120,21 @@ impl Path {
         None
     }
 
+    /// It leads to a site of which nothing is known: it does nothing until a new path takes its place.
+    pub fn estrange(&mut self) {
+        self.stranger = true;
+    }
+
+    /// Whether it does.
+    pub fn leads_to_stranger(&self) -> bool {
+        self.stranger
+    }
+
+    /// It takes the place of one that led to a stranger.
+    pub fn follow(&mut self, before: &Path) {
+        self.changed_at = before.changed_at;
+    }
+
     /// Takes it out of service or puts it back.
     pub fn administer(&mut self, enabled: bool) {
         self.disabled = !enabled;
@@ -128,6 +146,13 @@ impl Path {
 
     /// Does everything that is due and takes note of what has changed. Messages go to `out`.
     pub fn look(&mut self, now: Instant, stream: &mut Stream, out: &mut Vec<Message>) -> Looked {
+        if self.stranger {
+            let mut looked = self.judge(now);
+            self.trust.update(now, false, 0.0);
+            looked.turned = looked.down.is_some();
+            self.due = Instant::MAX;
+            return looked;
+        }
         if let Some(session) = &mut self.session {
             let change = session.detect(now);
             self.session_change = change.or(self.session_change);
@@ -163,6 +188,7 @@ impl Path {
         let change = self.session_change.take();
         let liveness = self.prober.liveness();
         let up = !self.disabled
+            && !self.stranger
             && match &self.session {
                 Some(session) => session.state() == State::Up && liveness != Liveness::Dead,
                 None => liveness == Liveness::Alive,
@@ -182,6 +208,9 @@ impl Path {
     }
 
     fn cause(&self, now: Instant, change: Option<Change>) -> Cause {
+        if self.stranger {
+            return Cause::Stranger;
+        }
         if self.disabled {
             return Cause::Disabled;
         }

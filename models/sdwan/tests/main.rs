@@ -3,6 +3,7 @@
 mod announcements;
 mod cost;
 mod failover;
+mod finding;
 mod flapping;
 mod hostile;
 mod invariants;

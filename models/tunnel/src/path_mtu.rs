@@ -29,7 +29,9 @@ use longhaul_core::time::Instant;
 
 use crate::path_mtu_wire::{self as wire, Message};
 
-pub use crate::path_mtu_config::{PathMtuCommand, PathMtuConfig, PathMtuError, PathMtuEvent, PathMtuState};
+pub use crate::path_mtu_config::{
+    PathMtuCommand, PathMtuConfig, PathMtuError, PathMtuEvent, PathMtuPurpose, PathMtuState,
+};
 pub use crate::path_mtu_wire::ACKNOWLEDGEMENT_BYTES;
 
 /// Sizes that paths often have: IPv6's least, tunnels in tunnels, WireGuard over IPv6 and IPv4, VXLAN over IPv6 and
@@ -39,17 +41,10 @@ const USUAL: [u32; 13] = [
     1_280, 1_400, 1_420, 1_430, 1_440, 1_446, 1_450, 1_476, 1_492, 1_500, 8_950, 9_000, 9_216,
 ];
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Purpose {
-    Base,
-    Search,
-    Confirm,
-}
-
 /// A size under test. An acknowledgement of any of its probes counts.
 #[derive(Clone, Copy, Debug)]
 struct Probe {
-    purpose: Purpose,
+    purpose: PathMtuPurpose,
     size: u32,
     first_token: u64,
     lost: u32,
@@ -106,6 +101,11 @@ impl PathMtu {
         self.state
     }
 
+    /// Probes sent so far, repeated ones included.
+    pub fn probes_sent(&self) -> u64 {
+        self.next_token
+    }
+
     fn tell(&mut self, event: PathMtuEvent) {
         self.outbox.push_back(Output::Event(event));
     }
@@ -118,7 +118,7 @@ impl PathMtu {
     }
 
     /// Puts a size under test.
-    fn test(&mut self, now: Instant, purpose: Purpose, size: u32) {
+    fn test(&mut self, now: Instant, purpose: PathMtuPurpose, size: u32) {
         self.probe = Some(Probe {
             purpose,
             size,
@@ -143,7 +143,7 @@ impl PathMtu {
         self.state = PathMtuState::Base;
         (self.raise_at, self.confirm_at) = (None, None);
         self.set_mtu(self.config.base);
-        self.test(now, Purpose::Base, self.config.base);
+        self.test(now, PathMtuPurpose::Base, self.config.base);
     }
 
     fn enter_error(&mut self, now: Instant) {
@@ -152,17 +152,17 @@ impl PathMtu {
             self.tell(PathMtuEvent::BaseLost);
         }
         (self.raise_at, self.confirm_at) = (None, None);
-        self.set_mtu(self.config.version.least_mtu());
+        self.set_mtu(self.config.min);
         // The path may have been cut altogether, so what failed on it proves nothing.
         (self.fails, self.try_largest) = (self.config.max + 1, true);
-        self.test(now, Purpose::Base, self.config.base);
+        self.test(now, PathMtuPurpose::Base, self.config.base);
     }
 
     /// Tests the next size, or ends the search.
     fn search(&mut self, now: Instant) {
         if let Some(size) = self.next_size() {
             self.state = PathMtuState::Searching;
-            self.test(now, Purpose::Search, size);
+            self.test(now, PathMtuPurpose::Search, size);
             return;
         }
         self.state = PathMtuState::SearchComplete;
@@ -188,17 +188,28 @@ impl PathMtu {
     }
 
     fn passed(&mut self, now: Instant, probe: Probe) {
-        match probe.purpose {
-            Purpose::Base => {
+        let Probe {
+            size, purpose, lost, ..
+        } = probe;
+        if purpose != PathMtuPurpose::Confirm {
+            let probes = lost + 1;
+            self.tell(PathMtuEvent::Passed {
+                size,
+                probes,
+                purpose,
+            });
+        }
+        match purpose {
+            PathMtuPurpose::Base => {
                 self.set_mtu(self.config.base);
                 self.search(now);
             }
-            Purpose::Search => {
+            PathMtuPurpose::Search => {
                 self.set_mtu(probe.size);
                 self.search(now);
             }
-            Purpose::Confirm if self.state == PathMtuState::Searching => self.search(now),
-            Purpose::Confirm => {
+            PathMtuPurpose::Confirm if self.state == PathMtuState::Searching => self.search(now),
+            PathMtuPurpose::Confirm => {
                 self.probe = None;
                 self.confirm_at = self.config.confirmation_timer.map(|timer| now + timer);
             }
@@ -206,13 +217,24 @@ impl PathMtu {
     }
 
     fn failed(&mut self, now: Instant, probe: Probe) {
-        match probe.purpose {
-            Purpose::Base => self.enter_error(now),
-            Purpose::Search => {
+        let Probe {
+            size, purpose, lost, ..
+        } = probe;
+        // On a path that is down the base is probed on and on.
+        if self.state != PathMtuState::Error {
+            self.tell(PathMtuEvent::Lost {
+                size,
+                probes: lost,
+                purpose,
+            });
+        }
+        match purpose {
+            PathMtuPurpose::Base => self.enter_error(now),
+            PathMtuPurpose::Search => {
                 self.fails = self.fails.min(probe.size);
                 self.search(now);
             }
-            Purpose::Confirm => {
+            PathMtuPurpose::Confirm => {
                 self.tell(PathMtuEvent::BlackHole { was: probe.size });
                 // The base is smaller, unless it is what failed.
                 self.fails = probe.size.max(self.config.base + 1);
@@ -239,7 +261,7 @@ impl PathMtu {
             self.search(now);
         }
         if self.confirm_at.take_if(|at| *at <= now).is_some() {
-            self.test(now, Purpose::Confirm, self.mtu);
+            self.test(now, PathMtuPurpose::Confirm, self.mtu);
         }
     }
 
@@ -301,11 +323,13 @@ impl Machine for PathMtu {
                 self.enter_base(now);
             }
             Input::Command(PathMtuCommand::Suspect) => {
-                let confirms = self.probe.is_some_and(|probe| probe.purpose != Purpose::Search);
+                let confirms = self
+                    .probe
+                    .is_some_and(|probe| probe.purpose != PathMtuPurpose::Search);
                 let searches = [PathMtuState::Searching, PathMtuState::SearchComplete].contains(&self.state);
                 if searches && !confirms {
                     self.confirm_at = None;
-                    self.test(now, Purpose::Confirm, self.mtu);
+                    self.test(now, PathMtuPurpose::Confirm, self.mtu);
                 }
             }
             Input::Command(PathMtuCommand::PacketTooBig { mtu }) => self.on_too_big(now, mtu),

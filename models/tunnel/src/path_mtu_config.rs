@@ -9,10 +9,13 @@ use crate::overhead::{IpVersion, UDP_HEADER_BYTES};
 /// How the search is set up. Names and recommendations are those of RFC 8899, section 5.1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PathMtuConfig {
-    /// Version of IP, which gives the least size.
+    /// Version of IP.
     pub version: IpVersion,
     /// Whether this end searches; an end that does not still acknowledges.
     pub searches: bool,
+    /// Smallest size to use, MIN_PLPMTU, which packets have when not even the base passes: at least what every link must
+    /// carry, 68 over IPv4 and 1280 over IPv6.
+    pub min: u32,
     /// Size that should pass everywhere, BASE_PLPMTU: 1200 over IPv4, 1280 over IPv6.
     pub base: u32,
     /// Largest size to try, MAX_PLPMTU: the MTU of the local interface.
@@ -33,6 +36,7 @@ impl PathMtuConfig {
         PathMtuConfig {
             version,
             searches: true,
+            min: version.least_mtu(),
             base: match version {
                 IpVersion::V4 => 1_200,
                 IpVersion::V6 => 1_280,
@@ -52,9 +56,11 @@ impl PathMtuConfig {
 
     pub(crate) fn check(&self) -> Result<(), PathMtuError> {
         let least = self.version.least_mtu();
-        if !(least..=self.max).contains(&self.base) || self.max > 65_535 {
+        let rise = [least, self.min, self.base, self.max, 65_535].is_sorted();
+        if !rise {
             return Err(PathMtuError::Sizes {
                 least,
+                min: self.min,
                 base: self.base,
                 max: self.max,
             });
@@ -79,10 +85,14 @@ impl PathMtuConfig {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum PathMtuError {
     /// The sizes do not rise.
-    #[error("sizes must rise from {least} over the base {base} to the largest {max} and 65535")]
+    #[error(
+        "sizes must rise from {least} over the least {min}, the base {base} and the largest {max} to 65535"
+    )]
     Sizes {
         /// The least that IP allows.
         least: u32,
+        /// The least that is used.
+        min: u32,
         /// The base.
         base: u32,
         /// The largest.
@@ -123,9 +133,38 @@ pub enum PathMtuCommand {
     },
 }
 
+/// What a size is probed for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum PathMtuPurpose {
+    /// Whether the base passes.
+    Base,
+    /// Whether a larger size passes.
+    Search,
+    /// Whether the size in use still passes.
+    Confirm,
+}
+
 /// Something worth telling. Sizes in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub enum PathMtuEvent {
+    /// A larger size passes, or the base, that was not known to.
+    Passed {
+        /// The size.
+        size: u32,
+        /// How many probes of it were sent.
+        probes: u32,
+        /// What it was probed for.
+        purpose: PathMtuPurpose,
+    },
+    /// A size does not pass: none of its probes was acknowledged.
+    Lost {
+        /// The size.
+        size: u32,
+        /// How many probes of it were sent.
+        probes: u32,
+        /// What it was probed for.
+        purpose: PathMtuPurpose,
+    },
     /// Packets may have another size from now on.
     Changed {
         /// Before.

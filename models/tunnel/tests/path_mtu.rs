@@ -5,7 +5,7 @@ use longhaul_core::time::Span;
 use longhaul_core::units::Probability;
 use longhaul_tunnel::IpVersion;
 use longhaul_tunnel::path_mtu::{
-    PathMtu, PathMtuCommand, PathMtuConfig, PathMtuError, PathMtuEvent, PathMtuState,
+    PathMtu, PathMtuCommand, PathMtuConfig, PathMtuError, PathMtuEvent, PathMtuPurpose, PathMtuState,
 };
 
 use crate::pipe::{Pipe, at_ms};
@@ -56,7 +56,21 @@ fn a_path_with_the_interface_s_mtu_is_found_in_two_round_trips() {
         from: 1_200,
         to: 1_500,
     };
-    assert_eq!(events, [changed, PathMtuEvent::Found { mtu: 1_500 }]);
+    let passed = |size, purpose| PathMtuEvent::Passed {
+        size,
+        probes: 1,
+        purpose,
+    };
+    assert_eq!(
+        events,
+        [
+            passed(1_200, PathMtuPurpose::Base),
+            passed(1_500, PathMtuPurpose::Search),
+            changed,
+            PathMtuEvent::Found { mtu: 1_500 }
+        ]
+    );
+    assert_eq!(pipe.ends[0].probes_sent(), 2);
     // Payloads of 1172 and 1472 bytes, acknowledged with 16.
     let lengths: Vec<u64> = pipe.sent.iter().map(|(_, _, bytes)| *bytes).collect();
     assert_eq!(lengths, [1_172, 16, 1_472, 16]);
@@ -187,6 +201,62 @@ fn a_path_that_does_not_carry_the_base_is_an_error_until_it_does() {
 }
 
 #[test]
+fn the_search_on_1_400_bytes_takes_twelve_probes() {
+    let mut pipe = pipe(v4(1_500), 1_400, 1);
+    // 1,500 is lost in three timers of 15 s; 1,280 and 1,400 pass, 1,420 and then 1,401 are lost.
+    pipe.run_until(at_ms(135_320));
+    let of = |size, probes, purpose| (size, probes, purpose);
+    let judged: Vec<(u32, u32, PathMtuPurpose)> = pipe
+        .events
+        .iter()
+        .filter_map(|(_, _, event)| match event {
+            PathMtuEvent::Passed {
+                size,
+                probes,
+                purpose,
+            }
+            | PathMtuEvent::Lost {
+                size,
+                probes,
+                purpose,
+            } => Some(of(*size, *probes, *purpose)),
+            _ => None,
+        })
+        .collect();
+    use PathMtuPurpose::{Base, Search};
+    assert_eq!(
+        judged,
+        [
+            of(1_200, 1, Base),
+            of(1_500, 3, Search),
+            of(1_280, 1, Search),
+            of(1_400, 1, Search),
+            of(1_420, 3, Search),
+            of(1_401, 3, Search)
+        ]
+    );
+    assert_eq!(pipe.ends[0].probes_sent(), 12);
+    // Three round trips of 80 ms and nine timers.
+    let (at, _, found) = pipe.events.last().expect("an end");
+    assert_eq!(*found, PathMtuEvent::Found { mtu: 1_400 });
+    assert_eq!(*at, at_ms(3 * 80 + 9 * 15_000));
+}
+
+#[test]
+fn the_least_size_is_the_one_asked_for() {
+    let config = PathMtuConfig {
+        min: 576,
+        ..v4(1_500)
+    };
+    let mut pipe = pipe(config, 1_000, 1);
+    pipe.run_until(at_ms(45_000));
+    assert_eq!(
+        (pipe.ends[0].mtu(), pipe.ends[0].state()),
+        (576, PathMtuState::Error)
+    );
+}
+
+#[test]
 fn an_outage_does_not_leave_a_smaller_size_behind() {
     let mut pipe = pipe(v4(1_500), 1_500, 1);
     pipe.run_until(at_ms(1_000));
@@ -216,7 +286,7 @@ fn impossible_configurations_are_refused() {
     let refused = |config| PathMtu::new(config, PeerId(1)).expect_err("refused");
     assert_eq!(
         refused(v4(1_199)).to_string(),
-        "sizes must rise from 68 over the base 1200 to the largest 1199 and 65535"
+        "sizes must rise from 68 over the least 68, the base 1200 and the largest 1199 to 65535"
     );
     assert!(matches!(refused(v4(65_536)), PathMtuError::Sizes { .. }));
     let v6 = PathMtuConfig::new(IpVersion::V6, 1_500);
@@ -224,6 +294,12 @@ fn impossible_configurations_are_refused() {
         refused(PathMtuConfig { base: 1_279, ..v6 }),
         PathMtuError::Sizes { .. }
     ));
+    for min in [67, 1_201] {
+        assert!(matches!(
+            refused(PathMtuConfig { min, ..good }),
+            PathMtuError::Sizes { .. }
+        ));
+    }
     assert_eq!(
         refused(PathMtuConfig {
             max_probes: 0,

@@ -1,6 +1,8 @@
 //! The table of the paths of overlays and the remarks under it.
 
-use longhaul_core::record::{OverlayRecord, PathRecord, RunRecord, SwitchRecord, TunnelRecord};
+use longhaul_core::record::{
+    DiscoveryRecord, OverlayRecord, PathMtuRecord, PathRecord, RunRecord, SwitchRecord, TunnelRecord,
+};
 
 use super::Note;
 use super::tables::{or_missing, route};
@@ -81,6 +83,12 @@ fn notes_of(overlay: &OverlayRecord) -> Vec<Note> {
         if let Some(tunnel) = &path.tunnel {
             note("tunnel", tunnel_text(path, tunnel));
         }
+        if let Some(found) = &path.path_mtu {
+            note("path MTU", path_mtu_text(path, found));
+        }
+    }
+    if let Some(text) = discovery_text(overlay) {
+        note("discovery", text);
     }
     if overlay.decision_samples > 0 {
         let (wrong, all) = (overlay.wrong_decision_samples, overlay.decision_samples);
@@ -119,6 +127,65 @@ fn tunnel_text(path: &PathRecord, tunnel: &TunnelRecord) -> String {
         (tunnel.retransmissions, "messages again"),
         (tunnel.failures, "handshakes given up"),
         (tunnel.refused, "datagrams refused"),
+    ];
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        text += &format!(", {} {what}", human::count(count));
+    }
+    text
+}
+
+/// How the sites have found each other, if they had to.
+fn discovery_text(overlay: &OverlayRecord) -> Option<String> {
+    let edges: Vec<&DiscoveryRecord> = overlay
+        .edges
+        .iter()
+        .filter_map(|edge| edge.discovery.as_ref())
+        .collect();
+    if edges.is_empty() {
+        return None;
+    }
+    let believed = edges.iter().filter(|edge| edge.believed_by_others);
+    let times: Option<Vec<u64>> = believed.map(|edge| edge.complete_ns).collect();
+    let mut text = match times.and_then(|times| times.into_iter().max()) {
+        Some(ns) => format!("everybody known after {}", human::span(ns)),
+        None => "not everybody known to the end".to_owned(),
+    };
+    let sum = |of: fn(&DiscoveryRecord) -> u64| edges.iter().copied().map(of).sum::<u64>();
+    text += &format!(
+        "; {} announcements and {} passed on, {}",
+        human::count(sum(|edge| edge.announced)),
+        human::count(sum(|edge| edge.relayed)),
+        human::bytes(sum(|edge| edge.bytes_sent))
+    );
+    let counts = [
+        (sum(|edge| edge.refused_malformed), "were none"),
+        (sum(|edge| edge.refused_unknown), "came from unknown sites"),
+        (sum(|edge| edge.refused_signature), "had a wrong signature"),
+        (sum(|edge| edge.refused_time), "were too old"),
+        (sum(|edge| edge.refused_replayed), "came again"),
+        (sum(|edge| edge.expired), "times a site fell silent"),
+    ];
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        text += &format!("; {} {what}", human::count(count));
+    }
+    Some(text)
+}
+
+fn path_mtu_text(path: &PathRecord, found: &PathMtuRecord) -> String {
+    let mut text = format!("{} {}: ", printable(&path.name), route(&path.from, &path.to));
+    text += &match found.found_ns {
+        Some(ns) => format!("{} B, first found after {}", found.plpmtu_bytes, human::span(ns)),
+        None => format!("{} B, not found to the end", found.plpmtu_bytes),
+    };
+    text += &format!(
+        ", {} B inside; {} probes",
+        found.inner_mtu_bytes,
+        human::count(found.probes_sent)
+    );
+    let counts = [
+        (found.black_holes, "black holes"),
+        (found.base_losses, "times without even the base"),
+        (found.refused, "datagrams refused"),
     ];
     for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
         text += &format!(", {} {what}", human::count(count));

@@ -359,6 +359,7 @@ fn path(name: &str, from: &str, to: &str) -> PathRecord {
         score_millis: None,
         measured_bits_per_s: None,
         tunnel: None,
+        path_mtu: None,
     }
 }
 
@@ -376,6 +377,7 @@ fn paths_of_overlays_have_their_figures_and_those_without_a_report_none() {
             trains_sent: 3,
             bytes_sent: 91_546,
             train_bytes_sent: 43_200,
+            discovery: None,
         }],
         paths: vec![path("mpls", "us", "eu"), path("mpls", "eu", "us")],
         switches: Vec::new(),

@@ -19,6 +19,8 @@ pub struct State {
     pub delay: Span,
     /// Loss law.
     pub loss: Loss,
+    /// MTU, which no fault touches.
+    pub mtu: u32,
 }
 
 fn too_many(link: &Link) -> ChaosError {
@@ -76,6 +78,7 @@ pub fn degrade(
             rate: now.rate.filter(|_| now.rate != last.rate),
             delay: (now.delay != last.delay).then_some(now.delay),
             loss: (now.loss != last.loss).then_some(now.loss),
+            mtu: (now.mtu != last.mtu).then_some(now.mtu),
         };
         if now != last {
             steps.push(step);
@@ -92,6 +95,7 @@ fn own_start(link: &Link) -> State {
         rate: link.rate.constant(),
         delay: link.delay,
         loss: link.loss,
+        mtu: link.mtu,
     }
 }
 
@@ -117,6 +121,7 @@ pub fn course(link: &Link, horizon: Span) -> Result<Vec<(Span, State)>, ChaosErr
                 rate: step.rate.or(state.rate),
                 delay: step.delay.unwrap_or(state.delay),
                 loss: step.loss.unwrap_or(state.loss),
+                mtu: step.mtu.unwrap_or(state.mtu),
             };
             match course.last_mut() {
                 Some((last, of)) if *last == at => *of = state,
@@ -139,6 +144,7 @@ fn felt_at(own: State, felt: &Effective) -> State {
             .map(|rate| felt.bandwidth.map_or(rate, |limit| rate.min(limit))),
         delay: own.delay.saturating_add(felt.latency),
         loss: with_loss(own.loss, felt.loss),
+        mtu: own.mtu,
     }
 }
 

@@ -6,9 +6,10 @@ use longhaul_core::time::Span;
 use longhaul_sdwan::config::BACKUPS_MAX;
 
 use crate::decode::Decoded;
-use crate::schema::{Overlay, OverlayPath, Selection};
+use crate::schema::{Overlay, OverlayPath, Selection, SiteDiscovery};
 
 use super::Report;
+use super::routes::{graph, route};
 
 /// Probes this far apart keep the timers of tunnels going: the shortest, WireGuard's, is 10 s.
 const KEEPS_BUSY: Span = Span::from_s(10);
@@ -27,6 +28,9 @@ pub fn overlays(decoded: &Decoded, report: &mut Report) {
             );
             report.error(&format!("{path}.probes"), message);
         }
+        if let Some(discovery) = &overlay.discovery {
+            acquainted(decoded, overlay, discovery, &format!("{path}.discovery"), report);
+        }
         for (one, other) in overlay.pairs() {
             let pair = (one.min(other), one.max(other));
             if let Some(first) = joined.insert(pair, &overlay.name) {
@@ -34,6 +38,45 @@ pub fn overlays(decoded: &Decoded, report: &mut Report) {
                     format!("`{first}` joins `{one}` and `{other}` already: traffic has one overlay");
                 report.error(&format!("{path}.paths"), message);
             }
+        }
+    }
+}
+
+/// Every site must be able to reach the hubs, which are sites themselves, and be reached from there.
+fn acquainted(
+    decoded: &Decoded,
+    overlay: &Overlay,
+    discovery: &SiteDiscovery,
+    at: &str,
+    report: &mut Report,
+) {
+    let sites = overlay.sites();
+    for (field, names) in [("hubs", &discovery.hubs), ("wrong_keys", &discovery.wrong_keys)] {
+        for (place, name) in names.iter().enumerate() {
+            let at = format!("{at}.{field}[{place}]");
+            if !sites.contains(&name.as_str()) {
+                report.error(&at, format!("no path of `{}` ends in `{name}`", overlay.name));
+            }
+            if names[..place].contains(name) {
+                report.error(&at, format!("`{name}` stands here twice"));
+            }
+        }
+    }
+    if !decoded.regions.complete || !decoded.links.complete {
+        return;
+    }
+    let regions = decoded.regions.good.iter().map(|(_, region)| region);
+    let links = decoded.links.good.iter().map(|(_, link)| link);
+    let Some(graph) = graph(regions, links, decoded.routing.unwrap_or_default()) else {
+        return;
+    };
+    for (place, hub) in discovery.hubs.iter().enumerate() {
+        let mut others = sites.iter().filter(|site| *site != hub);
+        let cut_off =
+            others.find(|site| route(&graph, site, hub).is_none() || route(&graph, hub, site).is_none());
+        if let Some(site) = cut_off.filter(|_| sites.contains(&hub.as_str())) {
+            let message = format!("no links lead from `{site}` to `{hub}` and back");
+            report.error(&format!("{at}.hubs[{place}]"), message);
         }
     }
 }

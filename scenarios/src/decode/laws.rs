@@ -7,7 +7,7 @@ use longhaul_net::course::Steps;
 use crate::schema::{Arrivals, Background, Jitter, Loss, Rate, Spread, Step};
 
 use super::context::{At, Context, Fields, Variant, list, no_content, variant};
-use super::network::{constant_rate, delay};
+use super::network::{constant_rate, delay, mtu};
 use super::queue::class_number;
 use super::value::{self, MILLION};
 use super::work::positive_span;
@@ -182,21 +182,26 @@ pub fn changes(cx: &mut Context, at: &At) -> Option<Vec<Step>> {
 }
 
 fn change(cx: &mut Context, at: &At) -> Option<Step> {
-    let fields = Fields::of(cx, at, "a change", None, &["at", "rate", "delay", "loss"])?;
+    let fields = Fields::of(cx, at, "a change", None, &["at", "rate", "delay", "loss", "mtu"])?;
     let when = fields.required(cx, "at", value::quantity);
     // A rate of zero is an outage.
     let rate = fields.optional(cx, "rate", None, |cx, at| value::quantity(cx, at).map(Some));
     let delay = fields.optional(cx, "delay", None, |cx, at| delay(cx, at).map(Some));
     let loss = fields.optional(cx, "loss", None, |cx, at| loss(cx, at).map(Some));
-    let (when, rate, delay, loss) = (when?, rate?, delay?, loss?);
-    if rate.is_none() && delay.is_none() && loss.is_none() {
-        return cx.refuse(at, "nothing changes: give a `rate`, a `delay` or a `loss`");
+    let mtu = fields.optional(cx, "mtu", None, |cx, at| mtu(cx, at).map(Some));
+    let (when, rate, delay, loss, mtu) = (when?, rate?, delay?, loss?, mtu?);
+    if rate.is_none() && delay.is_none() && loss.is_none() && mtu.is_none() {
+        return cx.refuse(
+            at,
+            "nothing changes: give a `rate`, a `delay`, a `loss` or an `mtu`",
+        );
     }
     Some(Step {
         at: when,
         rate,
         delay,
         loss,
+        mtu,
     })
 }
 

@@ -122,7 +122,7 @@ pub fn link(cx: &mut Context, at: &At) -> Option<Vec<Link>> {
 }
 
 /// A length of IP packets: what every host of IPv4 takes (RFC 791) to what jumbo frames hold.
-fn mtu(cx: &mut Context, at: &At) -> Option<u32> {
+pub fn mtu(cx: &mut Context, at: &At) -> Option<u32> {
     let (least, most) = (ByteSize::from_bytes(576), ByteSize::from_bytes(9_216));
     let mtu = value::quantity_within(cx, at, &least, &most)?;
     Some(mtu.as_bytes() as u32)

@@ -2,9 +2,9 @@
 
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize, Probability};
-use longhaul_sdwan::{bandwidth, bfd, probe};
+use longhaul_sdwan::{bandwidth, bfd, discovery, probe};
 
-use crate::schema::{Hysteresis, Overlay, OverlayPath, Selection};
+use crate::schema::{Hysteresis, Overlay, OverlayPath, Selection, SiteDiscovery};
 use crate::syntax::Kind;
 
 use super::context::{At, Context, Fields, Variant, list, unless_none, variant};
@@ -20,6 +20,8 @@ const MOST_VIA: usize = 100;
 /// Hold time of a fixed order, and of the hysteresis.
 const HOLD: Span = Span::from_s(60);
 const REVIEW: Span = Span::from_s(5);
+/// How often sites announce themselves.
+const ANNOUNCED: Span = Span::from_s(10);
 /// Points by which another path must be better for a decision to be wrong.
 const WRONG_BY: u64 = 5;
 
@@ -32,6 +34,7 @@ pub fn overlay(cx: &mut Context, at: &At) -> Option<Overlay> {
         "probes",
         "bfd",
         "trains",
+        "discovery",
         "wrong_by",
     ];
     let fields = Fields::of(cx, at, "an overlay", None, &known)?;
@@ -51,6 +54,7 @@ pub fn overlay(cx: &mut Context, at: &At) -> Option<Overlay> {
     let trains = fields.optional(cx, "trains", Some(bandwidth::Config::default()), |cx, at| {
         unless_none(cx, at, trains)
     });
+    let discovery = fields.optional(cx, "discovery", None, |cx, at| unless_none(cx, at, discovery));
     let wrong_by = fields.optional(cx, "wrong_by", WRONG_BY, |cx, at| value::integer(cx, at, 0, 100));
     Some(Overlay {
         name: name?,
@@ -59,6 +63,7 @@ pub fn overlay(cx: &mut Context, at: &At) -> Option<Overlay> {
         probes: probes?,
         bfd: bfd?,
         trains: trains?,
+        discovery: discovery?,
         wrong_by: u8::try_from(wrong_by?).expect("at most 100"),
     })
 }
@@ -86,6 +91,52 @@ fn path(cx: &mut Context, at: &At) -> Option<OverlayPath> {
         rate: rate?,
         microdollars_per_gb: price?,
     })
+}
+
+/// How edges find each other.
+fn discovery(cx: &mut Context, at: &At) -> Option<SiteDiscovery> {
+    let default = discovery::Config::default();
+    let known = ["hubs", "interval", "timeout", "skew", "wrong_keys"];
+    let fields = Fields::of(cx, at, "the discovery", None, &known)?;
+    let regions = |cx: &mut Context, at: &At| {
+        let (regions, complete) = list(cx, at, MOST_PATHS, region_name);
+        complete.then(|| {
+            regions
+                .into_iter()
+                .map(|(_, region)| region)
+                .collect::<Vec<String>>()
+        })
+    };
+    let hubs = fields.required(cx, "hubs", |cx, at| {
+        let hubs = regions(cx, at)?;
+        if hubs.is_empty() {
+            return cx.refuse(at, "at least one hub is needed");
+        }
+        Some(hubs)
+    });
+    let interval = fields.optional(cx, "interval", ANNOUNCED, |cx, at| {
+        value::quantity_within(cx, at, &Span::from_ms(100), &Span::from_s(3_600))
+    });
+    let timeout = fields.optional(cx, "timeout", default.timeout, positive_span);
+    let skew = fields.optional(cx, "skew", default.skew, positive_span);
+    let wrong_keys = fields.optional(cx, "wrong_keys", Vec::new(), regions);
+    let discovery = SiteDiscovery {
+        hubs: hubs?,
+        interval: interval?,
+        timeout: timeout?,
+        skew: skew?,
+        wrong_keys: wrong_keys?,
+    };
+    for (name, span) in [("timeout", discovery.timeout), ("skew", discovery.skew)] {
+        if span <= discovery.interval {
+            let message = format!(
+                "sites announce themselves every {}: `{name}` must be longer",
+                discovery.interval
+            );
+            return cx.refuse(&fields.get(name).or_else(|| fields.get("interval"))?, message);
+        }
+    }
+    Some(discovery)
 }
 
 /// Two regions that are not one.

@@ -7,7 +7,7 @@ use crate::schema::PathTunnel;
 use crate::syntax::Kind;
 
 use super::context::{At, Context, Fields, Variant, unless_none, variant};
-use super::value;
+use super::{path_mtu, value};
 
 /// Longest time of a tunnel's timers: a day.
 const LONGEST: Span = Span::from_s(86_400);
@@ -39,9 +39,10 @@ pub fn tunnel(cx: &mut Context, at: &At) -> Option<Option<PathTunnel>> {
     let name = variant(cx, at, "a tunnel", &variants)?;
     let known: &[&str] = match name {
         "None" => return Some(None),
-        "WireGuard" => &["ip", "keepalive"],
+        "WireGuard" => &["ip", "path_mtu", "keepalive"],
         "Ipsec" => &[
             "ip",
+            "path_mtu",
             "nat_traversal",
             "retransmit_after",
             "retransmissions",
@@ -50,8 +51,8 @@ pub fn tunnel(cx: &mut Context, at: &At) -> Option<Option<PathTunnel>> {
             "dead_peer_detection",
             "retry_after",
         ],
-        "Gre" => &["ip", "key", "keepalive"],
-        _ => &["ip"],
+        "Gre" => &["ip", "path_mtu", "key", "keepalive"],
+        _ => &["ip", "path_mtu"],
     };
     let empty = matches!(at.node.kind, Kind::Word(_));
     if empty {
@@ -68,8 +69,9 @@ pub fn tunnel(cx: &mut Context, at: &At) -> Option<Option<PathTunnel>> {
         "Gre" => gre(cx, &fields),
         _ => Some(Control::Vxlan),
     };
-    let (ip, control) = (ip?, control?);
-    let outer = if ip == 4 { IpVersion::V4 } else { IpVersion::V6 };
+    let outer = if ip? == 4 { IpVersion::V4 } else { IpVersion::V6 };
+    let path_mtu = fields.optional(cx, "path_mtu", None, |cx, at| path_mtu::path_mtu(cx, at, outer));
+    let (control, path_mtu) = (control?, path_mtu?);
     if outer == IpVersion::V6
         && matches!(
             control,
@@ -84,7 +86,11 @@ pub fn tunnel(cx: &mut Context, at: &At) -> Option<Option<PathTunnel>> {
             "keepalives of GRE exist over IPv4 only",
         );
     }
-    Some(Some(PathTunnel { outer, control }))
+    Some(Some(PathTunnel {
+        outer,
+        control,
+        path_mtu,
+    }))
 }
 
 fn wireguard(cx: &mut Context, fields: &Fields) -> Option<Control> {

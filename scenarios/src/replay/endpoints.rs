@@ -35,7 +35,8 @@ impl Endpoint for Protocol {
             | Protocol::Replica(_) => false,
             // Records have headers to be read.
             Protocol::ObjectSender(_) | Protocol::ObjectReceiver(_) => false,
-            Protocol::Cluster(_) | Protocol::Edge(_) | Protocol::Tunnel(_) => false,
+            Protocol::Cluster(_) | Protocol::Edge(_) => false,
+            Protocol::Tunnel(_) | Protocol::PathMtu(_) => false,
             Protocol::DatagramSender(_) | Protocol::DatagramReceiver(_) => false,
             Protocol::Server(_) | Protocol::Client(_) => false,
             Protocol::BulkSender(_) | Protocol::BulkReceiver(_) => true,
@@ -62,7 +63,7 @@ impl Endpoint for Protocol {
             Protocol::Client(client) => serde_json::to_value(client.statistics()),
             Protocol::Cluster(process) => serde_json::to_value(process.statistics()),
             Protocol::Edge(process) => serde_json::to_value(process.counters()),
-            Protocol::Tunnel(_) | Protocol::DatagramSender(_) => Ok(Value::Null),
+            Protocol::Tunnel(_) | Protocol::PathMtu(_) | Protocol::DatagramSender(_) => Ok(Value::Null),
             Protocol::DatagramReceiver(receiver) => serde_json::to_value(receiver.report()),
         };
         summary.expect("statistics have a JSON form")

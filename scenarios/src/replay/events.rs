@@ -39,7 +39,7 @@ pub(super) fn read(role: Role, event: &Value) -> Option<Event> {
             .map(Event::DatagramReceiver),
         // A scenario with services or tunnels is not replayed.
         Role::Server(_) | Role::Client => None,
-        Role::Tunnel(_) => None,
+        Role::Tunnel(_) | Role::PathMtu(_) => None,
         Role::ObjectSender => ObjectEvent::deserialize(event).ok().map(Event::ObjectSender),
         Role::ObjectReceiver => ArrivalEvent::deserialize(event).ok().map(Event::ObjectReceiver),
     }

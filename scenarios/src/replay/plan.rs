@@ -95,7 +95,12 @@ pub fn plan(loaded: &Loaded) -> Result<Plan, PlanError> {
         let reason = "services and their clients are only simulated in this version".to_owned();
         refused.push(NotReplayable::new(format!("{list}[{name}]"), reason));
     }
-    for link in scenario.links.iter().filter(|link| link.mtu != ETHERNET_MTU) {
+    let other = |mtu| mtu != ETHERNET_MTU;
+    let unlike = |link: &&Link| {
+        let mut changes = link.changes.iter().filter_map(|step| step.mtu);
+        other(link.mtu) || changes.any(other)
+    };
+    for link in scenario.links.iter().filter(unlike) {
         let reason = format!("a replay has links of {ETHERNET_MTU} B");
         refused.push(NotReplayable::new(format!("links[{}].mtu", link.name()), reason));
     }

@@ -206,7 +206,7 @@ pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r
             run.services.iter().map(of).collect()
         }
         Subject::Overlay => {
-            let of = |o: &'r OverlayRecord| (o.name.as_str(), of_overlay(metric, o));
+            let of = |o: &'r OverlayRecord| (o.name.as_str(), of_overlay(metric, o, run.end_ns));
             run.overlays.iter().map(of).collect()
         }
         Subject::Link => {

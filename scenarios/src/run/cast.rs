@@ -62,6 +62,8 @@ pub enum Role {
     Client,
     /// The tunnel at a path end, by its number among all path ends of the scenario.
     Tunnel(u32),
+    /// What finds the MTU of the path from a path end, by the same number.
+    PathMtu(u32),
 }
 
 impl Role {
@@ -161,16 +163,13 @@ impl Cast {
             }
         }
         for (number, end) in (0..).zip(overlays::ends(scenario)) {
-            if scenario.overlays[end.overlay].paths[end.path].has_tunnel() {
-                let region = &scenario.regions[end.from.0 as usize].name;
-                let workload = Workload::Overlay(end.overlay);
-                cast.add(
-                    scenario,
-                    workload,
-                    Role::Tunnel(number),
-                    region,
-                    transport::DEFAULT.tcp,
-                );
+            let path = &scenario.overlays[end.overlay].paths[end.path];
+            let tunnel = path.has_tunnel().then_some(Role::Tunnel(number));
+            let search = path.search().map(|_| Role::PathMtu(number));
+            let region = &scenario.regions[end.from.0 as usize].name;
+            let workload = Workload::Overlay(end.overlay);
+            for role in tunnel.into_iter().chain(search) {
+                cast.add(scenario, workload, role, region, transport::DEFAULT.tcp);
             }
         }
         for (index, spec) in scenario.services.iter().enumerate() {

@@ -12,6 +12,7 @@ use longhaul_net::way::Way;
 use longhaul_sdwan::{Command, Event, FlowKey};
 use longhaul_tcp::Config;
 use longhaul_tunnel as tunnel;
+use longhaul_tunnel::path_mtu::PathMtuEvent;
 use serde_json::Value;
 
 use super::cast::{Role, Workload};
@@ -36,7 +37,11 @@ impl Scene {
         let Some(edges) = self.overlays.edges_of((from, to), next, port, class) else {
             if let Some(ways) = self.controlled_ways(engine, (from, to)) {
                 let network = self.network.packets();
-                let mtus = [network.mtu_by(from, ways[0]), network.mtu_by(to, ways[1])];
+                let now = engine.now();
+                let mtus = [
+                    network.mtu_by(now, from, ways[0]),
+                    network.mtu_by(now, to, ways[1]),
+                ];
                 let payload = mtus.into_iter().flatten().map(segment_payload).min();
                 let tcp = Config {
                     mss: tcp.mss.min(payload.unwrap_or(tcp.mss)),
@@ -196,7 +201,8 @@ impl Scene {
                     .steer_socket(socket, ways[usize::from(answers)]);
             }
         }
-        if let Some((edge, key)) = edge {
+        // Edges find each other beside the paths.
+        if let Some((edge, key)) = edge.filter(|_| !matches!(here.role, Role::Edge(_))) {
             let flow = socket_flow(socket);
             self.begin_crossing(engine, edge, flow, key);
             let way = self.overlays.way_of(flow, there.region);
@@ -233,6 +239,14 @@ impl Scene {
     pub(super) fn follow_tunnel(&mut self, now: Instant, end: u32, event: &tunnel::Event) {
         if let Some((way, open)) = self.overlays.observe_tunnel(now, end, event) {
             self.network.packets().set_open(way, open);
+        }
+    }
+
+    /// Gives a tunnel the MTU that was found for its path.
+    pub(super) fn follow_path_mtu(&mut self, now: Instant, end: u32, event: &PathMtuEvent) {
+        let tunnel = self.overlays.tunnel_of(&self.scenario, end);
+        if let Some((way, encapsulation, mtu)) = self.overlays.observe_path_mtu(now, end, &tunnel, event) {
+            self.network.packets().set_tunnel(way, encapsulation, mtu);
         }
     }
 

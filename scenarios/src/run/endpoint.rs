@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::cast::Part;
 use super::federations::ClusterProcess;
 use super::guest::Guest;
-use super::overlays::EdgeProcess;
+use super::overlays::{EdgeProcess, Report};
 use super::services::{ClientProcess, ClientReport};
 
 /// One endpoint of the scenario.
@@ -99,6 +99,8 @@ pub enum Protocol {
     Edge(Box<EdgeProcess>),
     /// The end of a tunnel.
     Tunnel(Box<longhaul_tunnel::Tunnel>),
+    /// What finds the MTU of a path.
+    PathMtu(Box<longhaul_tunnel::PathMtu>),
     /// The server of a service.
     Server(Box<Server>),
     /// A client of a service.
@@ -133,8 +135,12 @@ pub enum Event {
     DatagramReceiver(stream::ReceiverEvent),
     /// From the edge of an overlay.
     Edge(sdwan::Event),
+    /// From what finds the other edges.
+    Discovery(sdwan::DiscoveryEvent),
     /// From the end of a tunnel.
     Tunnel(tunnel::Event),
+    /// From what finds the MTU of a path.
+    PathMtu(tunnel::path_mtu::PathMtuEvent),
     /// From the server of a service.
     Server(ServerEvent),
     /// From a client.
@@ -202,7 +208,11 @@ impl Protocol {
     pub fn asks_on(&self) -> bool {
         matches!(
             self,
-            Protocol::Server(_) | Protocol::Client(_) | Protocol::Edge(_) | Protocol::Tunnel(_)
+            Protocol::Server(_)
+                | Protocol::Client(_)
+                | Protocol::Edge(_)
+                | Protocol::Tunnel(_)
+                | Protocol::PathMtu(_)
         )
     }
 
@@ -263,6 +273,13 @@ impl Machine for Protocol {
                     }),
                 ),
             },
+            Protocol::PathMtu(m) => match input {
+                Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
+                input => m.handle(
+                    now,
+                    with_command(input, |_| unreachable!("no order for a search")),
+                ),
+            },
             Protocol::Server(m) => match input {
                 Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
                 input => m.handle(
@@ -309,8 +326,12 @@ impl Machine for Protocol {
             Protocol::Cluster(m) => map_event(m.poll(), Event::Cluster),
             Protocol::DatagramSender(m) => map_event(m.poll(), Event::DatagramSender),
             Protocol::DatagramReceiver(m) => map_event(m.poll(), Event::DatagramReceiver),
-            Protocol::Edge(m) => map_event(m.poll(), Event::Edge),
+            Protocol::Edge(m) => map_event(m.poll(), |report| match report {
+                Report::Edge(event) => Event::Edge(event),
+                Report::Discovery(event) => Event::Discovery(event),
+            }),
             Protocol::Tunnel(m) => map_event(m.poll(), Event::Tunnel),
+            Protocol::PathMtu(m) => map_event(m.poll(), Event::PathMtu),
             Protocol::Server(m) => map_event(m.poll(), Event::Server),
             Protocol::Client(m) => map_event(m.poll(), Event::Client),
         }

@@ -99,6 +99,7 @@ impl<'a> Maker<'a> {
             (Role::DatagramReceiver, Workload::Datagrams(index)) => Ok(self.datagram_receiver(index)),
             (Role::Edge(place), Workload::Overlay(index)) => self.edge(index, place),
             (Role::Tunnel(end), Workload::Overlay(_)) => self.tunnel(end),
+            (Role::PathMtu(end), Workload::Overlay(_)) => self.path_mtu(end),
             (Role::Server(place), Workload::Service(index)) => self.server(index, place),
             (Role::Client, Workload::Client(index)) => self.client(index),
             (role, workload) => unreachable!("the cast gives no {role:?} to {workload:?}"),

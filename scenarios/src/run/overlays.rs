@@ -6,7 +6,9 @@
 
 mod config;
 mod decisions;
+pub mod discovery;
 mod metrics;
+mod path_mtu;
 mod process;
 mod record;
 mod truth;
@@ -19,18 +21,20 @@ use longhaul_core::random::Source;
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_net::link::ETHERNET_MTU;
-use longhaul_net::network::{Landed, Network, OpenError, SocketId, segment_payload};
+use longhaul_net::network::{Landed, Network, OpenError, SocketId};
 use longhaul_net::notice::{ConnectionId, Side};
 use longhaul_net::routing::{Graph, LinkId, RegionId};
 use longhaul_net::way::{Path, Way};
 use longhaul_sdwan::{FlowKey, PathReport, Protocol as Ip};
 
 pub use metrics::of_overlay;
-pub use process::EdgeProcess;
-pub use record::overlay_record;
+pub use path_mtu::FIRST_PROBED;
+pub use process::{EdgeProcess, Report};
+pub use record::{EdgeFigures, overlay_record};
 pub use tunnels::FIRST_UNDERLAY;
 
 use decisions::{Decisions, Switch};
+use path_mtu::ProbedEnd;
 
 use super::build::BuildError;
 use super::cast::{Cast, Role, Workload, region_id};
@@ -112,7 +116,9 @@ impl Maker<'_> {
         let region = region_id(self.scenario, spec.sites()[place as usize]);
         let config = config::edge(self.scenario, overlay, region, &ends(self.scenario));
         let name = format!("{}/{}", spec.name, spec.sites()[place as usize]);
-        EdgeProcess::new(config, self.streams.of(Source::Network), name)
+        let streams = self.streams.of(Source::Network);
+        let others = discovery::acquaintance(self.scenario, self.cast, &streams, overlay, place);
+        EdgeProcess::new(config, others, streams, name)
             .map(|process| Protocol::Edge(Box::new(process)))
             .map_err(|error| BuildError::Overlay {
                 overlay: spec.name.clone(),
@@ -140,7 +146,21 @@ struct PathEnd {
     /// When its edge last took it for down.
     down_at: Option<Instant>,
     report: Option<PathReport>,
+    /// The longest IP packet that it takes in; `None` if it does not lead anywhere.
+    mtu: Option<u32>,
     tunnel: Option<WrappedEnd>,
+    probed: Option<ProbedEnd>,
+}
+
+/// What a socket of a path end sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Lane {
+    /// What goes over the path.
+    Path,
+    /// Messages of its tunnel.
+    Tunnel,
+    /// Probes for its MTU.
+    Probes,
 }
 
 /// The end of a tunnel.
@@ -167,7 +187,7 @@ struct Crossing {
 pub struct Overlays {
     ends: Vec<PathEnd>,
     /// Sockets of path ends.
-    by_socket: BTreeMap<SocketId, usize>,
+    by_socket: BTreeMap<SocketId, (usize, Lane)>,
     /// Sockets of machines: from whom, to whom.
     between: BTreeMap<(PeerId, PeerId), SocketId>,
     by_machine_socket: BTreeMap<SocketId, (PeerId, PeerId)>,
@@ -215,27 +235,41 @@ impl Overlays {
                     encapsulation,
                 })
             };
+            let index = overlays.ends.len();
+            let number = index as u32;
+            let mut probed = None;
             let (way, mtu, tunnel) = match &path.tunnel {
                 None => {
                     let way = lay(network, None)?;
-                    (way, network.mtu_by(end.from, way), None)
+                    (way, network.mtu_by(Instant::ZERO, end.from, way), None)
                 }
                 Some(tunnel) => {
                     let bare = lay(network, tunnels::bare(tunnel))?;
-                    let outer = network.mtu_by(end.from, bare).unwrap_or(ETHERNET_MTU);
-                    let wrapped = tunnels::encapsulation(tunnel, outer);
+                    let wrapped = match tunnel.path_mtu {
+                        Some(search) => tunnels::exactly(tunnel, search.base),
+                        None => {
+                            let outer = network.mtu_by(Instant::ZERO, end.from, bare);
+                            tunnels::encapsulation(tunnel, outer.unwrap_or(ETHERNET_MTU))
+                        }
+                    };
                     let (encapsulation, mtu) =
                         wrapped.expect("the least MTU of a link has room for a tunnel");
                     let way = lay(network, Some(encapsulation))?;
                     network.set_open(way, false);
-                    let number = overlays.ends.len() as u32;
+                    if let Some(search) = tunnel.path_mtu {
+                        network.set_tunnel(way, encapsulation, mtu);
+                        let machine = cast.peer(Workload::Overlay(end.overlay), Role::PathMtu(number));
+                        let socket = network.bind(end.from, bare, 0);
+                        overlays.by_socket.insert(socket, (index, Lane::Probes));
+                        probed = Some(ProbedEnd::new(machine, socket, search.base, mtu));
+                    }
                     let standing = tunnels::Standing::default();
                     let tunnel = WrappedEnd {
                         machine: cast.peer(Workload::Overlay(end.overlay), Role::Tunnel(number)),
                         socket: network.bind(end.from, bare, 0),
                         standing,
                     };
-                    overlays.by_socket.insert(tunnel.socket, overlays.ends.len());
+                    overlays.by_socket.insert(tunnel.socket, (index, Lane::Tunnel));
                     (way, Some(mtu), Some(tunnel))
                 }
             };
@@ -248,14 +282,11 @@ impl Overlays {
             let edge = cast.peer(Workload::Overlay(end.overlay), Role::Edge(place));
             let pair = (end.from, end.to);
             overlays.edges.insert(pair, edge);
-            let longest = mtu.map_or(u32::MAX, segment_payload);
-            let known = overlays.segments.entry(pair).or_insert(u32::MAX);
-            *known = longest.min(*known);
             overlays
                 .voids
                 .entry(end.to)
                 .or_insert_with(|| network.lay_void(end.to));
-            overlays.by_socket.insert(socket, overlays.ends.len());
+            overlays.by_socket.insert(socket, (index, Lane::Path));
             overlays.ends.push(PathEnd {
                 name: path.name.clone(),
                 entity: format!(
@@ -274,9 +305,12 @@ impl Overlays {
                 downs: 0,
                 down_at: None,
                 report: None,
+                mtu,
                 tunnel,
+                probed,
                 end,
             });
+            overlays.note_segments(pair);
         }
         Ok(overlays)
     }
@@ -382,7 +416,15 @@ impl Overlays {
             });
             return (end.socket, told);
         }
-        let end = &self.ends[(to.0 - FIRST_UNDERLAY) as usize];
+        let Some(index) = to.0.checked_sub(FIRST_UNDERLAY) else {
+            let end = &self.ends[(to.0 - FIRST_PROBED) as usize];
+            let probed = end
+                .probed
+                .as_ref()
+                .expect("those that probe send to their own kind");
+            return (probed.socket, None);
+        };
+        let end = &self.ends[index as usize];
         let tunnel = end.tunnel.as_ref().expect("tunnels send to their own kind");
         (tunnel.socket, None)
     }
@@ -390,17 +432,15 @@ impl Overlays {
     /// Who gets a datagram of a socket, and from which number; and the tunnel that is to hear of it, if one is.
     pub fn arrive(&mut self, now: Instant, socket: SocketId) -> (PeerId, PeerId, Option<PeerId>) {
         // The two ends of a path follow each other.
-        let far = self.by_socket[&socket] ^ 1;
-        let bare = self.ends[far ^ 1]
-            .tunnel
-            .as_ref()
-            .is_some_and(|tunnel| tunnel.socket == socket);
+        let (near, lane) = self.by_socket[&socket];
+        let far = near ^ 1;
         let end = &mut self.ends[far];
         let number = far as u32;
-        match &mut end.tunnel {
-            // To a tunnel the other end has the number of its own path end.
-            Some(tunnel) if bare => (tunnel.machine, PeerId(FIRST_UNDERLAY + number), None),
-            tunnel => {
+        // To a tunnel, and to what probes, the other end has the number of its own path end.
+        match (lane, &mut end.tunnel, &end.probed) {
+            (Lane::Tunnel, Some(tunnel), _) => (tunnel.machine, PeerId(FIRST_UNDERLAY + number), None),
+            (Lane::Probes, _, Some(probed)) => (probed.machine, PeerId(FIRST_PROBED + number), None),
+            (_, tunnel, _) => {
                 let tunnel = tunnel.as_mut();
                 let told = tunnel.and_then(|it| it.standing.tell_received(now).then_some(it.machine));
                 (end.edge, PeerId(FIRST_PATH + number), told)
@@ -431,6 +471,9 @@ impl Overlays {
         let sample = |end: &PathEnd| {
             let entity = end.entity.clone();
             let mut values = vec![("path_up", u64::from(end.up.since().is_some()))];
+            if let Some(probed) = &end.probed {
+                values.push(("plpmtu_bytes", probed.record.plpmtu_bytes));
+            }
             if let Some(report) = &end.report {
                 let ns = |span: Option<Span>| span.map(Span::as_ns);
                 let more = [

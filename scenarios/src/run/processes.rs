@@ -232,7 +232,7 @@ impl Scene {
     pub(super) fn machines_in(&self, region: RegionId) -> Vec<PeerId> {
         let here = self.cast.parts().filter(|(_, part)| part.region == region);
         // Tunnels are the kernel's, which goes on.
-        let here = here.filter(|(_, part)| !matches!(part.role, Role::Tunnel(_)));
+        let here = here.filter(|(_, part)| !matches!(part.role, Role::Tunnel(_) | Role::PathMtu(_)));
         here.map(|(peer, _)| peer).collect()
     }
 }

@@ -144,7 +144,8 @@ impl Sampler {
                 | Protocol::BulkSender(_)
                 | Protocol::Replica(_)
                 | Protocol::Edge(_)
-                | Protocol::Tunnel(_) => {}
+                | Protocol::Tunnel(_)
+                | Protocol::PathMtu(_) => {}
             }
         }
         for (index, hashes) in states {

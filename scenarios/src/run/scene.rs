@@ -23,7 +23,7 @@ use super::cast::{Cast, Part, Role, Workload};
 use super::demands::Demands;
 use super::endpoint::{Endpoint, Event, Life, Order, Protocol};
 use super::faults::Faults;
-use super::overlays::Overlays;
+use super::overlays::{Overlays, discovery};
 use super::reservations::Reservations;
 use super::route_control::RouteControl;
 use super::sample::Sampler;
@@ -341,7 +341,9 @@ impl Scene {
                 self.name_paths(&mut detail);
                 self.follow_edge(now, event);
             }
+            (Event::Discovery(event), _) => detail = discovery::detail(&self.scenario, event),
             (Event::Tunnel(event), Role::Tunnel(end)) => self.follow_tunnel(now, end, event),
+            (Event::PathMtu(event), Role::PathMtu(end)) => self.follow_path_mtu(now, end, event),
             (Event::Cluster(federation::Event::DiskFailed { .. }), Role::Cluster(place)) => {
                 if let Workload::Federation(index) = part.workload {
                     self.checkers[index].on_crash(ClusterId(place));
@@ -381,7 +383,7 @@ impl Scene {
     fn entity(&self, part: &Part) -> String {
         let name = self.workloads.name(part.workload);
         match part.role {
-            Role::Tunnel(end) => format!(
+            Role::Tunnel(end) | Role::PathMtu(end) => format!(
                 "{name}/{} {}",
                 self.overlays.name_of(end),
                 self.network.region_name(part.region)

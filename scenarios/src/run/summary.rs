@@ -26,7 +26,7 @@ use super::datagrams::datagram_record;
 use super::encoding::add_encoding;
 use super::endpoint::{Endpoint, Protocol};
 use super::federations::{Counted, federation_record};
-use super::overlays::overlay_record;
+use super::overlays::{EdgeFigures, overlay_record};
 use super::replications::replication_record;
 use super::scene::Scene;
 use super::services::{client_record, server_record};
@@ -323,17 +323,28 @@ fn datagrams(scene: &Scene, index: usize) -> DatagramRecord {
 
 fn overlay(scene: &Scene, index: usize, now: Instant) -> OverlayRecord {
     let edges = scene.cast.machines(Workload::Overlay(index));
-    let counters = edges.filter_map(|peer| match &scene.endpoints[peer.0 as usize].machine {
-        Protocol::Edge(process) => Some(process.counters()),
+    let figures = edges.filter_map(|peer| match &scene.endpoints[peer.0 as usize].machine {
+        Protocol::Edge(process) => Some(EdgeFigures {
+            counters: process.counters(),
+            discovery: process.discovery(),
+        }),
         _ => None,
     });
-    overlay_record(
-        &scene.scenario,
-        &scene.overlays,
-        index,
-        &counters.collect::<Vec<_>>(),
-        now,
-    )
+    let figures = figures.collect();
+    let mut record = overlay_record(&scene.scenario, &scene.overlays, index, figures, now);
+    let searches =
+        scene
+            .overlays
+            .probers(index)
+            .map(|peer| match &scene.endpoints[peer.0 as usize].machine {
+                Protocol::PathMtu(search) => search.probes_sent(),
+                _ => unreachable!("only these probe for the MTU"),
+            });
+    let found = record.paths.iter_mut().filter_map(|path| path.path_mtu.as_mut());
+    for (record, probes) in found.zip(searches) {
+        record.probes_sent = probes;
+    }
+    record
 }
 
 /// Attempts to find an order of all calls to one name of a registry.

@@ -219,6 +219,14 @@ pub enum Metric {
     OverlayWrongDecisions,
     /// Overlay: bytes of all datagrams of its edges.
     OverlayProbing,
+    /// Overlay: the smallest MTU at the end of those that its paths have found, outer headers included.
+    OverlayPathMtu,
+    /// Overlay: the longest time until a path had found its MTU.
+    OverlayPathMtuTime,
+    /// Overlay: the time until every site knew all that it can know.
+    OverlayDiscoveryTime,
+    /// Overlay: announcements that its sites did not believe.
+    OverlayRefusedAnnouncements,
     /// Link: bits sent over rate × time, from the first to the last frame.
     LinkUtilisation,
     /// Link: frames lost by the loss law over frames offered.

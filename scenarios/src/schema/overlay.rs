@@ -22,8 +22,25 @@ pub struct Overlay {
     pub bfd: Option<bfd::Config>,
     /// How rates are measured.
     pub trains: Option<bandwidth::Config>,
+    /// How the edges find each other; `None` if they know each other from the start.
+    pub discovery: Option<SiteDiscovery>,
     /// A decision counts as wrong if another path would have had more points than the chosen one by over this many.
     pub wrong_by: u8,
+}
+
+/// How the edges of an overlay find each other: by signed announcements; see [`longhaul_sdwan::announcer`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SiteDiscovery {
+    /// The sites that pass announcements on, at least one.
+    pub hubs: Vec<String>,
+    /// How often each site announces itself.
+    pub interval: Span,
+    /// A site that is silent for longer is forgotten.
+    pub timeout: Span,
+    /// The greatest age of an announcement that is believed.
+    pub skew: Span,
+    /// Sites that sign with another key than the others know.
+    pub wrong_keys: Vec<String>,
 }
 
 /// A path between two sites, in both directions.
@@ -50,6 +67,28 @@ pub struct PathTunnel {
     pub outer: IpVersion,
     /// Its kind, with its options.
     pub control: Control,
+    /// How it finds out how long packets may be; `None` if it knows from the start.
+    pub path_mtu: Option<PathMtuSearch>,
+}
+
+/// Path MTU discovery by RFC 8899; see [`longhaul_tunnel::path_mtu::PathMtuConfig`]. Sizes are those of the outer packets in
+/// bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PathMtuSearch {
+    /// MIN_PLPMTU.
+    pub min: u32,
+    /// BASE_PLPMTU.
+    pub base: u32,
+    /// MAX_PLPMTU; `None` for the MTU of the first link.
+    pub max: Option<u32>,
+    /// PROBE_TIMER.
+    pub probe_timer: Span,
+    /// MAX_PROBES.
+    pub max_probes: u32,
+    /// PMTU_RAISE_TIMER.
+    pub raise_timer: Span,
+    /// CONFIRMATION_TIMER.
+    pub confirmation_timer: Option<Span>,
 }
 
 /// Which path traffic takes.

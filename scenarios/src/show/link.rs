@@ -176,6 +176,9 @@ fn change(step: &Step) -> String {
     if let Some(loss) = &step.loss {
         text += &format!(", loss: {}", loss_text(loss));
     }
+    if let Some(mtu) = step.mtu {
+        text += &format!(", mtu: \"{mtu} B\"");
+    }
     text + ")"
 }
 

@@ -1,7 +1,7 @@
 //! The canonical text of an overlay.
 
 use crate::decode::print_millionths;
-use crate::schema::{Overlay, OverlayPath, PathObjective, PathPolicy, PathWeights, Selection};
+use crate::schema::{Overlay, OverlayPath, PathObjective, PathPolicy, PathWeights, Selection, SiteDiscovery};
 
 use super::{quoted, tunnel};
 
@@ -14,6 +14,7 @@ pub fn overlay(overlay: &Overlay) -> String {
         probes,
         bfd,
         trains,
+        discovery,
         wrong_by,
     } = overlay;
     let paths: Vec<String> = paths.iter().map(path).collect();
@@ -29,9 +30,10 @@ pub fn overlay(overlay: &Overlay) -> String {
             trains.packets, trains.burst, trains.packet_bytes, trains.interval, trains.share, trains.assumed, trains.timeout
         )
     });
+    let discovery = discovery.as_ref().map_or(String::new(), discovery_text);
     format!(
         "(name: {}, paths: [{}], selection: {}, probes: (interval: \"{}\", timeout: \"{}\", rtt_samples: {}, \
-         loss_samples: {}, age: \"{}\", down_after: {}, up_after: {}), bfd: {bfd}, trains: {trains}, \
+         loss_samples: {}, age: \"{}\", down_after: {}, up_after: {}), bfd: {bfd}, trains: {trains}{discovery}, \
          wrong_by: {wrong_by})",
         quoted(name),
         paths.join(", "),
@@ -70,6 +72,28 @@ fn path(path: &OverlayPath) -> String {
         quoted(name),
         quoted(&ends.0),
         quoted(&ends.1)
+    )
+}
+
+fn discovery_text(discovery: &SiteDiscovery) -> String {
+    let SiteDiscovery {
+        hubs,
+        interval,
+        timeout,
+        skew,
+        wrong_keys,
+    } = discovery;
+    let names = |names: &[String]| {
+        names
+            .iter()
+            .map(|name| quoted(name))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    format!(
+        ", discovery: (hubs: [{}], interval: \"{interval}\", timeout: \"{timeout}\", skew: \"{skew}\", wrong_keys: [{}])",
+        names(hubs),
+        names(wrong_keys)
     )
 }
 

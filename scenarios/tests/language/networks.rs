@@ -157,6 +157,12 @@ fn overlays() {
         with(r#"(name: "p", between: ("north", "south"), tunnel: WireGuard)"#, ""),
         with(r#"(name: "p", between: ("north", "south"), tunnel: Gre(ip: 6, keepalive: ()))"#, ""),
         with(r#"(name: "p", between: ("north", "south"), tunnel: Ipsec(ip: 5, lifetime: "30 min"))"#, ""),
+        with(r#"(name: "p", between: ("north", "south"), tunnel: Vxlan(path_mtu: Probe()))"#, ""),
+        with(r#"(name: "p", between: ("north", "south"), tunnel: Vxlan(path_mtu: Discover(min_plpmtu: "500 B", probe_timer: "10 ms", max_probes: 0)))"#, ""),
+        with(r#"(name: "p", between: ("north", "south"), tunnel: Vxlan(path_mtu: Discover(base_plpmtu: "1400 B", max_plpmtu: "1300 B")))"#, ""),
+        with(path, ", discovery: (hubs: [])"),
+        with(path, r#", discovery: (hubs: ["north"], interval: "40 s")"#),
+        with(path, r#", discovery: (hubs: ["alpine", "north", "north"], wrong_keys: ["alpine"])"#),
         with(
             r#"(name: "p", between: ("north", "south"), tunnel: Vxlan())"#,
             r#", bfd: None, probes: (interval: "20 s")"#,

@@ -18,8 +18,9 @@ use crate::way::Way;
 const HEADER_BYTES: u32 = 42;
 /// How long a datagram may be on its way: the maximum segment lifetime of RFC 9293.
 const LIFETIME: Span = Span::from_s(120);
-/// Longest payload, in bytes: what fits beside the headers in an Ethernet frame. Fragments are not modelled.
-pub const LONGEST_DATAGRAM: u64 = 1_472;
+/// Longest payload, in bytes: what fits beside the headers in a jumbo frame of 9216 bytes. A datagram that a link does not
+/// carry is lost there; fragments are not modelled.
+pub const LONGEST_DATAGRAM: u64 = 9_188;
 /// Most sockets.
 pub const MAX_SOCKETS: u32 = 1 << 16;
 /// Flows from here on are sockets; those below are sides of connections.
@@ -106,7 +107,7 @@ impl Network {
     pub fn send_datagram<S: Schedule>(&mut self, schedule: &mut S, socket: SocketId, payload: Payload) {
         assert!(
             payload.len() <= LONGEST_DATAGRAM,
-            "a datagram of {} bytes would be fragmented, which is not modelled",
+            "a datagram of {} bytes: no link carries it",
             payload.len()
         );
         let Socket { here, way, class, .. } = self.datagrams.sockets[socket.0 as usize];
@@ -122,8 +123,13 @@ impl Network {
             damaged: false,
         };
         let flow = u64::from(packet.origin.flow().0);
-        if self.forwarding.column(way).first(here, flow).is_none() {
+        let column = self.forwarding.column(way);
+        if column.first(here, flow).is_none() {
             self.unrouted.add(packet.frame_bytes());
+            return;
+        }
+        if !column.admits(&packet) {
+            self.oversized.add(packet.frame_bytes());
             return;
         }
         self.forward(schedule, here, packet);

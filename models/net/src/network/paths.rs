@@ -1,6 +1,7 @@
 //! Paths that are laid through the network, and connections that are put on them.
 
 use longhaul_core::schedule::Schedule;
+use longhaul_core::time::Instant;
 use longhaul_tcp::{Config, HEADER_BYTES};
 
 use crate::link::ETHERNET_MTU;
@@ -8,7 +9,7 @@ use crate::network::traffic::transmit;
 use crate::network::{Flow, Network, OpenError, Packet, Slot, SocketId};
 use crate::notice::{ConnectionId, Side};
 use crate::routing::RegionId;
-use crate::way::{ETHERNET_BYTES, Path, Way};
+use crate::way::{ETHERNET_BYTES, Encapsulation, Path, Way};
 
 /// The longest payload of a TCP segment in IP packets of at most `mtu` bytes.
 pub fn segment_payload(mtu: u32) -> u32 {
@@ -106,10 +107,31 @@ impl Network {
         self.forwarding.set_open(way, open);
     }
 
-    /// The longest IP packet that the links of a way carry from a region, without what it is wrapped in; `None` if the way
-    /// does not lead anywhere.
-    pub fn mtu_by(&self, from: RegionId, way: Way) -> Option<u32> {
+    /// The tunnel that a way is has another MTU from now on: what its packets are wrapped in, and the longest IP packet that
+    /// enters it. The host that sends a longer segment hears of it at once (its region's edge is next to it) and sends
+    /// what is in it as packets that fit; they are lost together, and TCP counts the segment as it was cut when the
+    /// connection was opened. A longer datagram is lost.
+    ///
+    /// # Panics
+    /// If the way is not in use.
+    pub fn set_tunnel(&mut self, way: Way, encapsulation: Encapsulation, mtu: u32) {
+        self.forwarding.set_tunnel(way, encapsulation, mtu);
+    }
+
+    /// The longest IP packet that the links of a way carry from a region at `now`, without what it is wrapped in; `None` if the
+    /// way does not lead anywhere.
+    pub fn mtu_by(&mut self, now: Instant, from: RegionId, way: Way) -> Option<u32> {
+        self.mtus.move_to(now);
         self.mtu_of_flow(from, way, 0)
+    }
+
+    /// The longest IP packet that the first link of a way carries at `now`, without what it is wrapped in; `None` if the way does
+    /// not lead anywhere.
+    pub fn first_mtu_by(&mut self, now: Instant, from: RegionId, way: Way) -> Option<u32> {
+        self.mtus.move_to(now);
+        let column = self.forwarding.column(way);
+        let mtu = self.mtus.of(column.next(from, 0)?);
+        column.longest_inside(mtu)
     }
 
     /// The same for a flow, where flows share routes.
@@ -118,20 +140,20 @@ impl Network {
         let end = column.end();
         if from == end {
             let local = self.topology.local(from)?;
-            return Some(self.mtus[local.0 as usize]);
+            return Some(self.mtus.of(local));
         }
         let (mut here, mut mtu) = (from, u32::MAX);
         while here != end {
             let link = column.next(here, flow)?;
-            mtu = mtu.min(self.mtus[link.0 as usize]);
+            mtu = mtu.min(self.mtus.of(link));
             here = self.topology.graph().far_end(link);
         }
-        let fits = |inner: &u32| column.wire_bytes(inner + ETHERNET_BYTES, 1) <= mtu + ETHERNET_BYTES;
-        (1..=mtu).rev().find(fits)
+        column.longest_inside(mtu)
     }
 
     /// The longest payload of a segment that the links of the routes between two regions carry for the next connection.
-    pub(super) fn mss_between(&self, one: RegionId, other: RegionId) -> u32 {
+    pub(super) fn mss_between(&mut self, now: Instant, one: RegionId, other: RegionId) -> u32 {
+        self.mtus.move_to(now);
         let next = self.slots.len() as u64;
         let mtu = |from, to, flow| self.mtu_of_flow(from, Way::to(to), flow).unwrap_or(ETHERNET_MTU);
         segment_payload(mtu(one, other, next).min(mtu(other, one, next + 1)))
@@ -166,7 +188,8 @@ impl Network {
             return;
         };
         let bytes = column.wire_bytes(packet.frame_bytes(), packet.segment.packets);
-        if !column.fits(&packet, self.mtus[link.0 as usize]) {
+        self.mtus.move_to(schedule.now());
+        if !column.fits(&packet, self.mtus.of(link)) {
             self.oversized.add(bytes);
             return;
         }

@@ -59,7 +59,7 @@ impl Network {
         self.forwarding.serve(self.topology.graph(), from, to)?;
         self.forwarding.serve(self.topology.graph(), to, from)?;
         let config = Config {
-            mss: config.mss.min(self.mss_between(from, to)),
+            mss: config.mss.min(self.mss_between(schedule.now(), from, to)),
             ..config
         };
         let ways = [Way::to(to), Way::to(from)];
@@ -310,8 +310,9 @@ impl Network {
         };
         let column = self.forwarding.column(endpoint.way);
         let first_link = column.first(endpoint.here, u64::from(flow.0));
+        self.mtus.move_to(now);
         while let Some(segment) = endpoint.tcp.poll_segment(now) {
-            let packet = Packet {
+            let mut packet = Packet {
                 origin: Origin::new(flow, endpoint.class),
                 way: endpoint.way,
                 segment,
@@ -321,7 +322,12 @@ impl Network {
                 self.unrouted.add(packet.frame_bytes());
                 continue;
             };
-            let bytes = column.wire_bytes(packet.frame_bytes(), segment.packets);
+            column.cut(&mut packet);
+            let bytes = column.wire_bytes(packet.frame_bytes(), packet.packets());
+            if !column.fits(&packet, self.mtus.of(first_link)) {
+                self.oversized.add(bytes);
+                continue;
+            }
             let offer = transmit(
                 schedule,
                 self.topology.first_entity(),

@@ -97,6 +97,7 @@ fn any_changes() -> impl Strategy<Value = Changes> {
                 rate: rate.map(BitRate::from_bits_per_s),
                 delay: ms.map(Span::from_ms),
                 loss: ms.map(|ms| Loss::Independent(Probability::from_ratio(ms, 40).unwrap())),
+                mtu: None,
             });
             at += pause + 1;
         }

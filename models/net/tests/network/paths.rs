@@ -1,12 +1,15 @@
 //! Laid paths, what they wrap packets in, connections that move between them, and datagrams.
 
+use std::sync::Arc;
+
 use crate::support::{Lab, PLAIN};
 use longhaul_core::payload::Payload;
 use longhaul_core::random::Streams;
-use longhaul_core::schedule::Schedule;
+use longhaul_core::schedule::{Class, EntityId, Schedule};
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
-use longhaul_net::link::LinkSpec;
+use longhaul_net::course::{Step, Steps};
+use longhaul_net::link::{Changes, LinkSpec};
 use longhaul_net::network::{Arrived, Landed, Network, NetworkLink, SocketId};
 use longhaul_net::notice::Side;
 use longhaul_net::routing::{LinkId, RegionId, RoutingPolicy};
@@ -297,6 +300,93 @@ fn packets_longer_than_a_link_carries_are_lost_without_a_word() {
 }
 
 #[test]
+fn the_mtu_of_a_link_changes_when_it_is_said_to() {
+    // `y->b` carries 1,400 bytes from 2 s to 3 s of every 5 s.
+    let step = |at_s, mtu| Step {
+        at: Span::from_s(at_s),
+        mtu: Some(mtu),
+        ..Step::default()
+    };
+    let steps = Steps::new(vec![step(2, 1_400), step(3, 1_500)], Some(Span::from_s(5))).unwrap();
+    let steps = Arc::new(steps);
+    let mut lab = diamond(|index, spec| LinkSpec {
+        changes: Changes {
+            steps: (index == 5).then(|| steps.clone()),
+            delivery: None,
+        },
+        ..spec
+    });
+    let way = lab.network.lay(&pinned(A, B, &[4, 5])).unwrap();
+    let socket = lab.network.bind(A, way, 0);
+    // Something is always pending, so that time passes.
+    let nobody = EntityId::new(0);
+    lab.queue.schedule(HOUR, Class::Wake, nobody, nobody, 0);
+    // It takes 30 ms to `y`, whose look counts.
+    let times_ms = [0, 1_900, 1_980, 2_500, 2_960, 2_980, 4_000, 6_980, 7_980];
+    let arrive: Vec<bool> = times_ms
+        .iter()
+        .map(|ms| {
+            lab.queue_until(Span::from_ms(*ms));
+            lab.network
+                .send_datagram(&mut lab.queue, socket, Payload::Synthetic(1_373));
+            lab.queue_until(Span::from_ms(ms + 80));
+            lab.network.poll_datagram().is_some()
+        })
+        .collect();
+    assert_eq!(arrive, [true, true, false, false, false, true, true, false, true]);
+    assert_eq!(lab.network.oversized().packets, 4);
+    let at = |s| Instant::ZERO + Span::from_s(s);
+    let mtu = [12, 13].map(|s| lab.network.mtu_by(at(s), A, way));
+    assert_eq!(mtu, [Some(1_400), Some(1_500)]);
+    assert_eq!(lab.network.first_mtu_by(at(12), A, way), Some(1_500));
+}
+
+#[test]
+fn a_tunnel_takes_in_what_its_mtu_allows_and_segments_become_packets_that_do() {
+    let mut lab = diamond(|index, spec| LinkSpec {
+        mtu: if index == 4 { 1_300 } else { 1_500 },
+        ..spec
+    });
+    let way = lab.network.lay(&pinned(A, B, &[4, 5])).unwrap();
+    let header = Encapsulation {
+        header_bytes: 60,
+        trailer_bytes: 0,
+        align_bytes: 1,
+        pad_limit_bytes: u32::MAX,
+    };
+    let opened = lab.network.open(&mut lab.queue, A, B, Config::default()).unwrap();
+    lab.network.steer(opened, Side::Opener, way);
+    let mut at = Span::ZERO;
+    let mut wait = |lab: &mut Lab| {
+        at += Span::from_s(10);
+        lab.queue_until(at);
+    };
+    wait(&mut lab);
+    // Its segments of 1,448 bytes are too long for the first link, though nothing is said of the way.
+    lab.write(opened, Side::Opener, Payload::Synthetic(14_480));
+    wait(&mut lab);
+    assert_eq!(lab.received_bytes(opened, Side::Acceptor), 0);
+    let lost = lab.network.oversized().packets;
+    assert!(lost > 0);
+    // 1,240 bytes enter the tunnel: two packets for each segment, of 724 bytes of payload and 66 of headers.
+    lab.network.set_tunnel(way, header, 1_240);
+    wait(&mut lab);
+    wait(&mut lab);
+    assert_eq!(lab.received_bytes(opened, Side::Acceptor), 14_480);
+    assert_eq!(lab.network.oversized().packets, lost);
+    // Datagrams are not cut.
+    let socket = lab.network.bind(A, way, 0);
+    for length in [1_212, 1_213] {
+        lab.network
+            .send_datagram(&mut lab.queue, socket, Payload::Synthetic(length));
+    }
+    let lengths: Vec<u64> = lab.arrivals().iter().map(|(_, it)| it.payload.len()).collect();
+    assert_eq!(lengths, [1_212]);
+    assert_eq!(lab.network.oversized().packets, lost + 1);
+    lab.network.check();
+}
+
+#[test]
 fn equally_good_routes_share_flows_and_not_packets() {
     let regions = ["a", "x", "b", "y", "z"].map(str::to_owned);
     let hops = [(0, 1), (1, 2), (0, 3), (3, 2), (0, 4), (4, 2)];
@@ -375,8 +465,8 @@ fn what_is_sent_by_a_closed_way_or_by_none_is_lost() {
     lab.queue_until(Span::from_s(4));
     assert_eq!(lab.received_bytes(opened, Side::Acceptor), 1_000);
     assert_eq!((lab.offered(0), lab.offered(2)), (0, 0));
-    assert_eq!(lab.network.mtu_by(A, void), None);
-    assert_eq!(lab.network.mtu_by(A, way), Some(1_500));
+    assert_eq!(lab.network.mtu_by(Instant::ZERO, A, void), None);
+    assert_eq!(lab.network.mtu_by(Instant::ZERO, A, way), Some(1_500));
 }
 
 #[test]

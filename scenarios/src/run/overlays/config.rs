@@ -40,6 +40,7 @@ pub fn edge(scenario: &Scenario, overlay: usize, region: RegionId, ends: &[End])
         paths.collect(),
         routes.expect("regions have prefixes of their own"),
     );
+    config.strangers = spec.discovery.is_some();
     config.probe = spec.probes;
     config.bfd = spec.bfd;
     config.bandwidth = spec.trains;
@@ -122,13 +123,15 @@ pub fn site(region: RegionId) -> SiteId {
     SiteId(region.0)
 }
 
-fn prefix(region: RegionId) -> Prefix {
+/// The addresses of a region.
+pub fn prefix(region: RegionId) -> Prefix {
     let [_, _, high, low] = region.0.to_be_bytes();
     let block = IpAddr::V4(Ipv4Addr::new(10, high, low, 0));
     Prefix::new(block, 24).expect("24 bits of 32")
 }
 
-fn address(region: RegionId) -> IpAddr {
+/// The address of its machines.
+pub fn address(region: RegionId) -> IpAddr {
     let [_, _, high, low] = region.0.to_be_bytes();
     IpAddr::V4(Ipv4Addr::new(10, high, low, 1))
 }

@@ -1,6 +1,6 @@
 //! From the overlays at the end of a run to their records.
 
-use longhaul_core::record::{EdgeRecord, OverlayRecord, PathRecord, SwitchRecord};
+use longhaul_core::record::{DiscoveryRecord, EdgeRecord, OverlayRecord, PathRecord, SwitchRecord};
 use longhaul_core::time::{Instant, Span};
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_net::routing::RegionId;
@@ -10,22 +10,30 @@ use super::decisions::Switch;
 use super::{Overlays, PathEnd};
 use crate::schema::Scenario;
 
-/// The record of an overlay; `counters` are those of its edges, in their order.
+/// What an edge has done.
+pub struct EdgeFigures {
+    /// By itself.
+    pub counters: Counters,
+    /// To find the others.
+    pub discovery: Option<DiscoveryRecord>,
+}
+
+/// The record of an overlay; `figures` are those of its edges, in their order.
 pub fn overlay_record(
     scenario: &Scenario,
     overlays: &Overlays,
     index: usize,
-    counters: &[Counters],
+    figures: Vec<EdgeFigures>,
     now: Instant,
 ) -> OverlayRecord {
     let spec = &scenario.overlays[index];
-    let edges = spec.sites().into_iter().zip(counters);
+    let edges = spec.sites().into_iter().zip(figures);
     let own = |end: &&PathEnd| end.end.overlay == index;
     let switches = overlays.switches.iter();
     let decisions = overlays.decisions[index];
     OverlayRecord {
         name: spec.name.clone(),
-        edges: edges.map(|(region, counters)| edge(region, counters)).collect(),
+        edges: edges.map(|(region, figures)| edge(region, figures)).collect(),
         paths: overlays
             .ends
             .iter()
@@ -41,7 +49,7 @@ pub fn overlay_record(
     }
 }
 
-fn edge(region: &str, counters: &Counters) -> EdgeRecord {
+fn edge(region: &str, EdgeFigures { counters, discovery }: EdgeFigures) -> EdgeRecord {
     EdgeRecord {
         region: region.to_owned(),
         switches: counters.switches,
@@ -52,6 +60,7 @@ fn edge(region: &str, counters: &Counters) -> EdgeRecord {
         trains_sent: counters.trains_sent,
         bytes_sent: counters.bytes_sent,
         train_bytes_sent: counters.train_bytes_sent,
+        discovery,
     }
 }
 
@@ -75,6 +84,7 @@ fn path(scenario: &Scenario, end: &PathEnd, now: Instant) -> PathRecord {
             .and_then(|report| report.measured_rate)
             .map(BitRate::as_bits_per_s),
         tunnel: end.tunnel.as_ref().map(|tunnel| tunnel.standing.record()),
+        path_mtu: end.probed.as_ref().map(|probed| probed.record.clone()),
     }
 }
 

@@ -53,9 +53,22 @@ impl Maker<'_> {
     }
 }
 
-/// What a tunnel makes of packets on a path with this MTU, and the MTU of its interface.
+/// What a tunnel makes of packets on a path with this MTU, and the MTU of its interface: what it has by custom.
 pub fn encapsulation(tunnel: &PathTunnel, path_mtu: u32) -> Option<(Encapsulation, u32)> {
-    let wrap = longhaul_tunnel::Encapsulation {
+    let wrap = wrap(tunnel);
+    let mtu = wrap.customary_mtu(path_mtu).ok()?;
+    Some((wrapped(wrap, mtu), mtu))
+}
+
+/// The same for a path whose MTU was measured: the interface has the MTU that just fits.
+pub fn exactly(tunnel: &PathTunnel, path_mtu: u32) -> Option<(Encapsulation, u32)> {
+    let wrap = wrap(tunnel);
+    let mtu = wrap.inner_mtu(path_mtu).ok()?;
+    Some((wrapped(wrap, mtu), mtu))
+}
+
+fn wrap(tunnel: &PathTunnel) -> longhaul_tunnel::Encapsulation {
+    longhaul_tunnel::Encapsulation {
         protocol: match tunnel.control {
             longhaul_tunnel::Control::WireGuard(_) => Protocol::WireGuard,
             longhaul_tunnel::Control::Ipsec(ipsec) => Protocol::Esp {
@@ -65,8 +78,11 @@ pub fn encapsulation(tunnel: &PathTunnel, path_mtu: u32) -> Option<(Encapsulatio
             longhaul_tunnel::Control::Vxlan => Protocol::Vxlan,
         },
         outer: tunnel.outer,
-    };
-    let mtu = wrap.customary_mtu(path_mtu).ok()?;
+    }
+}
+
+/// As the network has it, on an interface with this MTU.
+fn wrapped(wrap: longhaul_tunnel::Encapsulation, mtu: u32) -> Encapsulation {
     let (trailer_bytes, align_bytes) = match wrap.protocol {
         Protocol::WireGuard => (0, 16),
         Protocol::Esp { .. } => (2, 4),
@@ -75,7 +91,7 @@ pub fn encapsulation(tunnel: &PathTunnel, path_mtu: u32) -> Option<(Encapsulatio
     // A packet that needs no padding shows what is added beside it.
     let whole = 160 - trailer_bytes;
     let header_bytes = wrap.outer_bytes(whole, mtu) - 160;
-    let encapsulation = Encapsulation {
+    Encapsulation {
         header_bytes,
         trailer_bytes,
         align_bytes,
@@ -84,8 +100,7 @@ pub fn encapsulation(tunnel: &PathTunnel, path_mtu: u32) -> Option<(Encapsulatio
         } else {
             u32::MAX
         },
-    };
-    Some((encapsulation, mtu))
+    }
 }
 
 /// What wraps the control messages of a tunnel, beside the header that every datagram has.
@@ -195,13 +210,21 @@ mod tests {
         ];
         for outer in [IpVersion::V4, IpVersion::V6] {
             for (control, protocol) in controls {
-                let (wrap, mtu) = encapsulation(&PathTunnel { outer, control }, 1_500).unwrap();
+                let tunnel = PathTunnel {
+                    outer,
+                    control,
+                    path_mtu: None,
+                };
+                let (_, exact) = exactly(&tunnel, 1_500).unwrap();
+                let (wrap, mtu) = encapsulation(&tunnel, 1_500).unwrap();
                 let known = longhaul_tunnel::Encapsulation { protocol, outer };
                 for inner in 20..=mtu {
                     let frame = wrap.wire_bytes(14 + inner, 1);
                     assert_eq!(frame, 14 + known.outer_bytes(inner, mtu), "{protocol:?} {inner}");
                     assert!(frame <= 1_514);
                 }
+                assert!(known.outer_bytes(exact, exact) <= 1_500);
+                assert!(known.outer_bytes(exact + 1, exact + 1) > 1_500);
             }
         }
     }

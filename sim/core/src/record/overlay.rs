@@ -40,6 +40,52 @@ pub struct EdgeRecord {
     pub bytes_sent: u64,
     /// Of these, bytes of trains.
     pub train_bytes_sent: u64,
+    /// How it found the other sites, if it did not know them from the start.
+    pub discovery: Option<DiscoveryRecord>,
+}
+
+/// How an edge has found the other sites.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct DiscoveryRecord {
+    /// Announcements of its own that were sent, to each receiver.
+    pub announced: u64,
+    /// Those of others that were passed on.
+    pub relayed: u64,
+    /// Bytes of both, without headers.
+    pub bytes_sent: u64,
+    /// Announcements that were believed.
+    pub believed: u64,
+    /// Copies of the last one of their site.
+    pub duplicates: u64,
+    /// Refused: no announcements.
+    pub refused_malformed: u64,
+    /// Refused: of a site whose key is not known.
+    pub refused_unknown: u64,
+    /// Refused: not signed with the key of the site.
+    pub refused_signature: u64,
+    /// Refused: issued too long ago or in the future.
+    pub refused_time: u64,
+    /// Refused: older than the last one of the site.
+    pub refused_replayed: u64,
+    /// Times that a site was silent for too long and was forgotten.
+    pub expired: u64,
+    /// Sites that it knows at the end.
+    pub sites_known: u64,
+    /// Whether it signs with the key that others know.
+    pub believed_by_others: bool,
+    /// When it first knew all whom it can know.
+    pub complete_ns: Option<u64>,
+}
+
+impl DiscoveryRecord {
+    /// All announcements that were refused.
+    pub fn refused(&self) -> u64 {
+        self.refused_malformed
+            + self.refused_unknown
+            + self.refused_signature
+            + self.refused_time
+            + self.refused_replayed
+    }
 }
 
 /// A path in one direction, as the edge at its start sees it.
@@ -69,6 +115,8 @@ pub struct PathRecord {
     pub measured_bits_per_s: Option<u64>,
     /// The tunnel at the start, if its packets are wrapped.
     pub tunnel: Option<TunnelRecord>,
+    /// What was found of its MTU, if that is searched for.
+    pub path_mtu: Option<PathMtuRecord>,
 }
 
 /// The end of a tunnel from which a path starts.
@@ -84,6 +132,31 @@ pub struct TunnelRecord {
     pub retransmissions: u64,
     /// Handshakes that were given up.
     pub failures: u64,
+    /// Datagrams that were no message of it.
+    pub refused: u64,
+}
+
+/// What a path MTU discovery (RFC 8899) at the start of a path has found. Sizes are those of whole IP packets.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PathMtuRecord {
+    /// The longest packet on the links at the end (PLPMTU).
+    pub plpmtu_bytes: u64,
+    /// The longest packet inside the tunnel at the end.
+    pub inner_mtu_bytes: u64,
+    /// When it was found first.
+    pub found_ns: Option<u64>,
+    /// Searches that came to an end.
+    pub searches: u64,
+    /// Probes sent, repeated ones included.
+    pub probes_sent: u64,
+    /// Sizes that passed, those that only confirmed what was known not counted.
+    pub sizes_passed: u64,
+    /// Sizes of which every probe was lost.
+    pub sizes_lost: u64,
+    /// Times that the size in use did not pass any more.
+    pub black_holes: u64,
+    /// Times that not even the base passed.
+    pub base_losses: u64,
     /// Datagrams that were no message of it.
     pub refused: u64,
 }
