@@ -15,6 +15,7 @@
 //! | `reference` | published results and closed forms, as scenarios |
 //! | `replay` | `longhaul replay` as a user meets it, what needs a kernel where there is one for `vm` |
 //! | `replications` | continuous replication through outages and losses, against closed forms |
+//! | `searches` | so does every field of path MTU discovery and of the discovery of sites |
 //! | `services` | services and clients: closed forms, failing over, faults |
 //! | `sweeps` | `longhaul sweep`, `merge` and `compare` as a user meets them |
 //! | `cli` | the program as a user meets it |
@@ -43,6 +44,7 @@ mod replications;
 mod reservations;
 mod route_control;
 mod routing;
+mod searches;
 mod services;
 mod sweeps;
 mod validate;
