@@ -248,7 +248,8 @@ impl Page {
         let name = human::printable(&record.scenario);
         let title = format!(
             "{name}, seed {}, {fidelity} fidelity, model version {}",
-            record.seed, record.model_version
+            human::seeds(record),
+            record.model_version
         );
         for line in wrap(&title, usize::from(self.style.columns()), 2) {
             let line = self.style.paint(Ink::Heading, &line);

@@ -3,6 +3,7 @@
 //! A text with fewer digits than three is exact ("4 s" is four seconds to the nanosecond, "4.00 s" was
 //! rounded). Files keep the exact integers; these texts are for eyes only.
 
+use longhaul_core::record::{RunRecord, SeedsRecord};
 use longhaul_core::units::Probability;
 
 /// What stands where there is no value. Never a zero: "no downtime" and "never paused" are different things.
@@ -174,6 +175,21 @@ fn decimal(parts: u64, size: u64, decimals: usize) -> String {
         return parts.to_string();
     }
     format!("{}.{:0decimals$}", parts / size, parts % size)
+}
+
+/// The root seed of a run, and those of the sources of chance if they are not the same: `1 (workload 1, network 7, faults 1)`.
+pub fn seeds(record: &RunRecord) -> String {
+    match record.seeds {
+        None => record.seed.to_string(),
+        Some(SeedsRecord {
+            workload,
+            network,
+            faults,
+        }) => format!(
+            "{} (workload {workload}, network {network}, faults {faults})",
+            record.seed
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a terminal shows, at 80 columns and narrower, with and without colour.
 
-use longhaul_core::record::{PostcopyRecord, XbzrleCacheRecord};
+use longhaul_core::record::{PostcopyRecord, SeedsRecord, XbzrleCacheRecord};
 use proptest::prelude::*;
 
 use super::*;
@@ -385,6 +385,24 @@ fn a_federation_tells_of_its_partings_its_log_and_its_bytes() {
     }
     assert!(
         text.contains("4 of 7 migrations, transfers and federations did not complete"),
+        "{text}"
+    );
+}
+
+#[test]
+fn seeds_of_single_sources_stand_beside_that_of_the_run() {
+    let mut record = fixture::run();
+    record.seed = 1;
+    assert!(plain(&record).contains("seed 1, "));
+    record.seeds = Some(SeedsRecord {
+        workload: 1,
+        network: 7,
+        faults: 1,
+    });
+    // The title is longer than a line.
+    let text = plain(&record).split_whitespace().collect::<Vec<&str>>().join(" ");
+    assert!(
+        text.contains("seed 1 (workload 1, network 7, faults 1)"),
         "{text}"
     );
 }

@@ -33,7 +33,7 @@ pub fn markdown(story: &Story) -> String {
     let _ = writeln!(
         text,
         "\nSeed {}, {:?} fidelity, {} simulated, {} events, model version {}, digest `{}`.\n",
-        record.seed,
+        human::seeds(record),
         record.fidelity,
         human::span(record.simulated_ns),
         human::count(record.events),

@@ -364,7 +364,7 @@ fn method(story: &Story) -> Vec<(&'static str, String)> {
             "seed",
             format!(
                 "{}, with a random stream for each entity and purpose (ChaCha)",
-                record.seed
+                human::seeds(record)
             ),
         ),
         ("fidelity", fidelity),

@@ -15,7 +15,7 @@ pub(super) fn judge(assertion: &Assertion, samples: &[Sample]) -> AssertionRecor
     let found = Found::of(assertion.statistic, samples);
     let (verdict, reason) = decide(assertion, &found);
     // A statistic of the finished ones alone would be too good.
-    let value = found.exact().filter(|_| found.unfinished == 0);
+    let value = found.of_exact.filter(|_| found.unfinished == 0);
     AssertionRecord {
         metric: format!("{:?}", assertion.metric),
         statistic: format!("{:?}", assertion.statistic),
@@ -76,11 +76,6 @@ impl Found {
             least: statistic(of, samples.iter().map(|sample| sample.least()).collect()),
             most,
         }
-    }
-
-    /// The value, of samples that were all measured; of others that of those that were.
-    fn exact(&self) -> Option<u64> {
-        self.of_exact
     }
 }
 
