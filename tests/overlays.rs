@@ -128,6 +128,16 @@ fn a_flapping_link_moves_traffic_once_a_minute_at_most() {
 }
 
 #[test]
+fn traffic_that_begins_with_the_run_waits_for_the_first_path() {
+    let rest = r#"datagrams: [(name: "call", from: "a", to: "b", at: "0 s", duration: "10 s")],"#;
+    let record = diamond(1, LONG, LONG, IN_ORDER, rest).record;
+    let call = &record.datagrams[0];
+    assert_eq!(call.sent, 500);
+    // The sessions are up after three passages of 100 ms and their jitter; what was sent before is lost, and nothing else.
+    assert!((480..=488).contains(&call.received), "{call:?}");
+}
+
+#[test]
 fn a_failure_of_one_direction_is_seen_at_both_ends() {
     let rest = r#"datagrams: [(name: "call", from: "a", to: "b", at: "2 s", duration: "8 s")],
                   faults: [LinkDown(from: "x", to: "b", at: "5 s")],"#;

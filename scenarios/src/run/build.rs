@@ -213,7 +213,10 @@ pub fn build(
     let faults = Faults::new(concrete, engine);
     let reservations = Reservations::new(scenario, engine);
     let demands = Demands::new(scenario)?;
-    for &(at, workload) in workloads.starts() {
+    // Edges begin before what they carry, which they could not take up otherwise.
+    let is_overlay = |(_, workload): &&(Span, Workload)| matches!(workload, Workload::Overlay(_));
+    let (edges, others): (Vec<_>, Vec<_>) = workloads.starts().iter().partition(is_overlay);
+    for &(at, workload) in edges.into_iter().chain(others) {
         for starter in cast.starters(workload) {
             Scene::schedule_start(engine, Instant::ZERO + at, starter);
         }
