@@ -163,10 +163,14 @@ fn discovery_text(overlay: &OverlayRecord) -> Option<String> {
         (sum(|edge| edge.refused_signature), "had a wrong signature"),
         (sum(|edge| edge.refused_time), "were too old"),
         (sum(|edge| edge.refused_replayed), "came again"),
-        (sum(|edge| edge.expired), "times a site fell silent"),
     ];
     for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
         text += &format!("; {} {what}", human::count(count));
+    }
+    match sum(|edge| edge.expired) {
+        0 => {}
+        1 => text += "; a site fell silent",
+        count => text += &format!("; {} times a site fell silent", human::count(count)),
     }
     Some(text)
 }
@@ -183,12 +187,20 @@ fn path_mtu_text(path: &PathRecord, found: &PathMtuRecord) -> String {
         human::count(found.probes_sent)
     );
     let counts = [
-        (found.black_holes, "black holes"),
-        (found.base_losses, "times without even the base"),
-        (found.refused, "datagrams refused"),
+        (found.black_holes, "black hole", "black holes"),
+        (
+            found.base_losses,
+            "time without even the base",
+            "times without even the base",
+        ),
+        (found.refused, "datagram refused", "datagrams refused"),
     ];
-    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-        text += &format!(", {} {what}", human::count(count));
+    for (count, one, several) in counts {
+        match count {
+            0 => {}
+            1 => text += &format!(", 1 {one}"),
+            count => text += &format!(", {} {several}", human::count(count)),
+        }
     }
     text
 }
