@@ -165,8 +165,8 @@ pub fn hunt(loaded: &Loaded, how: &Hunt, watch: &dyn Watch) -> Result<Hunted, Hu
             if failed(&prey.run(&schedule, horizon, watch)?).is_none() {
                 return Ok::<_, HuntError>(Tried::Passes);
             }
-            let alone = how.vary_seed && !prey.passes_alone(horizon, watch)?;
-            Ok(if alone {
+            let by_seed_alone = how.vary_seed && !prey.passes_alone(horizon, watch)?;
+            Ok(if by_seed_alone {
                 Tried::FailsAnyway
             } else {
                 Tried::Fails(*number, schedule)

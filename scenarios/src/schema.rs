@@ -26,6 +26,7 @@ use longhaul_core::random::{Seeds, Source};
 use longhaul_core::time::Span;
 use longhaul_core::units::Probability;
 pub use longhaul_frames::PayloadMode;
+use serde::{Deserialize, Serialize};
 
 pub use abort::*;
 pub use assertion::*;
@@ -116,13 +117,16 @@ pub struct Scenario {
 }
 
 /// Roots of the random streams of single sources. A source without one has the scenario's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct OwnSeeds {
     /// Of [`Source::Workload`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<u64>,
     /// Of [`Source::Network`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<u64>,
     /// Of [`Source::Faults`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<u64>,
 }
 
@@ -135,21 +139,21 @@ impl OwnSeeds {
             Source::Faults => &mut self.faults,
         }
     }
+
+    /// The roots of all sources where `seed` is that of those without one of their own.
+    pub fn with(self, seed: u64) -> Seeds {
+        Seeds {
+            workload: self.workload.unwrap_or(seed),
+            network: self.network.unwrap_or(seed),
+            faults: self.faults.unwrap_or(seed),
+        }
+    }
 }
 
 impl Scenario {
     /// The roots of the random streams of all sources.
     pub fn seeds(&self) -> Seeds {
-        let OwnSeeds {
-            workload,
-            network,
-            faults,
-        } = self.own_seeds;
-        Seeds {
-            workload: workload.unwrap_or(self.seed),
-            network: network.unwrap_or(self.seed),
-            faults: faults.unwrap_or(self.seed),
-        }
+        self.own_seeds.with(self.seed)
     }
 }
 

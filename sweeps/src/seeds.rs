@@ -11,30 +11,17 @@ use crate::schema::ReplicateOver;
 pub struct RunSeeds {
     /// Of all sources of chance without one of their own.
     pub seed: u64,
-    /// Of what is asked of the network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub workload: Option<u64>,
-    /// Of the network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub network: Option<u64>,
-    /// Of the faults.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub faults: Option<u64>,
+    /// Of the others.
+    #[serde(flatten)]
+    pub own: OwnSeeds,
 }
 
 impl RunSeeds {
     /// Those of a scenario.
     pub fn of(scenario: &Scenario) -> RunSeeds {
-        let OwnSeeds {
-            workload,
-            network,
-            faults,
-        } = scenario.own_seeds;
         RunSeeds {
             seed: scenario.seed,
-            workload,
-            network,
-            faults,
+            own: scenario.own_seeds,
         }
     }
 
@@ -56,35 +43,18 @@ impl RunSeeds {
 
     fn advance(&mut self, source: Source, by: u32) {
         let next = self.resolved(source).wrapping_add(u64::from(by));
-        *self.own(source) = Some(next);
-    }
-
-    fn own(&mut self, source: Source) -> &mut Option<u64> {
-        match source {
-            Source::Workload => &mut self.workload,
-            Source::Network => &mut self.network,
-            Source::Faults => &mut self.faults,
-        }
+        *self.own.of(source) = Some(next);
     }
 
     /// The seed that a source has.
     pub fn resolved(&self, source: Source) -> u64 {
-        let own = match source {
-            Source::Workload => self.workload,
-            Source::Network => self.network,
-            Source::Faults => self.faults,
-        };
-        own.unwrap_or(self.seed)
+        self.own.with(self.seed).of(source)
     }
 
     /// The scenario with these seeds.
     pub fn apply(self, scenario: &mut Scenario) {
         scenario.seed = self.seed;
-        scenario.own_seeds = OwnSeeds {
-            workload: self.workload,
-            network: self.network,
-            faults: self.faults,
-        };
+        scenario.own_seeds = self.own;
     }
 }
 
@@ -103,9 +73,11 @@ mod tests {
 
     const BASE: RunSeeds = RunSeeds {
         seed: 7,
-        workload: None,
-        network: Some(20),
-        faults: None,
+        own: OwnSeeds {
+            workload: None,
+            network: Some(20),
+            faults: None,
+        },
     };
 
     fn resolved(over: ReplicateOver, replication: u32) -> [u64; 3] {

@@ -274,6 +274,14 @@ pub struct OperationOptions {
     pub stages: Vec<Stage>,
 }
 
+/// What a request asks for: what a server does by default, or one of its operations.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub service: &'a TimeLaw,
+    pub error_rate: Probability,
+    pub stages: &'a [Stage],
+}
+
 /// What a server is made from.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ServerOptions {
@@ -337,9 +345,21 @@ impl ServerOptions {
         }
     }
 
-    /// The operation of this number; `None` for 0, which is what the server does by default.
-    pub(crate) fn operation(&self, number: u16) -> Option<&OperationOptions> {
-        self.operations.get(usize::from(number).checked_sub(1)?)
+    /// What is asked for by this number; `None` if there is no such operation.
+    pub(crate) fn asked(&self, operation: u16) -> Option<Asked<'_>> {
+        let Some(place) = usize::from(operation).checked_sub(1) else {
+            return Some(Asked {
+                service: &self.service,
+                error_rate: self.error_rate,
+                stages: &self.stages,
+            });
+        };
+        let operation = self.operations.get(place)?;
+        Some(Asked {
+            service: &operation.service,
+            error_rate: operation.error_rate,
+            stages: &operation.stages,
+        })
     }
 
     /// Checks it.

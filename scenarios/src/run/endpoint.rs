@@ -263,53 +263,37 @@ impl Machine for Protocol {
             }
             Protocol::DatagramSender(m) => m.handle(now, with_command(input, |_| stream::Command::Start)),
             Protocol::DatagramReceiver(m) => m.handle(now, with_command(input, |_| stream::Command::Start)),
-            Protocol::Tunnel(m) => match input {
-                Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
-                input => m.handle(
-                    now,
-                    with_command(input, |order| match order {
-                        Order::Tunnel(command) => command,
-                        _ => unreachable!("no order for a tunnel"),
-                    }),
-                ),
-            },
-            Protocol::PathMtu(m) => match input {
-                Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
-                input => m.handle(
-                    now,
-                    with_command(input, |_| unreachable!("no order for a search")),
-                ),
-            },
-            Protocol::Server(m) => match input {
-                Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
-                input => m.handle(
-                    now,
-                    with_command(input, |order| match order {
-                        Order::Server(command) => command,
-                        _ => unreachable!("no order for a server"),
-                    }),
-                ),
-            },
-            Protocol::Client(m) => match input {
-                Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
-                input => m.handle(
-                    now,
-                    with_command(input, |order| match order {
-                        Order::Client(command) => command,
-                        _ => unreachable!("no order for a client"),
-                    }),
-                ),
-            },
-            Protocol::Edge(m) => match input {
-                Input::Command(Order::Start { .. }) => m.handle(now, Input::Start),
-                input => m.handle(
-                    now,
-                    with_command(input, |order| match order {
-                        Order::Edge(command) => command,
-                        _ => unreachable!("no order for an edge"),
-                    }),
-                ),
-            },
+            Protocol::Tunnel(m) => {
+                let command = |order| match order {
+                    Order::Tunnel(command) => command,
+                    _ => unreachable!("no order for a tunnel"),
+                };
+                m.handle(now, with_start(input, command));
+            }
+            Protocol::PathMtu(m) => {
+                m.handle(now, with_start(input, |_| unreachable!("no order for a search")));
+            }
+            Protocol::Server(m) => {
+                let command = |order| match order {
+                    Order::Server(command) => command,
+                    _ => unreachable!("no order for a server"),
+                };
+                m.handle(now, with_start(input, command));
+            }
+            Protocol::Client(m) => {
+                let command = |order| match order {
+                    Order::Client(command) => command,
+                    _ => unreachable!("no order for a client"),
+                };
+                m.handle(now, with_start(input, command));
+            }
+            Protocol::Edge(m) => {
+                let command = |order| match order {
+                    Order::Edge(command) => command,
+                    _ => unreachable!("no order for an edge"),
+                };
+                m.handle(now, with_start(input, command));
+            }
         }
     }
 
@@ -338,6 +322,7 @@ impl Machine for Protocol {
     }
 }
 
+/// What a machine is told, with the order as a command of its own.
 fn with_command<C>(input: Input<Order>, command: impl FnOnce(Order) -> C) -> Input<C> {
     match input {
         Input::Command(order) => Input::Command(command(order)),
@@ -350,6 +335,14 @@ fn with_command<C>(input: Input<Order>, command: impl FnOnce(Order) -> C) -> Inp
         Input::Closed { stream, reason } => Input::Closed { stream, reason },
         Input::Path { stream, info } => Input::Path { stream, info },
         Input::Datagram { from, payload } => Input::Datagram { from, payload },
+    }
+}
+
+/// The same for machines that begin with [`Input::Start`].
+fn with_start<C>(input: Input<Order>, command: impl FnOnce(Order) -> C) -> Input<C> {
+    match input {
+        Input::Command(Order::Start { .. }) => Input::Start,
+        input => with_command(input, command),
     }
 }
 

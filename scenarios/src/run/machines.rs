@@ -23,6 +23,7 @@ use super::cast::{Cast, Part, Role, Workload, vm_of};
 use super::endpoint::Protocol;
 use super::guest::Guest;
 use super::scene::digest_of;
+use crate::check;
 use crate::schema::{Amount, Carrier, Cost, Encoding, Memory, Migration, Mode, Pattern, Scenario, Vm};
 
 /// What a write of a bulk sender hands to its socket.
@@ -51,8 +52,8 @@ pub struct Maker<'a> {
     inputs: Vec<InputRecord>,
     /// The images that were read, by file: a guest that moves is described on both sides.
     images: BTreeMap<String, Image>,
-    /// The routes of the whole network, once somebody asks how far another is.
-    pub(super) graph: OnceCell<Graph>,
+    /// The routes of the whole network, once somebody asks for them.
+    graph: OnceCell<Graph>,
     /// Bugs on purpose.
     pub(super) planted: Planted,
 }
@@ -71,6 +72,15 @@ impl<'a> Maker<'a> {
             graph: OnceCell::new(),
             planted: Planted::default(),
         }
+    }
+
+    /// The routes of the whole network.
+    pub(super) fn graph(&self) -> &Graph {
+        let scenario = self.scenario;
+        self.graph.get_or_init(|| {
+            let graph = check::graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing);
+            graph.expect("the check found no contradiction")
+        })
     }
 
     /// The files that were read.

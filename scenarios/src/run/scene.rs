@@ -298,9 +298,8 @@ impl Scene {
             // A handshake that failed before it was over: the accepting machine has never heard of it.
             return;
         };
-        let waits_for_room = self.endpoints[peer.0 as usize].machine.waits_for_room();
         let input = match what {
-            What::Sent(_) if !waits_for_room => return,
+            What::Sent(_) if !self.endpoints[peer.0 as usize].machine.waits_for_room() => return,
             What::Opened => Input::Opened { stream },
             What::Accepted => Input::Accepted { stream },
             What::Received(payload) => Input::Received { stream, payload },

@@ -14,7 +14,6 @@ use super::build::BuildError;
 use super::cast::{Role, Workload, region_id};
 use super::endpoint::Protocol;
 use super::machines::Maker;
-use crate::check;
 use crate::schema::Service;
 
 pub use metrics::{of_client, of_service};
@@ -109,10 +108,7 @@ impl Maker<'_> {
             return Span::ZERO;
         }
         let scenario = self.scenario;
-        let graph = self.graph.get_or_init(|| {
-            let graph = check::graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing);
-            graph.expect("the check found no contradiction")
-        });
+        let graph = self.graph();
         let one_way = |from: &str, to: &str| {
             let (from, to) = (region_id(scenario, from), region_id(scenario, to));
             let route = graph.route(from, to).expect("the check found a route");

@@ -164,7 +164,7 @@ fn the_usual_axes_take_sources_of_their_own() {
         .points
         .iter()
         .take(2)
-        .map(|point| point.seeds.network)
+        .map(|point| point.seeds.own.network)
         .collect();
     assert_eq!(seeds, [Some(1), Some(5)]);
 }

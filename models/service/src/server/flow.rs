@@ -17,6 +17,8 @@ use crate::wire::{Frame, Reference, Status};
 
 /// Callers whose requests are told apart from their repetitions; those of others are not counted as repeated.
 const CALLERS_MAX: usize = 1 << 12;
+/// Other requests are refused when they come.
+const KNOWN: &str = "a request that was let in asks for something known";
 
 impl Server {
     /// Does all that can be done now.
@@ -110,7 +112,7 @@ impl Server {
         self.statistics.received += 1;
         let (stream, reference) = (arrival.stream, arrival.reference);
         let id = (reference.origin, reference.request);
-        if usize::from(arrival.operation) > self.options.operations.len() {
+        if self.options.asked(arrival.operation).is_none() {
             self.statistics.refused += 1;
             self.answer(stream, reference, Status::Fatal, 0);
             return;
@@ -256,11 +258,8 @@ impl Server {
             self.die(Death::Panic, Some(restart));
             return;
         }
-        let law = match self.options.operation(operation) {
-            Some(operation) => &operation.service,
-            None => &self.options.service,
-        };
-        let work = law.draw(&mut self.work_random);
+        let asked = self.options.asked(operation).expect(KNOWN);
+        let work = asked.service.draw(&mut self.work_random);
         let place = self.processor.start(tag, work);
         if let Some(job) = self.jobs.get_mut(tag) {
             job.state = State::Running(place);
@@ -271,11 +270,8 @@ impl Server {
     fn call_stage(&mut self, tag: u32, stage: usize) {
         let Some(job) = self.jobs.get_mut(tag) else { return };
         let one;
-        let stages = match self.options.operation(job.arrival.operation) {
-            Some(operation) => &operation.stages,
-            None => &self.options.stages,
-        };
-        let services: &[u16] = match stages.get(stage) {
+        let asked = self.options.asked(job.arrival.operation).expect(KNOWN);
+        let services: &[u16] = match asked.stages.get(stage) {
             None => {
                 self.delay(tag);
                 return;
@@ -357,12 +353,9 @@ impl Server {
     /// A request ends, well or not by chance.
     fn conclude(&mut self, tag: u32) {
         let gray = self.condition.gray.map_or(Probability::ZERO, |gray| gray.errors);
-        let operation = self.jobs.get(tag).map_or(0, |job| job.arrival.operation);
-        let own = match self.options.operation(operation) {
-            Some(operation) => operation.error_rate,
-            None => self.options.error_rate,
-        };
-        let rates = [own, self.condition.error_rate, gray];
+        let Some(job) = self.jobs.get(tag) else { return };
+        let asked = self.options.asked(job.arrival.operation).expect(KNOWN);
+        let rates = [asked.error_rate, self.condition.error_rate, gray];
         let fails = rates.into_iter().any(|rate| self.happens(rate));
         self.finish(tag, if fails { Status::Error } else { Status::Ok });
     }

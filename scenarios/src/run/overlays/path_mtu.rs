@@ -13,7 +13,6 @@ use longhaul_net::way::{Encapsulation, Way};
 use longhaul_tunnel::path_mtu::{PathMtu, PathMtuConfig, PathMtuEvent};
 
 use super::{Overlays, ends, links_of, reversed, tunnels};
-use crate::check;
 use crate::run::build::BuildError;
 use crate::run::endpoint;
 use crate::run::machines::Maker;
@@ -30,11 +29,7 @@ impl Maker<'_> {
         let overlay = &scenario.overlays[of.overlay];
         let path = &overlay.paths[of.path];
         let (tunnel, search) = path.search().expect("only such paths have these machines");
-        let graph = self.graph.get_or_init(|| {
-            let graph = check::graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing);
-            graph.expect("the check found no contradiction")
-        });
-        let there = links_of(scenario, graph, path);
+        let there = links_of(scenario, self.graph(), path);
         let links = if end.is_multiple_of(2) {
             there
         } else {
