@@ -1,5 +1,6 @@
 //! What a sweep costs beside its runs: `benches/thousand_points.ron`, 1,000 points × 10 replications on one thread, against
-//! the same runs in a plain loop that keeps nothing of them.
+//! the same runs in a plain loop that keeps nothing of them. First as it is, with transfers of 100 kB, which are the shortest
+//! runs that anybody would sweep; then with those of `smoke/bulk_reno`, 30 MB.
 //!
 //! Times are processor time of the whole process, as the kernel counts it in hundredths of a second. The two take turns, and
 //! the best of each counts.
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use longhaul_scenarios::Loaded;
 use longhaul_scenarios::run::{RunOptions, Simulation};
-use longhaul_scenarios::source::read_file;
+use longhaul_scenarios::source::{Source, read_file};
 use longhaul_sweeps::cache::Cache;
 use longhaul_sweeps::decode;
 use longhaul_sweeps::directory::{Manifest, SweepDirectory};
@@ -21,8 +22,9 @@ use longhaul_sweeps::prepare::{Prepared, files_of, prepare};
 use longhaul_sweeps::seeds::RunSeeds;
 use longhaul_sweeps::tables;
 
-/// Turns of each.
-const TURNS: usize = 3;
+const PATH: &str = "../benches/thousand_points.ron";
+/// What makes the transfers of the sweep shorter than those of its scenario.
+const CUT: &str = "\"transfers[bulk].size=100 kB\", ";
 /// Events between two looks, as in a sweep.
 const BATCH: u64 = 1 << 14;
 
@@ -91,9 +93,13 @@ fn sweep(prepared: &Prepared, folder: &Path) -> (Duration, Duration) {
     (runs, tables)
 }
 
-fn main() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/thousand_points.ron");
-    let source = read_file(&path).expect("the sweep");
+/// Measures a sweep and its runs in turns, and says what the best of each are.
+fn measure(what: &str, text: String, turns: usize) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PATH);
+    let source = Source {
+        text,
+        ..read_file(&path).expect("the sweep")
+    };
     let file = decode::read(&source).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let prepared = prepare(&file, false).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let points = prepared.points();
@@ -102,18 +108,27 @@ fn main() {
         .collect();
     let place = tempfile::tempdir().expect("a temporary folder");
     let mut best: [Option<Duration>; 3] = [None; 3];
-    for turn in 0..TURNS {
+    for turn in 0..turns {
         let (plain, events) = timed(|| bare(&prepared, &loaded));
         let (runs, tables) = sweep(&prepared, &place.path().join(turn.to_string()));
-        println!("turn {turn}: bare {plain:?} ({events} events), sweep {runs:?}, tables {tables:?}");
+        println!("{what}, turn {turn}: bare {plain:?} ({events} events), sweep {runs:?}, tables {tables:?}");
         for (best, time) in best.iter_mut().zip([plain, runs, tables]) {
             *best = Some(best.map_or(time, |best| best.min(time)));
         }
     }
     let [plain, runs, tables] = best.map(|time| time.unwrap_or_default().as_secs_f64());
     println!(
-        "bare runs {plain:.2} s, sweep {:.2} s ({runs:.2} s with cache, {tables:.2} s of tables): {:+.1} %",
+        "{what}: bare runs {plain:.2} s, sweep {:.2} s ({runs:.2} s with cache, {tables:.2} s of tables): {:+.1} %",
         runs + tables,
         ((runs + tables) / plain - 1.0) * 100.0
     );
+}
+
+fn main() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PATH);
+    let cut = fs::read_to_string(path).expect("the sweep");
+    assert!(cut.contains(CUT), "the sweep cuts its transfers");
+    let whole = cut.replace(CUT, "");
+    measure("100 kB", cut, 3);
+    measure("30 MB", whole, 1);
 }

@@ -73,6 +73,7 @@ impl Events {
                 .iter()
                 .map(|of| (of.name.clone(), Course::default()))
                 .collect(),
+            strips: Strips::new(record.simulated_ns),
             ..Events::default()
         };
         let mut kinds: BTreeMap<Vec<u8>, u64> = BTreeMap::new();

@@ -142,7 +142,7 @@ fn untold_policies(story: &Story) -> bool {
         let of = &client.failures;
         of.breaker_open + of.rate_limited + of.bulkhead + of.shed > 0
     };
-    story.events.strips.strips.is_empty() && story.record.clients.iter().any(refused)
+    story.events.strips.iter().next().is_none() && story.record.clients.iter().any(refused)
 }
 
 /// A fault and a client as the page shows them.

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 /// Strips that are drawn.
 const STRIPS: usize = 40;
-/// Changes of one strip that are kept.
-const CHANGES: usize = 2_000;
+/// Parts of the run, of which each is drawn with at most two changes; where there are more, none can be told apart.
+const PARTS: u64 = 250;
 /// Details that are remembered.
 const READ: usize = 10_000;
 
@@ -24,10 +24,23 @@ const TELLING: [&[u8]; 5] = [
 /// A policy's state over time.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Strip {
-    /// The state at the beginning.
-    pub first: State,
-    /// From when on which state holds, in order of time.
-    pub changes: Vec<(u64, State)>,
+    /// From when on what holds, in order of time; the first from the beginning.
+    pub spans: Vec<(u64, Held)>,
+    /// How often it changed.
+    pub changes: u64,
+    /// The part in which it last changed, and how often in that.
+    part: (u64, u32),
+    /// The state now.
+    state: State,
+}
+
+/// What holds for a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Held {
+    /// A state.
+    State(State),
+    /// Now one and then another, with so many changes.
+    Several(u64),
 }
 
 /// A state in words, and how much it hurts.
@@ -41,20 +54,22 @@ pub(super) struct State {
 #[derive(Debug, Default)]
 pub(super) struct Strips {
     /// By whose they are and what they are of: `shop: breaker`.
-    pub strips: BTreeMap<String, Strip>,
-    /// Changes that are not drawn, of strips that are too many or too long.
+    names: BTreeMap<String, usize>,
+    strips: Vec<Strip>,
+    /// Changes of strips that are too many to be drawn.
     pub more: u64,
+    /// How long a part of the run is.
+    part_ns: u64,
     /// What details mean that have been read before, by their entity and text: policies tell the same again and again, and
     /// reading takes longer than all else.
-    known: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, usize>>,
-    read: Vec<Option<Change>>,
+    known: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Option<Change>>>,
+    read: usize,
 }
 
-/// A change of a strip.
-#[derive(Debug)]
+/// A change, to a state, of a strip by its number; of none if there are too many.
+#[derive(Clone, Copy, Debug)]
 struct Change {
-    strip: String,
-    from: State,
+    strip: Option<usize>,
     to: State,
 }
 
@@ -64,29 +79,121 @@ pub(super) fn tells(detail: &[u8]) -> bool {
 }
 
 impl Strips {
+    /// Of a run that ends then.
+    pub fn new(end_ns: u64) -> Strips {
+        Strips {
+            part_ns: end_ns.div_ceil(PARTS).max(1),
+            ..Strips::default()
+        }
+    }
+
+    /// Names and strips, in the order of names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Strip)> {
+        let strip = |(name, place): (_, &usize)| (String::as_str(name), &self.strips[*place]);
+        self.names.iter().map(strip)
+    }
+
     /// Takes in the detail of a `Policy` event that [`tells`]; what is of another form is left out.
     pub fn event(&mut self, at_ns: u64, entity: &[u8], detail: &[u8]) {
         let known = self.known.get(entity).and_then(|details| details.get(detail));
-        if let Some(&place) = known {
-            if let Some(change) = &self.read[place] {
-                note(&mut self.strips, &mut self.more, at_ns, change);
+        let change = match known {
+            Some(known) => *known,
+            None => {
+                let change = self.change_of(&String::from_utf8_lossy(entity), detail);
+                if self.read < READ {
+                    let details = self.known.entry(entity.to_vec()).or_default();
+                    details.insert(detail.to_vec(), change);
+                    self.read += 1;
+                }
+                change
             }
-            return;
+        };
+        match change.map(|change| (change.strip, change.to)) {
+            Some((Some(strip), to)) => self.strips[strip].change(at_ns, to, self.part_ns),
+            Some((None, _)) => self.more += 1,
+            None => {}
         }
-        let change = change_of(&String::from_utf8_lossy(entity), detail);
-        if let Some(change) = &change {
-            note(&mut self.strips, &mut self.more, at_ns, change);
-        }
-        if self.read.len() < READ {
-            let details = self.known.entry(entity.to_vec()).or_default();
-            details.insert(detail.to_vec(), self.read.len());
-            self.read.push(change);
-        }
+    }
+
+    /// What a detail means; if it is the first of its policy, that gets a strip.
+    fn change_of(&mut self, entity: &str, detail: &[u8]) -> Option<Change> {
+        let (name, from, to) = read(entity, detail)?;
+        let strip = match self.names.get(&name) {
+            Some(place) => Some(*place),
+            None if self.strips.len() >= STRIPS => None,
+            None => {
+                self.names.insert(name, self.strips.len());
+                self.strips.push(Strip::new(from));
+                Some(self.strips.len() - 1)
+            }
+        };
+        Some(Change { strip, to })
     }
 }
 
-/// What a detail means.
-fn change_of(entity: &str, detail: &[u8]) -> Option<Change> {
+impl Strip {
+    fn new(first: State) -> Strip {
+        Strip {
+            spans: vec![(0, Held::State(first))],
+            changes: 0,
+            part: (0, 0),
+            state: first,
+        }
+    }
+
+    fn change(&mut self, at_ns: u64, to: State, part_ns: u64) {
+        let part = at_ns / part_ns;
+        if self.part.0 != part {
+            let several = self.part.1 > 2;
+            if several {
+                // What the part ended with has held since then.
+                let end = (self.part.0 + 1) * part_ns;
+                self.spans.push((end, Held::State(self.state)));
+            }
+            self.part = (part, 0);
+        }
+        self.changes += 1;
+        self.part.1 += 1;
+        self.state = to;
+        match self.part.1 {
+            1 | 2 => self.spans.push((at_ns, Held::State(to))),
+            3 => self.blur(part * part_ns),
+            _ => {
+                if let Some((_, Held::Several(changes))) = self.spans.last_mut() {
+                    *changes += 1;
+                }
+            }
+        }
+    }
+
+    /// Makes one of the three changes since the beginning of this part, and of the parts before it that are like this one.
+    fn blur(&mut self, part_begins_ns: u64) {
+        self.spans.pop();
+        let first = self.spans.pop().map_or(part_begins_ns, |(at, _)| at);
+        let mut changes = 3;
+        let mut begins = first;
+        if let [.., (from, Held::Several(before)), (until, Held::State(_))] = self.spans[..]
+            && until == part_begins_ns
+        {
+            self.spans.truncate(self.spans.len() - 2);
+            (begins, changes) = (from, before + 3);
+        }
+        self.spans.push((begins, Held::Several(changes)));
+    }
+
+    /// What held from when to when, up to the end of the run.
+    pub fn held(&self, end_ns: u64) -> impl Iterator<Item = (u64, u64, Held)> {
+        let ends = self.spans.iter().skip(1).map(|span| span.0).chain([end_ns]);
+        let spans = self.spans.iter().zip(ends);
+        // Changes of one moment: the last one counts.
+        spans
+            .map(move |(&(from, held), to)| (from, to.min(end_ns), held))
+            .filter(|(from, to, _)| from < to)
+    }
+}
+
+/// The name of a strip, and from which state to which it changed.
+fn read(entity: &str, detail: &[u8]) -> Option<(String, State, State)> {
     let value: Value = serde_json::from_slice(detail).ok()?;
     let (kind, fields) = value.as_object()?.iter().next()?;
     let states = |from: Option<State>, to: Option<State>| from.zip(to);
@@ -116,31 +223,7 @@ fn change_of(entity: &str, detail: &[u8]) -> Option<Change> {
     let (from, to) = change?;
     // Two layers of a kind are told apart by their place in the stack.
     let layer = fields["layer"].as_u64().unwrap_or(0) + 1;
-    Some(Change {
-        strip: format!("{entity}: {what} (layer {layer})"),
-        from,
-        to,
-    })
-}
-
-fn note(strips: &mut BTreeMap<String, Strip>, more: &mut u64, at_ns: u64, change: &Change) {
-    let full = strips.len() >= STRIPS;
-    let strip = match strips.get_mut(&change.strip) {
-        Some(strip) => strip,
-        None if full => {
-            *more += 1;
-            return;
-        }
-        None => strips.entry(change.strip.clone()).or_insert_with(|| Strip {
-            first: change.from,
-            changes: Vec::new(),
-        }),
-    };
-    if strip.changes.len() >= CHANGES {
-        *more += 1;
-        return;
-    }
-    strip.changes.push((at_ns, change.to));
+    Some((format!("{entity}: {what} (layer {layer})"), from, to))
 }
 
 const KEPT: State = state("kept", Tone::Normal);
@@ -169,7 +252,7 @@ mod tests {
 
     #[test]
     fn changes_of_state_become_strips_and_everything_else_does_not() {
-        let mut strips = Strips::default();
+        let mut strips = Strips::new(1_000);
         for (at, detail) in [
             (
                 5,
@@ -190,7 +273,7 @@ mod tests {
             strips.event(at, b"shop", detail.as_bytes());
         }
         assert!(!tells(br#"{"Retry":{"call":1}}"#));
-        let names: Vec<&String> = strips.strips.keys().collect();
+        let names: Vec<&str> = strips.iter().map(|(name, _)| name).collect();
         assert_eq!(
             names,
             [
@@ -199,33 +282,58 @@ mod tests {
                 "shop: fast burn of the error budget (layer 1)"
             ]
         );
-        let breaker = &strips.strips["shop: breaker (layer 2)"];
-        assert_eq!(breaker.first.name, "closed");
-        let changes: Vec<(u64, &str)> = breaker
-            .changes
-            .iter()
-            .map(|(at, state)| (*at, state.name))
-            .collect();
-        assert_eq!(changes, [(5, "open"), (9, "half-open")]);
-        assert_eq!(strips.more, 0);
+        let (_, breaker) = strips.iter().next().unwrap();
+        assert_eq!(
+            told(breaker, 1_000),
+            [(0, 5, "closed", 0), (5, 9, "open", 0), (9, 1_000, "half-open", 0)]
+        );
+        assert_eq!((breaker.changes, strips.more), (2, 0));
+    }
+
+    /// From, to, state and, if there are several, how many changes.
+    fn told(strip: &Strip, end_ns: u64) -> Vec<(u64, u64, &'static str, u64)> {
+        let held = strip.held(end_ns).map(|(from, to, held)| match held {
+            Held::State(state) => (from, to, state.name, 0),
+            Held::Several(changes) => (from, to, "several", changes),
+        });
+        held.collect()
     }
 
     #[test]
     fn a_breaker_that_flutters_does_not_fill_the_page() {
-        let mut strips = Strips::default();
-        for at in 0..3_000 {
-            let (from, to) = if at % 2 == 0 {
-                ("Closed", "Open")
-            } else {
-                ("Open", "Closed")
-            };
-            strips.event(
-                at,
-                b"shop",
-                format!(r#"{{"Breaker":{{"layer":0,"from":"{from}","to":"{to}"}}}}"#).as_bytes(),
-            );
+        let flip = |at: u64| {
+            let (from, to) = [("Closed", "Open"), ("Open", "Closed")][(at % 2) as usize];
+            format!(r#"{{"Breaker":{{"layer":0,"from":"{from}","to":"{to}"}}}}"#)
+        };
+        // Parts of 100. One change in each of the first, then each moment, then once more.
+        let mut strips = Strips::new(25_000);
+        let times = [0, 101].into_iter().chain(1_002..3_550).chain([9_900]);
+        for (number, at) in times.enumerate() {
+            strips.event(at, b"shop", flip(number as u64).as_bytes());
         }
-        assert_eq!(strips.more, 1_000);
-        assert_eq!(strips.strips.values().next().unwrap().changes.len(), CHANGES);
+        let strip = &strips.strips[0];
+        assert_eq!(
+            told(strip, 25_000),
+            [
+                (0, 101, "open", 0),
+                (101, 1_002, "closed", 0),
+                (1_002, 3_600, "several", 2_548),
+                (3_600, 9_900, "closed", 0),
+                (9_900, 25_000, "open", 0),
+            ]
+        );
+        assert_eq!((strip.changes, strips.more), (2_551, 0));
+    }
+
+    #[test]
+    fn strips_beyond_the_limit_are_counted() {
+        let mut strips = Strips::new(1_000);
+        let open = r#"{"Breaker":{"layer":0,"from":"Closed","to":"Open"}}"#;
+        for number in 0..=STRIPS {
+            for at in [1, 2] {
+                strips.event(at, format!("shop-{number}").as_bytes(), open.as_bytes());
+            }
+        }
+        assert_eq!((strips.iter().count(), strips.more), (STRIPS, 2));
     }
 }
