@@ -18,6 +18,8 @@ mod tables;
 mod validation;
 mod what_if;
 
+pub(crate) use tables::{asserted, asserted_value};
+
 pub use doctor::doctor;
 pub use replay::{replay, replay_verdict};
 pub use validation::{validation, validation_verdict};
@@ -118,8 +120,17 @@ pub(crate) struct Section {
     pub notes: Vec<Note>,
 }
 
-/// All tables in order, empty ones included: the same on a terminal, on a page and in Markdown.
+/// All tables in order, empty ones included: the same on a terminal, on a page and in Markdown. A column in which nothing has a
+/// value is left out.
 pub(crate) fn sections(record: &RunRecord) -> Vec<Section> {
+    let mut sections = all_sections(record);
+    for section in &mut sections {
+        section.table.drop_empty_columns();
+    }
+    sections
+}
+
+fn all_sections(record: &RunRecord) -> Vec<Section> {
     vec![
         Section {
             heading: "Migrations",
@@ -384,7 +395,8 @@ pub(crate) fn aborted(abort: &AbortRecord) -> String {
     )
 }
 
-fn verdict_reasons(record: &RunRecord) -> String {
+/// Why the verdict is what it is, in half sentences.
+pub(crate) fn verdict_reasons(record: &RunRecord) -> String {
     let mut reasons = Vec::new();
 
     let progress = record
@@ -437,7 +449,7 @@ fn verdict_reasons(record: &RunRecord) -> String {
 }
 
 /// How much of the memory was real, and what was done with it.
-fn payload_statement(payload: &PayloadRecord) -> String {
+pub(crate) fn payload_statement(payload: &PayloadRecord) -> String {
     if payload.real_bytes == 0 && payload.synthetic_bytes == 0 {
         return "no memory page was carried".to_owned();
     }
@@ -465,7 +477,7 @@ fn payload_statement(payload: &PayloadRecord) -> String {
 }
 
 /// A fidelity in words.
-fn fidelity(fidelity: Fidelity) -> &'static str {
+pub(crate) fn fidelity(fidelity: Fidelity) -> &'static str {
     match fidelity {
         Fidelity::Packet => "packet",
         Fidelity::Flow => "flow",

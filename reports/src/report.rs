@@ -6,8 +6,8 @@ mod figures;
 mod junit;
 mod load;
 mod markdown;
+mod outline;
 mod page;
-mod places;
 mod series;
 mod strips;
 mod terminal;
@@ -15,6 +15,7 @@ mod terminal;
 mod tests;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use longhaul_core::record::RunRecord;
@@ -27,7 +28,7 @@ use crate::json::ReadError;
 use crate::table::Align;
 
 pub use junit::junit;
-pub use load::{Story, load};
+pub use load::{Replayable, Story, load};
 pub use markdown::markdown;
 pub use page::html;
 pub use terminal::{Signs, terminal};
@@ -65,6 +66,19 @@ pub enum ReportError {
     Page(String),
 }
 
+/// Writes a file that appears under its name once it is complete; an older one stays until then.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
+    let done = fs::write(&partial, text).and_then(|()| fs::rename(&partial, path));
+    if done.is_err() {
+        // On a full disk this makes room; what cannot be removed has said why above.
+        let _ = fs::remove_file(&partial);
+    }
+    done
+}
+
 /// The tables of the console, with the number of samples beside each assertion: a page has room for it.
 fn sections(record: &RunRecord) -> Vec<Section> {
     let mut sections = console::sections(record);
@@ -96,7 +110,7 @@ pub fn write(story: &Story, run: &Path, out: Option<&Path>) -> Result<Vec<PathBu
     let mut written = Vec::new();
     for (name, text) in FILES.into_iter().zip(&texts) {
         let path = directory.join(name);
-        fs::write(&path, text).map_err(|source| DirectoryError::of(&path, source))?;
+        write_whole(&path, text).map_err(|source| DirectoryError::of(&path, source))?;
         written.push(ManifestFile {
             name: name.to_owned(),
             bytes: text.len() as u64,

@@ -3,6 +3,8 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, TableComponent};
 
+use crate::human::MISSING;
+
 /// Which way a column leans.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Align {
@@ -26,6 +28,21 @@ const WIDEST_COLUMN: usize = 30;
 const PADDING: usize = 2;
 
 impl Table {
+    /// Drops the columns after the name in which no row has a value.
+    pub fn drop_empty_columns(&mut self) {
+        if self.rows.is_empty() {
+            return;
+        }
+        for column in (self.name_column + 1..self.columns.len()).rev() {
+            if self.rows.iter().all(|row| row[column] == MISSING) {
+                self.columns.remove(column);
+                for row in &mut self.rows {
+                    row.remove(column);
+                }
+            }
+        }
+    }
+
     /// The lines of the table, none longer than `width`, without trailing blanks. An empty line separates
     /// blocks.
     pub fn render(&self, width: u16) -> Vec<String> {
@@ -128,6 +145,18 @@ mod tests {
             2
         );
         assert_eq!(narrow.iter().filter(|line| line.contains("failed")).count(), 1);
+    }
+
+    #[test]
+    fn a_column_without_a_value_is_dropped() {
+        let mut table = table();
+        table.drop_empty_columns();
+        assert_eq!(table.columns.len(), 4);
+        table.rows[0][2] = MISSING.into();
+        table.drop_empty_columns();
+        let heads: Vec<&str> = table.columns.iter().map(|column| column.0).collect();
+        assert_eq!(heads, ["state", "name", "second"]);
+        assert_eq!(table.rows[0], ["done", "m1", "22.0 MB"]);
     }
 
     #[test]

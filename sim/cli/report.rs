@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use longhaul_reports::console::Style;
-use longhaul_reports::report::{self, Signs, Story};
+use longhaul_reports::report::{self, Replayable, Signs, Story};
+use longhaul_scenarios::replay::plan::{PlanError, plan};
+use longhaul_scenarios::{load, source};
 
 use crate::args::{Paper, ReportArgs};
 use crate::exit::{Exit, Failure};
@@ -11,7 +13,8 @@ use crate::output::{self, Colour};
 
 /// Writes the report of a run, or prints it.
 pub fn report(args: &ReportArgs, colour: Colour) -> Result<Exit, Failure> {
-    let story = report::load(&args.directory)?;
+    let mut story = report::load(&args.directory)?;
+    story.replayable = replayable(&args.directory);
     if args.terminal {
         let signs = if args.ascii || !speaks_unicode() {
             Signs::Ascii
@@ -29,6 +32,23 @@ pub fn report(args: &ReportArgs, colour: Colour) -> Result<Exit, Failure> {
     let written = report::write(&story, &args.directory, args.out.as_deref())?;
     output::print(&paths(&written))?;
     Ok(Exit::Passed)
+}
+
+/// What the resolved scenario of a run says of a replay; nothing is known of one in another version's language.
+fn replayable(directory: &Path) -> Replayable {
+    let source = source::read_file(&directory.join("scenario.resolved.ron"));
+    let Some(loaded) = source.ok().and_then(|source| load(&source, &[], None).ok()) else {
+        return Replayable::Unknown;
+    };
+    match plan(&loaded) {
+        Ok(_) => Replayable::Yes,
+        Err(PlanError::NotReplayable(refused)) => {
+            let reasons: Vec<String> = refused.iter().map(ToString::to_string).collect();
+            Replayable::No(reasons.join("; "))
+        }
+        // A file that it names lies somewhere else.
+        Err(PlanError::File(_)) => Replayable::Unknown,
+    }
 }
 
 fn text(story: &Story, paper: Paper) -> Result<String, Failure> {

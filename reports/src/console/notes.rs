@@ -3,7 +3,7 @@
 use longhaul_core::record::{LinkRecord, MigrationRecord, Progress, RunRecord, Verdict};
 
 use super::Note;
-use super::tables::{FAILED, verdict_word, what};
+use super::tables::{FAILED, asserted, verdict_word};
 use crate::human::{self, printable};
 
 pub(super) fn failure_notes<'a>(items: impl Iterator<Item = (&'a str, &'a Progress)>) -> Vec<Note> {
@@ -182,7 +182,7 @@ pub(super) fn assertion_notes(record: &RunRecord) -> Vec<Note> {
             status: verdict_word(a.verdict),
             text: format!(
                 "{}{}: {}",
-                what(a),
+                asserted(a),
                 if a.critical { "" } else { " (advisory)" },
                 printable(&a.reason)
             ),

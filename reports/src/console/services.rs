@@ -66,6 +66,7 @@ pub(super) fn client_notes(clients: &[ClientRecord]) -> Vec<Note> {
             Some(ns) => format!("it noticed the faults after {}", human::span(ns)),
         };
         let became = match (recovery.outcome, recovery.recovered_after_ns) {
+            (RecoveryOutcome::Recovered, Some(0)) => "goodput was back by their end".to_owned(),
             (RecoveryOutcome::Recovered, Some(ns)) => {
                 format!("goodput was back {} after their end", human::span(ns))
             }

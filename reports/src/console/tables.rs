@@ -172,8 +172,8 @@ pub(super) fn assertions(assertions: &[AssertionRecord]) -> Table {
         let advisory = if a.critical { "" } else { " (advisory)" };
         vec![
             verdict_word(a.verdict).to_owned(),
-            what(a),
-            or_missing(value(a)),
+            asserted(a),
+            or_missing(asserted_value(a)),
             format!("{}{advisory}", printable(&a.bound)),
         ]
     };
@@ -190,7 +190,7 @@ pub(super) fn assertions(assertions: &[AssertionRecord]) -> Table {
 }
 
 /// Statistic, metric and scope: `Max MigrationDowntime`, `Min LinkUtilisation of fra->nyc`.
-pub(super) fn what(assertion: &AssertionRecord) -> String {
+pub(crate) fn asserted(assertion: &AssertionRecord) -> String {
     let whole = format!("{} {}", assertion.statistic, assertion.metric);
     printable(&match assertion.scope.as_str() {
         "all" => whole,
@@ -199,7 +199,7 @@ pub(super) fn what(assertion: &AssertionRecord) -> String {
 }
 
 /// The value, rounded for the eye. Its unit says what the exact number counts; a plain number stays as it is.
-fn value(assertion: &AssertionRecord) -> Option<String> {
+pub(crate) fn asserted_value(assertion: &AssertionRecord) -> Option<String> {
     let text = assertion.value.as_deref()?;
     let unit = text.rsplit_once(' ').map_or("", |(_, unit)| unit);
     Some(match (unit, assertion.value_exact) {

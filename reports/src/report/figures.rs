@@ -115,7 +115,7 @@ impl Figures {
         );
         add(
             &mut figures.timeline,
-            over_time(story, &datagrams, all, Vec::new()),
+            over_time(story, &datagrams, moved, Vec::new()),
         );
         let age = group(
             "Age of the newest complete epoch",
@@ -146,7 +146,10 @@ impl Figures {
             1.0,
             NUMBERS,
         );
-        add(&mut figures.timeline, over_time(story, &waiting, all, Vec::new()));
+        add(
+            &mut figures.timeline,
+            over_time(story, &waiting, moved, Vec::new()),
+        );
         let rtts = group(
             "Round trips of paths, by probes",
             "rtt_mean_ns",
@@ -198,7 +201,7 @@ impl Figures {
 
         add(&mut figures.migrations, migrations(story));
         let left = group(
-            "Memory that is still to be sent",
+            "Memory not yet handed to the connections",
             "remaining_bytes",
             "remaining",
             1.0,
@@ -279,7 +282,7 @@ pub(super) fn clock(story: &Story) -> (f64, &'static str) {
 }
 
 fn time_axis(story: &Story) -> Quantity {
-    Quantity::linear("virtual time", clock(story).1)
+    Quantity::linear("simulated time", clock(story).1)
 }
 
 /// Nanoseconds in the unit of the axis.
@@ -348,6 +351,10 @@ fn over_time(
         .collect();
     let n = tracks.iter().map(|track| track.n).sum();
     let mut about = About::new(group.title, n, "samples of one run");
+    let of_all = story.series.entities(group.metric);
+    if (tracks.len() as u64) < of_all {
+        about = about.remark(format!("{} of {of_all} are drawn", tracks.len()));
+    }
     about.remarks.extend(thinned(&tracks));
     let reference = |(name, at): (String, f64)| Reference {
         name,
@@ -456,8 +463,13 @@ fn states(story: &Story) -> Result<Figure, PlotError> {
         tone,
     };
     let n = story.series.of("path_up").map(|track| track.n).sum();
+    let mut about = About::new("Paths of overlays", n, "samples of one run");
+    let of_all = story.series.entities("path_up");
+    if (rows.len() as u64) < of_all {
+        about = about.remark(format!("{} of {of_all} are drawn", rows.len()));
+    }
     let plot = Gantt {
-        about: About::new("Paths of overlays", n, "samples of one run"),
+        about,
         x: time_axis(story),
         kinds: vec![kind("up", Tone::Normal), kind("down", Tone::Alarm)],
         rows,

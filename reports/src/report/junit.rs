@@ -2,21 +2,24 @@
 
 use std::fmt::Write as _;
 
-use longhaul_core::record::{AssertionRecord, Verdict};
+use longhaul_core::record::{AssertionRecord, RunRecord, Verdict};
 use longhaul_plots::escape;
 
 use super::load::Story;
+use crate::console;
 
 /// The text of `junit.xml`. A critical assertion that does not hold is a failure, one that cannot be told an error, since
-/// missing data is never a pass; advisory ones are skipped with their reason. A scenario without assertions has one case: the
-/// run itself.
+/// missing data is never a pass; advisory ones are skipped with their reason. The first case is the run itself, which is to
+/// blame where the verdict is no pass and no assertion says why.
 pub fn junit(story: &Story) -> String {
     let record = &story.record;
     let suite = escape(&record.scenario);
-    let cases: Vec<(String, &str, String)> = record.assertions.iter().map(case).collect();
+    let asserted = record.assertions.iter().map(case);
+    let mut cases: Vec<Case> = asserted.collect();
+    cases.insert(0, run(record, &cases));
     let count = |element: &str| cases.iter().filter(|case| case.1 == element).count();
     let (failures, errors, skipped) = (count("failure"), count("error"), count("skipped"));
-    let tests = cases.len().max(1);
+    let tests = cases.len();
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     // Writing to a string cannot fail.
     let _ = writeln!(
@@ -40,9 +43,6 @@ pub fn junit(story: &Story) -> String {
         );
     }
     xml.push_str("    </properties>\n");
-    if cases.is_empty() {
-        let _ = writeln!(xml, "    <testcase classname=\"{suite}\" name=\"run\"/>");
-    }
     for (name, element, message) in &cases {
         let _ = write!(
             xml,
@@ -60,10 +60,25 @@ pub fn junit(story: &Story) -> String {
 }
 
 /// Name, element inside it, and its message.
-fn case(of: &AssertionRecord) -> (String, &'static str, String) {
-    let name = format!("{} {} of {} {}", of.statistic, of.metric, of.scope, of.bound);
-    let value = of.value.as_deref().unwrap_or("no value");
-    let message = format!("{value}: {} (n = {})", of.reason, of.samples);
+type Case = (String, &'static str, String);
+
+/// The run as a case beside those of its assertions.
+fn run(record: &RunRecord, assertions: &[Case]) -> Case {
+    let blamed = assertions
+        .iter()
+        .any(|case| ["failure", "error"].contains(&case.1));
+    let element = match record.verdict {
+        Verdict::Fail if !blamed => "failure",
+        Verdict::Inconclusive if !blamed => "error",
+        _ => "",
+    };
+    ("run".to_owned(), element, console::verdict_reasons(record))
+}
+
+fn case(of: &AssertionRecord) -> Case {
+    let name = format!("{} {}", console::asserted(of), of.bound);
+    let value = console::asserted_value(of).unwrap_or_else(|| "no value".to_owned());
+    let message = format!("{value}: {}", of.reason);
     match (of.verdict, of.critical) {
         (Verdict::Pass, _) => (name, "", String::new()),
         (Verdict::Fail, true) => (name, "failure", message),

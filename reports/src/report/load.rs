@@ -9,7 +9,7 @@ use longhaul_core::replay::REPLAY_FORMAT;
 
 use super::ReportError;
 use super::events::Events;
-use super::places::{self, Place};
+use super::outline::Outline;
 use super::series::Series;
 use crate::directory::{MANIFEST, Manifest};
 use crate::json;
@@ -18,6 +18,13 @@ use crate::json;
 const LONGEST_SCENARIO: u64 = 1 << 20;
 /// Largest manifest that is read.
 const LARGEST_MANIFEST: u64 = 16 << 20;
+/// What a report is made of, beside the manifest.
+const READ: [&str; 4] = [
+    "summary.json",
+    "scenario.resolved.ron",
+    "events.csv",
+    "series.csv",
+];
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 20;
 
@@ -29,9 +36,23 @@ pub struct Story {
     /// `manifest.json`.
     pub manifest: Manifest,
     pub(super) scenario: Scenario,
-    pub(super) places: Vec<Place>,
+    pub(super) outline: Outline,
+    /// Whether the scenario can be replayed, if somebody has said it.
+    pub replayable: Replayable,
     pub(super) series: Series,
     pub(super) events: Events,
+}
+
+/// Whether `longhaul replay` can run the scenario of a run on a real kernel. Who knows the language of scenarios says it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Replayable {
+    /// Nobody has said it.
+    #[default]
+    Unknown,
+    /// It can.
+    Yes,
+    /// It cannot, and why.
+    No(String),
 }
 
 /// The resolved scenario as text.
@@ -51,10 +72,16 @@ pub fn load(directory: &Path) -> Result<Story, ReportError> {
         reason,
     };
     let path = directory.join(MANIFEST);
+    if !path.exists() && directory.join("sweep.json").exists() {
+        return Err(not_a_run(
+            "it holds a sweep, which its own summary.json and plots tell of".to_owned(),
+        ));
+    }
     let text =
         read_start(&path, LARGEST_MANIFEST).map_err(|error| not_a_run(format!("{MANIFEST}: {error}")))?;
     let manifest: Manifest =
         serde_json::from_slice(&text).map_err(|error| not_a_run(format!("{MANIFEST}: {error}")))?;
+    check_sizes(directory, &manifest)?;
     let has = |name: &str| manifest.files.iter().any(|file| file.name == name);
     if has("replay.json") && !has("summary.json") {
         return Err(not_a_run(format!(
@@ -69,7 +96,7 @@ pub fn load(directory: &Path) -> Result<Story, ReportError> {
     };
     let text = fs::read(&path).map_err(|error| unreadable(&path, error.to_string()))?;
     let text = String::from_utf8_lossy(&text);
-    let places = places::read(&text);
+    let outline = Outline::read(&text);
     let mut end = text.len().min(LONGEST_SCENARIO as usize);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -87,10 +114,29 @@ pub fn load(directory: &Path) -> Result<Story, ReportError> {
         record,
         manifest,
         scenario,
-        places,
+        outline,
+        replayable: Replayable::default(),
         series,
         events,
     })
+}
+
+/// Whether the files are as long as they were written. What has been cut off or swapped since then would be taken for whole.
+fn check_sizes(directory: &Path, manifest: &Manifest) -> Result<(), ReportError> {
+    for name in READ {
+        let Some(file) = manifest.files.iter().find(|file| file.name == name) else {
+            continue;
+        };
+        let path = directory.join(name);
+        let found = fs::metadata(&path).map(|metadata| metadata.len());
+        let reason = match found {
+            Ok(bytes) if bytes == file.bytes => continue,
+            Ok(bytes) => format!("it has {bytes} bytes, and {} when it was written", file.bytes),
+            Err(error) => error.to_string(),
+        };
+        return Err(ReportError::Unreadable { path, reason });
+    }
+    Ok(())
 }
 
 fn read_start(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {

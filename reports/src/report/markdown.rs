@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use longhaul_core::record::Verdict;
 
 use super::load::Story;
+use super::page::summary;
+use crate::console;
 use crate::human;
 use crate::table::{Align, Table};
 
@@ -32,10 +34,10 @@ pub fn markdown(story: &Story) -> String {
     }
     let _ = writeln!(
         text,
-        "\nSeed {}, {:?} fidelity, {} simulated, {} events, model version {}, digest `{}`.\n",
+        "\n{}\n\nSeed {}, {} fidelity, {} events, model version {}, digest `{}`.\n",
+        plain(&summary(story)),
         human::seeds(record),
-        record.fidelity,
-        human::span(record.simulated_ns),
+        console::fidelity(record.fidelity),
         human::count(record.events),
         record.model_version,
         record.digest

@@ -37,7 +37,7 @@
     const wanted = filter.value.toLowerCase();
     for (const row of document.querySelectorAll("#events tbody tr")) row.hidden = !row.textContent.toLowerCase().includes(wanted);
   });
-  addEventListener("beforeprint", () => { for (const more of document.querySelectorAll("details")) more.open = true; });
+  addEventListener("beforeprint", () => { for (const more of document.querySelectorAll("details:not(.long)")) more.open = true; });
 
   // Plots: values under the pointer, and zoom over time in all plots at once.
   const plots = [];

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::ReportError;
 use super::figures::{Figure, Figures, clock as clock_of, look_times};
-use super::load::Story;
+use super::load::{Replayable, Story};
 use crate::console;
 use crate::human;
 use crate::table::{Align, Table};
@@ -128,12 +128,25 @@ pub fn html(story: &Story) -> Result<String, ReportError> {
         events => events,
         more_events => human::count(story.events.read - story.events.told.len() as u64),
         method => method(story),
+        changes => story.outline.changes(),
+        replayable => replayable(story),
         resolved => human::printable_lines(&story.scenario.text),
         cut => story.scenario.cut,
         warnings => record.warnings.iter().map(|text| human::printable(text)).collect::<Vec<_>>(),
         notes => notes,
     };
     template.render(page).map_err(failed)
+}
+
+/// What a replay could add.
+fn replayable(story: &Story) -> String {
+    match &story.replayable {
+        Replayable::Unknown => "Whether <code>longhaul replay</code> can run it on one, it says itself.".to_owned(),
+        Replayable::Yes => {
+            "<code>longhaul replay</code> can run this scenario on one, and compares the two within margins that were declared beforehand.".to_owned()
+        }
+        Replayable::No(why) => format!("This scenario cannot be replayed on one: {}.", human::printable(why)),
+    }
 }
 
 /// Whether policies refused requests and the run did not tell when.
@@ -158,7 +171,7 @@ fn recovery_row(client: &str, of: &FaultEffectRecord) -> [String; 5] {
         (FaultOutcome::Kept, _) => "never fell below 95 %".to_owned(),
         (FaultOutcome::RecoveredBefore, _) => "back before the fault was over".to_owned(),
         (FaultOutcome::Overtaken, _) => "not back when the next fault began".to_owned(),
-        (FaultOutcome::NotRecovered, _) => "not back to the end".to_owned(),
+        (FaultOutcome::NotRecovered, _) => "not back by the end of the run".to_owned(),
         (FaultOutcome::Lasting, _) => "the fault lasted to the end".to_owned(),
     };
     [
@@ -308,28 +321,22 @@ fn looks(story: &Story) -> Value {
     Value::from_safe_string(harmless(&json))
 }
 
-fn summary(story: &Story) -> String {
+/// How the run ended, and what decides the verdict.
+pub(super) fn summary(story: &Story) -> String {
     let record = &story.record;
     let at = human::span(record.simulated_ns);
     let ended = match record.ended {
-        Ended::Done => format!("All work done after {at} of virtual time"),
-        Ended::Horizon => format!("Stopped at the horizon after {at} of virtual time"),
-        Ended::EventBudget => format!("Stopped by the event budget after {at} of virtual time"),
-        Ended::Interrupted => format!("Interrupted after {at} of virtual time"),
+        Ended::Done => format!("All work done after {at} (simulated)"),
+        Ended::Horizon => format!("Stopped at the horizon after {at} (simulated)"),
+        Ended::EventBudget => format!("Stopped by the event budget after {at} (simulated)"),
+        Ended::Interrupted => format!("Interrupted after {at} (simulated)"),
     };
-    let held = record
-        .assertions
-        .iter()
-        .filter(|of| of.verdict == Verdict::Pass)
-        .count();
-    let asserted = match record.assertions.len() {
-        0 => "nothing was asserted".to_owned(),
-        all => format!("{held} of {all} assertions hold"),
-    };
+    let reasons = console::verdict_reasons(record);
     let aborted = record.aborted.as_ref().map_or(String::new(), |abort| {
-        format!(" All faults were aborted {}.", crate::console::aborted(abort))
+        let why = human::printable(&console::aborted(abort));
+        format!(" All faults were aborted {why}.")
     });
-    format!("{ended}; {asserted}.{aborted}")
+    format!("{ended}; {reasons}.{aborted}")
 }
 
 /// What a reader needs to judge and repeat it.
@@ -344,15 +351,12 @@ fn method(story: &Story) -> Vec<(&'static str, String)> {
             record.model_version
         )
     };
-    let fidelity = record.fidelity_reason.as_ref().map_or_else(
-        || format!("{:?}", record.fidelity),
-        |reason| {
-            format!(
-                "{:?}, chosen by Auto: {}",
-                record.fidelity,
-                human::printable(reason)
-            )
-        },
+    let chosen = record.fidelity_reason.as_ref();
+    let chosen = chosen.map(|reason| format!(", chosen by Auto: {}", human::printable(reason)));
+    let fidelity = format!(
+        "{}{}",
+        console::fidelity(record.fidelity),
+        chosen.unwrap_or_default()
     );
     let mut method = vec![
         (
@@ -396,15 +400,7 @@ fn method(story: &Story) -> Vec<(&'static str, String)> {
                 human::count(record.events)
             ),
         ),
-        (
-            "payload",
-            format!(
-                "{} real and {} synthetic bytes of memory; {} pages verified",
-                human::bytes(record.payload.real_bytes),
-                human::bytes(record.payload.synthetic_bytes),
-                human::count(record.payload.verified_pages)
-            ),
-        ),
+        ("payload", console::payload_statement(&record.payload)),
         (
             "command line",
             manifest

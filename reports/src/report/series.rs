@@ -15,6 +15,8 @@ pub(super) const FRAMES: usize = 120;
 const LINES: usize = 6;
 /// Of everything else.
 const ENTITIES: usize = 8;
+/// Paths that have strips: these take little room.
+const STRIPS: usize = 60;
 /// Links whose looks are kept.
 const MAPPED: usize = 1_000;
 /// Values that are kept for a distribution; then every second one is dropped, and so on.
@@ -70,6 +72,10 @@ impl Track {
     }
 
     fn sample(&mut self, at_ns: u64, value: u64, end_ns: u64) {
+        // Until the first round begins, nothing has been counted yet.
+        if self.metric == "remaining_bytes" && self.n == 0 && value == 0 {
+            return;
+        }
         let now = match self.way {
             Way::Level => Some(value as f64),
             Way::Rise => {
@@ -144,6 +150,8 @@ pub(super) struct Series {
     pub looks: Vec<Vec<f64>>,
     /// Samples read.
     pub samples: u64,
+    /// How many entities have a quantity, drawn or not.
+    entities: BTreeMap<String, u64>,
 }
 
 /// Where samples of a quantity go.
@@ -195,7 +203,22 @@ impl Series {
             }
             plan.sample(slot, number(&row, 0)?, number(&row, 3)?);
         }
-        Ok(plan.finish(samples))
+        let mut entities = BTreeMap::new();
+        for (_, metric, _) in &known {
+            *entities
+                .entry(String::from_utf8_lossy(metric).into_owned())
+                .or_default() += 1;
+        }
+        Ok(Series {
+            samples,
+            entities,
+            ..plan.finish()
+        })
+    }
+
+    /// How many entities have a quantity, drawn or not.
+    pub fn entities(&self, metric: &str) -> u64 {
+        self.entities.get(metric).copied().unwrap_or(0)
     }
 
     /// The tracks of a quantity.
@@ -282,10 +305,11 @@ impl Plan {
             }
         }
         for overlay in record.overlays.iter().take(ENTITIES) {
-            for path in overlay.paths.iter().take(ENTITIES) {
+            for (index, path) in overlay.paths.iter().take(STRIPS).enumerate() {
                 let entity = format!("{}/{} {}->{}", overlay.name, path.name, path.from, path.to);
-                for metric in ["path_up", "rtt_mean_ns", "flows"] {
-                    plan.want(&entity, metric, Way::Level);
+                plan.want(&entity, "path_up", Way::Level);
+                if index < ENTITIES {
+                    plan.want(&entity, "rtt_mean_ns", Way::Level);
                 }
             }
         }
@@ -340,7 +364,7 @@ impl Plan {
         }
     }
 
-    fn finish(mut self, samples: u64) -> Series {
+    fn finish(mut self) -> Series {
         for track in &mut self.tracks {
             track.close_last();
         }
@@ -357,7 +381,7 @@ impl Plan {
         Series {
             tracks: self.tracks,
             looks,
-            samples,
+            ..Series::default()
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
+use longhaul_core::record::QuantileRecord;
+
 use super::load::Story;
 use super::series::Track;
 use crate::console::{self, Style};
 use crate::human;
+use crate::wrap::wrap;
 
 /// What a terminal can show.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,27 +50,32 @@ impl Signs {
     }
 }
 
-/// Lines of values over the run, in columns of equal time: the mean of each, blank where there is none.
+/// Lines of values over the run, in columns of equal time: the highest of each. A column without a value between two that
+/// have one shows what was before it; the others are blank.
 pub(super) fn sparkline(points: &[(f64, f64)], end: f64, columns: usize, signs: Signs) -> String {
-    let mut sums = vec![(0.0, 0_u32); columns];
+    let mut highest: Vec<Option<f64>> = vec![None; columns];
     for &(at, value) in points {
         let column = ((at / end.max(1e-12)) * columns as f64) as usize;
-        let (sum, count) = &mut sums[column.min(columns.saturating_sub(1))];
-        *sum += value;
-        *count += 1;
+        let of = &mut highest[column.min(columns.saturating_sub(1))];
+        *of = Some(of.map_or(value, |most| most.max(value)));
     }
-    let means: Vec<Option<f64>> = sums
-        .into_iter()
-        .map(|(sum, count)| (count > 0).then(|| sum / f64::from(count)))
-        .collect();
-    let most = means.iter().flatten().fold(0.0_f64, |most, mean| most.max(*mean));
+    let most = highest
+        .iter()
+        .flatten()
+        .fold(0.0_f64, |most, value| most.max(*value));
+    let last = highest.iter().rposition(Option::is_some).unwrap_or(0);
     let levels = signs.levels();
-    let level = |mean: f64| {
-        let share = if most > 0.0 { mean / most } else { 0.0 };
+    let level = |value: f64| {
+        let share = if most > 0.0 { value / most } else { 0.0 };
         // Below the number of levels.
         levels[((share * levels.len() as f64) as usize).min(levels.len() - 1)]
     };
-    means.into_iter().map(|mean| mean.map_or(' ', level)).collect()
+    let mut before = None;
+    let sign = |(column, value): (usize, Option<f64>)| {
+        before = value.or(before);
+        before.filter(|_| column <= last).map_or(' ', level)
+    };
+    highest.into_iter().enumerate().map(sign).collect()
 }
 
 /// How a value is said.
@@ -81,14 +89,18 @@ pub fn terminal(story: &Story, style: Style, signs: Signs) -> String {
     const NAME: usize = 24;
     const MOST: usize = 16;
     let columns = width.saturating_sub(NAME + MOST + 2).max(8);
-    let groups: [(&str, &str, Words); 6] = [
+    let groups: [(&str, &str, Words); 8] = [
         ("throughput of links", "delivered_bytes", |value| {
             human::rate((value * 8.0) as u64)
         }),
         ("goodput of transfers", "received_bytes", |value| {
             human::rate((value * 8.0) as u64)
         }),
-        ("memory to be sent", "remaining_bytes", |value| {
+        ("requests in time", "requests_succeeded", |value| {
+            format!("{value:.1}/s")
+        }),
+        ("datagrams", "received_datagrams", |value| format!("{value:.1}/s")),
+        ("memory not yet handed on", "remaining_bytes", |value| {
             human::bytes(value as u64)
         }),
         ("recovery point", "recovery_point_ns", |value| {
@@ -106,6 +118,7 @@ pub fn terminal(story: &Story, style: Style, signs: Signs) -> String {
         if tracks.is_empty() {
             continue;
         }
+        let left_out = story.series.entities(metric).saturating_sub(tracks.len() as u64);
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
@@ -118,19 +131,29 @@ pub fn terminal(story: &Story, style: Style, signs: Signs) -> String {
             let most = track.points.iter().map(|point| point.1).fold(0.0, f64::max);
             let _ = writeln!(text, "{name} {line} {}", words(most));
         }
+        if left_out > 0 {
+            let _ = writeln!(text, "… and {} more", human::count(left_out));
+        }
         let faults = strip(story, columns, signs);
         if !faults.trim().is_empty() {
             let _ = writeln!(text, "{} {}", fit("faults", NAME), faults.trim_end());
         }
     }
-    if let Some(track) = story
-        .series
-        .of("recovery_point_ns")
-        .chain(story.series.of("rtt_mean_ns"))
-        .find(|t| t.n >= 20)
-    {
+    // One that varies tells more than one that does not.
+    let spread = |track: &&Track| {
+        let values = || track.values.iter().copied();
+        values().fold(0.0, f64::max) - values().fold(f64::INFINITY, f64::min)
+    };
+    let widest = ["recovery_point_ns", "rtt_mean_ns"]
+        .into_iter()
+        .find_map(|metric| {
+            let tracks = story.series.of(metric).filter(|track| track.n >= 20);
+            tracks.max_by(|one, other| spread(one).total_cmp(&spread(other)))
+        });
+    if let Some(track) = widest {
         distribution(&mut text, track, width, signs);
     }
+    latencies(&mut text, story, width, signs);
     signs.words(&text)
 }
 
@@ -176,9 +199,6 @@ fn distribution(text: &mut String, track: &Track, width: usize, signs: Signs) {
         "\n{quantity} of {name}: values not exceeded (n = {} samples of one run)",
         track.n
     );
-    let most = sorted[sorted.len() - 1].max(1.0);
-    let room = width.saturating_sub(28).max(8);
-    let sign = if signs == Signs::Blocks { '█' } else { '#' };
     let rare = [(0.999, "p99.9")].into_iter().filter(|_| sorted.len() >= 10_000);
     let common = [
         (0.1, "p10"),
@@ -191,11 +211,51 @@ fn distribution(text: &mut String, track: &Track, width: usize, signs: Signs) {
     ];
     // A quantile of fewer than ten values beyond it is noise.
     let known = |of: &(f64, &str)| sorted.len() as f64 * (1.0 - of.0) >= 10.0 || of.0 <= 0.5;
-    for (share, label) in common.into_iter().filter(known).chain(rare).chain([(1.0, "max")]) {
+    let shares = common.into_iter().filter(known).chain(rare).chain([(1.0, "max")]);
+    let bars = shares.map(|(share, label)| {
         let place = (share * (sorted.len() - 1) as f64).round() as usize;
-        let value = sorted[place.min(sorted.len() - 1)];
-        let bar: String = std::iter::repeat_n(sign, (value / most * room as f64).round() as usize).collect();
-        let _ = writeln!(text, "{label:>6} {bar} {}", human::span(value as u64));
+        (label.to_owned(), sorted[place.min(sorted.len() - 1)] as u64)
+    });
+    bar_chart(text, bars.collect(), width, signs);
+}
+
+/// The latencies of the client whose answers took longest: quantiles of all its answered requests.
+fn latencies(text: &mut String, story: &Story, width: usize, signs: Signs) {
+    let slowest = story.record.clients.iter().filter_map(|client| {
+        let last = client.latency_quantiles.last()?;
+        Some((last.value_ns, client))
+    });
+    let Some((_, client)) = slowest.max_by_key(|(ns, _)| *ns) else {
+        return;
+    };
+    let heading = format!(
+        "latency of {}, not exceeded by its answered requests (n = {}); {} of {} failed",
+        human::printable(&client.name),
+        human::count(client.succeeded + client.late),
+        human::count(client.failed),
+        human::count(client.started)
+    );
+    let _ = writeln!(text, "\n{}", wrap(&heading, width, 2).join("\n"));
+    let percent = |of: &QuantileRecord| f64::from(of.share_parts) * 100.0 / f64::from(QuantileRecord::PARTS);
+    // A page draws all of them; a terminal has room for those that people ask for.
+    let asked = [10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
+    let told = client
+        .latency_quantiles
+        .iter()
+        .filter(|of| asked.contains(&percent(of)));
+    let bars = told.map(|of| (format!("p{}", percent(of)), of.value_ns));
+    bar_chart(text, bars.collect(), width, signs);
+}
+
+/// Spans as bars below each other.
+fn bar_chart(text: &mut String, bars: Vec<(String, u64)>, width: usize, signs: Signs) {
+    let most = bars.iter().map(|bar| bar.1).max().unwrap_or(0).max(1);
+    let room = width.saturating_sub(28).max(8);
+    let sign = if signs == Signs::Blocks { '█' } else { '#' };
+    for (label, ns) in bars {
+        let length = (ns as f64 / most as f64 * room as f64).round() as usize;
+        let bar: String = std::iter::repeat_n(sign, length).collect();
+        let _ = writeln!(text, "{label:>8} {bar} {}", human::span(ns));
     }
 }
 
@@ -204,10 +264,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sparklines_rise_with_the_values_and_leave_gaps() {
+    fn sparklines_rise_with_the_values_and_go_on_between_them() {
         let points = [(0.5, 0.0), (1.5, 5.0), (3.5, 10.0)];
-        assert_eq!(sparkline(&points, 4.0, 4, Signs::Blocks), "▁▅ █");
-        assert_eq!(sparkline(&points, 4.0, 4, Signs::Ascii), "_+ @");
+        assert_eq!(sparkline(&points, 4.0, 4, Signs::Blocks), "▁▅▅█");
+        assert_eq!(sparkline(&points, 4.0, 4, Signs::Ascii), "_++@");
+        assert_eq!(sparkline(&points[1..2], 4.0, 4, Signs::Ascii), " @  ");
         assert_eq!(sparkline(&[], 4.0, 4, Signs::Ascii), "    ");
         assert_eq!(fit("ab", 4), "ab  ");
         assert_eq!(fit("abcdef", 4), "abc…");

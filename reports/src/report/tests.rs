@@ -240,7 +240,7 @@ fn junit_counts_failures_errors_and_advice() {
         .find(|node| node.has_tag_name("testsuite"))
         .unwrap();
     for (name, count) in [
-        ("tests", "4"),
+        ("tests", "5"),
         ("failures", "1"),
         ("errors", "1"),
         ("skipped", "1"),
@@ -282,7 +282,7 @@ fn a_terminal_gets_lines_of_its_width_and_ascii_if_it_speaks_nothing_else() {
         colour: false,
     };
     let blocks = terminal(&story, style, Signs::Blocks);
-    assert!(blocks.contains('█') && blocks.contains("memory to be sent") && blocks.contains('×'));
+    assert!(blocks.contains('█') && blocks.contains("memory not yet handed on") && blocks.contains('×'));
     let ascii = terminal(&story, style, Signs::Ascii);
     assert!(ascii.is_ascii() && ascii.contains('@'));
     for text in [blocks, ascii] {
@@ -301,21 +301,28 @@ fn what_is_no_run_is_said() {
         "{error}"
     );
     let (_place, directory, _) = run();
-    fs::write(
-        directory.join("series.csv"),
+    let whole = fs::read_to_string(directory.join("series.csv")).unwrap();
+    fs::write(directory.join("series.csv"), &whole[..whole.len() / 2]).unwrap();
+    let error = load(&directory).unwrap_err().to_string();
+    assert!(
+        error.contains("series.csv: it has") && error.contains("bytes, and"),
+        "{error}"
+    );
+    replace(
+        &directory,
+        "series.csv",
         "time_ns,entity,metric,value\n5,x->y,delivered_bytes,9\n",
-    )
-    .unwrap();
+    );
     assert!(
         load(&directory).is_ok(),
         "an entity that the summary does not know is passed over"
     );
     let link = record().links[0].name.clone();
-    fs::write(
-        directory.join("series.csv"),
-        format!("time_ns,entity,metric,value\n5,{link},delivered_bytes,-9\n"),
-    )
-    .unwrap();
+    replace(
+        &directory,
+        "series.csv",
+        &format!("time_ns,entity,metric,value\n5,{link},delivered_bytes,-9\n"),
+    );
     let error = load(&directory).unwrap_err().to_string();
     assert!(
         error.contains("series.csv: line 2: no number in field 4"),
@@ -323,6 +330,49 @@ fn what_is_no_run_is_said() {
     );
     fs::remove_file(directory.join("events.csv")).unwrap();
     assert!(load(&directory).unwrap_err().to_string().contains("events.csv"));
+    fs::remove_file(directory.join("manifest.json")).unwrap();
+    fs::write(directory.join("sweep.json"), "{}").unwrap();
+    assert!(
+        load(&directory)
+            .unwrap_err()
+            .to_string()
+            .contains("holds a sweep")
+    );
+}
+
+/// Another content of a file, as if the run had written it.
+fn replace(directory: &Path, name: &str, text: &str) {
+    fs::write(directory.join(name), text).unwrap();
+    let file = crate::directory::ManifestFile {
+        name: name.to_owned(),
+        bytes: text.len() as u64,
+    };
+    crate::directory::amend(directory, &[file]).unwrap();
+}
+
+#[test]
+fn a_run_without_a_pass_is_none_for_ci_either() {
+    let (_place, directory, mut record) = run();
+    record.assertions.clear();
+    for (verdict, elements) in [
+        (Verdict::Pass, [0, 0]),
+        (Verdict::Fail, [1, 0]),
+        (Verdict::Inconclusive, [0, 1]),
+    ] {
+        record.verdict = verdict;
+        write_run(&directory, &record);
+        let xml = junit(&load(&directory).unwrap());
+        let document = roxmltree::Document::parse(&xml).unwrap();
+        let found = ["failure", "error"].map(|name| {
+            let of = document.descendants().filter(|node| node.has_tag_name(name));
+            of.count()
+        });
+        assert_eq!(found, elements, "{xml}");
+        assert!(
+            xml.contains("name=\"run\"") && xml.contains("tests=\"1\""),
+            "{xml}"
+        );
+    }
 }
 
 #[test]

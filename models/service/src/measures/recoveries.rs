@@ -95,7 +95,10 @@ pub fn effect(series: &Series, load: Window, fault: &Fault) -> Option<Effect> {
         Some(&(fell, _)) => {
             let hold = length.saturating_mul(HELD);
             match recovered_at(series, fell, after.until, before, share, hold) {
-                Some(back) if back >= fault.window.until => Became::Back(back - fault.window.until),
+                // In the interval in which it ended nobody can tell what came first.
+                Some(back) if back + length > fault.window.until => {
+                    Became::Back(back.saturating_since(fault.window.until))
+                }
                 Some(_) => Became::BackBefore,
                 None if !fault.repaired => Became::Lasting,
                 None if fault.next.is_some_and(|next| next < load.until) => Became::Overtaken,

@@ -203,14 +203,15 @@ pub(super) fn map_of(story: &Story) -> Result<Drawing, PlotError> {
         }
     }
     let located = |name: &str| {
-        let place = story.places.iter().find(|place| place.name == name)?;
+        let place = story.outline.regions.iter().find(|place| place.name == name)?;
         place.location.map(|location| (location.lat, location.lon))
     };
     let drawn: Vec<Link> = links
         .iter()
         .filter_map(|link| {
             let (from, to) = ends(&link.name)?;
-            let share = link.busy_ns as f64 / story.record.simulated_ns.max(1) as f64;
+            // As the table has it.
+            let share = link.busy_ns as f64 / link.active_ns.max(1) as f64;
             Some(Link {
                 name: format!("{} → {}", human::printable(&from), human::printable(&to)),
                 from: names.iter().position(|name| *name == from)?,
@@ -227,7 +228,7 @@ pub(super) fn map_of(story: &Story) -> Result<Drawing, PlotError> {
         });
     }
     let about = About::new("Regions and links", links.len() as u64, "links of one run")
-        .remark("Utilisation over the whole run")
+        .remark("Utilisation of each link from its first frame to its last")
         .size(760.0, if names.len() < 3 { 240.0 } else { 430.0 });
     map::draw(&Topology {
         about,
