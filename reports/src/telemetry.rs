@@ -17,6 +17,7 @@
 mod family;
 mod links;
 mod moment;
+mod services;
 mod sheet;
 mod text;
 mod work;
@@ -69,6 +70,7 @@ fn collect<'a>(
     for moment in moments {
         links::collect(&mut sheet, record, &failures, &moment);
         work::collect(&mut sheet, record, &moment);
+        services::collect(&mut sheet, record, &moment);
     }
     sheet
 }

@@ -326,6 +326,11 @@ fn over_time(
     references: Vec<(String, f64)>,
 ) -> Result<Figure, PlotError> {
     let tracks: Vec<&Track> = story.series.of(group.metric).filter(which).collect();
+    if tracks.iter().all(|track| track.n < 2) {
+        // One value is no course; tables have what became of it.
+        let what = group.title.to_owned();
+        return Err(PlotError::Empty { what });
+    }
     let scaled = |track: &&Track| {
         track
             .points

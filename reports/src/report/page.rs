@@ -166,6 +166,7 @@ fn recovery_row(client: &str, of: &FaultEffectRecord) -> [String; 5] {
         format!("{rate:.decimals$}/s")
     };
     let became = match (of.outcome, of.recovered_after_ns) {
+        (FaultOutcome::Recovered, Some(0)) => "back by its end".to_owned(),
         (FaultOutcome::Recovered, Some(ns)) => format!("back after {}", human::span(ns)),
         (FaultOutcome::Recovered, None) => "back".to_owned(),
         (FaultOutcome::Kept, _) => "never fell below 95 %".to_owned(),

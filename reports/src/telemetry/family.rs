@@ -114,6 +114,26 @@ families! {
     TRANSFER_RECEIVED: "longhaul_transfer_received_bytes_total" Counter "bytes" "Bytes that arrived.";
     TRANSFER_TIME: "longhaul_transfer_duration_seconds" Gauge "seconds"
         "From the first SYN until the last stream has seen the close of the peer.";
+    CLIENT_REQUESTS: "longhaul_client_requests_total" Counter ""
+        "Requests that ended: in time (succeeded), with a good answer too late (late), or without one (failed).";
+    CLIENT_ATTEMPTS: "longhaul_client_attempts_total" Counter "" "Attempts begun: first ones, retries and hedges.";
+    CLIENT_IN_FLIGHT: "longhaul_client_in_flight_requests" Gauge "requests" "Requests under way.";
+    CLIENT_LATENCY: "longhaul_client_latency_quantile_seconds" Gauge "seconds"
+        "Exact quantiles over all answered requests of the run, late ones included and failed ones not, where at least ten lie on either side.";
+    SERVER_RECEIVED: "longhaul_server_received_requests_total" Counter "requests" "Requests that reached the server.";
+    SERVER_ANSWERED: "longhaul_server_answered_requests_total" Counter "requests" "Requests that it answered.";
+    SERVER_REFUSED: "longhaul_server_refused_requests_total" Counter "requests" "Requests that it refused.";
+    SERVER_LOST: "longhaul_server_lost_requests_total" Counter "requests" "Requests that were lost with it.";
+    SERVER_QUEUED: "longhaul_server_queued_requests" Gauge "requests" "Requests that wait.";
+    CLUSTER_UPDATES: "longhaul_cluster_updates_total" Counter "" "Updates of the cluster's own clients.";
+    CLUSTER_APPLIED: "longhaul_cluster_applied_changes_total" Counter "changes" "Changes of other clusters that were news.";
+    CLUSTER_COMMITTED: "longhaul_cluster_committed_commands_total" Counter "commands"
+        "Commands of its clients that the log has answered.";
+    CLUSTER_SENT: "longhaul_cluster_sent_bytes_total" Counter "bytes" "Bytes handed to streams.";
+    CLUSTER_WAITING: "longhaul_cluster_waiting_changes" Gauge "changes" "Changes that wait for peers, all of them together.";
+    DATAGRAMS_SENT: "longhaul_datagrams_sent_total" Counter "" "Datagrams of the stream that were sent.";
+    DATAGRAMS_RECEIVED: "longhaul_datagrams_received_total" Counter "" "Datagrams of the stream that arrived.";
+
     REPLICATION_SENT: "longhaul_replication_transferred_bytes_total" Counter "bytes" "Bytes handed to streams.";
     REPLICATION_BACKLOG: "longhaul_replication_backlog_bytes" Gauge "bytes" "Bytes of snapshots still to be sent.";
     REPLICATION_AGE: "longhaul_replication_recovery_point_seconds" Gauge "seconds"

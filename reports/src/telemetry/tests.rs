@@ -1,6 +1,7 @@
 //! Both files keep to their formats, and their figures are those of the records.
 
 mod parser;
+mod services;
 
 use longhaul_core::record::*;
 use proptest::prelude::*;

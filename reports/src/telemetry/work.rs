@@ -88,6 +88,9 @@ fn edges<'a>(sheet: &mut Sheet<'a>, overlay: &'a OverlayRecord, at: u64) {
         put(&EDGE_SWITCHES, edge.switches);
         put(&EDGE_FLAPS, edge.flaps);
         put(&EDGE_BYTES, edge.bytes_sent);
+        if let Some(discovery) = &edge.discovery {
+            put(&SDWAN_SITES, discovery.sites_known);
+        }
     }
 }
 

@@ -1,0 +1,125 @@
+//! What clients, servers, clusters of federations and streams of datagrams have done.
+
+use std::borrow::Cow;
+
+use longhaul_core::record::{ClientRecord, QuantileRecord, RunRecord};
+
+use super::family::*;
+use super::moment::Moment;
+use super::sheet::{Labels, Sheet, Value};
+
+/// Notes them at a moment: counters by the samples of the time series, and at the end by the record.
+pub(super) fn collect<'a>(sheet: &mut Sheet<'a>, record: &'a RunRecord, moment: &Moment<'_>) {
+    for client in &record.clients {
+        requests(sheet, client, moment);
+        if moment.end {
+            latencies(sheet, client, moment.at_ns);
+        }
+    }
+    servers(sheet, record, moment);
+    clusters(sheet, record, moment);
+    datagrams(sheet, record, moment);
+}
+
+fn requests<'a>(sheet: &mut Sheet<'a>, client: &'a ClientRecord, moment: &Moment<'_>) {
+    let at = moment.at_ns;
+    let labels: Labels<'_> = vec![("client", Cow::Borrowed(&client.name))];
+    let value = |metric, last| {
+        let sampled = || moment.value(&client.name, metric);
+        if moment.end { Some(last) } else { sampled() }.map(Value::whole)
+    };
+    for (outcome, metric, last) in [
+        ("succeeded", "requests_succeeded", client.succeeded),
+        ("late", "requests_late", client.late),
+        ("failed", "requests_failed", client.failed),
+    ] {
+        let mut labels = labels.clone();
+        labels.push(("outcome", Cow::Borrowed(outcome)));
+        sheet.put_some(&CLIENT_REQUESTS, &labels, at, value(metric, last));
+    }
+    let attempts = value("attempts", client.attempts);
+    sheet.put_some(&CLIENT_ATTEMPTS, &labels, at, attempts);
+    let in_flight = value("requests_in_flight", client.in_flight);
+    sheet.put_some(&CLIENT_IN_FLIGHT, &labels, at, in_flight);
+}
+
+fn latencies<'a>(sheet: &mut Sheet<'a>, client: &'a ClientRecord, at: u64) {
+    for quantile in &client.latency_quantiles {
+        let share = Value::scaled(quantile.share_parts.into(), QuantileRecord::PARTS.ilog10());
+        let labels: Labels<'_> = vec![
+            ("client", Cow::Borrowed(&client.name)),
+            ("quantile", share.to_string().into()),
+        ];
+        sheet.put(&CLIENT_LATENCY, labels, at, Value::seconds(quantile.value_ns));
+    }
+}
+
+fn servers<'a>(sheet: &mut Sheet<'a>, record: &'a RunRecord, moment: &Moment<'_>) {
+    let at = moment.at_ns;
+    for service in &record.services {
+        for server in &service.servers {
+            let labels: Labels<'_> = vec![
+                ("region_id", Cow::Borrowed(&server.region)),
+                ("service", Cow::Borrowed(&service.name)),
+            ];
+            let entity = format!("{}/{}", service.name, server.region);
+            let sampled = |metric| moment.value(&entity, metric);
+            let answered = if moment.end {
+                Some(server.answered)
+            } else {
+                sampled("requests_answered")
+            };
+            sheet.put_some(&SERVER_ANSWERED, &labels, at, answered.map(Value::whole));
+            let queued = sampled("requests_queued").map(Value::whole);
+            sheet.put_some(&SERVER_QUEUED, &labels, at, queued);
+            if moment.end {
+                let mut put = |family, count| sheet.put(family, labels.clone(), at, Value::whole(count));
+                put(&SERVER_RECEIVED, server.received);
+                put(&SERVER_REFUSED, server.refused);
+                put(&SERVER_LOST, server.lost);
+            }
+        }
+    }
+}
+
+fn clusters<'a>(sheet: &mut Sheet<'a>, record: &'a RunRecord, moment: &Moment<'_>) {
+    let at = moment.at_ns;
+    for federation in &record.federations {
+        for cluster in &federation.clusters {
+            let labels: Labels<'_> = vec![
+                ("federation", Cow::Borrowed(&federation.name)),
+                ("region_id", Cow::Borrowed(&cluster.region)),
+            ];
+            let entity = format!("{}/{}", federation.name, cluster.region);
+            let waiting = if moment.end {
+                Some(cluster.waiting)
+            } else {
+                moment.value(&entity, "waiting_changes")
+            };
+            sheet.put_some(&CLUSTER_WAITING, &labels, at, waiting.map(Value::whole));
+            if moment.end {
+                let mut put = |family, count| sheet.put(family, labels.clone(), at, Value::whole(count));
+                put(&CLUSTER_UPDATES, cluster.updates);
+                put(&CLUSTER_APPLIED, cluster.applied);
+                put(&CLUSTER_COMMITTED, cluster.committed);
+                put(&CLUSTER_SENT, cluster.sent);
+            }
+        }
+    }
+}
+
+fn datagrams<'a>(sheet: &mut Sheet<'a>, record: &'a RunRecord, moment: &Moment<'_>) {
+    let at = moment.at_ns;
+    for stream in &record.datagrams {
+        let labels: Labels<'_> = vec![("stream", Cow::Borrowed(&stream.name))];
+        let received = if moment.end {
+            Some(stream.received)
+        } else {
+            moment.value(&stream.name, "received_datagrams")
+        };
+        sheet.put_some(&DATAGRAMS_RECEIVED, &labels, at, received.map(Value::whole));
+        if moment.end {
+            sheet.put(&DATAGRAMS_SENT, labels, at, Value::whole(stream.sent));
+        }
+    }
+}
