@@ -10,7 +10,7 @@ use longhaul_plots::gantt::{self, Gantt, Kind, Row, Segment, Tone};
 use longhaul_plots::timeline::{self, Fault, Line, Timeline};
 use longhaul_plots::{About, Drawing, PlotError, Quantity, Reference, Where};
 
-use self::whole::{latencies, map_of, tail, waits};
+use self::whole::{Whole, latencies, map_of, tail, waits};
 use super::events::Phase;
 use super::load::Story;
 use super::series::{FRAMES, PARTS, Track};
@@ -18,6 +18,10 @@ use crate::human;
 
 /// Rows of the migrations' chart.
 const ROWS: usize = 60;
+
+/// Why the age of epochs goes on rising after a failure, and the table's does not.
+const AFTER_A_KILL: &str =
+    "The age goes on rising once the source is killed; the table's recovery points end there";
 
 /// A plot on the page.
 pub(super) struct Figure {
@@ -62,7 +66,8 @@ struct Group<'a> {
     /// From the file's number to the base unit.
     factor: f64,
     units: &'static Units,
-    steps: bool,
+    /// What a reader has to know.
+    remark: Option<&'static str>,
 }
 
 impl Figures {
@@ -80,7 +85,7 @@ impl Figures {
             quantity,
             factor,
             units,
-            steps: false,
+            remark: None,
         };
         let links = &story.record.links;
         let of_link = |track: &&Track| links.iter().any(|link| link.name == track.entity);
@@ -95,7 +100,18 @@ impl Figures {
             &mut figures.links,
             over_time(story, &rates, of_link, capacities(&story.record)),
         );
-        let queues = group("Queues of the fullest links", "queue_bytes", "queued", 1.0, BYTES);
+        // Their peaks in the tables are those of every moment.
+        let at_samples = |group| Group {
+            remark: Some("Values at the moments of sampling; between them there may have been more"),
+            ..group
+        };
+        let queues = at_samples(group(
+            "Queues of the fullest links",
+            "queue_bytes",
+            "queued",
+            1.0,
+            BYTES,
+        ));
         let queued = |track: &&Track| of_link(track) && track.points.iter().any(|point| point.1 > 0.0);
         add(&mut figures.links, over_time(story, &queues, queued, Vec::new()));
 
@@ -117,13 +133,17 @@ impl Figures {
             &mut figures.timeline,
             over_time(story, &datagrams, moved, Vec::new()),
         );
-        let age = group(
-            "Age of the newest complete epoch",
-            "recovery_point_ns",
-            "recovery point",
-            1.0,
-            TIMES,
-        );
+        let killed = story.events.outages.iter().any(|of| of.what.ends_with("killed"));
+        let age = Group {
+            remark: killed.then_some(AFTER_A_KILL),
+            ..group(
+                "Age of the newest complete epoch",
+                "recovery_point_ns",
+                "recovery point",
+                1.0,
+                TIMES,
+            )
+        };
         add(
             &mut figures.timeline,
             over_time(story, &age, all, targets(&story.record)),
@@ -139,13 +159,13 @@ impl Figures {
             &mut figures.timeline,
             over_time(story, &backlog, moved, Vec::new()),
         );
-        let waiting = group(
+        let waiting = at_samples(group(
             "Changes that wait for peers",
             "waiting_changes",
             "waiting changes",
             1.0,
             NUMBERS,
-        );
+        ));
         add(
             &mut figures.timeline,
             over_time(story, &waiting, moved, Vec::new()),
@@ -185,13 +205,13 @@ impl Figures {
             &mut figures.timeline,
             over_time(story, &attempts, retried, Vec::new()),
         );
-        let waiting_requests = group(
+        let waiting_requests = at_samples(group(
             "Requests that wait at servers",
             "requests_queued",
             "waiting requests",
             1.0,
             NUMBERS,
-        );
+        ));
         add(
             &mut figures.timeline,
             over_time(story, &waiting_requests, moved, Vec::new()),
@@ -237,11 +257,15 @@ impl Figures {
             } else {
                 Vec::new()
             };
+            let remark = (killed && metric == "recovery_point_ns").then_some(AFTER_A_KILL);
             for function in [Function::Cdf, Function::Ccdf] {
-                add(
-                    &mut figures.tails,
-                    tail(story, metric, title, quantity, function, &references),
-                );
+                let what = Whole {
+                    title,
+                    quantity,
+                    function,
+                    remark,
+                };
+                add(&mut figures.tails, tail(story, metric, what, &references));
             }
         }
         add(&mut figures.tails, latencies(story));
@@ -351,7 +375,7 @@ fn over_time(
                 .map(|&(at, value)| (at / second, value * group.factor / size))
                 .collect(),
             band: Vec::new(),
-            steps: group.steps,
+            steps: false,
         })
         .collect();
     let n = tracks.iter().map(|track| track.n).sum();
@@ -361,6 +385,7 @@ fn over_time(
         about = about.remark(format!("{} of {of_all} are drawn", tracks.len()));
     }
     about.remarks.extend(thinned(&tracks));
+    about.remarks.extend(group.remark.map(str::to_owned));
     let reference = |(name, at): (String, f64)| Reference {
         name,
         at: Where::Horizontal(at / size),

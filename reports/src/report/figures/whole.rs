@@ -18,13 +18,22 @@ const CLIENTS: usize = 8;
 /// Fewest values of which a distribution is drawn.
 const FEWEST: u64 = 20;
 
+/// What a distribution shows.
+#[derive(Clone, Copy)]
+pub(super) struct Whole<'a> {
+    pub title: &'a str,
+    /// On the axis.
+    pub quantity: &'a str,
+    pub function: Function,
+    /// What a reader has to know.
+    pub remark: Option<&'a str>,
+}
+
 /// The distribution of a quantity over the samples of a run.
 pub(super) fn tail(
     story: &Story,
     metric: &str,
-    title: &str,
-    quantity: &str,
-    function: Function,
+    what: Whole<'_>,
     references: &[(String, f64)],
 ) -> Result<Figure, PlotError> {
     let tracks: Vec<&Track> = story
@@ -37,7 +46,7 @@ pub(super) fn tail(
         .map(|track| (arrowed(&track.entity), track.values.clone()))
         .collect();
     let every = tracks.iter().map(|track| track.every).max().unwrap_or(1);
-    distributed(title, quantity, sets, every, function, references)
+    distributed(what, sets, every, references)
 }
 
 /// How long a byte that comes now would wait in the queue of a link: its bytes over the rate.
@@ -60,14 +69,13 @@ pub(super) fn waits(story: &Story, function: Function) -> Result<Figure, PlotErr
         })
         .collect();
     let every = tracks.iter().map(|track| track.every).max().unwrap_or(1);
-    distributed(
-        "Wait in queues: queued bytes over the rate",
-        "wait",
-        sets,
-        every,
+    let what = Whole {
+        title: "Wait in queues: queued bytes over the rate",
+        quantity: "wait",
         function,
-        &[],
-    )
+        remark: None,
+    };
+    distributed(what, sets, every, &[])
 }
 
 /// How long requests took, by how many took longer: quantiles of all answered requests of each client.
@@ -121,13 +129,17 @@ pub(super) fn latencies(story: &Story) -> Result<Figure, PlotError> {
 }
 
 fn distributed(
-    title: &str,
-    quantity: &str,
+    what: Whole<'_>,
     sets: Vec<(String, Vec<f64>)>,
     every: u64,
-    function: Function,
     references: &[(String, f64)],
 ) -> Result<Figure, PlotError> {
+    let Whole {
+        title,
+        quantity,
+        function,
+        remark,
+    } = what;
     let most = sets
         .iter()
         .flat_map(|set| set.1.iter().copied())
@@ -148,6 +160,7 @@ fn distributed(
     )
     .remark("Samples of one run depend on each other, so a band would promise too much")
     .size(600.0, 380.0);
+    about.remarks.extend(remark.map(str::to_owned));
     if every > 1 {
         about = about.remark(format!("Every {every}th sample was kept"));
     }

@@ -253,7 +253,8 @@ pub struct ServerRecord {
     pub begun: u64,
     /// Of that, work that had been begun before in an earlier attempt.
     pub repeated: u64,
-    /// Answers for which nobody waited any more.
+    /// Answers that were worked on although the deadline that came with the request was over or its connection gone. That a
+    /// client has given up without a word, the server cannot know: such answers are `late_successes` of clients.
     pub in_vain: u64,
     /// Times that the process ended.
     pub deaths: u64,
