@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use longhaul_reports::console::Style;
 use longhaul_reports::report::{self, Replayable, Signs, Story};
-use longhaul_scenarios::replay::plan::{PlanError, plan};
+use longhaul_scenarios::replay::plan::{NotReplayable, PlanError, plan};
 use longhaul_scenarios::{load, source};
 
 use crate::args::{Paper, ReportArgs};
@@ -43,8 +43,18 @@ fn replayable(directory: &Path) -> Replayable {
     match plan(&loaded) {
         Ok(_) => Replayable::Yes,
         Err(PlanError::NotReplayable(refused)) => {
-            let reasons: Vec<String> = refused.iter().map(ToString::to_string).collect();
-            Replayable::No(reasons.join("; "))
+            // Things of one kind have one reason.
+            let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+            for NotReplayable { path, reason } in refused {
+                match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                    Some((_, paths)) => paths.push(path),
+                    None => reasons.push((reason, vec![path])),
+                }
+            }
+            let texts = reasons
+                .iter()
+                .map(|(reason, paths)| format!("{}: {reason}", paths.join(", ")));
+            Replayable::No(texts.collect::<Vec<_>>().join("; "))
         }
         // A file that it names lies somewhere else.
         Err(PlanError::File(_)) => Replayable::Unknown,

@@ -141,11 +141,13 @@ pub fn html(story: &Story) -> Result<String, ReportError> {
 /// What a replay could add.
 fn replayable(story: &Story) -> String {
     match &story.replayable {
-        Replayable::Unknown => "Whether <code>longhaul replay</code> can run it on one, it says itself.".to_owned(),
+        Replayable::Unknown => "Whether it can be replayed on one is not known here.".to_owned(),
         Replayable::Yes => {
-            "<code>longhaul replay</code> can run this scenario on one, and compares the two within margins that were declared beforehand.".to_owned()
+            "It can be replayed on one, by `longhaul replay`, which compares the two within margins that were declared \
+             beforehand."
+                .to_owned()
         }
-        Replayable::No(why) => format!("This scenario cannot be replayed on one: {}.", human::printable(why)),
+        Replayable::No(why) => format!("It cannot be replayed on one: {}.", human::printable(why)),
     }
 }
 
