@@ -26,6 +26,9 @@ pub struct Quantity {
     pub unit: String,
     /// Linear or logarithmic.
     pub scale: Scale,
+    /// Whether nothing of it lies below zero, as of times, sizes and rates. Intervals that reach below are cut off there: a
+    /// symmetric interval of a mean knows nothing of what can be.
+    pub never_negative: bool,
 }
 
 impl Quantity {
@@ -34,8 +37,32 @@ impl Quantity {
         Quantity {
             name: name.into(),
             unit: unit.into(),
-            scale: Scale::Linear,
+            ..Quantity::default()
         }
+    }
+
+    /// Of which nothing lies below zero.
+    #[must_use]
+    pub fn never_negative(self) -> Quantity {
+        Quantity {
+            never_negative: true,
+            ..self
+        }
+    }
+
+    /// The part of an interval that can be.
+    pub(crate) fn possible(&self, (low, high): (f64, f64)) -> (f64, f64) {
+        if self.never_negative {
+            (low.max(0.0), high.max(0.0))
+        } else {
+            (low, high)
+        }
+    }
+
+    /// What a caption says if one of these intervals is cut off.
+    pub(crate) fn cut_off(&self, lows: impl IntoIterator<Item = f64>) -> Option<String> {
+        let cut = self.never_negative && lows.into_iter().any(|low| low < 0.0);
+        cut.then(|| format!("Intervals are cut off at 0: there is no {} below", self.name))
     }
 
     /// With a logarithmic axis.

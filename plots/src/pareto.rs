@@ -108,32 +108,42 @@ pub fn draw(plot: &Pareto) -> Result<Drawing, PlotError> {
             .iter()
             .try_for_each(|y| plot.y.check(&of.name, *y))?;
     }
+    let x_interval = |of: &Candidate| of.x_interval.map(|interval| plot.x.possible(interval));
+    let y_interval = |of: &Candidate| of.y_interval.map(|interval| plot.y.possible(interval));
     let x = Axis::over(
-        plot.candidates.iter().flat_map(|of| spread(of.x, of.x_interval)),
+        plot.candidates.iter().flat_map(|of| spread(of.x, x_interval(of))),
         plot.x.scale,
     );
     let y = Axis::over(
-        plot.candidates.iter().flat_map(|of| spread(of.y, of.y_interval)),
+        plot.candidates.iter().flat_map(|of| spread(of.y, y_interval(of))),
         plot.y.scale,
     );
+    let from_zero = |of: &Quantity, low: f64, padded: Axis| match padded {
+        // Room is for what may be there.
+        axis if of.never_negative && low >= 0.0 && axis.low < 0.0 => Axis { low: 0.0, ..axis },
+        axis => axis,
+    };
+    let (x_low, y_low) = (x.low, y.low);
+    let x = from_zero(&plot.x, x_low, x.padded(0.08));
+    let y = from_zero(&plot.y, y_low, y.padded(0.08));
     let word = |better: Better| if better == Better::Lower { "less" } else { "more" };
-    let about = plot.about.clone().remark(format!(
+    let mut about = plot.about.clone().remark(format!(
         "Better is {} of {} and {} of {}",
         word(plot.x_better),
         plot.x.name,
         word(plot.y_better),
         plot.y.name
     ));
+    let lows = |interval: fn(&Candidate) -> Option<(f64, f64)>| {
+        plot.candidates.iter().filter_map(move |of| Some(interval(of)?.0))
+    };
+    about.remarks.extend(plot.x.cut_off(lows(|of| of.x_interval)));
+    about.remarks.extend(plot.y.cut_off(lows(|of| of.y_interval)));
     let legend: [Entry; 2] = [
         ("on the front".to_owned(), Key::Marked(FRONT)),
         ("beaten by another in both".to_owned(), Key::Point(BEHIND)),
     ];
-    let plane = Plane::new(
-        &about,
-        &legend,
-        (&plot.x, x.padded(0.08)),
-        (&plot.y, y.padded(0.08)),
-    )?;
+    let plane = Plane::new(&about, &legend, (&plot.x, x), (&plot.y, y))?;
     let front = front(plot);
     plane.sheet.role("front", None, None);
     let stairs = staircase(plot, &front);
@@ -148,10 +158,10 @@ pub fn draw(plot: &Pareto) -> Result<Drawing, PlotError> {
             opacity: 0.7,
             ..Stroke::thin(MUTED)
         };
-        if let Some((low, high)) = of.x_interval {
+        if let Some((low, high)) = x_interval(of) {
             plane.line(&[(low, of.y), (high, of.y)], stroke)?;
         }
-        if let Some((low, high)) = of.y_interval {
+        if let Some((low, high)) = y_interval(of) {
             plane.line(&[(of.x, low), (of.x, high)], stroke)?;
         }
         plane.sheet.role("point", Some(index), Some(tip));

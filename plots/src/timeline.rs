@@ -4,7 +4,7 @@ use crate::axis::Axis;
 use crate::chart::{Entry, Key, LABEL, Plane, SMALL, label, reference_entries};
 use crate::drawing::Anchor;
 use crate::font;
-use crate::palette::{INK, VERMILLION, look};
+use crate::palette::{INK, Look, Marker, VERMILLION, look};
 use crate::sheet::Stroke;
 use crate::{About, Drawing, PlotError, Quantity, Reference};
 
@@ -43,6 +43,11 @@ pub struct Line {
     pub band: Vec<(f64, f64, f64)>,
     /// Whether a value holds until the next one.
     pub steps: bool,
+    /// Times at which there should be a value and is none, in order. The line is broken there, and a cross at the foot of
+    /// the plot keeps the place.
+    pub gaps: Vec<f64>,
+    /// Where values leave every scale: the line ends, and an arrow goes up from there.
+    pub unbounded: Option<f64>,
 }
 
 /// A time in which something was broken, drawn as a band, or as a line if it has no length.
@@ -66,9 +71,17 @@ pub fn draw(plot: &Timeline) -> Result<Drawing, PlotError> {
     if points().next().is_none() {
         return Err(plot.about.empty());
     }
-    let in_band = |line: &Line| line.band.clone().into_iter();
+    let band_of = |line: &Line| -> Vec<(f64, f64, f64)> {
+        let possible = |&(x, low, high): &(f64, f64, f64)| {
+            let (low, high) = plot.y.possible((low, high));
+            (x, low, high)
+        };
+        line.band.iter().map(possible).collect()
+    };
+    let without = |line: &Line| line.gaps.clone().into_iter().chain(line.unbounded);
     let xs = points()
         .map(|point| point.0)
+        .chain(plot.lines.iter().flat_map(without))
         .chain(plot.references.iter().flat_map(Reference::xs));
     let x = match plot.span {
         Some((from, to)) => Axis::over([from, to].into_iter(), plot.x.scale),
@@ -79,7 +92,7 @@ pub fn draw(plot: &Timeline) -> Result<Drawing, PlotError> {
         .chain(
             plot.lines
                 .iter()
-                .flat_map(in_band)
+                .flat_map(band_of)
                 .flat_map(|(_, low, high)| [low, high]),
         )
         .chain(plot.references.iter().flat_map(Reference::ys));
@@ -103,18 +116,41 @@ pub fn draw(plot: &Timeline) -> Result<Drawing, PlotError> {
     if !plot.faults.is_empty() {
         legend.push(("fault".to_owned(), Key::Box(VERMILLION, TINT)));
     }
-    let plane = Plane::new(&plot.about, &legend, (&plot.x, x), (&plot.y, y))?;
+    let lows = plot.lines.iter().flat_map(|line| &line.band).map(|band| band.1);
+    let mut about = plot.about.clone();
+    about.remarks.extend(plot.y.cut_off(lows));
+    if plot.lines.iter().any(|line| !line.gaps.is_empty()) {
+        about = about.remark("Crosses at the foot: nothing to draw there");
+    }
+    let plane = Plane::new(&about, &legend, (&plot.x, x), (&plot.y, y))?;
     faults(&plane, &plot.faults, 3)?;
     for (index, line) in plot.lines.iter().enumerate() {
         let look = look(index);
-        if line.band.len() > 1 {
-            plane.sheet.role("band", Some(index), Some(line.name.clone()));
-            plane.band(&line.band, look.colour, 0.2)?;
+        // A marked point without an interval has none, though its neighbours have.
+        let bare = line
+            .points
+            .iter()
+            .map(|point| point.0)
+            .filter(|x| marked(line) && !line.band.iter().any(|band| band.0 == *x));
+        let breaks: Vec<f64> = line.gaps.iter().copied().chain(bare).collect();
+        for piece in pieces(&band_of(line), |band| band.0, &breaks) {
+            if let [(x, low, high)] = piece {
+                plane.sheet.role("interval", Some(index), Some(line.name.clone()));
+                error_bar(&plane, (*x, *low, *high), look)?;
+            } else {
+                plane.sheet.role("band", Some(index), Some(line.name.clone()));
+                plane.band(piece, look.colour, 0.2)?;
+            }
         }
-        plane.sheet.role("series", Some(index), Some(line.name.clone()));
-        if line.points.len() > 1 {
-            plane.line(&course(line), Stroke::of(look))?;
+        for piece in pieces(&line.points, |point| point.0, &line.gaps) {
+            plane.sheet.role("series", Some(index), Some(line.name.clone()));
+            match piece {
+                [alone] if !marked(line) => plane.sheet.marker(plane.at(*alone), 2.0, look)?,
+                [_] => {}
+                _ => plane.line(&course(piece, line.steps), Stroke::of(look))?,
+            }
         }
+        arrow(&plane, line, index)?;
         if marked(line) {
             for &point in &line.points {
                 let tip = format!(
@@ -129,17 +165,85 @@ pub fn draw(plot: &Timeline) -> Result<Drawing, PlotError> {
         }
         plane.sheet.no_role();
     }
+    crosses(&plane, plot)?;
     plane.references(&plot.references)?;
     Ok(plane.sheet.finish())
 }
 
-/// The points of a line, with a corner before each where a value holds.
-fn course(line: &Line) -> Vec<(f64, f64)> {
-    if !line.steps {
-        return line.points.clone();
+/// What lies between breaks, in order.
+fn pieces<'a, T>(items: &'a [T], x: impl Fn(&T) -> f64, breaks: &[f64]) -> Vec<&'a [T]> {
+    let apart = |a: &T, b: &T| breaks.iter().any(|at| x(a) < *at && *at < x(b));
+    items.chunk_by(|a, b| !apart(a, b)).collect()
+}
+
+/// The interval of a point that has no neighbours to make a band with.
+fn error_bar(plane: &Plane, (x, low, high): (f64, f64, f64), look: Look) -> Result<(), PlotError> {
+    let ((x, bottom), (_, top)) = (plane.at((x, low)), plane.at((x, high)));
+    let stroke = Stroke {
+        width: 1.4,
+        ..Stroke::thin(look.colour)
+    };
+    plane.sheet.line(&[(x, bottom), (x, top)], stroke)?;
+    for y in [bottom, top] {
+        plane.sheet.line(&[(x - 4.0, y), (x + 4.0, y)], stroke)?;
     }
-    let mut course = Vec::with_capacity(line.points.len() * 2);
-    for &(x, y) in &line.points {
+    Ok(())
+}
+
+/// From the end of a line up and out of the plot: its values are at least those of the end.
+fn arrow(plane: &Plane, line: &Line, index: usize) -> Result<(), PlotError> {
+    let Some(from) = line.unbounded else {
+        return Ok(());
+    };
+    let look = Look {
+        marker: Marker::Triangle,
+        ..look(index)
+    };
+    let tip = format!("{}: from here on without an upper limit", line.name);
+    plane.sheet.role("unbounded", Some(index), Some(tip));
+    let level = line.points.last().map_or(plane.y.low, |point| point.1);
+    let (x, y) = plane.at((from, level));
+    let top = plane.frame.1 + 5.0;
+    let begin = line.points.last().map(|&point| plane.at(point));
+    let course: Vec<(f64, f64)> = begin.into_iter().chain([(x, y), (x, top)]).collect();
+    let stroke = Stroke {
+        width: 1.4,
+        dash: &[2.0, 3.0],
+        ..Stroke::thin(look.colour)
+    };
+    plane.sheet.line(&course, stroke)?;
+    plane.sheet.marker((x, top), 4.0, look)
+}
+
+/// Where values are missing, above each other where several lines have none.
+fn crosses(plane: &Plane, plot: &Timeline) -> Result<(), PlotError> {
+    for (index, line) in plot.lines.iter().enumerate() {
+        for &gap in &line.gaps {
+            let others = plot.lines[..index].iter();
+            let below = others.filter(|other| other.gaps.contains(&gap)).count();
+            let (x, foot) = plane.at((gap, plane.y.low));
+            // Lines without end would leave the plot.
+            let y = (foot - 7.0 - 10.0 * below as f64).max(plane.frame.1 + 7.0);
+            let tip = format!("{}: nothing at {}", line.name, plot.x.value(gap));
+            plane.sheet.role("gap", Some(index), Some(tip));
+            let look = Look {
+                marker: Marker::Cross,
+                ..look(index)
+            };
+            plane.sheet.marker((x, y), 3.5, look)?;
+        }
+    }
+    plane.sheet.no_role();
+    Ok(())
+}
+
+/// The points of a line, with a corner before each where a value holds.
+fn course(points: &[(f64, f64)], steps: bool) -> Vec<(f64, f64)> {
+    if !steps {
+        return points.to_vec();
+    }
+    let mut course = Vec::with_capacity(points.len() * 2);
+    for &(x, y) in points {
         if let Some(&(_, before)) = course.last() {
             course.push((x, before));
         }
@@ -152,7 +256,7 @@ fn check(plot: &Timeline) -> Result<(), PlotError> {
     plot.about.limit(
         plot.lines
             .iter()
-            .map(|line| line.points.len().max(line.band.len()))
+            .map(|line| line.points.len().max(line.band.len()).max(line.gaps.len()))
             .sum(),
     )?;
     let inconsistent = |what: &str, reason: &str| PlotError::Inconsistent {
@@ -171,6 +275,9 @@ fn check(plot: &Timeline) -> Result<(), PlotError> {
             if low > high {
                 return Err(inconsistent(&line.name, "an interval ends below its beginning"));
             }
+        }
+        for x in line.gaps.iter().copied().chain(line.unbounded) {
+            plot.x.check(&line.name, x)?;
         }
         if line.points.windows(2).any(|pair| pair[1].0 < pair[0].0) {
             return Err(inconsistent(&line.name, "time goes back"));

@@ -43,7 +43,7 @@ pub fn timeline() -> Timeline {
             name: name.to_owned(),
             points,
             band,
-            steps: false,
+            ..Line::default()
         }
     };
     Timeline {
