@@ -114,10 +114,18 @@ pub fn report(record: &RunRecord, directory: Option<&Path>, style: Style) -> Str
 }
 
 /// A table of a report, with what is to be said about it.
+#[derive(Clone, Debug)]
 pub(crate) struct Section {
     pub heading: &'static str,
     pub table: crate::table::Table,
     pub notes: Vec<Note>,
+}
+
+impl Section {
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.table.rows.is_empty() && self.notes.is_empty()
+    }
 }
 
 /// All tables in order, empty ones included: the same on a terminal, on a page and in Markdown. A column in which nothing has a
@@ -216,6 +224,7 @@ pub fn verdict(record: &RunRecord, style: Style) -> String {
 }
 
 /// A remark under a table or verdict; its first word decides the colour.
+#[derive(Clone, Debug)]
 pub(crate) struct Note {
     /// `FAIL`, `failed`, …
     pub status: &'static str,

@@ -9,6 +9,7 @@ mod markdown;
 mod outline;
 mod page;
 mod series;
+mod steady;
 mod strips;
 mod terminal;
 #[cfg(test)]
@@ -18,7 +19,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use longhaul_core::record::RunRecord;
 use thiserror::Error;
 
 use crate::console::{self, Section};
@@ -58,6 +58,15 @@ pub enum ReportError {
         /// Why.
         reason: String,
     },
+    /// A long run of what ended by itself.
+    #[error(
+        "the run ended by itself after {at}: its beginning belongs to the answer, and it has no steady state; a shorter \
+         `horizon` ends it while work goes on"
+    )]
+    Terminating {
+        /// When.
+        at: String,
+    },
     /// A file that cannot be written.
     #[error(transparent)]
     Unwritable(#[from] DirectoryError),
@@ -79,9 +88,12 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     done
 }
 
-/// The tables of the console, with the number of samples beside each assertion: a page has room for it.
-fn sections(record: &RunRecord) -> Vec<Section> {
+/// The tables of the console, with the number of samples beside each assertion: a page has room for it. Also the long run,
+/// if that was asked for.
+fn sections(story: &Story) -> Vec<Section> {
+    let record = &story.record;
     let mut sections = console::sections(record);
+    sections.extend(story.steady_state.clone());
     for section in sections
         .iter_mut()
         .filter(|section| section.heading == "Assertions")

@@ -13,6 +13,7 @@ pub(crate) enum Align {
 }
 
 /// A table whose column [`Table::name_column`] is repeated in every block.
+#[derive(Clone, Debug)]
 pub(crate) struct Table {
     /// Heading and alignment of each column.
     pub columns: Vec<(&'static str, Align)>,

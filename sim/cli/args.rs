@@ -455,6 +455,10 @@ pub struct ReportArgs {
     /// Print sparklines and a distribution instead, for a terminal.
     #[arg(long, conflicts_with_all = ["out", "print"])]
     pub terminal: bool,
+    /// Add the means of the time series once the warm-up is over (MSER-5), with intervals by batch means: of a run that its
+    /// horizon ended, and that is about the long run.
+    #[arg(long)]
+    pub steady_state: bool,
     /// In ASCII, as by itself where the locale (LC_ALL, LC_CTYPE, LANG) does not name UTF-8.
     #[arg(long, requires = "terminal")]
     pub ascii: bool,

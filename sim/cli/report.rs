@@ -15,6 +15,9 @@ use crate::output::{self, Colour};
 pub fn report(args: &ReportArgs, colour: Colour) -> Result<Exit, Failure> {
     let mut story = report::load(&args.directory)?;
     story.replayable = replayable(&args.directory);
+    if args.steady_state {
+        story.add_steady_state()?;
+    }
     if args.terminal {
         let signs = if args.ascii || !speaks_unicode() {
             Signs::Ascii

@@ -374,8 +374,7 @@ fn over_time(
                 .iter()
                 .map(|&(at, value)| (at / second, value * group.factor / size))
                 .collect(),
-            band: Vec::new(),
-            steps: false,
+            ..Line::default()
         })
         .collect();
     let n = tracks.iter().map(|track| track.n).sum();

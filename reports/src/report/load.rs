@@ -11,6 +11,8 @@ use super::ReportError;
 use super::events::Events;
 use super::outline::Outline;
 use super::series::Series;
+use super::steady;
+use crate::console::Section;
 use crate::directory::{MANIFEST, Manifest};
 use crate::json;
 
@@ -37,6 +39,8 @@ pub struct Story {
     pub manifest: Manifest,
     pub(super) scenario: Scenario,
     pub(super) outline: Outline,
+    /// What the long run was like, once it was asked for.
+    pub(super) steady_state: Option<Section>,
     /// Whether the scenario can be replayed, if somebody has said it.
     pub replayable: Replayable,
     pub(super) series: Series,
@@ -60,6 +64,18 @@ pub enum Replayable {
 pub(super) struct Scenario {
     pub text: String,
     pub cut: bool,
+}
+
+impl Story {
+    /// Adds the means of time series after their warm-up, with intervals by batch means. The series is taken for one of a run
+    /// whose horizon is steady state, which only its author knows.
+    ///
+    /// # Errors
+    /// [`ReportError::Terminating`] if the run ended by itself.
+    pub fn add_steady_state(&mut self) -> Result<(), ReportError> {
+        self.steady_state = Some(steady::section(self)?);
+        Ok(())
+    }
 }
 
 /// Reads a run directory.
@@ -115,6 +131,7 @@ pub fn load(directory: &Path) -> Result<Story, ReportError> {
         manifest,
         scenario,
         outline,
+        steady_state: None,
         replayable: Replayable::default(),
         series,
         events,

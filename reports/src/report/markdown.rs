@@ -47,12 +47,14 @@ pub fn markdown(story: &Story) -> String {
         "```sh\n{}\n```",
         human::printable(&record.reproduce).replace("```", "` ` `")
     );
-    let mut sections = super::sections(record);
+    let mut sections = super::sections(story);
     // What was asserted comes first.
     sections.sort_by_key(|section| section.heading != "Assertions");
-    for section in sections.iter().filter(|section| !section.table.rows.is_empty()) {
+    for section in sections.iter().filter(|section| !section.is_empty()) {
         let _ = writeln!(text, "\n### {}\n", section.heading);
-        table(&mut text, &section.table);
+        if !section.table.rows.is_empty() {
+            table(&mut text, &section.table);
+        }
         for note in &section.notes {
             let _ = writeln!(text, "\n- {}: {}", note.status, plain(&note.text));
         }

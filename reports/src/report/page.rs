@@ -45,7 +45,7 @@ pub fn html(story: &Story) -> Result<String, ReportError> {
     let record = &story.record;
     let mut notes = Vec::new();
     let figures = Figures::of(story, &mut notes);
-    let mut sections: Vec<Rows> = super::sections(record).into_iter().map(rows).collect();
+    let mut sections: Vec<Rows> = super::sections(story).into_iter().map(rows).collect();
     let mut take = |heading: &str| {
         let place = sections
             .iter()
@@ -56,7 +56,7 @@ pub fn html(story: &Story) -> Result<String, ReportError> {
     let migrations = take("Migrations");
     let links = take("Links");
     let paths = take("Paths");
-    sections.retain(|section| !section.rows.is_empty());
+    sections.retain(|section| !section.rows.is_empty() || !section.notes.is_empty());
 
     let (_, clock) = clock_of(story);
     let mut environment = Environment::new();

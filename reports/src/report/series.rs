@@ -24,7 +24,7 @@ const VALUES: usize = 20_000;
 
 /// What becomes of a quantity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Way {
+pub(super) enum Way {
     /// As it is.
     Level,
     /// How fast it rises, per second.
@@ -57,7 +57,7 @@ struct Part {
 }
 
 impl Track {
-    fn new(entity: &str, metric: &'static str, way: Way) -> Track {
+    pub fn new(entity: &str, metric: &'static str, way: Way) -> Track {
         Track {
             entity: entity.to_owned(),
             metric,
@@ -71,7 +71,7 @@ impl Track {
         }
     }
 
-    fn sample(&mut self, at_ns: u64, value: u64, end_ns: u64) {
+    pub fn sample(&mut self, at_ns: u64, value: u64, end_ns: u64) {
         // Until the first round begins, nothing has been counted yet.
         if self.metric == "remaining_bytes" && self.n == 0 && value == 0 {
             return;

@@ -154,6 +154,16 @@ pub fn terminal(story: &Story, style: Style, signs: Signs) -> String {
         distribution(&mut text, track, width, signs);
     }
     latencies(&mut text, story, width, signs);
+    if let Some(section) = &story.steady_state {
+        let _ = writeln!(text, "\n{}", section.heading);
+        let notes = section
+            .notes
+            .iter()
+            .flat_map(|note| wrap(&format!("  {} {}", note.status, note.text), width, 4));
+        for line in section.table.render(style.columns()).into_iter().chain(notes) {
+            let _ = writeln!(text, "{line}");
+        }
+    }
     signs.words(&text)
 }
 

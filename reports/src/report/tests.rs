@@ -5,7 +5,7 @@ use std::path::Path;
 
 use longhaul_core::digest::Checkpoint;
 use longhaul_core::record::{
-    EventRecord, FaultEffectRecord, FaultOutcome, QuantileRecord, RunRecord, SampleRecord, Verdict,
+    Ended, EventRecord, FaultEffectRecord, FaultOutcome, QuantileRecord, RunRecord, SampleRecord, Verdict,
 };
 use tempfile::TempDir;
 
@@ -348,6 +348,23 @@ fn replace(directory: &Path, name: &str, text: &str) {
         bytes: text.len() as u64,
     };
     crate::directory::amend(directory, &[file]).unwrap();
+}
+
+#[test]
+fn only_a_run_that_its_horizon_ended_has_a_steady_state() {
+    let (_place, directory, mut record) = run();
+    record.ended = Ended::Done;
+    write_run(&directory, &record);
+    let error = load(&directory).unwrap().add_steady_state().unwrap_err();
+    assert!(error.to_string().contains("ended by itself"), "{error}");
+    record.ended = Ended::Horizon;
+    write_run(&directory, &record);
+    let mut story = load(&directory).unwrap();
+    assert!(!markdown(&story).contains("Steady state"));
+    story.add_steady_state().unwrap();
+    // 101 samples are too few for batches, which the page says of each series.
+    let text = markdown(&story);
+    assert!(text.contains("no mean: throughput of"), "{text}");
 }
 
 #[test]
