@@ -15,6 +15,7 @@ use longhaul_scenarios::what_if::WhatIfError;
 use longhaul_sweeps::compare::CompareError;
 use longhaul_sweeps::execute::ExecuteError;
 use longhaul_sweeps::isolate::ServeError;
+use longhaul_sweeps::library::OpenError;
 use longhaul_sweeps::merge::MergeError;
 use longhaul_sweeps::plan::PlanError;
 use longhaul_sweeps::prepare::PrepareError;
@@ -133,6 +134,9 @@ pub enum Failure {
     /// No verdict of a replay.
     #[error(transparent)]
     Replay(#[from] ReplayFailure),
+    /// No text of a sweep.
+    #[error(transparent)]
+    OpenSweep(#[from] OpenError),
     /// No sweep.
     #[error(transparent)]
     Sweep(#[from] PrepareError),

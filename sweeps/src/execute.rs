@@ -329,7 +329,7 @@ impl Run<'_> {
         let state = &mut states[slot];
         state.hash = hash;
         state.valid = scenario.is_some();
-        state.seeds = scenario.map(RunSeeds::of).unwrap_or_default();
+        state.seeds = scenario.map_or(self.prepared.seeds, RunSeeds::of);
         drop(states);
         Job {
             slot,

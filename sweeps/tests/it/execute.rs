@@ -178,6 +178,14 @@ fn values_that_are_not_allowed_together_fail_alone() {
         .collect();
     assert_eq!(failed, [(3, FailureKind::Invalid), (3, FailureKind::Invalid)]);
     assert_eq!(ran.effort.simulated, 6);
+    // Their rows have the seeds that they would have had.
+    let table = fs::read_to_string(place.path("out/results.csv")).unwrap();
+    let seeds: Vec<&str> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(2).unwrap())
+        .collect();
+    assert_eq!(seeds, ["1", "2"].repeat(4), "{table}");
 }
 
 #[test]
