@@ -281,7 +281,7 @@ pub struct MergeArgs {
     /// The directories of all parts.
     #[arg(value_name = "DIR", required = true)]
     pub parts: Vec<PathBuf>,
-    /// The directory of the whole sweep, a new one.
+    /// The directory of the whole sweep: a new one, or one that this merge began and did not finish.
     #[arg(long, short, value_name = "DIR")]
     pub out: PathBuf,
     /// Print nothing but what failed.

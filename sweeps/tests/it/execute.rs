@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use longhaul_core::MODEL_VERSION;
 use longhaul_sweeps::cache::{Cache, Found};
-use longhaul_sweeps::directory::{DirectoryError, SweepDirectory};
 use longhaul_sweeps::entry::Entry;
 use longhaul_sweeps::execute::{FailureKind, Options};
 use longhaul_sweeps::isolate::Isolation;
@@ -287,22 +286,6 @@ fn replications_go_on_until_the_mean_is_known() {
     let again = place.run(&sweep, "one", threads(3));
     assert_eq!(again.effort.simulated, 0);
     same(&place.path("one"), &place.path("many"));
-}
-
-#[test]
-fn a_directory_has_one_writer() {
-    let place = Place::new();
-    let held = SweepDirectory::take(&place.path("out"), false).unwrap();
-    let second = SweepDirectory::take(&place.path("out"), true).unwrap_err();
-    assert!(matches!(second, DirectoryError::Locked { .. }), "{second}");
-    drop(held);
-    place.run(&usual(), "out", threads(2));
-    let taken = SweepDirectory::take(&place.path("out"), false).unwrap_err();
-    assert!(matches!(taken, DirectoryError::Taken { .. }), "{taken}");
-    fs::create_dir(place.path("mine")).unwrap();
-    fs::write(place.path("mine/thesis.tex"), "x").unwrap();
-    let foreign = SweepDirectory::take(&place.path("mine"), true).unwrap_err();
-    assert!(matches!(foreign, DirectoryError::Foreign { .. }), "{foreign}");
 }
 
 #[test]
