@@ -5,6 +5,7 @@ mod compare;
 mod directory;
 mod execute;
 mod files;
+mod isolate;
 mod merge;
 mod points;
 mod records;
