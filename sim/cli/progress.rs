@@ -78,7 +78,7 @@ impl Progress {
         let parts = [reached, self.speed(now, events)];
         match &self.display {
             Display::Bar(bar) => {
-                bar.set_message(picture(now.as_ns(), self.horizon.as_ns(), &parts, columns()))
+                bar.set_message(picture(now.as_ns(), self.horizon.as_ns(), &parts, columns()));
             }
             _ => output::note(&format!("longhaul: {}\n", parts.join(", "))),
         }

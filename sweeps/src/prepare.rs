@@ -154,8 +154,8 @@ fn overlaps(file: &SweepFile, source: &Source, points: &Points, sink: &mut Sink)
         let (Some(axis_of_later), Some(target)) = (axis(later), &targets[later]) else {
             continue;
         };
-        for earlier in 0..later {
-            let Some(other) = &targets[earlier] else {
+        for (earlier, other) in targets.iter().enumerate().take(later) {
+            let Some(other) = other else {
                 continue;
             };
             let shared = target.len().min(other.len());
