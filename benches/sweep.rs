@@ -16,7 +16,7 @@ use longhaul_scenarios::run::{RunOptions, Simulation};
 use longhaul_scenarios::source::{Source, read_file};
 use longhaul_sweeps::cache::Cache;
 use longhaul_sweeps::decode;
-use longhaul_sweeps::directory::{Manifest, SweepDirectory};
+use longhaul_sweeps::directory::{Claim, Manifest, SweepDirectory};
 use longhaul_sweeps::execute::{self, Options, Unwatched};
 use longhaul_sweeps::prepare::{Prepared, files_of, prepare};
 use longhaul_sweeps::seeds::RunSeeds;
@@ -66,8 +66,8 @@ fn bare(prepared: &Prepared, points: &[Loaded]) -> u64 {
 
 /// The sweep: processor time of its runs, and of its tables.
 fn sweep(prepared: &Prepared, folder: &Path) -> (Duration, Duration) {
-    let directory = SweepDirectory::take(folder, false).expect("a new directory");
     let manifest = Manifest::of(prepared, None);
+    let directory = SweepDirectory::take(folder, &manifest, Claim::New).expect("a new directory");
     directory
         .begin(&manifest, &prepared.text, &prepared.base)
         .expect("a directory");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -184,6 +185,7 @@ fn what_cannot_run_exits_with_2_and_says_why() {
     let place = Place::new();
     place.write("wrong.ron", &SWEEP.replace("links[0].rtt", "links[0].rt"));
     place.write("large.ron", &SWEEP.replace("replications: 5", "limit: 3"));
+    place.write("other.ron", &SWEEP.replace(r#"name: "few""#, r#"name: "other""#));
     expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "out", "-q"]), 0);
     for (args, parts) in [
         (
@@ -194,7 +196,25 @@ fn what_cannot_run_exits_with_2_and_says_why() {
             &["sweep", "large.ron"],
             &["4 points are more than the limit of 3"],
         ),
-        (&["sweep", "nowhere.ron"], &["no such file"]),
+        (
+            &["sweep", "nowhere.ron"],
+            &["no such file, and no such sweep in the library"],
+        ),
+        (
+            &["sweep", "cross_region"],
+            &[
+                "is a scenario, not a sweep",
+                "`longhaul run cross_region` runs it",
+            ],
+        ),
+        (
+            &["sweep", "few.ron", "--timeout", "1 ns"],
+            &["1 ns is out of range: 1 ms to 168 h"],
+        ),
+        (
+            &["sweep", "other.ron", "-o", "out", "--resume"],
+            &["out holds the sweep `few`, which this is not: `other`"],
+        ),
         (
             &["sweep", "few.ron", "-o", "out"],
             &["out holds a sweep; --resume"],
@@ -446,18 +466,139 @@ fn sweeps_are_compared_with_margins_and_pictures() {
     );
 }
 
+#[test]
+fn a_sweep_of_another_model_version_says_that_all_runs_are_made_again() {
+    let place = Place::new();
+    expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "out", "-q"]), 0);
+    let manifest = place.path("out/sweep.json");
+    let mut old: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    old["model_version"] = 1.into();
+    fs::write(&manifest, old.to_string()).unwrap();
+    let again = place.longhaul(&["sweep", "few.ron", "-o", "out", "--resume"]);
+    expect_exit(&again, 0);
+    let note = "out was of model version 1, this program's is ";
+    assert!(stderr(&again).contains(note), "{}", stderr(&again));
+}
+
+/// A run that takes minutes.
+fn endless(place: &Place) {
+    let text = fs::read_to_string(place.path("small.ron")).expect("the scenario");
+    place.write(
+        "small.ron",
+        &text.replace("1 MB", "9 TB").replace("30 s", "300 h"),
+    );
+    let axes = SWEEP.replace("[\"10 ms\", \"40 ms\"]", "[\"10 ms\"]");
+    let axes = axes.replace("values: [1, 4]", "values: [1]");
+    place.write("endless.ron", &axes.replace("replications: 5", "replications: 1"));
+}
+
+/// The process of a run of this sweep, once there is one.
+fn process_of_a_run(sweep: u32) -> u32 {
+    loop {
+        let status = fs::read_to_string(format!("/proc/{sweep}/stat")).unwrap_or_default();
+        assert!(
+            !status.is_empty() && !status.contains(") Z "),
+            "the sweep ended: {status}"
+        );
+        let found = Command::new("pgrep")
+            .args(["-P", &sweep.to_string()])
+            .output()
+            .expect("pgrep");
+        if let Ok(child) = stdout(&found).trim().parse() {
+            let command = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+            if command.contains("\0single\0") {
+                return child;
+            }
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_sweep_of_processes_and_blames_no_run() {
+    let place = Place::new();
+    endless(&place);
+    let mut sweep = place
+        .command(&["sweep", "endless.ron", "-o", "out", "--memory", "4 GiB"])
+        .process_group(0)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a process");
+    process_of_a_run(sweep.id());
+    // As a terminal does it: to all processes of the group.
+    let group = format!("-{}", sweep.id());
+    let signal = Command::new("kill").args(["-INT", "--", &group]).status();
+    assert!(signal.expect("a signal").success());
+    let mut said = String::new();
+    let mut stderr = sweep.stderr.take().expect("piped");
+    stderr.read_to_string(&mut said).expect("UTF-8");
+    assert_eq!(sweep.wait().expect("an end").code(), Some(130), "{said}");
+    assert!(said.contains("all finished runs are kept"), "{said}");
+    let manifest: Value = serde_json::from_slice(&fs::read(place.path("out/sweep.json")).unwrap()).unwrap();
+    assert_eq!(manifest["finished"], false);
+}
+
+#[test]
+fn the_process_of_a_run_dies_with_its_sweep() {
+    let place = Place::new();
+    endless(&place);
+    let mut sweep = place
+        .command(&["sweep", "endless.ron", "-o", "out", "--memory", "4 GiB", "-q"])
+        .spawn()
+        .expect("a process");
+    let run = process_of_a_run(sweep.id());
+    sweep.kill().expect("a signal");
+    sweep.wait().expect("an end");
+    let mut looks = 0;
+    loop {
+        let status = fs::read_to_string(format!("/proc/{run}/stat")).unwrap_or_default();
+        // Gone, or dead and waited for by nobody.
+        if status.is_empty() || status.contains(") Z ") {
+            return;
+        }
+        looks += 1;
+        assert!(looks < 500, "the process of the run goes on: {status}");
+        #[expect(clippy::disallowed_methods, reason = "waits for the end of a process")]
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn runs_fail_in_the_same_words_in_processes_and_without() {
+    let place = Place::new();
+    let text = fs::read_to_string(place.path("small.ron")).expect("the scenario");
+    let rate = r#"rate: Deliveries(file: "t.txt"), queue: Packets(100)"#;
+    place.write("small.ron", &text.replace(r#"rate: "50 Mbit/s""#, rate));
+    expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "plain", "-q"]), 9);
+    let apart = ["sweep", "few.ron", "-o", "apart", "-q", "--memory", "4 GiB"];
+    expect_exit(&place.longhaul(&apart), 9);
+    let summary = fs::read_to_string(place.path("plain/summary.json")).unwrap();
+    assert!(summary.contains("t.txt: "), "{summary}");
+    same(&place.path("plain"), &place.path("apart"));
+}
+
 /// Needs a mount of its own, which not every machine gives.
 #[test]
 fn a_full_disk_is_a_clear_error_and_what_was_finished_is_used_again() {
+    on_a_full_disk("");
+}
+
+/// The same of runs in processes of their own: no run is to blame for the disk.
+#[test]
+fn a_full_disk_is_no_failure_of_the_processes_of_runs() {
+    on_a_full_disk("--memory 4GiB");
+}
+
+fn on_a_full_disk(options: &str) {
     let place = Place::new();
     expect_exit(&place.longhaul(&["sweep", "few.ron", "-o", "clean", "-q"]), 0);
     fs::create_dir(place.path("disk")).expect("a directory");
     // Twenty entries take a block each, and the tables some more: forty blocks of 4 KiB do, twelve do not.
     let script = format!(
         "mount -t tmpfs -o size=48k none disk || exit 77\n\
-         {LONGHAUL} sweep few.ron -o disk/out -q; echo \"first: $?\"\n\
+         {LONGHAUL} sweep few.ron -o disk/out -q {options}; echo \"first: $?\"\n\
          mount -o remount,size=4m disk\n\
-         {LONGHAUL} sweep few.ron -o disk/out --resume; echo \"second: $?\"\n\
+         {LONGHAUL} sweep few.ron -o disk/out --resume {options}; echo \"second: $?\"\n\
          cp -r disk/out full"
     );
     let mut command = Command::new("unshare");

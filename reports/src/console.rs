@@ -61,6 +61,15 @@ impl Style {
         }
     }
 
+    /// For standard error, likewise.
+    pub fn of_stderr(colour: bool) -> Style {
+        let mut table = comfy_table::Table::new();
+        Style {
+            width: table.use_stderr().width().unwrap_or(Style::PIPED.width),
+            colour,
+        }
+    }
+
     /// Columns that are used: those of the terminal, but at least [`Style::NARROWEST`].
     pub fn columns(self) -> u16 {
         self.width.max(Style::NARROWEST)

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use crate::diagnose::{Diagnostic, Place, Sink};
 use crate::path::{self, Step};
+use crate::source::Source;
 use crate::suggest;
 use crate::syntax::{self, Field, Kind, Name, Node};
 
@@ -118,17 +119,15 @@ fn enter<'n>(node: &'n mut Node, step: &Step, place: Place) -> Result<&'n mut No
             let Kind::List(items) = &mut node.kind else {
                 return Err(Refusal::new(format!("{described} has no items")));
             };
-            let names: Vec<String> = items
-                .iter()
-                .map(|item| item_name(item).unwrap_or_default())
-                .collect();
-            let wanted: String = name.chars().filter(|c| !c.is_whitespace()).collect();
-            match names.iter().position(|known| *known == wanted) {
+            match named(items, name) {
                 Some(index) => Ok(&mut items[index]),
-                None => Err(Refusal {
-                    message: format!("no item is named `{name}`"),
-                    help: suggest::help(name, names.iter().map(String::as_str)),
-                }),
+                None => {
+                    let names: Vec<String> = items.iter().filter_map(item_name).collect();
+                    Err(Refusal {
+                        message: format!("no item is named `{name}`"),
+                        help: suggest::help(name, names.iter().map(String::as_str)),
+                    })
+                }
             }
         }
     }
@@ -163,6 +162,50 @@ fn field<'n>(node: &'n mut Node, name: &str, place: Place) -> Result<&'n mut Nod
         }
     };
     Ok(&mut fields[index].value)
+}
+
+/// The index of the item of this name.
+fn named(items: &[Node], name: &str) -> Option<usize> {
+    let wanted: String = name.chars().filter(|c| !c.is_whitespace()).collect();
+    items
+        .iter()
+        .position(|item| item_name(item).is_some_and(|known| known == wanted))
+}
+
+/// Where each override leads in a scenario that those before it have changed: its steps, with items that are called by
+/// name as their indices, so that two spellings of one field are equal. `None` for what is no override or no path.
+pub fn targets(source: &Source, overrides: &[String]) -> Vec<Option<Vec<Step>>> {
+    let mut ignored = Sink::default();
+    let mut root = syntax::parse(&source.text, 0, 0, &mut ignored);
+    let targets = (1..).zip(overrides).map(|(index, text)| {
+        let root = root.as_mut()?;
+        let target = text.find('=').map(|equals| text[..equals].trim_end())?;
+        let steps = path::parse(target).ok()?;
+        let steps = resolved(root, steps.into_iter().map(|(step, _)| step));
+        apply(root, text, index, &mut ignored);
+        Some(steps)
+    });
+    targets.collect()
+}
+
+/// Steps with names as indices, as far as there is something of that name.
+fn resolved(root: &Node, steps: impl Iterator<Item = Step>) -> Vec<Step> {
+    let mut node = Some(root);
+    let steps = steps.map(|step| {
+        let step = match step {
+            Step::Item(name) => node
+                .and_then(|node| named(node.items(), &name))
+                .map_or(Step::Item(name), Step::Index),
+            other => other,
+        };
+        node = node.and_then(|node| match &step {
+            Step::Field(name) => node.field(name),
+            Step::Index(index) => node.items().get(*index),
+            Step::Item(_) => None,
+        });
+        step
+    });
+    steps.collect()
 }
 
 /// How an item of a list is called: by its `name`, a link by its ends, a service behind another by its own name.

@@ -7,11 +7,13 @@ use std::sync::LazyLock;
 use clap::{Parser, Subcommand, ValueEnum};
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::{Fidelity, RECORD_FORMAT};
+use longhaul_core::text::QuantityError;
 use longhaul_core::time::Span;
 use longhaul_core::units::{BitRate, ByteSize};
 use longhaul_import::Defaults;
 use longhaul_scenarios::hunt::FaultClass;
 use longhaul_scenarios::schema::SCHEMA_VERSION;
+use longhaul_sweeps::decode::{LONGEST_TIMEOUT, SHORTEST_TIMEOUT};
 use longhaul_sweeps::directory::Shard;
 use longhaul_validation::filter::Filter;
 use longhaul_validation::tolerance::Declared;
@@ -54,6 +56,8 @@ Exit codes:
   8  this machine lacks a privilege, a tool or a kernel (`longhaul doctor` says which), or no kernel
      can replay the scenario
   9  some runs of a sweep failed; the others are valid
+  134, 137  memory ran out (SIGABRT from the program, SIGKILL from the system); `sweep --memory`
+     keeps that to the run that is too large
   130, 143  interrupted (SIGINT, SIGTERM); what was finished is kept";
 
 /// The versions that decide about results stand beside that of the program.
@@ -255,10 +259,11 @@ pub struct SweepArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub replications: Option<u32>,
     /// Give a run up after so much wall time, such as `30 s`, instead of the sweep's own.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
     pub timeout: Option<Span>,
     /// Memory of all runs together, such as `8 GiB`, shared out among the threads: each run gets a process of its own, and one
-    /// that takes more than its share runs again alone with all of it, or fails alone.
+    /// that takes more than its share runs again alone with all of it, or fails alone. Without it, a run that gets no more
+    /// memory ends the whole program (exit 134, or 137 if the system kills it); --resume goes on.
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<ByteSize>,
     /// Allow more points than the sweep's limit.
@@ -281,7 +286,7 @@ pub struct MergeArgs {
     /// The directories of all parts.
     #[arg(value_name = "DIR", required = true)]
     pub parts: Vec<PathBuf>,
-    /// The directory of the whole sweep, a new one.
+    /// The directory of the whole sweep: a new one, or one that this merge began and did not finish.
     #[arg(long, short, value_name = "DIR")]
     pub out: PathBuf,
     /// Print nothing but what failed.
@@ -579,6 +584,9 @@ pub struct SingleArgs {
     /// Address space in bytes.
     #[arg(long)]
     pub memory: u64,
+    /// The process that waits for it.
+    #[arg(long)]
+    pub parent: i32,
     /// What the paths of files are relative to.
     #[arg(long)]
     pub base_dir: Option<PathBuf>,
@@ -590,6 +598,18 @@ fn fidelity(text: &str) -> Result<Fidelity, String> {
         "packet" => Ok(Fidelity::Packet),
         "flow" => Ok(Fidelity::Flow),
         _ => Err("there are `packet` and `flow`".to_owned()),
+    }
+}
+
+/// The time that a run may take, within what a sweep's file may say.
+fn timeout(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error: QuantityError| error.to_string())?;
+    if (SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&span) {
+        Ok(span)
+    } else {
+        Err(format!(
+            "{span} is out of range: {SHORTEST_TIMEOUT} to {LONGEST_TIMEOUT}"
+        ))
     }
 }
 
@@ -627,6 +647,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_run_may_take_what_a_file_may_say() {
+        for (text, ns) in [("1 ms", 1_000_000), ("30 s", 30_000_000_000)] {
+            assert_eq!(timeout(text).map(Span::as_ns), Ok(ns));
+        }
+        assert!(timeout("168 h").is_ok());
+        for wrong in ["0 s", "1 ns", "999 us", "169 h", "5"] {
+            assert!(timeout(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

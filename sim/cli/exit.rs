@@ -14,7 +14,7 @@ use longhaul_scenarios::source::ReadError;
 use longhaul_scenarios::what_if::WhatIfError;
 use longhaul_sweeps::compare::CompareError;
 use longhaul_sweeps::execute::ExecuteError;
-use longhaul_sweeps::isolate::ServeError;
+use longhaul_sweeps::library::OpenError;
 use longhaul_sweeps::merge::MergeError;
 use longhaul_sweeps::plan::PlanError;
 use longhaul_sweeps::prepare::PrepareError;
@@ -133,6 +133,9 @@ pub enum Failure {
     /// No verdict of a replay.
     #[error(transparent)]
     Replay(#[from] ReplayFailure),
+    /// No text of a sweep.
+    #[error(transparent)]
+    OpenSweep(#[from] OpenError),
     /// No sweep.
     #[error(transparent)]
     Sweep(#[from] PrepareError),
@@ -142,14 +145,11 @@ pub enum Failure {
     /// A sweep that did not come to its end.
     #[error(transparent)]
     Execute(#[from] ExecuteError),
-    /// One run of a sweep in a process of its own.
-    #[error(transparent)]
-    Single(#[from] ServeError),
     /// The program itself, which processes of runs need.
     #[error("cannot find the program itself: {0}")]
     Program(io::Error),
-    /// Its limit of memory.
-    #[error("cannot limit memory: {0}")]
+    /// Its limits of memory and of time.
+    #[error("cannot limit the process of a run: {0}")]
     Limit(io::Error),
     /// No directory of a sweep.
     #[error(transparent)]

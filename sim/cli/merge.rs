@@ -1,7 +1,6 @@
 //! `longhaul merge`: the parts of a sweep put together.
 
 use longhaul_reports::human;
-use longhaul_sweeps::directory::SweepDirectory;
 use longhaul_sweeps::merge;
 
 use crate::args::MergeArgs;
@@ -11,9 +10,8 @@ use crate::sweep;
 
 /// Puts the parts together that the command line names.
 pub fn merge(args: &MergeArgs, _colour: Colour) -> Result<Exit, Failure> {
-    let directory = SweepDirectory::take(&args.out, false)?;
     let mut runs = 0;
-    let (manifest, failures) = merge::merge(&args.parts, &directory, |point| runs += point.replications)?;
+    let (manifest, failures) = merge::merge(&args.parts, &args.out, |point| runs += point.replications)?;
     if !args.quiet {
         output::print(&format!(
             "{}: {} points, {} runs, in {}\n",

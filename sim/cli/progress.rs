@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use longhaul_core::time::{self, Span};
+use longhaul_reports::console::Style;
 use longhaul_reports::human;
 use longhaul_sweeps::execute;
 
@@ -22,6 +23,8 @@ use crate::output;
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 /// On a terminal, time between two pictures.
 const BETWEEN_PICTURES: Duration = Duration::from_millis(100);
+/// Most and least columns of a bar.
+const BAR: std::ops::RangeInclusive<usize> = 5..=30;
 
 /// Watches one run.
 pub struct Progress {
@@ -43,8 +46,7 @@ impl Progress {
         let display = if quiet {
             Display::Off
         } else if io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template("[{bar:30}] {msg}").expect("a valid template");
-            Display::Bar(ProgressBar::new(horizon.as_ns()).with_style(style.progress_chars("=> ")))
+            Display::Bar(bare())
         } else {
             Display::Lines
         };
@@ -68,18 +70,17 @@ impl Progress {
             return;
         }
         self.shown = Instant::now();
-        let text = format!(
-            "{} of {}, {}",
+        let reached = format!(
+            "{} of {}",
             human::span(now.as_ns()),
-            human::span(self.horizon.as_ns()),
-            self.speed(now, events)
+            human::span(self.horizon.as_ns())
         );
+        let parts = [reached, self.speed(now, events)];
         match &self.display {
             Display::Bar(bar) => {
-                bar.set_position(now.as_ns());
-                bar.set_message(text);
+                bar.set_message(picture(now.as_ns(), self.horizon.as_ns(), &parts, columns()));
             }
-            _ => output::note(&format!("longhaul: {text}\n")),
+            _ => output::note(&format!("longhaul: {}\n", parts.join(", "))),
         }
     }
 
@@ -103,6 +104,43 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// A line that is written anew with each picture.
+fn bare() -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg}").expect("a valid template");
+    ProgressBar::new(0).with_style(style)
+}
+
+/// Columns of the terminal but the last: some wrap as soon as that is written.
+fn columns() -> usize {
+    usize::from(Style::of_stderr(false).width).saturating_sub(1)
+}
+
+/// A bar and as many of the parts, the most important ones first, as there is room for.
+fn picture(done: u64, all: u64, parts: &[String], columns: usize) -> String {
+    let mut text = String::new();
+    for part in parts {
+        let more = if text.is_empty() {
+            part.clone()
+        } else {
+            format!(", {part}")
+        };
+        if text.chars().count() + more.chars().count() > columns {
+            break;
+        }
+        text.push_str(&more);
+    }
+    // Brackets and a space stand around it.
+    let room = columns.saturating_sub(text.chars().count() + 3).min(*BAR.end());
+    if room < *BAR.start() {
+        return text;
+    }
+    let filled = u128::from(done.min(all)) * room as u128 / u128::from(all.max(1));
+    let filled = usize::try_from(filled).unwrap_or(room);
+    let head = if filled < room { ">" } else { "" };
+    let bar = format!("{}{head}", "=".repeat(filled));
+    format!("[{bar:room$}] {text}")
 }
 
 /// Watches a set of runs that several threads work off.
@@ -173,9 +211,7 @@ impl SweepProgress<'_> {
         let display = if quiet {
             Display::Off
         } else if io::stderr().is_terminal() {
-            let template = "[{bar:30}] {pos} of {len} runs, {msg}";
-            let style = ProgressStyle::with_template(template).expect("a valid template");
-            Display::Bar(ProgressBar::new(0).with_style(style.progress_chars("=> ")))
+            Display::Bar(bare())
         } else {
             Display::Lines
         };
@@ -195,26 +231,31 @@ impl SweepProgress<'_> {
         }
     }
 
-    fn text(&self, progress: &execute::Progress) -> String {
+    /// What there is to say, the most important first.
+    fn parts(&self, progress: &execute::Progress) -> Vec<String> {
         // At least a nanosecond, so that there is something to divide by.
         let wall = u64::try_from(self.started.elapsed().as_nanos())
             .unwrap_or(u64::MAX)
             .max(1);
-        let mut text = format!("{} real time", human::factor(progress.simulated_ns, wall));
+        let mut parts = vec![format!("{} of {} runs", progress.done, progress.all)];
         // What was reused took no time worth mentioning, and says nothing about what is left.
         let (fresh, left) = (progress.done - progress.reused, progress.all - progress.done);
         if left > 0
             && let Some(each) = wall.checked_div(fresh)
         {
-            text.push_str(&format!(", {} left", human::span(each.saturating_mul(left))));
-        }
-        if let Some(widest) = progress.widest {
-            text.push_str(&format!(", widest interval ±{:.1} %", widest * 100.0));
+            parts.push(format!("{} left", human::span(each.saturating_mul(left))));
         }
         if progress.failed > 0 {
-            text.push_str(&format!(", {} failed", progress.failed));
+            parts.push(format!("{} failed", progress.failed));
         }
-        text
+        if let Some(widest) = progress.widest {
+            parts.push(format!("widest interval ±{:.1} %", widest * 100.0));
+        }
+        parts.push(format!(
+            "{} real time",
+            human::factor(progress.simulated_ns, wall)
+        ));
+        parts
     }
 }
 
@@ -238,16 +279,12 @@ impl execute::Watch for SweepProgress<'_> {
         }
         match &self.display {
             Display::Bar(bar) => {
-                bar.set_length(progress.all);
-                bar.set_position(progress.done);
-                bar.set_message(self.text(progress));
+                let parts = self.parts(progress);
+                bar.set_message(picture(progress.done, progress.all, &parts, columns()));
             }
-            _ if progress.done > 0 => output::note(&format!(
-                "longhaul: {} of {} runs, {}\n",
-                progress.done,
-                progress.all,
-                self.text(progress)
-            )),
+            _ if progress.done > 0 => {
+                output::note(&format!("longhaul: {}\n", self.parts(progress).join(", ")));
+            }
             _ => {}
         }
     }
@@ -262,5 +299,39 @@ impl execute::Watch for SweepProgress<'_> {
 
     fn wants_end(&self) -> bool {
         self.interrupt.requested().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_never_wraps_and_says_what_matters_first() {
+        let parts = [
+            "12345 of 100000 runs",
+            "12.3 min left",
+            "12 failed",
+            "widest interval ±12.3 %",
+            "1234.56× real time",
+        ]
+        .map(str::to_owned);
+        let line = |columns| picture(25_000, 100_000, &parts, columns);
+        assert_eq!(
+            line(79),
+            "[=>   ] 12345 of 100000 runs, 12.3 min left, 12 failed, widest interval ±12.3 %"
+        );
+        assert_eq!(line(40), "12345 of 100000 runs, 12.3 min left");
+        let wide = line(200);
+        assert!(
+            wide.starts_with(&format!("[{}>{}] 12345 of ", "=".repeat(7), " ".repeat(22))),
+            "{wide}"
+        );
+        assert!(wide.ends_with(", 1234.56× real time"), "{wide}");
+        for columns in 0..150 {
+            let line = line(columns);
+            assert!(line.chars().count() <= columns, "{columns}: {line}");
+        }
+        assert!(picture(3, 3, &parts, 150).starts_with(&format!("[{}] ", "=".repeat(30))));
     }
 }

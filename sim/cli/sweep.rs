@@ -8,7 +8,7 @@ use longhaul_reports::console::Style;
 use longhaul_reports::human;
 use longhaul_sweeps::cache::Cache;
 use longhaul_sweeps::decode;
-use longhaul_sweeps::directory::{Manifest, SweepDirectory, unreadable};
+use longhaul_sweeps::directory::{Claim, Manifest, SweepDirectory, unreadable};
 use longhaul_sweeps::execute::{self, Effort, ExecuteError, Failure as FailedRun, Options};
 use longhaul_sweeps::isolate::Isolation;
 use longhaul_sweeps::plan::{self, PlanError};
@@ -50,8 +50,12 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
     if args.plan {
         return planned(args, &prepared, &target, &interrupt);
     }
-    let directory = SweepDirectory::take(&target, args.resume)?;
     let manifest = Manifest::of(&prepared, args.shard);
+    let claim = if args.resume { Claim::Resume } else { Claim::New };
+    let directory = SweepDirectory::take(&target, &manifest, claim)?;
+    if let Some(before) = directory.held().filter(|_| !args.quiet) {
+        outdated(before, &manifest, &target);
+    }
     directory.begin(&manifest, &prepared.text, &prepared.base)?;
     let options = Options {
         threads: threads(args),
@@ -92,6 +96,21 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
         report(sweep, &found, &effort, &target, colour)?;
     }
     Ok(failures(&index.failures))
+}
+
+/// Says that the runs of a directory are of no use to this program, if that is so.
+fn outdated(before: &Manifest, now: &Manifest, target: &Path) {
+    let (what, before, now) = if before.model_version != now.model_version {
+        ("model version", before.model_version, now.model_version)
+    } else if before.record_format != now.record_format {
+        ("record format", before.record_format, now.record_format)
+    } else {
+        return;
+    };
+    output::note(&format!(
+        "longhaul: {} was of {what} {before}, this program's is {now}: all runs are made again\n",
+        target.display()
+    ));
 }
 
 /// `runs/sweep-<name>`: by its name alone, so that a sweep that has grown finds what it has.

@@ -42,8 +42,10 @@ use crate::schema::{Chances, DEFAULT_LIMIT, MOST_REPLICATIONS, Measure, SWEEP_VE
 
 /// Most changes that all points share, groups, conditions, measures, or plots.
 const MOST_ITEMS: usize = 100;
-/// Longest that a run may take.
-const LONGEST_TIMEOUT: Span = Span::from_s(7 * 24 * 3_600);
+/// Shortest time after which a run may be given up.
+pub const SHORTEST_TIMEOUT: Span = Span::from_ms(1);
+/// Longest such time.
+pub const LONGEST_TIMEOUT: Span = Span::from_s(7 * 24 * 3_600);
 /// Most points that a file may allow.
 const MOST_POINTS: u64 = 100_000_000;
 
@@ -62,6 +64,12 @@ pub struct SweepFile {
     pub measure_places: Vec<Place>,
     /// Where the scenario is named.
     pub scenario_place: Place,
+    /// Where the changes stand that all points share, in their order.
+    pub set_places: Vec<Place>,
+    /// Where the axes stand.
+    pub axes_place: Place,
+    /// Where the conditions stand.
+    pub where_place: Place,
 }
 
 /// Reads the file of a sweep.
@@ -82,14 +90,20 @@ pub fn read(source: &Source) -> Result<SweepFile, Diagnostics> {
         return Err(Diagnostics::new(texts, sink));
     };
     let place = |node: Option<&syntax::Node>| node.map_or(Place::default(), syntax::Node::head);
-    let measures = root.field("metrics").map_or(&[][..], syntax::Node::items);
+    let places = |field: &str| {
+        let items = root.field(field).map_or(&[][..], syntax::Node::items);
+        items.iter().map(syntax::Node::head).collect()
+    };
     Ok(SweepFile {
         sweep,
         text: source.text.clone(),
         texts,
         base_dir: source.base_dir.clone(),
-        measure_places: measures.iter().map(syntax::Node::head).collect(),
+        measure_places: places("metrics"),
         scenario_place: place(root.field("scenario")),
+        set_places: places("set"),
+        axes_place: place(root.field("axes")),
+        where_place: place(root.field("where")),
     })
 }
 
@@ -177,7 +191,7 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
         design::allowed(cx, &fields, sensitivity, replications, plots.as_deref());
     }
     let timeout = fields.optional(cx, "timeout", None, |cx, at| {
-        value::quantity_within(cx, at, &Span::from_ms(1), &LONGEST_TIMEOUT).map(Some)
+        value::quantity_within(cx, at, &SHORTEST_TIMEOUT, &LONGEST_TIMEOUT).map(Some)
     });
     let limit = fields.optional(cx, "limit", DEFAULT_LIMIT, |cx, at| {
         value::integer(cx, at, 1, MOST_POINTS)

@@ -13,23 +13,21 @@
 //! lock             held while somebody writes
 //! ```
 
+mod manifest;
+
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use longhaul_core::MODEL_VERSION;
-use longhaul_core::record::RECORD_FORMAT;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use thiserror::Error;
 
-use crate::prepare::Prepared;
+use manifest::Held;
+pub use manifest::{MANIFEST, Manifest, Shard};
 
 /// Version of everything in a sweep's directory but the cache.
 pub const SWEEP_FORMAT: u32 = 1;
-
-/// Name of the file that makes a directory that of a sweep.
-pub const MANIFEST: &str = "sweep.json";
 
 /// What a temporary file is called before it is renamed.
 const PARTIAL: &str = ".partial-";
@@ -42,6 +40,32 @@ pub enum DirectoryError {
         "{path} holds a sweep; --resume goes on with it, and uses every finished run that this sweep needs"
     )]
     Taken {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There is another sweep.
+    #[error("{path} holds the sweep `{found}`, which this is not: `{asked}`; name another directory")]
+    OtherSweep {
+        /// The directory.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// What was to go on.
+        asked: String,
+    },
+    /// There is another part of the sweep.
+    #[error("{path} holds {} of the sweep, and not {}; name another directory", part(.found), part(.asked))]
+    OtherPart {
+        /// The directory.
+        path: PathBuf,
+        /// What is there.
+        found: Option<Shard>,
+        /// What was to go on.
+        asked: Option<Shard>,
+    },
+    /// Parts are to be merged where there is a sweep that they do not belong to, or one that is finished.
+    #[error("{path} holds a sweep; name another directory for what is merged")]
+    Occupied {
         /// The directory.
         path: PathBuf,
     },
@@ -95,6 +119,13 @@ pub enum DirectoryError {
     },
 }
 
+/// A part in words.
+fn part(shard: &Option<Shard>) -> String {
+    shard.map_or("all points".to_owned(), |shard| {
+        format!("part {}/{}", shard.index, shard.count)
+    })
+}
+
 impl DirectoryError {
     /// What a failed write means.
     pub fn of(path: &Path, source: io::Error) -> DirectoryError {
@@ -106,101 +137,6 @@ impl DirectoryError {
     }
 }
 
-/// Content of `sweep.json`: nothing in it depends on where, when or with how many threads the sweep ran.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Manifest {
-    /// `longhaul`.
-    pub tool: String,
-    /// [`SWEEP_FORMAT`].
-    pub format: u32,
-    /// Version of the program.
-    pub tool_version: String,
-    /// [`MODEL_VERSION`].
-    pub model_version: u32,
-    /// [`RECORD_FORMAT`] of the runs.
-    pub record_format: u32,
-    /// Name of the sweep.
-    pub sweep: String,
-    /// What it asks.
-    pub question: String,
-    /// Hexadecimal BLAKE3 of its file, its scenario and the number of replications.
-    pub hash: String,
-    /// Points.
-    pub points: u64,
-    /// Runs of each point, at least.
-    pub replications: u32,
-    /// Which part of the points, if not all.
-    pub shard: Option<Shard>,
-    /// Whether everything has run and all tables are written.
-    pub finished: bool,
-}
-
-/// Part `index` of `count`: every `count`-th point from the `index`-th on, both counted from 1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct Shard {
-    /// From 1 to `count`.
-    pub index: u32,
-    /// At least 1.
-    pub count: u32,
-}
-
-impl Shard {
-    /// Whether a point belongs to this part.
-    pub fn has(self, point: u64) -> bool {
-        point % u64::from(self.count) == u64::from(self.index - 1)
-    }
-}
-
-impl Manifest {
-    /// Of a sweep that is about to run.
-    pub fn of(prepared: &Prepared, shard: Option<Shard>) -> Manifest {
-        let sweep = &prepared.sweep;
-        let mut hasher = blake3::Hasher::new();
-        for part in [&prepared.text, &prepared.base] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-        hasher.update(&sweep.replications.to_le_bytes());
-        Manifest {
-            tool: "longhaul".to_owned(),
-            format: SWEEP_FORMAT,
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            model_version: MODEL_VERSION,
-            record_format: RECORD_FORMAT,
-            sweep: sweep.name.clone(),
-            question: sweep.question.clone(),
-            hash: hasher.finalize().to_hex().to_string(),
-            points: prepared.points().len(),
-            replications: sweep.replications,
-            shard,
-            finished: false,
-        }
-    }
-
-    /// The manifest of a sweep's directory.
-    ///
-    /// # Errors
-    /// If there is none, or none that this program reads.
-    pub fn read(directory: &Path) -> Result<Manifest, DirectoryError> {
-        let path = directory.join(MANIFEST);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(DirectoryError::NoSweep {
-                    path: directory.to_owned(),
-                });
-            }
-            Err(error) => return Err(unreadable(&path, &error)),
-        };
-        let manifest: Manifest = serde_json::from_str(&text).map_err(|error| unreadable(&path, &error))?;
-        if manifest.format != SWEEP_FORMAT {
-            let why = format!("format {}; this program reads {SWEEP_FORMAT}", manifest.format);
-            return Err(unreadable(&path, &why));
-        }
-        Ok(manifest)
-    }
-}
-
 /// An error about what a file says.
 pub fn unreadable(path: &Path, why: &dyn fmt::Display) -> DirectoryError {
     DirectoryError::Unreadable {
@@ -209,10 +145,23 @@ pub fn unreadable(path: &Path, why: &dyn fmt::Display) -> DirectoryError {
     }
 }
 
+/// What to do about a sweep that a directory holds already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Claim {
+    /// Leave it alone: only a new or empty directory is taken.
+    New,
+    /// Go on with it, if it is the same, whatever it has grown by.
+    Resume,
+    /// Begin again what was not finished, if it is the same to the last letter.
+    Merge,
+}
+
 /// A sweep's directory that nobody else writes into.
 #[derive(Debug)]
 pub struct SweepDirectory {
     path: PathBuf,
+    /// What it held before.
+    held: Option<Manifest>,
     /// Goes with the process, however that ends.
     lock: File,
 }
@@ -226,16 +175,14 @@ impl Drop for SweepDirectory {
 }
 
 impl SweepDirectory {
-    /// Takes a directory for a sweep: a new or empty one, or with `resume` also one that holds a sweep.
+    /// Takes a directory for a sweep.
     ///
     /// # Errors
-    /// If it holds anything else, is in use, or cannot be written.
-    pub fn take(path: &Path, resume: bool) -> Result<SweepDirectory, DirectoryError> {
+    /// If it holds anything else than what is claimed, is in use, or cannot be written.
+    pub fn take(path: &Path, sweep: &Manifest, claim: Claim) -> Result<SweepDirectory, DirectoryError> {
         fs::create_dir_all(path).map_err(|source| DirectoryError::of(path, source))?;
-        let holds_sweep = path.join(MANIFEST).exists();
-        if !holds_sweep {
-            refuse_foreign(path)?;
-        }
+        // Nothing is written, not even a lock, among what is somebody's.
+        refuse_foreign(path)?;
         let lock_path = path.join("lock");
         let lock = File::options()
             .create(true)
@@ -252,17 +199,26 @@ impl SweepDirectory {
             }
             Err(TryLockError::Error(source)) => return Err(DirectoryError::of(&lock_path, source)),
         }
-        let directory = SweepDirectory {
-            path: path.to_owned(),
-            lock,
+        // Whoever had the lock may have written since.
+        let held = match refuse_foreign(path)? {
+            Held::Sweep(held) => {
+                claim.allows(path, sweep, &held)?;
+                Some(*held)
+            }
+            Held::Cut if claim == Claim::New => return Err(taken(path)),
+            Held::Cut | Held::Nothing => None,
         };
-        if holds_sweep && !resume {
-            return Err(DirectoryError::Taken {
-                path: path.to_owned(),
-            });
-        }
         remove_partial(path);
-        Ok(directory)
+        Ok(SweepDirectory {
+            path: path.to_owned(),
+            held,
+            lock,
+        })
+    }
+
+    /// The sweep that was here before, if there was one.
+    pub fn held(&self) -> Option<&Manifest> {
+        self.held.as_ref()
     }
 
     /// Where it is.
@@ -287,6 +243,10 @@ impl SweepDirectory {
     /// # Errors
     /// If it cannot be written.
     pub fn begin(&self, manifest: &Manifest, text: &str, scenario: &str) -> Result<(), DirectoryError> {
+        // Plots that are no longer asked for would stay for ever; those that still are will be drawn again.
+        if fs::read(self.path.join("sweep.ron")).is_ok_and(|before| before != text.as_bytes()) {
+            self.remove_listed_plots()?;
+        }
         self.manifest(manifest)?;
         self.write("sweep.ron", |out| out.write_all(text.as_bytes()))?;
         self.write("scenario.ron", |out| out.write_all(scenario.as_bytes()))
@@ -313,15 +273,40 @@ impl SweepDirectory {
         }
     }
 
-    /// Removes the tables of plots that are not among `names`.
+    /// Removes the tables and pictures of plots that are not among `names`, which are stems of files: those of a plot that is,
+    /// and those of studies. What else is there is somebody's.
     ///
     /// # Errors
     /// If one cannot be removed.
     pub fn only_plots(&self, names: &[String]) -> Result<(), DirectoryError> {
-        let folder = self.path.join("plots");
-        for path in entries(&folder) {
-            let stem = path.file_stem().and_then(|stem| stem.to_str());
-            if !stem.is_some_and(|stem| names.iter().any(|name| name == stem)) {
+        self.remove_plots(|stem| {
+            let kept = names.iter().any(|name| name == stem);
+            let study = stem.starts_with("sensitivity-") || stem.starts_with("screening-");
+            !kept && (study || names.iter().any(|name| is_of_plot(stem, name)))
+        })
+    }
+
+    /// Removes what `plots/index.json` lists, and then itself.
+    fn remove_listed_plots(&self) -> Result<(), DirectoryError> {
+        #[derive(Deserialize)]
+        struct Listed {
+            name: String,
+        }
+        let index = fs::read(self.path.join("plots/index.json")).unwrap_or_default();
+        let Ok(listed) = serde_json::from_slice::<Vec<Listed>>(&index) else {
+            return Ok(());
+        };
+        self.remove_plots(|stem| listed.iter().any(|plot| is_of_plot(stem, &plot.name)))?;
+        self.remove("plots/index.json")
+    }
+
+    fn remove_plots(&self, wanted: impl Fn(&str) -> bool) -> Result<(), DirectoryError> {
+        for path in entries(&self.path.join("plots")) {
+            let part =
+                |part: Option<&std::ffi::OsStr>| part.and_then(|part| part.to_str()).map(str::to_owned);
+            let (stem, extension) = (part(path.file_stem()), part(path.extension()));
+            let ours = matches!(extension.as_deref(), Some("csv" | "svg"));
+            if ours && path.is_file() && stem.is_some_and(|stem| wanted(&stem)) {
                 fs::remove_file(&path).map_err(|source| DirectoryError::of(&path, source))?;
             }
         }
@@ -329,22 +314,90 @@ impl SweepDirectory {
     }
 }
 
-/// An unfinished sweep leaves these names; anything else is somebody's.
-fn refuse_foreign(path: &Path) -> Result<(), DirectoryError> {
+/// Whether a file of this stem is the table of a plot, or a picture of one of its facets.
+fn is_of_plot(stem: &str, plot: &str) -> bool {
+    [plot, &plot.replace('.', "_")].into_iter().any(|plot| {
+        stem.strip_prefix(plot)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    })
+}
+
+fn taken(path: &Path) -> DirectoryError {
+    DirectoryError::Taken {
+        path: path.to_owned(),
+    }
+}
+
+impl Claim {
+    /// Whether a sweep may have the directory of what is in it.
+    fn allows(self, path: &Path, sweep: &Manifest, held: &Manifest) -> Result<(), DirectoryError> {
+        let path = path.to_owned();
+        match self {
+            Claim::New => Err(taken(&path)),
+            Claim::Resume if held.sweep != sweep.sweep => Err(DirectoryError::OtherSweep {
+                path,
+                found: held.sweep.clone(),
+                asked: sweep.sweep.clone(),
+            }),
+            Claim::Resume if held.shard != sweep.shard => Err(DirectoryError::OtherPart {
+                path,
+                found: held.shard,
+                asked: sweep.shard,
+            }),
+            Claim::Resume => Ok(()),
+            Claim::Merge => {
+                let same = Manifest {
+                    finished: false,
+                    ..sweep.clone()
+                };
+                if *held == same {
+                    Ok(())
+                } else {
+                    Err(DirectoryError::Occupied { path })
+                }
+            }
+        }
+    }
+}
+
+/// What a sweep writes, but for its manifest.
+const OURS: [&str; 11] = [
+    "cache",
+    "components.csv",
+    "index.json",
+    "lock",
+    "plots",
+    "results.csv",
+    "results.parquet",
+    "scenario.ron",
+    "sensitivity.csv",
+    "summary.json",
+    "sweep.ron",
+];
+
+/// What a directory holds. Without a manifest an unfinished sweep leaves a lock and no more; of a manifest that is cut nobody
+/// can say whose it was, so nothing may be there that is not called like ours.
+fn refuse_foreign(path: &Path) -> Result<Held, DirectoryError> {
+    let held = Held::of(path)?;
+    let known: &[&str] = match held {
+        Held::Sweep(_) => return Ok(held),
+        Held::Cut => &OURS,
+        Held::Nothing => &["lock"],
+    };
     for entry in entries(path) {
         let name = entry
             .file_name()
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if name != "lock" && !name.starts_with(PARTIAL) {
+        if !known.contains(&name.as_str()) && !name.starts_with(PARTIAL) && name != MANIFEST {
             return Err(DirectoryError::Foreign {
                 path: path.to_owned(),
                 entry: name,
             });
         }
     }
-    Ok(())
+    Ok(held)
 }
 
 /// The entries of a directory, sorted; none if there is no such directory.

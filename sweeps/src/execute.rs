@@ -98,6 +98,9 @@ pub enum ExecuteError {
     /// The results cannot be written.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// The system gives no process to a run.
+    #[error("cannot run a process: {0}; all runs finished so far are kept, and --resume goes on")]
+    Process(std::io::Error),
     /// The system gives no threads.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -203,7 +206,7 @@ pub fn execute(
     let threads = options.threads.max(1);
     let children = options.isolation.clone();
     let run = Run {
-        children: children.map(|isolation| Children::new(isolation, threads, directory.path().join("cache"))),
+        children: children.map(|isolation| Children::new(isolation, threads)),
         prepared,
         points: &points,
         cache: Cache::new(directory.path(), files_of(prepared)),
@@ -329,7 +332,7 @@ impl Run<'_> {
         let state = &mut states[slot];
         state.hash = hash;
         state.valid = scenario.is_some();
-        state.seeds = scenario.map(RunSeeds::of).unwrap_or_default();
+        state.seeds = scenario.map_or(self.prepared.seeds, RunSeeds::of);
         drop(states);
         Job {
             slot,
@@ -414,7 +417,7 @@ impl Run<'_> {
                     timeout,
                     wants_end: &|| self.watch.wants_end(),
                 };
-                return match children.run(task) {
+                return match children.run(task).map_err(ExecuteError::Process)? {
                     Outcome::Finished(entry) => Ok(Ok(*entry)),
                     Outcome::Failed(kind, message) => Ok(Err((kind, message))),
                     Outcome::Ended => Err(ExecuteError::Ended),

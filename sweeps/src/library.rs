@@ -6,6 +6,35 @@ use longhaul_scenarios::diagnose::Sink;
 use longhaul_scenarios::source::{self, ReadError, Source};
 use longhaul_scenarios::suggest;
 use longhaul_scenarios::syntax;
+use thiserror::Error;
+
+/// Why there is no text of a sweep.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The name of a scenario.
+    #[error(
+        "`{name}` is a scenario, not a sweep: `longhaul run {name}` runs it, and the file of a sweep says what changes in it"
+    )]
+    Scenario {
+        /// The name.
+        name: String,
+    },
+    /// Neither in the library nor a file.
+    #[error("{asked}: no such file, and no such sweep in the library{}", did_you_mean(*.suggestion))]
+    Unknown {
+        /// What was asked for.
+        asked: String,
+        /// A name of the library that resembles it.
+        suggestion: Option<&'static str>,
+    },
+    /// No text.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map_or(String::new(), |name| format!("; did you mean `{name}`?"))
+}
 
 /// A sweep of the library.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,7 +85,7 @@ pub fn list() -> &'static [Entry] {
 ///
 /// # Errors
 /// If there is neither, or the file is no text.
-pub fn open(name_or_path: &str) -> Result<Source, ReadError> {
+pub fn open(name_or_path: &str) -> Result<Source, OpenError> {
     if let Some(entry) = ENTRIES.iter().find(|entry| entry.name == name_or_path) {
         return Ok(Source {
             name: format!("scenarios/sweeps/{}.ron", entry.name),
@@ -66,12 +95,16 @@ pub fn open(name_or_path: &str) -> Result<Source, ReadError> {
     }
     match source::read_file(name_or_path.as_ref()) {
         Err(ReadError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+            let asked = name_or_path.to_owned();
+            if longhaul_scenarios::library::find(name_or_path).is_some() {
+                return Err(OpenError::Scenario { name: asked });
+            }
             let names = ENTRIES.iter().map(|entry| entry.name);
-            Err(ReadError::Unknown {
-                asked: name_or_path.to_owned(),
+            Err(OpenError::Unknown {
+                asked,
                 suggestion: suggest::nearest(name_or_path, names),
             })
         }
-        result => result,
+        result => Ok(result?),
     }
 }

@@ -1,5 +1,6 @@
 //! A sweep and its scenario together: whether all values of all axes fit, before anything runs.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use longhaul_scenarios::diagnose::{Diagnostic, Diagnostics, Sink};
 use longhaul_scenarios::metric::Subject;
 use longhaul_scenarios::schema::{Scenario, Scope};
 use longhaul_scenarios::source::{self, ReadError, Source};
-use longhaul_scenarios::{Loaded, library, load, show, suggest};
+use longhaul_scenarios::{Loaded, library, load, overrides, show, suggest};
 use thiserror::Error;
 
 use crate::decode::SweepFile;
@@ -25,9 +26,6 @@ pub enum PrepareError {
     /// Mistakes in the sweep, or in its scenario.
     #[error(transparent)]
     Mistakes(#[from] Diagnostics),
-    /// Too many points, or none.
-    #[error(transparent)]
-    Points(#[from] PointsError),
     /// All combinations of two sources are too many.
     #[error(
         "{samples} samples of each of two sources are {runs} runs of every point; at most {MOST_REPLICATIONS} are possible"
@@ -52,6 +50,8 @@ pub struct Prepared {
     /// Canonical text of the scenario with the changes that all points share: of the first point if the scenario
     /// is complete only with the axes.
     pub base: String,
+    /// The seeds of that scenario: those of points that have no valid one.
+    pub seeds: RunSeeds,
     /// Whether more points than the limit are allowed.
     pub any_number: bool,
 }
@@ -68,8 +68,21 @@ pub fn prepare(file: &SweepFile, any_number: bool) -> Result<Prepared, PrepareEr
         let samples = sweep.replications;
         return Err(PrepareError::Combinations { samples, runs });
     }
-    let points = Points::of(sweep, any_number)?;
     let mut sink = Sink::default();
+    let points = match Points::of(sweep, any_number) {
+        Ok(points) => points,
+        Err(error) => {
+            let (place, path) = match error {
+                PointsError::Nothing => (file.where_place, "where"),
+                PointsError::TooMany { .. } | PointsError::TooManyCombinations { .. } => {
+                    (file.axes_place, "axes")
+                }
+            };
+            sink.push(Diagnostic::error(place, path, error.to_string()));
+            return Err(Diagnostics::new(Arc::clone(&file.texts), sink).into());
+        }
+    };
+    overlaps(file, &source, &points, &mut sink);
     let first = try_values(file, &source, &points, &mut sink)?;
     if let Some(first) = &first {
         measures(file, &first.scenario, &mut sink);
@@ -78,12 +91,13 @@ pub fn prepare(file: &SweepFile, any_number: bool) -> Result<Prepared, PrepareEr
     let (true, Some(first)) = (sink.is_empty(), first) else {
         return Err(Diagnostics::new(Arc::clone(&file.texts), sink).into());
     };
-    let base = load(&source, &sweep.set, None).map_or(first.canonical, |base| base.canonical);
+    let base = load(&source, &sweep.set, None).unwrap_or(first);
     Ok(Prepared {
         sweep: sweep.clone(),
         text: file.text.clone(),
         source,
-        base,
+        seeds: RunSeeds::of(&base.scenario),
+        base: base.canonical,
         any_number,
     })
 }
@@ -129,6 +143,64 @@ fn scenario_source(base_dir: &Path, name: &str) -> Result<Source, ReadError> {
     }
 }
 
+/// Refuses axes that set the same field, or one of which sets something around what the other sets: the tables would show
+/// values that never ran. Paths are compared by where they lead, since a field has several spellings.
+fn overlaps(file: &SweepFile, source: &Source, points: &Points, sink: &mut Sink) {
+    let (overrides, axes) = points.overrides(0);
+    let targets = overrides::targets(source, &overrides);
+    let path = |index: usize| overrides[index].split('=').next().unwrap_or_default();
+    let axis = |index: usize| axes[index].and_then(|axis| file.sweep.axes().nth(axis));
+    for later in 0..overrides.len() {
+        let (Some(axis_of_later), Some(target)) = (axis(later), &targets[later]) else {
+            continue;
+        };
+        for (earlier, other) in targets.iter().enumerate().take(later) {
+            let Some(other) = other else {
+                continue;
+            };
+            let shared = target.len().min(other.len());
+            if target[..shared] != other[..shared] {
+                continue;
+            }
+            let (one, two) = (path(earlier), path(later));
+            let set = match target.len().cmp(&other.len()) {
+                Ordering::Equal if one == two => format!("`{two}`"),
+                Ordering::Equal => format!("one field, as `{one}` and as `{two}`"),
+                Ordering::Less => format!("`{one}`: `{two}` is all of it"),
+                Ordering::Greater => format!("`{two}`: `{one}` is all of it"),
+            };
+            let error = match axis(earlier) {
+                Some(other) if std::ptr::eq(other, axis_of_later) => Diagnostic::error(
+                    axis_of_later.place,
+                    two,
+                    format!("the axis `{}` twice sets {set}", other.name),
+                ),
+                Some(other) => Diagnostic::error(
+                    axis_of_later.place,
+                    two,
+                    format!(
+                        "the axes `{}` and `{}` both set {set}",
+                        other.name, axis_of_later.name
+                    ),
+                )
+                .related(other.place, "first here"),
+                // An axis may vary a part of what all points share; all of it, and that would be for nothing.
+                None if target.len() <= other.len() => Diagnostic::error(
+                    file.set_places[earlier],
+                    one,
+                    format!(
+                        "this is without effect: the axis `{}` sets `{two}`",
+                        axis_of_later.name
+                    ),
+                )
+                .related(axis_of_later.place, "here"),
+                None => continue,
+            };
+            sink.push(error);
+        }
+    }
+}
+
 /// Loads, for every row of every group, the first point that has it; gives the scenario of the first point.
 fn try_values(
     file: &SweepFile,
@@ -156,6 +228,7 @@ fn try_values(
             Err(mistakes) => {
                 // What is wrong with the scenario by itself is told in the scenario's own terms.
                 if let Err(own) = load(source, &file.sweep.set, None)
+                    && own.items().iter().all(|item| item.place.text == 0)
                     && own
                         .items()
                         .iter()
@@ -192,19 +265,25 @@ fn blame(
         let index = usize::from(item.place.text).checked_sub(1);
         let axis = index.and_then(|index| axes[index]);
         // A path that leads nowhere does so with every value, a value that is refused is one of many.
-        let message = match index {
-            Some(index) => format!("`{}`: {}", overrides[index], item.message),
-            None => format!("with {}: {}", points.describe(point), item.message),
+        let path = index.and_then(|index| {
+            let (path, _) = overrides[index].split_once('=')?;
+            ((item.place.start as usize) < path.len()).then_some(path)
+        });
+        let message = match (path, index) {
+            (Some(path), _) => format!("`{}`: {}", path.trim(), item.message),
+            (None, Some(index)) => format!("`{}`: {}", overrides[index], item.message),
+            (None, None) => format!("with {}: {}", points.describe(point), item.message),
         };
         let key = format!("{} {}", item.path, item.message);
         if !reported.insert((axis, key)) {
             continue;
         }
-        let named = file.sweep.axes().zip(&values).nth(axis.unwrap_or(0));
-        let place = match (axis, named) {
-            (Some(_), Some((axis, _))) if item.message.contains("has no field") => axis.place,
-            (Some(_), Some((_, value))) => value.place,
-            _ => file.scenario_place,
+        let named = axis.and_then(|axis| file.sweep.axes().zip(&values).nth(axis));
+        let place = match (named, index) {
+            (Some((axis, _)), _) if path.is_some() => axis.place,
+            (Some((_, value)), _) => value.place,
+            (None, Some(index)) => file.set_places[index],
+            (None, None) => file.scenario_place,
         };
         let mut error = Diagnostic::error(place, &*item.path, message);
         error.help.clone_from(&item.help);

@@ -12,7 +12,7 @@ use longhaul_scenarios::metric::Unit;
 use longhaul_scenarios::path;
 use longhaul_scenarios::syntax;
 
-use crate::schema::{Axis, AxisValue, Group, Kind};
+use crate::schema::{Axis, AxisValue, Group, Kind, suffix};
 
 use super::space::{self, Space, Spread};
 
@@ -327,8 +327,11 @@ fn values(cx: &mut Context, at: &At, text: &str) -> Option<Space> {
     }
     let items: Vec<(Option<Unit>, AxisValue)> = items.into_iter().map(|(_, item)| item).collect();
     let mut seen = BTreeMap::new();
-    for (_, value) in &items {
-        if let Some(first) = seen.insert(&value.ron, value.place) {
+    for (unit, value) in &items {
+        // "1 ms" and "1000 us" are one value: a quantity is known by what it is, anything else by how it is shown.
+        let quantity = unit.zip(value.exact).map(|(unit, exact)| (suffix(unit), exact));
+        let known = quantity.ok_or(&value.shown);
+        if let Some(first) = seen.insert(known, value.place) {
             let error = longhaul_scenarios::diagnose::Diagnostic::error(
                 value.place,
                 &*at.path,

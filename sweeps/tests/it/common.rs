@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use longhaul_scenarios::source::read_file;
 use longhaul_sweeps::cache::Cache;
 use longhaul_sweeps::decode;
-use longhaul_sweeps::directory::{Manifest, Shard, SweepDirectory};
+use longhaul_sweeps::directory::{Claim, Manifest, Shard, SweepDirectory};
 use longhaul_sweeps::execute::{self, Effort, Index, Options, Progress, Watch};
 use longhaul_sweeps::prepare::{Prepared, files_of, prepare};
 use longhaul_sweeps::tables;
@@ -99,8 +99,8 @@ impl Place {
 
     pub fn try_run(&self, text: &str, folder: &str, options: Options) -> Result<Ran, execute::ExecuteError> {
         let prepared = self.prepare(text);
-        let directory = SweepDirectory::take(&self.path(folder), true)?;
         let manifest = Manifest::of(&prepared, options.shard);
+        let directory = SweepDirectory::take(&self.path(folder), &manifest, Claim::Resume)?;
         directory.begin(&manifest, &prepared.text, &prepared.base)?;
         let seen = Seen::default();
         let (index, effort) = execute::execute(&prepared, &directory, options, &seen)?;

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 
 use longhaul_core::MODEL_VERSION;
 use longhaul_sweeps::cache::{Cache, Found};
-use longhaul_sweeps::directory::{DirectoryError, SweepDirectory};
 use longhaul_sweeps::entry::Entry;
 use longhaul_sweeps::execute::{FailureKind, Options};
-use longhaul_sweeps::isolate::Isolation;
 use longhaul_sweeps::points::Points;
 use longhaul_sweeps::schema::ReplicateOver;
 use longhaul_sweeps::tables::key_of;
@@ -178,6 +176,14 @@ fn values_that_are_not_allowed_together_fail_alone() {
         .collect();
     assert_eq!(failed, [(3, FailureKind::Invalid), (3, FailureKind::Invalid)]);
     assert_eq!(ran.effort.simulated, 6);
+    // Their rows have the seeds that they would have had.
+    let table = fs::read_to_string(place.path("out/results.csv")).unwrap();
+    let seeds: Vec<&str> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(2).unwrap())
+        .collect();
+    assert_eq!(seeds, ["1", "2"].repeat(4), "{table}");
 }
 
 #[test]
@@ -282,22 +288,6 @@ fn replications_go_on_until_the_mean_is_known() {
 }
 
 #[test]
-fn a_directory_has_one_writer() {
-    let place = Place::new();
-    let held = SweepDirectory::take(&place.path("out"), false).unwrap();
-    let second = SweepDirectory::take(&place.path("out"), true).unwrap_err();
-    assert!(matches!(second, DirectoryError::Locked { .. }), "{second}");
-    drop(held);
-    place.run(&usual(), "out", threads(2));
-    let taken = SweepDirectory::take(&place.path("out"), false).unwrap_err();
-    assert!(matches!(taken, DirectoryError::Taken { .. }), "{taken}");
-    fs::create_dir(place.path("mine")).unwrap();
-    fs::write(place.path("mine/thesis.tex"), "x").unwrap();
-    let foreign = SweepDirectory::take(&place.path("mine"), true).unwrap_err();
-    assert!(matches!(foreign, DirectoryError::Foreign { .. }), "{foreign}");
-}
-
-#[test]
 fn half_written_files_of_a_killed_program_are_swept_up_and_never_read() {
     let place = Place::new();
     let ran = place.run(&usual(), "out", threads(2));
@@ -333,72 +323,4 @@ fn a_missing_entry_is_not_found() {
     let place = Place::new();
     let cache = Cache::new(&place.path("nowhere"), PathBuf::new());
     assert_eq!(cache.find(&"0".repeat(64), true), Found::Nothing);
-}
-
-/// A program that stands for that of a run: a shell script, which is told `--key KEY --memory BYTES`.
-fn children(script: &str, memory: u64) -> Options {
-    Options {
-        isolation: Some(Isolation {
-            program: vec!["sh".into(), "-c".into(), script.into(), "run".into()],
-            memory,
-        }),
-        ..threads(2)
-    }
-}
-
-#[test]
-fn a_run_that_takes_too_much_memory_is_tried_again_with_all_of_it_and_fails_alone() {
-    let place = Place::new();
-    // Two processes share a gigabyte; each dies as the standard library does when it gets nothing, and says what it had.
-    let script = "cat > /dev/null; echo $4 >> ran; echo memory allocation of 8589934592 bytes failed >&2; kill -ABRT $$";
-    let log = place.path("ran");
-    let script = script.replace(">> ran", &format!(">> '{}'", log.display()));
-    let ran = place.run(&usual(), "out", children(&script, 1_000_000_000));
-    assert_eq!(ran.index.failures.len(), 24);
-    for failure in &ran.index.failures {
-        assert_eq!(failure.kind, FailureKind::OutOfMemory);
-        assert!(
-            failure.message.contains("memory that it needs within"),
-            "{}",
-            failure.message
-        );
-    }
-    let told = fs::read_to_string(&log).unwrap();
-    let count = |bytes: &str| told.lines().filter(|line| *line == bytes).count();
-    assert_eq!((count("500000000"), count("1000000000")), (24, 24));
-    let table = fs::read_to_string(place.path("out/results.csv")).unwrap();
-    assert_eq!(table.matches("out_of_memory").count(), 24);
-    // Nothing of it is kept, and nothing is left lying about.
-    let again = place.run(&usual(), "out", threads(2));
-    assert_eq!((again.effort.simulated, again.effort.reused), (24, 0));
-    place.run(&usual(), "clean", threads(2));
-    same(&place.path("out"), &place.path("clean"));
-}
-
-#[test]
-fn what_a_process_of_a_run_says_at_its_end_is_told() {
-    let place = Place::new();
-    let one = |script: &str| {
-        let options = Options {
-            timeout: Some(std::time::Duration::from_millis(300)),
-            ..children(script, 1_000_000)
-        };
-        let axes = r#"(name: "rtt", path: "links[0].rtt", values: ["10 ms"]),"#;
-        let ran = place.run(&text(axes, METRICS, "replications: 1,"), "out", options);
-        let failure = ran.index.failures[0].clone();
-        (failure.kind, failure.message)
-    };
-    assert_eq!(one("kill -KILL $$").0, FailureKind::OutOfMemory);
-    assert_eq!(one("sleep 60").0, FailureKind::TimedOut);
-    assert_eq!(
-        one("echo no such file >&2; exit 2"),
-        (FailureKind::Unbuildable, "no such file".to_owned())
-    );
-    let (kind, message) = one("echo counters differ >&2; exit 1");
-    assert_eq!(
-        (kind, message.as_str()),
-        (FailureKind::Panicked, "counters differ")
-    );
-    assert!(one("exit 0").1.contains("something else than a run"));
-    assert!(one("kill -SEGV $$").1.contains("signal 11"));
 }

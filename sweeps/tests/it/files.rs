@@ -78,6 +78,12 @@ fn bad_axes_are_refused() {
     refused(&[
         (axes(""), &["there is no axis"]),
         (axis(r#"["10 ms", "10 ms"]"#), &["`10 ms` is in the list twice"]),
+        (axis(r#"["1 ms", "1000 us"]"#), &["`1 ms` is in the list twice"]),
+        (axis("[2, 1, 1.0]"), &["`1.0` is in the list twice"]),
+        (
+            axis(r#"[Independent(mean: "1 %"), Independent(mean:   "1 %")]"#),
+            &["is in the list twice"],
+        ),
         (
             axis(r#"Range(from: "9 ms", to: "1 ms", steps: 3)"#),
             &["the range is empty"],
@@ -253,6 +259,120 @@ fn too_many_points_are_refused_before_anything_runs() {
 }
 
 #[test]
+fn axes_that_set_the_same_field_in_whatever_words_are_refused() {
+    let axes = |one: &str, two: &str| text(&format!("{one}, {two}"), METRICS, "");
+    let rtt = r#"(name: "a", path: "links[0].rtt", values: ["1 ms", "2 ms"])"#;
+    let mean = r#"(name: "m", path: "links[0].loss.mean", values: ["1 %", "2 %"])"#;
+    let loss = r#"(name: "l", path: "links[north<->south].loss", values: [Independent(mean: "1 %"), Independent(mean: "3 %")])"#;
+    refused(&[
+        (
+            axes(
+                rtt,
+                &rtt.replace("[0]", "[ north <-> south ]")
+                    .replace(r#""a""#, r#""b""#),
+            ),
+            &[
+                "sweep.ron:7:",
+                "the axes `a` and `b` both set one field, as `links[0].rtt` and as `links[ north <-> south ].rtt`",
+            ],
+        ),
+        (
+            axes(mean, loss),
+            &["the axes `m` and `l` both set `links[0].loss.mean`: `links[north<->south].loss` is all of it"],
+        ),
+        (
+            axes(loss, mean),
+            &["the axes `l` and `m` both set `links[0].loss.mean`: `links[north<->south].loss` is all of it"],
+        ),
+        (
+            text(
+                r#"(name: "a", path: ["links[0].rtt", "links[north<->south].rtt"], values: ["1 ms", "2 ms"])"#,
+                METRICS,
+                "",
+            ),
+            &["the axis `a` twice sets one field"],
+        ),
+        (
+            text(
+                loss,
+                METRICS,
+                r#"set: ["horizon=30 s", "links[0].loss.mean=1 %"],"#,
+            ),
+            &[
+                "sweep.ron:13:",
+                "this is without effect: the axis `l` sets `links[north<->south].loss`",
+            ],
+        ),
+    ]);
+    // What all points share may be varied in part, and two parts of one thing are two things.
+    let place = Place::new();
+    let set = r#"set: ["links[0].loss=Independent(mean: \"5 %\")", "links[0].rate=9 Mbit/s"],"#;
+    let prepared = place.prepare(&text(&format!("{rtt}, {mean}"), METRICS, set));
+    assert_eq!(prepared.points().len(), 4);
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_reported_at_the_path() {
+    let axis = |path: &str, values: &str| {
+        text(
+            &format!(r#"(name: "x", path: "{path}", values: {values}),"#),
+            METRICS,
+            "",
+        )
+    };
+    let place = Place::new();
+    for (path, what) in [
+        (
+            "links[9].rtt",
+            "`links[9].rtt`: there are 1 items, counted from 0",
+        ),
+        ("links[nope].rtt", "`links[nope].rtt`: no item is named `nope`"),
+        ("name.x", "`name.x`: a string has no fields"),
+    ] {
+        let message = place.try_prepare(&axis(path, r#"["1 ms", "2 ms"]"#)).unwrap_err();
+        assert!(message.contains("sweep.ron:7:30: "), "{message}");
+        assert!(message.contains(what), "{message}");
+        assert_eq!(message.matches("sweep.ron:").count(), 1, "{message}");
+    }
+    let small = std::fs::read_to_string(place.path("small.ron")).unwrap();
+    std::fs::write(
+        place.path("small.ron"),
+        small.replace(r#"Independent(mean: "1 %")"#, "None"),
+    )
+    .unwrap();
+    let message = place
+        .try_prepare(&axis("links[0].loss.mean", r#"["1 %", "2 %"]"#))
+        .unwrap_err();
+    assert!(message.contains("sweep.ron:7:30: "), "{message}");
+    assert!(message.contains("`None` has no fields"), "{message}");
+}
+
+#[test]
+fn mistakes_of_a_whole_sweep_have_their_places_too() {
+    let one = r#"(name: "rtt", path: "links[0].rtt", values: ["1 ms", "2 ms"]),"#;
+    let many = r#"(name: "rtt", path: "links[0].rtt", values: Range(from: "1 ms", to: "300 ms", steps: 90000)),
+        (name: "n", path: "transfers[0].streams", values: [1, 2]),"#;
+    refused(&[
+        (
+            text(one, METRICS, r#"set: ["horizon=30 s", "links[0].rat=1 Mbit/s"],"#),
+            &["sweep.ron:13:27: ", "`links[0].rat`: a link has no field"],
+        ),
+        (
+            text(one, METRICS, r#"set: ["links[0].rate=fast"],"#),
+            &["sweep.ron:13:", "`links[0].rate=fast`: "],
+        ),
+        (
+            text(one, METRICS, r#"where: ["rtt > 1 s"],"#),
+            &["sweep.ron:13:", "where: no point satisfies `where`"],
+        ),
+        (
+            text(many, METRICS, ""),
+            &["sweep.ron:6:11: axes: 180000 points are more than the limit of 100000"],
+        ),
+    ]);
+}
+
+#[test]
 fn values_that_only_exist_in_points_that_are_left_out_need_not_be_valid() {
     let place = Place::new();
     let axes = r#"(name: "rtt", path: "links[0].rtt", values: ["10 ms", "9 h"]),"#;
@@ -291,5 +411,13 @@ fn every_sweep_of_the_library_is_valid_small_and_opens_with_its_question() {
         assert!(entry.text.starts_with(&head), "{}", entry.name);
     }
     let error = library::open("streams_by_rt").unwrap_err().to_string();
-    assert!(error.contains("did you mean `streams_by_rtt`?"), "{error}");
+    assert!(
+        error.contains("no such sweep in the library; did you mean `streams_by_rtt`?"),
+        "{error}"
+    );
+    let error = library::open("cross_region").unwrap_err().to_string();
+    assert!(
+        error.contains("`cross_region` is a scenario, not a sweep: `longhaul run cross_region`"),
+        "{error}"
+    );
 }

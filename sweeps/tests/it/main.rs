@@ -2,8 +2,10 @@
 
 mod common;
 mod compare;
+mod directory;
 mod execute;
 mod files;
+mod isolate;
 mod merge;
 mod points;
 mod records;
