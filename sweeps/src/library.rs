@@ -68,6 +68,7 @@ pub fn open(name_or_path: &str) -> Result<Source, ReadError> {
         Err(ReadError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
             let names = ENTRIES.iter().map(|entry| entry.name);
             Err(ReadError::Unknown {
+                what: "sweep",
                 asked: name_or_path.to_owned(),
                 suggestion: suggest::nearest(name_or_path, names),
             })
