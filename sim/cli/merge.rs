@@ -13,7 +13,9 @@ use crate::sweep;
 pub fn merge(args: &MergeArgs, _colour: Colour) -> Result<Exit, Failure> {
     let directory = SweepDirectory::take(&args.out, false)?;
     let mut runs = 0;
-    let (manifest, failures) = merge::merge(&args.parts, &directory, |point| runs += point.replications)?;
+    let merged = merge::merge(&args.parts, &directory, |point| runs += point.replications)?;
+    let manifest = &merged.manifest;
+    sweep::notes(&merged.notes);
     if !args.quiet {
         output::print(&format!(
             "{}: {} points, {} runs, in {}\n",
@@ -23,5 +25,5 @@ pub fn merge(args: &MergeArgs, _colour: Colour) -> Result<Exit, Failure> {
             args.out.display()
         ))?;
     }
-    Ok(sweep::failures(&failures))
+    Ok(sweep::failures(&merged.failures))
 }

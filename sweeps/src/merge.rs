@@ -72,7 +72,18 @@ pub enum MergeError {
     Points(#[from] PointsError),
 }
 
-/// Puts the parts of a sweep together in `target`, calling `see` with each point. The failed runs of all parts.
+/// What came of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Merged {
+    /// That of the whole.
+    pub manifest: Manifest,
+    /// The failed runs of all parts.
+    pub failures: Vec<Failure>,
+    /// What could not be drawn, and why; points that stopped before they were known well enough.
+    pub notes: Vec<String>,
+}
+
+/// Puts the parts of a sweep together in `target`, calling `see` with each point.
 ///
 /// # Errors
 /// If they are not all parts of one sweep, each once and finished.
@@ -80,7 +91,7 @@ pub fn merge(
     parts: &[PathBuf],
     target: &SweepDirectory,
     see: impl FnMut(&PointSummary),
-) -> Result<(Manifest, Vec<Failure>), MergeError> {
+) -> Result<Merged, MergeError> {
     let manifests: Vec<Manifest> = parts
         .iter()
         .map(|part| Manifest::read(part))
@@ -97,7 +108,7 @@ pub fn merge(
         base_dir: first.clone(),
     })?
     .sweep;
-    sweep.replications = manifests[0].replications;
+    sweep.set_replications(manifests[0].replications);
     let points = Points::of(&sweep, true)?;
 
     let manifest = Manifest {
@@ -122,8 +133,12 @@ pub fn merge(
     }
     index.points.sort_by_key(|point| point.point);
     index.failures.sort();
-    tables::write(target, &sweep, &points, &manifest, &index, &cache, see)?;
-    Ok((manifest, index.failures))
+    let written = tables::write(target, &sweep, &points, &manifest, &index, &cache, see)?;
+    Ok(Merged {
+        manifest,
+        failures: index.failures,
+        notes: written.notes,
+    })
 }
 
 /// Takes over all finished runs of a part.

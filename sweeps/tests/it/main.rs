@@ -2,6 +2,7 @@
 
 mod common;
 mod compare;
+mod drawn;
 mod execute;
 mod files;
 mod merge;

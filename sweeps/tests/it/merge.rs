@@ -12,7 +12,7 @@ use crate::common::{Place, files, same, shard, threads, usual};
 fn merged(place: &Place, parts: &[&str], target: &str) -> Result<usize, MergeError> {
     let parts: Vec<PathBuf> = parts.iter().map(|part| place.path(part)).collect();
     let directory = SweepDirectory::take(&place.path(target), false)?;
-    merge(&parts, &directory, |_| {}).map(|(_, failures)| failures.len())
+    merge(&parts, &directory, |_| {}).map(|merged| merged.failures.len())
 }
 
 #[test]
