@@ -1,5 +1,9 @@
 //! What a metric measures and in which unit.
 
+mod meaning;
+
+pub use meaning::Better;
+
 use crate::schema::{Demand, Link, Metric, Scenario, Statistic, Value, pairs};
 
 /// What gives one sample each.

@@ -24,8 +24,10 @@ pub struct Source {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// Neither in the library nor a file.
-    #[error("{asked}: no such file, and no such scenario in the library{}", did_you_mean(.suggestion.as_deref()))]
+    #[error("{asked}: no such file, and no such {what} in the library{}", did_you_mean(.suggestion.as_deref()))]
     Unknown {
+        /// The kind of thing: a scenario, or what other libraries hold.
+        what: &'static str,
         /// What was asked for.
         asked: String,
         /// A name of the library that resembles it.
@@ -91,6 +93,7 @@ pub fn open(name_or_path: &str) -> Result<Source, ReadError> {
     match read_file(path) {
         Err(ReadError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
             Err(ReadError::Unknown {
+                what: "scenario",
                 asked: name_or_path.to_owned(),
                 suggestion: library::nearest(name_or_path),
             })

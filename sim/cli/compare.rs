@@ -7,6 +7,7 @@ use longhaul_sweeps::text;
 use crate::args::CompareArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Colour};
+use crate::sweep;
 
 /// Compares the directories that the command line names. A difference is no failure.
 pub fn compare(args: &CompareArgs, colour: Colour) -> Result<Exit, Failure> {
@@ -18,11 +19,12 @@ pub fn compare(args: &CompareArgs, colour: Colour) -> Result<Exit, Failure> {
         text::comparison(&comparison, width)
     })?;
     if let Some(folder) = &args.plots {
-        let pictures = compare::pictures::all(&comparison, folder).map_err(CompareError::Directory)?;
-        output::note(&match pictures.len() {
-            0 => "nothing to draw: no point has a difference with an interval\n".to_owned(),
-            count => format!("{count} pictures in {}\n", folder.display()),
-        });
+        let (pictures, notes) =
+            compare::pictures::all(&comparison, folder).map_err(CompareError::Directory)?;
+        sweep::notes(&notes);
+        if !pictures.is_empty() {
+            output::note(&format!("{} pictures in {}\n", pictures.len(), folder.display()));
+        }
     }
     Ok(Exit::Passed)
 }

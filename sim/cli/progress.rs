@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use longhaul_core::time::{self, Span};
 use longhaul_reports::console::Style;
 use longhaul_reports::human;
+use longhaul_sweeps::estimate::Width;
 use longhaul_sweeps::execute;
 
 use crate::interrupt::Interrupt;
@@ -200,6 +201,8 @@ impl Counter {
 /// Watches a sweep: runs, simulated speed, the time that is left, and how well the worst point is known.
 pub struct SweepProgress<'a> {
     interrupt: &'a Interrupt,
+    /// Names of the sweep's metrics.
+    metrics: Vec<String>,
     display: Display,
     started: Instant,
     shown: Mutex<Instant>,
@@ -207,7 +210,7 @@ pub struct SweepProgress<'a> {
 
 impl SweepProgress<'_> {
     /// Starts to watch; in silence if `quiet`. Stops the sweep at the first signal.
-    pub fn new(interrupt: &Interrupt, quiet: bool) -> SweepProgress<'_> {
+    pub fn new(interrupt: &Interrupt, quiet: bool, metrics: Vec<String>) -> SweepProgress<'_> {
         let display = if quiet {
             Display::Off
         } else if io::stderr().is_terminal() {
@@ -218,6 +221,7 @@ impl SweepProgress<'_> {
         let started = Instant::now();
         SweepProgress {
             interrupt,
+            metrics,
             display,
             started,
             shown: Mutex::new(started),
@@ -249,7 +253,12 @@ impl SweepProgress<'_> {
             parts.push(format!("{} failed", progress.failed));
         }
         if let Some(widest) = progress.widest {
-            parts.push(format!("widest interval ±{:.1} %", widest * 100.0));
+            let (half, unit) = match widest.width {
+                Width::OfTheMean(share) => (share, "%"),
+                Width::OfAShare(share) => (share, "percentage points"),
+            };
+            let name = self.metrics.get(widest.metric).map_or("", String::as_str);
+            parts.push(format!("widest interval ±{:.1} {unit} ({name})", half * 100.0));
         }
         parts.push(format!(
             "{} real time",

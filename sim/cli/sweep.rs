@@ -36,10 +36,7 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
     let source = library::open(&args.sweep)?;
     let mut file = decode::read(&source)?;
     if let Some(replications) = args.replications {
-        file.sweep.replications = replications;
-        if let Some(until) = &mut file.sweep.until {
-            until.at_most = until.at_most.max(replications);
-        }
+        file.sweep.set_replications(replications);
     }
     let prepared = prepare(&file, args.yes)?;
     let target = args
@@ -64,7 +61,9 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
         inject_panic: args.inject_panic,
         isolation: isolation(args)?,
     };
-    let progress = SweepProgress::new(&interrupt, args.quiet);
+    let metrics = prepared.sweep.measures.iter();
+    let metrics = metrics.map(|measure| measure.name.clone()).collect();
+    let progress = SweepProgress::new(&interrupt, args.quiet, metrics);
     let executed = execute::execute(&prepared, &directory, options, &progress);
     progress.clear();
     let (index, effort) = match executed {
@@ -79,11 +78,12 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
     let mut shown = Vec::new();
     let cache = Cache::new(directory.path(), files_of(&prepared));
     let (sweep, points) = (&prepared.sweep, prepared.points());
-    let findings = tables::write(&directory, sweep, &points, &manifest, &index, &cache, |point| {
+    let written = tables::write(&directory, sweep, &points, &manifest, &index, &cache, |point| {
         if shown.len() < text::MOST_SHOWN {
             shown.push(point.clone());
         }
     })?;
+    notes(&written.notes);
     if args.json {
         let path = target.join("summary.json");
         output::print(&fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?)?;
@@ -91,7 +91,7 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
         let found = Found {
             shown: &shown,
             points: index.points.len() as u64,
-            findings: findings.as_ref(),
+            findings: written.findings.as_ref(),
         };
         report(sweep, &found, &effort, &target, colour)?;
     }
@@ -197,6 +197,13 @@ fn report(
         target.display()
     ));
     output::print(&out)
+}
+
+/// Says what a reader of the tables should know.
+pub fn notes(notes: &[String]) {
+    for note in notes {
+        output::note(&format!("note: {}\n", human::printable(note)));
+    }
 }
 
 /// Says which runs failed, and how the program is to end.

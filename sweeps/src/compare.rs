@@ -30,7 +30,7 @@ pub mod pictures;
 pub use pairs::{Bounds, Equal, Margin, Row, Value, Within};
 
 /// Version of the comparison's JSON.
-pub const COMPARISON_FORMAT: u32 = 3;
+pub const COMPARISON_FORMAT: u32 = 4;
 
 /// Why two directories cannot be compared.
 #[derive(Debug, Error)]
@@ -91,6 +91,8 @@ pub struct Comparison {
     pub level: f64,
     /// Tests that [`Row::p_holm`] is corrected for.
     pub tests: usize,
+    /// Margins that [`Equal::p_holm`] is corrected for.
+    pub margins: usize,
     /// In the order of points, or entities, and metrics.
     pub rows: Vec<Row>,
 }
@@ -233,6 +235,7 @@ fn runs(a: &Path, b: &Path, one: &RunRecord, other: &RunRecord) -> Result<Compar
         warnings,
         level: LEVEL.share(),
         tests: 0,
+        margins: 0,
         rows,
     })
 }
@@ -434,14 +437,13 @@ fn sweeps(a: &Path, b: &Path, margins: &[String]) -> Result<Comparison, CompareE
         for (one, other) in &metrics {
             let mut row = row(&left, &right, name, (*one, *other));
             let margin = margins.iter().find(|margin| margin.metric == row.metric);
-            row.equivalence = margin
-                .filter(|_| !left.crossed && !right.crossed)
-                .and_then(|margin| row.within(margin));
+            row.equivalence = margin.and_then(|margin| row.within(margin));
             rows.push(row);
         }
     }
     warn_of_gaps(&rows, &mut warnings);
     let tests = correct(&mut rows);
+    let margins = correct_margins(&mut rows);
     let unhelpful = rows
         .iter()
         .filter(|row| row.correlation.is_some_and(|r| r <= 0.0))
@@ -464,6 +466,7 @@ fn sweeps(a: &Path, b: &Path, margins: &[String]) -> Result<Comparison, CompareE
         warnings,
         level: LEVEL.share(),
         tests,
+        margins,
         rows,
     })
 }
@@ -488,6 +491,8 @@ fn row(left: &Sweep, right: &Sweep, name: &String, (one, other): (usize, usize))
     );
     if left.crossed || right.crossed {
         row.depend();
+    } else if metric.says_yes_or_no() {
+        row.answers();
     }
     row
 }
@@ -530,4 +535,17 @@ fn correct(rows: &mut [Row]) -> usize {
         }
     }
     p.len()
+}
+
+/// Corrects the verdicts about margins for their number, which it gives back.
+fn correct_margins(rows: &mut [Row]) -> usize {
+    let p: Vec<Option<f64>> = rows.iter().map(Row::p_of_verdict).collect();
+    let tested: Vec<f64> = p.iter().copied().flatten().collect();
+    if let Ok(corrected) = holm(&tested) {
+        let with_margin = rows.iter_mut().zip(&p).filter(|(_, p)| p.is_some());
+        for ((row, _), p_holm) in with_margin.zip(corrected) {
+            row.correct_verdict(p_holm, tested.len());
+        }
+    }
+    tested.len()
 }

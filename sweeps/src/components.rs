@@ -77,6 +77,25 @@ pub fn crossed(over: ReplicateOver, measure: &Measure, values: &[Known], estimat
     .collect();
 }
 
+/// The columns of `components.csv`.
+pub fn columns(sweep: &Sweep) -> Vec<Column> {
+    let column = |name: &str, kind| Column {
+        name: name.to_owned(),
+        kind,
+    };
+    let mut columns = vec![column("point", Kind::Unsigned)];
+    columns.extend(sweep.axes().map(|axis| axis_column(&axis.name, axis.kind)));
+    for name in ["metric", "unit", "source"] {
+        columns.push(column(name, Kind::Text));
+    }
+    columns.push(column("samples", Kind::Unsigned));
+    for name in ["share", "standard_deviation", "low", "high"] {
+        columns.push(column(name, Kind::Real));
+    }
+    columns.push(column("method", Kind::Text));
+    columns
+}
+
 /// `components.csv` while it is written: one row for each point, metric and part of its variance.
 pub struct ComponentTable {
     file: Whole,
@@ -94,22 +113,8 @@ impl ComponentTable {
         if sweep.over().samples().is_none() {
             return Ok(None);
         }
-        let column = |name: &str, kind| Column {
-            name: name.to_owned(),
-            kind,
-        };
-        let mut columns = vec![column("point", Kind::Unsigned)];
-        columns.extend(sweep.axes().map(|axis| axis_column(&axis.name, axis.kind)));
-        for name in ["metric", "unit", "source"] {
-            columns.push(column(name, Kind::Text));
-        }
-        columns.push(column("samples", Kind::Unsigned));
-        for name in ["share", "standard_deviation", "low", "high"] {
-            columns.push(column(name, Kind::Real));
-        }
-        columns.push(column("method", Kind::Text));
         let mut file = Whole::create(&directory.path().join(FILE), 0)?;
-        let head = write_csv_head(&mut file, &columns);
+        let head = write_csv_head(&mut file, &columns(sweep));
         head.map_err(|source| file.failed(source))?;
         Ok(Some(ComponentTable { file }))
     }

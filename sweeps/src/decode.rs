@@ -15,6 +15,7 @@
 //! | `plots[].series`, `plots[].bound` | none |
 
 mod axes;
+mod columns;
 mod conditions;
 mod design;
 mod plots;
@@ -37,6 +38,7 @@ use longhaul_scenarios::source::Source;
 use longhaul_scenarios::syntax;
 
 pub use axes::quantity;
+pub(crate) use space::shown;
 
 use crate::schema::{Chances, DEFAULT_LIMIT, MOST_REPLICATIONS, Measure, SWEEP_VERSION, Sweep, Until};
 
@@ -196,7 +198,7 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
     let limit = fields.optional(cx, "limit", DEFAULT_LIMIT, |cx, at| {
         value::integer(cx, at, 1, MOST_POINTS)
     });
-    Some(Sweep {
+    let sweep = Sweep {
         name: name?,
         question: question?,
         expect: expect?,
@@ -212,7 +214,9 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
         plots: plots?,
         timeout: timeout?,
         limit: limit?,
-    })
+    };
+    columns::distinct(cx, &fields, &sweep)?;
+    Some(sweep)
 }
 
 fn version(cx: &mut Context, at: &At) -> Option<()> {

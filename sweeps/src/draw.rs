@@ -13,11 +13,14 @@ use longhaul_plots::timeline::{self, Line, Timeline};
 use longhaul_plots::{About, Drawing, PlotError, Quantity, Reference, Where};
 
 use longhaul_statistics::{KaplanMeier, Lifetime};
+use serde::Serialize;
 
 use crate::directory::{DirectoryError, SweepDirectory};
 use crate::estimate::LEVEL;
+use crate::names::{self, Names};
 use crate::pictures::readable;
 use crate::plots::PlotHead;
+use crate::schema::Direction;
 use crate::text;
 
 /// Most pictures of one plot: more facets than that nobody looks at.
@@ -26,39 +29,80 @@ const MOST_PICTURES: usize = 64;
 /// A row of a table by the names of its columns.
 type Row = BTreeMap<String, String>;
 
-/// Draws every plot whose table is written; returns the names of the pictures. What has nothing to show, or cannot be
-/// shown, has no picture: its table is there.
+/// The pictures of a plot.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Drawn {
+    /// Their names, without `.svg`.
+    pub pictures: Vec<String>,
+    /// What there is no picture of, and why.
+    pub notes: Vec<String>,
+}
+
+/// Draws every plot, whose tables are written. What has nothing to show, or cannot be shown, has no picture but a note.
 ///
 /// # Errors
 /// If a table cannot be read or a picture cannot be written.
-pub fn all(directory: &SweepDirectory, heads: &[PlotHead]) -> Result<Vec<String>, DirectoryError> {
-    let mut names = Vec::new();
-    for head in heads {
-        let path = directory.path().join("plots").join(format!("{}.csv", head.name));
-        let rows = read(&path).map_err(|source| DirectoryError::of(&path, source))?;
-        let mut facets: BTreeMap<Vec<String>, Vec<Row>> = BTreeMap::new();
-        for row in rows {
-            let values = head.facets.iter().map(|facet| value(&row, facet).to_owned());
-            facets.entry(values.collect()).or_default().push(row);
-        }
-        for (values, rows) in facets.into_iter().take(MOST_PICTURES) {
-            let facet: Vec<String> = head
-                .facets
-                .iter()
-                .zip(&values)
-                .map(|(facet, value)| format!("{} = {}", named(facet).0, in_words(facet, value)))
-                .collect();
-            let Ok(drawing) = draw(head, &facet.join(", "), &rows) else {
-                continue;
-            };
-            let name = file_name(head.name, &values);
-            directory.write(&format!("plots/{name}.svg"), |out| {
-                io::Write::write_all(out, drawing.svg().as_bytes())
-            })?;
-            names.push(name);
+pub fn all(directory: &SweepDirectory, heads: &[PlotHead]) -> Result<Vec<Drawn>, DirectoryError> {
+    let mut names = Names::default();
+    heads
+        .iter()
+        .map(|head| pictures_of(directory, head, &mut names))
+        .collect()
+}
+
+fn pictures_of(
+    directory: &SweepDirectory,
+    head: &PlotHead,
+    names: &mut Names,
+) -> Result<Drawn, DirectoryError> {
+    let path = directory.path().join("plots").join(format!("{}.csv", head.name));
+    let rows = read(&path).map_err(|source| DirectoryError::of(&path, source))?;
+    let mut facets: BTreeMap<Vec<String>, Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        let values = head.facets.iter().map(|facet| value(&row, facet).to_owned());
+        facets.entry(values.collect()).or_default().push(row);
+    }
+    let (mut drawn, mut failed, all) = (Drawn::default(), Vec::new(), facets.len());
+    if all == 0 {
+        failed.push("its table has no rows".to_owned());
+    }
+    for (values, rows) in facets.into_iter().take(MOST_PICTURES) {
+        let words: Vec<String> = (head.facets.iter().zip(&values))
+            .map(|(facet, value)| in_words(facet, value))
+            .collect();
+        let facet: Vec<String> = (head.facets.iter().zip(&words))
+            .map(|(facet, words)| format!("{} = {}", named(facet).0, names::shortened(words)))
+            .collect();
+        // Named whether it is drawn or not, so that a name does not depend on what others show.
+        let name = names.of(head.name, &words);
+        match draw(head, &facet.join(", "), &rows) {
+            Ok(drawing) => {
+                directory.write(&format!("plots/{name}.svg"), |out| {
+                    io::Write::write_all(out, drawing.svg().as_bytes())
+                })?;
+                drawn.pictures.push(name);
+            }
+            Err(error) => failed.push(error.to_string()),
         }
     }
-    Ok(names)
+    if let Some(first) = failed.first() {
+        let of = all.clamp(1, MOST_PICTURES);
+        let count = failed.len();
+        drawn.notes.push(match of {
+            1 => format!("no picture of `{}`: {first}", head.name),
+            _ => format!(
+                "{count} of {of} pictures of `{}` could not be drawn: {first}",
+                head.name
+            ),
+        });
+    }
+    if all > MOST_PICTURES {
+        drawn.notes.push(format!(
+            "`{}` has {all} combinations of other axes, of which the first {MOST_PICTURES} are drawn",
+            head.name
+        ));
+    }
+    Ok(drawn)
 }
 
 fn read(path: &Path) -> io::Result<Vec<Row>> {
@@ -77,23 +121,6 @@ fn read(path: &Path) -> io::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The name of a plot and the values of its facets, of what may be in names.
-fn file_name(plot: &str, values: &[String]) -> String {
-    let mut name = plot.to_owned();
-    for value in values {
-        name.push('-');
-        name.extend(value.chars().map(|c| {
-            if c.is_ascii_alphanumeric() || c == '.' {
-                c
-            } else {
-                '_'
-            }
-        }));
-    }
-    // A stem ends at the last point.
-    name.replace('.', "_")
-}
-
 fn value<'r>(row: &'r Row, column: &str) -> &'r str {
     row.get(column).map_or("", String::as_str)
 }
@@ -103,11 +130,12 @@ fn number(row: &Row, column: &str) -> Option<f64> {
 }
 
 /// What columns end in, and the unit of what is in them.
-const UNITS: [(&str, &str); 4] = [
+const UNITS: [(&str, &str); 5] = [
     ("_ns", "ns"),
     ("_bytes", "bytes"),
     ("_bits_per_s", "bit/s"),
     ("_share", "share"),
+    ("_pages_per_s", "pages/s"),
 ];
 
 /// A column's name and unit.
@@ -123,15 +151,15 @@ fn quantity(column: &str, rows: &[Row]) -> (Quantity, f64) {
     let (name, unit) = named(column);
     let values = rows.iter().filter_map(|row| number(row, column)).map(f64::abs);
     let (unit, factor) = readable(unit, values.fold(0.0, f64::max));
-    (Quantity::linear(name.trim_end_matches("_mean"), unit), factor)
+    (
+        Quantity::linear(name.strip_suffix("_mean").unwrap_or(name), unit),
+        factor,
+    )
 }
 
-/// A value of an axis in words: `10 ms`, `LowestLatency`.
+/// A value of an axis in words, exactly: `100.1 ms`, `LowestLatency`.
 fn in_words(column: &str, value: &str) -> String {
-    match (named(column).1, value.parse::<f64>()) {
-        ("number", _) | (_, Err(_)) => value.to_owned(),
-        (unit, Ok(number)) => text::value(unit, number),
-    }
+    names::in_words(named(column).1, value)
 }
 
 fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError> {
@@ -140,14 +168,10 @@ fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError
     } else {
         format!("{}: {facet}", head.name)
     };
-    let of = if head.by_run { "runs" } else { "points" };
-    let about = About::new(title.clone(), rows.len() as u64, of);
+    let (n, of) = runs(head, rows);
+    let about = About::new(title.clone(), n, of);
     match head.kind {
-        "line" => line(
-            head,
-            without_mean(about, head, rows).interval("95 % intervals of means"),
-            rows,
-        ),
+        "line" => line(head, with_method(without_mean(about, head, rows), head), rows),
         "heatmap" => heat_map(head, about, rows),
         "cdf" => cdf(head, with_band(about, head, "95 % bands (DKW)"), rows),
         "survival" => survival(
@@ -163,11 +187,51 @@ fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError
             line(head, about, rows)
         }
         "box" => box_plot(head, about, rows),
-        _ => pareto_front(
-            head,
-            without_mean(about, head, rows).interval("95 % intervals of means"),
-            rows,
+        _ => pareto_front(head, with_method(without_mean(about, head, rows), head), rows),
+    }
+}
+
+/// How many runs there are, and of what: `20` and `runs of each of 6 points`.
+fn runs(head: &PlotHead, rows: &[Row]) -> (u64, String) {
+    let mut points: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in rows {
+        let of_point = points.entry(value(row, "point")).or_default();
+        if head.by_run {
+            *of_point += 1;
+        } else {
+            // Those of the first measure, which has as many runs as any other.
+            let measure = measure_of(head.value.as_ref().or(head.y.as_ref()).unwrap_or(&head.x));
+            let counts = ["n", "unfinished", "missing"].map(|count| format!("{measure}_{count}"));
+            let counts = counts
+                .iter()
+                .filter_map(|count| value(row, count).parse::<u64>().ok());
+            *of_point = counts.sum();
+        }
+    }
+    let (least, most) = (points.values().min(), points.values().max());
+    let (least, most) = (least.copied().unwrap_or(0), most.copied().unwrap_or(0));
+    match points.len() {
+        0 | 1 => (most, "runs".to_owned()),
+        count if least == most => (most, format!("runs of each of {count} points")),
+        count => (
+            points.values().sum(),
+            format!("runs of {count} points, {least} to {most} of each"),
         ),
+    }
+}
+
+/// The measure of a column.
+fn measure_of(column: &str) -> &str {
+    let (name, _) = named(column);
+    name.strip_suffix("_mean").unwrap_or(name)
+}
+
+/// Says how the intervals were found, if there are any.
+fn with_method(about: About, head: &PlotHead) -> About {
+    let methods: Vec<&str> = head.methods.iter().map(String::as_str).collect();
+    match methods.is_empty() {
+        true => about,
+        false => about.interval(format!("95 % of means, {}", methods.join(" or "))),
     }
 }
 
@@ -216,18 +280,21 @@ fn bound(head: &PlotHead, factor: f64, at: fn(f64) -> Where) -> Vec<Reference> {
 
 /// The rows of each series, in the order in which they come.
 fn series<'r>(head: &PlotHead, rows: &'r [Row]) -> Vec<(String, Vec<&'r Row>)> {
-    let mut found: Vec<(String, Vec<&Row>)> = Vec::new();
+    // Told apart by the value itself: words may be shortened.
+    let mut found: Vec<(&str, Vec<&Row>)> = Vec::new();
     for row in rows {
-        let name = head
-            .series
-            .as_deref()
-            .map_or(String::new(), |column| in_words(column, value(row, column)));
-        match found.iter_mut().find(|(known, _)| *known == name) {
+        let of = head.series.as_deref().map_or("", |column| value(row, column));
+        match found.iter_mut().find(|(known, _)| *known == of) {
             Some((_, rows)) => rows.push(row),
-            None => found.push((name, vec![row])),
+            None => found.push((of, vec![row])),
         }
     }
-    found
+    let words = |of: &str| match &head.series {
+        Some(column) => names::shortened(&in_words(column, of)),
+        // A single line is what is measured.
+        None => measure_of(head.y.as_ref().unwrap_or(&head.x)).to_owned(),
+    };
+    found.into_iter().map(|(of, rows)| (words(of), rows)).collect()
 }
 
 fn line(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
@@ -236,6 +303,7 @@ fn line(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotErro
     // Tails are seen by orders of magnitude.
     let x = match head.kind {
         "tail" => Quantity::log("one request in so many takes longer", ""),
+        _ if head.x_ratios => Quantity::log(x.name, x.unit),
         _ => x,
     };
     let ends = ["_low", "_high"].map(|end| y_column.replacen("_mean", end, 1));
@@ -290,7 +358,8 @@ fn places(column: &str, rows: &[Row]) -> Vec<String> {
 
 fn label(value: &str, factor: f64) -> String {
     match value.parse::<f64>() {
-        Ok(number) if factor != 1.0 => format!("{}", (number * factor * 1e6).round() / 1e6),
+        // Nine decimals: to the nanosecond of a time in seconds.
+        Ok(number) if factor != 1.0 => format!("{}", (number * factor * 1e9).round() / 1e9),
         _ => value.to_owned(),
     }
 }
@@ -468,21 +537,29 @@ fn box_plot(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, Plot
 fn pareto_front(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
     let y_column = head.y.as_deref().unwrap_or_default();
     let ((x, x_factor), (y, y_factor)) = (quantity(&head.x, rows), quantity(y_column, rows));
-    let better = |column: &str| {
-        // Times and sizes are costs.
-        if column.ends_with("_ns") || column.ends_with("_bytes") {
-            Better::Lower
-        } else {
-            Better::Higher
-        }
+    let better = |side: usize| match head.better.map(|better| better[side]) {
+        Some(Direction::Lower) => Better::Lower,
+        Some(Direction::Higher) | None => Better::Higher,
     };
+    let which = |better| match better {
+        Better::Lower => "small",
+        Better::Higher => "large",
+    };
+    let (x_better, y_better) = (better(0), better(1));
+    let about = about.remark(format!(
+        "Better: {} {} and {} {}",
+        which(x_better),
+        x.name,
+        which(y_better),
+        y.name
+    ));
     let interval = |row: &Row, column: &str, factor: f64| {
         let [low, high] = ["_low", "_high"].map(|end| number(row, &column.replacen("_mean", end, 1)));
         Some((low? * factor, high? * factor))
     };
     let candidate = |row: &Row| {
         let name = match &head.series {
-            Some(series) => in_words(series, value(row, series)),
+            Some(series) => names::shortened(&in_words(series, value(row, series))),
             None => format!("point {}", value(row, "point")),
         };
         Some(Candidate {
@@ -496,9 +573,9 @@ fn pareto_front(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, 
     pareto::draw(&Pareto {
         about,
         x,
-        x_better: better(&head.x),
+        x_better,
         y,
-        y_better: better(y_column),
+        y_better,
         candidates: rows.iter().filter_map(candidate).collect(),
     })
 }

@@ -6,7 +6,6 @@
 
 use longhaul_core::units::Probability;
 use longhaul_scenarios::metric::Unit;
-use longhaul_scenarios::schema::Metric;
 use longhaul_statistics::mean::t_interval;
 use longhaul_statistics::quantile::quantile_of;
 use longhaul_statistics::{
@@ -76,14 +75,6 @@ pub fn in_unit(unit: Unit, exact: u64) -> f64 {
         Unit::Share => exact as f64 / Probability::PARTS as f64,
         Unit::Number => exact as f64 / 1e6,
     }
-}
-
-/// Whether a metric says yes or no.
-fn says_yes_or_no(metric: Metric) -> bool {
-    matches!(
-        metric,
-        Metric::MigrationSuccess | Metric::ReplicationSuccess | Metric::FederationSuccess
-    )
 }
 
 /// What the values of a measure say; a failed run's is [`Known::Missing`].
@@ -183,27 +174,73 @@ pub(crate) fn exact_values(unit: Unit, values: &[Known]) -> Vec<f64> {
     exact.collect()
 }
 
-fn interval(measure: &Measure, exact: &[f64]) -> Option<Interval> {
-    let yes_or_no =
-        says_yes_or_no(measure.metric) && exact.iter().all(|value| *value == 0.0 || *value == 1.0);
-    if yes_or_no {
-        let events = exact.iter().filter(|value| **value == 1.0).count();
-        return Proportion::new(events, exact.len()).ok()?.wilson(LEVEL).ok();
-    }
-    t_interval(exact, LEVEL).ok()
+/// The shares of values all of which are yes or no, of a measure that says no more.
+fn proportion(measure: &Measure, exact: &[f64]) -> Option<Proportion> {
+    // A mean over several of the kind lies between them.
+    let plain = measure.says_yes_or_no() && exact.iter().all(|value| *value == 0.0 || *value == 1.0);
+    let events = exact.iter().filter(|value| **value == 1.0).count();
+    plain.then(|| Proportion::new(events, exact.len()).ok()).flatten()
 }
 
-/// Half the width of the t interval of the mean over the mean; `None` of fewer than two values, or if a run has none.
-pub fn relative_half_width(measure: &Measure, values: &[Known]) -> Option<f64> {
+fn interval(measure: &Measure, exact: &[f64]) -> Option<Interval> {
+    match proportion(measure, exact) {
+        Some(proportion) => proportion.wilson(LEVEL).ok(),
+        None => t_interval(exact, LEVEL).ok(),
+    }
+}
+
+/// Half the width of an interval of a mean.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Width {
+    /// As a share of the mean.
+    OfTheMean(f64),
+    /// Of what says yes or no: itself, a share of one.
+    OfAShare(f64),
+}
+
+impl Width {
+    /// The number, whichever it is.
+    pub fn share(self) -> f64 {
+        match self {
+            Width::OfTheMean(share) | Width::OfAShare(share) => share,
+        }
+    }
+}
+
+/// How well the mean of these runs is known; `None` of fewer than two values, if a run has none, or of a mean of zero.
+pub fn width(measure: &Measure, values: &[Known]) -> Option<Width> {
     let exact = exact_values(measure.metric.unit(), values);
-    if exact.len() < values.len() {
+    if exact.len() < values.len().max(2) {
         return None;
     }
-    t_interval(&exact, LEVEL).ok()?.relative_half_width()
+    let interval = interval(measure, &exact)?;
+    if proportion(measure, &exact).is_some() {
+        return Some(Width::OfAShare(interval.half_width()));
+    }
+    interval.relative_half_width().map(Width::OfTheMean)
 }
 
-/// How many more replications a point needs, which began with `first`.
-pub fn further_replications(values: &[f64], until: Until, first: u32) -> u32 {
+/// How a point stands to the precision that `until` asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It needs so many more replications.
+    NeedsMore(u32),
+    /// Its mean is known well enough.
+    Reached,
+    /// It is not, and it has as many replications as are allowed.
+    Limit,
+    /// A run failed or did not get to its end: no number of others makes up for it, so there are no more.
+    Incomplete,
+}
+
+/// How a point stands whose first runs have these values, and which began with `first`.
+pub fn standing(measure: &Measure, values: &[Known], until: Until, first: u32) -> Standing {
+    let exact = exact_values(measure.metric.unit(), values);
+    if exact.len() < values.len() {
+        return Standing::Incomplete;
+    }
     let precision = Precision {
         level: LEVEL,
         relative_half_width: until.relative_half_width,
@@ -211,15 +248,20 @@ pub fn further_replications(values: &[f64], until: Until, first: u32) -> u32 {
         look_ahead: LOOK_AHEAD,
         most: until.at_most as usize,
     };
-    let mut sequential = Sequential::new(precision, 1).expect("a goal within its range");
-    for value in values {
-        sequential.add(&[*value]).expect("finite values");
+    let sequential = match proportion(measure, &exact) {
+        Some(_) => Sequential::of_proportion(precision),
+        None => Sequential::new(precision, 1),
+    };
+    let mut sequential = sequential.expect("a goal within its range");
+    for value in exact {
+        sequential.add(&[value]).expect("finite values");
     }
     match sequential
         .next()
         .expect("a number of replications that can be run")
     {
-        Next::NeedMore(more) => u32::try_from(more).expect("at most as many as allowed"),
-        Next::Reached { .. } | Next::Limit { .. } => 0,
+        Next::NeedMore(more) => Standing::NeedsMore(u32::try_from(more).expect("at most as many as allowed")),
+        Next::Reached { .. } => Standing::Reached,
+        Next::Limit { .. } => Standing::Limit,
     }
 }

@@ -24,7 +24,7 @@ use thiserror::Error;
 use crate::cache::{Cache, Found};
 use crate::directory::{DirectoryError, Shard, SweepDirectory};
 use crate::entry::{Entry, Known, key};
-use crate::estimate::{further_replications, in_unit, relative_half_width};
+use crate::estimate::{Standing, Width, standing, width};
 use crate::guard::guarded;
 use crate::isolate::{Children, Isolation, Outcome, Task};
 use crate::points::Points;
@@ -62,9 +62,25 @@ pub struct Progress {
     pub failed: u64,
     /// Virtual time of what has been simulated now.
     pub simulated_ns: u64,
-    /// Half the width of the widest 95 % interval so far over its mean, of the metric that matters: that of `until`, else
-    /// the first. Of points that have finished.
-    pub widest: Option<f64>,
+    /// The widest 95 % interval of the points that have finished: of the metric of `until`, else of all.
+    pub widest: Option<Widest>,
+}
+
+/// The interval of a mean that is known least well.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Widest {
+    /// Index of its metric.
+    pub metric: usize,
+    /// Half of it.
+    pub width: Width,
+}
+
+/// The wider of two.
+fn wider(one: Option<Widest>, other: Option<Widest>) -> Option<Widest> {
+    match (one, other) {
+        (Some(one), Some(other)) if other.width.share() > one.width.share() => Some(other),
+        (one, other) => one.or(other),
+    }
 }
 
 /// Sees how far a sweep has got. Called from several threads.
@@ -175,6 +191,17 @@ struct State {
     valid: bool,
     seeds: RunSeeds,
     replications: u32,
+    /// How well its least known metric is known.
+    widest: Option<Widest>,
+}
+
+/// Replications of a point that are to be run.
+struct Work {
+    slot: usize,
+    from: u32,
+    to: u32,
+    /// Values of the metric of `until` in those before.
+    known: Vec<Known>,
 }
 
 /// A point that is being run.
@@ -183,8 +210,8 @@ struct Job {
     point: u64,
     loaded: Result<Loaded, (FailureKind, String)>,
     hash: [u8; 32],
-    /// What is left of its replications in this round, and its values of the metric that matters.
-    open: Mutex<(u32, Vec<Known>)>,
+    /// What is left of its replications in this round, and its values of each metric that is watched.
+    open: Mutex<(u32, Vec<Vec<Known>>)>,
 }
 
 /// Runs all points of a sweep, or of its shard, that are not in the cache of the directory.
@@ -222,6 +249,7 @@ pub fn execute(
                 valid: false,
                 seeds: RunSeeds::default(),
                 replications: first,
+                widest: None,
             };
             numbers.len()
         ]),
@@ -256,21 +284,42 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Run<'_> {
     fn all_rounds(&self) -> Result<(), ExecuteError> {
         let first = self.prepared.sweep.runs();
-        self.round((0..self.numbers.len()).map(|slot| (slot, 0, first)))?;
+        self.round((0..self.numbers.len()).map(|slot| Work {
+            slot,
+            from: 0,
+            to: first,
+            known: Vec::new(),
+        }))?;
         loop {
             // What a round found depends on its points alone, so neither do threads change who gets more.
-            let more: Vec<(usize, u32, u32)> = (0..self.numbers.len())
+            let more: Vec<Work> = (0..self.numbers.len())
                 .filter_map(|slot| self.more(slot))
                 .collect();
             if more.is_empty() {
                 return Ok(());
             }
-            let runs: u64 = more.iter().map(|(_, from, to)| u64::from(to - from)).sum();
+            let runs: u64 = more.iter().map(|work| u64::from(work.to - work.from)).sum();
             self.all.fetch_add(runs, Ordering::Relaxed);
-            for &(slot, _, to) in &more {
-                locked(&self.states)[slot].replications = to;
-            }
+            let widest = {
+                let mut states = locked(&self.states);
+                for work in &more {
+                    states[work.slot].replications = work.to;
+                    // To be known better soon.
+                    states[work.slot].widest = None;
+                }
+                states.iter().map(|state| state.widest).fold(None, wider)
+            };
+            locked(&self.seen).widest = widest;
             self.round(more.into_iter())?;
+        }
+    }
+
+    /// The metrics whose intervals are watched.
+    fn watched(&self) -> std::ops::Range<usize> {
+        let sweep = &self.prepared.sweep;
+        match sweep.until {
+            Some(until) => until.measure..until.measure + 1,
+            None => 0..sweep.measures.len(),
         }
     }
 
@@ -280,7 +329,7 @@ impl Run<'_> {
     }
 
     /// The replications that a point still needs to be known well enough.
-    fn more(&self, slot: usize) -> Option<(usize, u32, u32)> {
+    fn more(&self, slot: usize) -> Option<Work> {
         let until = self.prepared.sweep.until?;
         let state = locked(&self.states)[slot];
         let done = state.replications;
@@ -288,26 +337,30 @@ impl Run<'_> {
             return None;
         }
         let measure = &self.prepared.sweep.measures[until.measure];
-        let mut values = Vec::new();
-        for replication in 0..done {
+        let value = |replication| {
             let key = key(&state.hash, self.seeds(state.seeds, replication));
-            // A failed run, or one that did not get to its end: no number of others makes up for it.
-            let Found::Finished(entry) = self.cache.find(&key, false) else {
-                return None;
-            };
-            let Known::Exact(value) = entry.value(measure) else {
-                return None;
-            };
-            values.push(in_unit(measure.metric.unit(), value));
+            match self.cache.find(&key, false) {
+                Found::Finished(entry) => entry.value(measure),
+                Found::Nothing | Found::Unusable(_) => Known::Missing,
+            }
+        };
+        let known: Vec<Known> = (0..done).map(value).collect();
+        match standing(measure, &known, until, self.prepared.sweep.replications) {
+            Standing::NeedsMore(more) => Some(Work {
+                slot,
+                from: done,
+                to: done + more,
+                known,
+            }),
+            Standing::Reached | Standing::Limit | Standing::Incomplete => None,
         }
-        let more = further_replications(&values, until, self.prepared.sweep.replications);
-        (more > 0).then(|| (slot, done, done + more))
     }
 
     /// Runs the given replications of the given points.
-    fn round(&self, work: impl Iterator<Item = (usize, u32, u32)> + Send) -> Result<(), ExecuteError> {
-        let jobs = work.flat_map(|(slot, from, to)| {
-            let job = Arc::new(self.job(slot, to - from));
+    fn round(&self, work: impl Iterator<Item = Work> + Send) -> Result<(), ExecuteError> {
+        let jobs = work.flat_map(|work| {
+            let (from, to) = (work.from, work.to);
+            let job = Arc::new(self.job(work));
             (from..to).map(move |replication| (Arc::clone(&job), replication))
         });
         // Runs differ a thousandfold in length, so each is handed out by itself.
@@ -315,7 +368,8 @@ impl Run<'_> {
             .try_for_each(|(job, replication)| self.one(&job, replication))
     }
 
-    fn job(&self, slot: usize, replications: u32) -> Job {
+    fn job(&self, work: Work) -> Job {
+        let slot = work.slot;
         let point = self.numbers[slot];
         let loaded = match guarded(|| self.prepared.load(self.points, point)) {
             Ok(Ok(loaded)) => Ok(loaded),
@@ -334,12 +388,17 @@ impl Run<'_> {
         state.valid = scenario.is_some();
         state.seeds = scenario.map_or(self.prepared.seeds, RunSeeds::of);
         drop(states);
+        let mut values = vec![Vec::new(); self.watched().len()];
+        // In later rounds there is one metric, whose interval is that of all replications.
+        if let Some(first) = values.first_mut() {
+            *first = work.known;
+        }
         Job {
             slot,
             point,
             loaded,
             hash,
-            open: Mutex::new((replications, Vec::new())),
+            open: Mutex::new((work.to - work.from, values)),
         }
     }
 
@@ -445,21 +504,30 @@ impl Run<'_> {
     /// Counts a run that is done.
     fn note(&self, job: &Job, replication: u32, done: Result<(Entry, bool), (FailureKind, String)>) {
         let sweep = &self.prepared.sweep;
-        let measure = &sweep.measures[sweep.until.map_or(0, |until| until.measure)];
-        let value = done
-            .as_ref()
-            .map_or(Known::Missing, |(entry, _)| entry.value(measure));
-        let width = {
+        let watched = self.watched();
+        let widest = {
             let mut open = locked(&job.open);
             open.0 -= 1;
-            open.1.push(value);
-            if open.0 == 0 {
-                let over = sweep.over();
-                relative_half_width(measure, &open.1).filter(|_| over.samples().is_none())
+            for (values, metric) in open.1.iter_mut().zip(watched.clone()) {
+                values.push(
+                    done.as_ref()
+                        .map_or(Known::Missing, |(entry, _)| entry.value(&sweep.measures[metric])),
+                );
+            }
+            // Runs that depend on each other have intervals of another kind.
+            if open.0 == 0 && sweep.over().samples().is_none() {
+                let each = watched.zip(&open.1).map(|(metric, values)| {
+                    let width = width(&sweep.measures[metric], values)?;
+                    Some(Widest { metric, width })
+                });
+                each.fold(None, wider)
             } else {
                 None
             }
         };
+        if widest.is_some() {
+            locked(&self.states)[job.slot].widest = widest;
+        }
         let progress = {
             let mut seen = locked(&self.seen);
             seen.done += 1;
@@ -470,10 +538,7 @@ impl Run<'_> {
                 }
                 Err(_) => seen.failed += 1,
             }
-            seen.widest = match (seen.widest, width) {
-                (Some(one), Some(other)) => Some(one.max(other)),
-                (one, other) => one.or(other),
-            };
+            seen.widest = wider(seen.widest, widest);
             Progress {
                 all: self.all.load(Ordering::Relaxed),
                 ..*seen

@@ -18,11 +18,13 @@
 //! | [`tails`] | the slowest requests of a client, run by run |
 //! | [`seeds`] | which seeds a replication has |
 //! | [`estimate`] | what the replications of a point say |
+//! | [`goal`] | whether a point got to the precision that was asked for |
 //! | [`rows`], [`columns`] | one row for each run, as CSV and Parquet |
 //! | [`summary`] | one entry for each point, as JSON |
 //! | [`sensitivity`] | which axes matter: the design of a study, and what its points say |
 //! | [`pictures`] | what a study found, drawn |
-//! | [`plots`] | the data of declared plots |
+//! | [`plots`], [`draw`] | the data of declared plots, and their pictures |
+//! | [`names`] | what pictures are called, and what tells them and their lines apart |
 //! | [`tables`] | writes all of these in one pass over the finished runs |
 //! | [`merge`] | puts parts together that ran in different places |
 //! | [`compare`] | two sweeps, or two runs, replication by replication |
@@ -44,10 +46,13 @@ pub mod draw;
 pub mod entry;
 pub mod estimate;
 pub mod execute;
+pub mod goal;
 pub mod guard;
 pub mod isolate;
+mod layout;
 pub mod library;
 pub mod merge;
+pub mod names;
 pub mod pictures;
 pub mod plan;
 pub mod plots;

@@ -87,16 +87,23 @@ pub enum MergeError {
     Points(#[from] PointsError),
 }
 
-/// Puts the parts of a sweep together in the directory `target`, calling `see` with each point. The failed runs of all parts.
-/// Nothing is written before all parts are known to be sound; a merge that stopped after that is made again.
+/// What came of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Merged {
+    /// That of the whole.
+    pub manifest: Manifest,
+    /// The failed runs of all parts.
+    pub failures: Vec<Failure>,
+    /// What could not be drawn, and why; points that stopped before they were known well enough.
+    pub notes: Vec<String>,
+}
+
+/// Puts the parts of a sweep together in the directory `target`, calling `see` with each point. Nothing is written before all
+/// parts are known to be sound; a merge that stopped after that is made again.
 ///
 /// # Errors
 /// If they are not all parts of one sweep, each once, whole and finished.
-pub fn merge(
-    parts: &[PathBuf],
-    target: &Path,
-    see: impl FnMut(&PointSummary),
-) -> Result<(Manifest, Vec<Failure>), MergeError> {
+pub fn merge(parts: &[PathBuf], target: &Path, see: impl FnMut(&PointSummary)) -> Result<Merged, MergeError> {
     let manifests: Vec<Manifest> = parts
         .iter()
         .map(|part| Manifest::read(part))
@@ -114,7 +121,7 @@ pub fn merge(
         base_dir: first.clone(),
     })?
     .sweep;
-    sweep.replications = manifests[0].replications;
+    sweep.set_replications(manifests[0].replications);
     let points = Points::of(&sweep, true)?;
     let mut inputs = Inputs::new();
     let mut indices = Vec::new();
@@ -159,8 +166,12 @@ pub fn merge(
     }
     whole.points.sort_by_key(|point| point.point);
     whole.failures.sort();
-    tables::write(&target, &sweep, &points, &manifest, &whole, &cache, see)?;
-    Ok((manifest, whole.failures))
+    let written = tables::write(&target, &sweep, &points, &manifest, &whole, &cache, see)?;
+    Ok(Merged {
+        manifest,
+        failures: whole.failures,
+        notes: written.notes,
+    })
 }
 
 /// The sweep's file and its scenario as a part keeps them, if they are what it says.

@@ -13,12 +13,16 @@ use crate::sensitivity::{Effect, Findings, MetricFindings};
 /// Bars that can be read; a factorial of many axes has more interactions than that.
 const MOST_BARS: usize = 24;
 
-/// Draws everything that was found; returns the names of the pictures. A metric without an answer has none.
+/// Draws everything that was found; returns the names of the pictures, and what could not be drawn and why. A metric without an
+/// answer has none.
 ///
 /// # Errors
 /// If a picture cannot be written.
-pub fn all(directory: &SweepDirectory, findings: &Findings) -> Result<Vec<String>, DirectoryError> {
-    let mut names = Vec::new();
+pub fn all(
+    directory: &SweepDirectory,
+    findings: &Findings,
+) -> Result<(Vec<String>, Vec<String>), DirectoryError> {
+    let (mut names, mut notes) = (Vec::new(), Vec::new());
     for metric in &findings.metrics {
         let pictures = [
             (
@@ -28,8 +32,13 @@ pub fn all(directory: &SweepDirectory, findings: &Findings) -> Result<Vec<String
             (format!("screening-{}", metric.metric), scatter(findings, metric)),
         ];
         for (name, drawing) in pictures {
-            let Some(Ok(drawing)) = drawing else {
-                continue;
+            let drawing = match drawing {
+                Some(Ok(drawing)) => drawing,
+                Some(Err(error)) => {
+                    notes.push(format!("no picture `{name}`: {error}"));
+                    continue;
+                }
+                None => continue,
             };
             directory.write(&format!("plots/{name}.svg"), |out| {
                 out.write_all(drawing.svg().as_bytes())
@@ -37,7 +46,7 @@ pub fn all(directory: &SweepDirectory, findings: &Findings) -> Result<Vec<String
             names.push(name);
         }
     }
-    Ok(names)
+    Ok((names, notes))
 }
 
 /// A unit in which values of this size read well, and the factor to it.
@@ -52,6 +61,7 @@ pub fn readable(unit: &str, largest: f64) -> (&'static str, f64) {
         "bit/s" if largest >= 1e6 => ("Mbit/s", 1e-6),
         "bit/s" => ("kbit/s", 1e-3),
         "share" => ("%", 100.0),
+        "pages/s" => ("pages/s", 1.0),
         _ => ("", 1.0),
     }
 }
@@ -69,8 +79,18 @@ fn of_measure<'m>(metric: &'m MetricFindings, measure: &str) -> Vec<&'m Effect> 
         .collect()
 }
 
-fn about(title: String, findings: &Findings, intervals: &str) -> About {
-    let about = About::new(title, findings.points, "points").interval(intervals);
+/// What is behind the effects, as the design counts it: trajectories, rows or runs.
+fn about(title: String, findings: &Findings, first: &Effect, intervals: &str) -> About {
+    let points = findings.points;
+    let of = match findings.design.as_str() {
+        "morris" => format!("trajectories, through {points} points"),
+        "sobol" => format!("rows of the design, of {points} points"),
+        _ => format!("runs of each of {points} points"),
+    };
+    let about = About::new(title, first.n.unwrap_or(findings.points), of).interval(intervals);
+    if findings.design == "factorial" {
+        return about.remark("Runs share their seeds with those of the other points");
+    }
     match findings.replications {
         1 => about.remark("One run of each point"),
         runs => about.remark(format!("Means of {runs} runs each, which share their seeds")),
@@ -121,7 +141,8 @@ fn importance(findings: &Findings, metric: &MetricFindings) -> Option<Result<Dra
         "95 %, {}",
         columns[0][order[0]].method.as_deref().unwrap_or("none")
     );
-    let mut about = about(format!("What matters to {}", metric.metric), findings, &intervals);
+    let title = format!("What matters to {}", metric.metric);
+    let mut about = about(title, findings, columns[0][order[0]], &intervals);
     if hidden > 0 {
         about = about.remark(format!(
             "The {MOST_BARS} greatest of {} effects",
@@ -158,6 +179,7 @@ fn scatter(findings: &Findings, metric: &MetricFindings) -> Option<Result<Drawin
     let about = about(
         format!("What matters to {}, and how", metric.metric),
         findings,
+        means[0],
         intervals,
     )
     .remark("High points: not linear, or dependent on other axes");

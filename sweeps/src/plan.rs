@@ -39,10 +39,14 @@ pub struct Plan {
     pub trial: Option<Duration>,
     /// Threads that the time is estimated for.
     pub threads: usize,
-    /// Estimated time of what is left, if all runs take as long as that one.
+    /// Estimated time of what is left of [`Plan::runs`], if all take as long as that one.
     pub time: Option<Duration>,
-    /// Estimated size of the directory.
+    /// The same of [`Plan::most_runs`].
+    pub most_time: Option<Duration>,
+    /// Estimated size of the directory with [`Plan::runs`].
     pub bytes: u64,
+    /// The same with [`Plan::most_runs`].
+    pub most_bytes: u64,
 }
 
 /// Why a plan cannot be made.
@@ -112,18 +116,25 @@ pub fn plan(
     }
     let entry = Entry::of("0".repeat(64), &simulation.finish(!ended).record);
     let trial = ended.then(|| began.elapsed());
-    let left = u32::try_from(runs - known).unwrap_or(u32::MAX);
+    let most_runs = count * most;
     let busy = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);
     let metrics = prepared.sweep.measures.len() as u64 + prepared.sweep.plots.len() as u64 + 2;
+    let time = |runs: u64| {
+        let left = u32::try_from(runs - known).unwrap_or(u32::MAX);
+        trial.map(|trial| trial.saturating_mul(left) / busy)
+    };
+    // Entries take whole blocks of the file system.
+    let each = Cache::size(&entry).next_multiple_of(4096) + TABLE_BYTES * metrics;
     Ok(Plan {
         points: count,
         runs,
-        most_runs: count * most,
+        most_runs,
         known,
         trial,
         threads,
-        time: trial.map(|trial| trial.saturating_mul(left) / busy),
-        // Entries take whole blocks of the file system.
-        bytes: runs * (Cache::size(&entry).next_multiple_of(4096) + TABLE_BYTES * metrics),
+        time: time(runs),
+        most_time: time(most_runs),
+        bytes: runs * each,
+        most_bytes: most_runs * each,
     })
 }

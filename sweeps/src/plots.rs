@@ -6,6 +6,7 @@
 //! replication, and the value. A tail has one row for each point and quantile: all axes, one request in how many takes longer, the runs,
 //! and the mean of their quantiles with its interval. Bounds are in `plots/index.json`.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use longhaul_scenarios::metric::Unit;
@@ -13,11 +14,11 @@ use serde::Serialize;
 
 use crate::columns::{Cell, Column, Kind, write_csv_head, write_csv_row};
 use crate::directory::{DirectoryError, SweepDirectory, Whole};
-use crate::draw;
+use crate::draw::{self, Drawn};
 use crate::entry::Known;
 use crate::estimate::in_unit;
 use crate::rows::{RunRow, axis_cell, axis_column};
-use crate::schema::{AxisValue, Plot, PlotKind, Sweep, suffix};
+use crate::schema::{Axis, AxisValue, Direction, Plot, PlotKind, Sweep, suffix};
 use crate::summary::{PointSummary, unit_name};
 use crate::tails;
 
@@ -29,6 +30,8 @@ pub struct PlotTables<'s> {
 
 struct Table {
     file: Whole,
+    /// Of the intervals in it.
+    methods: BTreeSet<String>,
     /// Indices of the measures.
     measures: Vec<usize>,
     rows: Rows,
@@ -60,7 +63,8 @@ pub struct PlotHead<'s> {
     pub value: Option<String>,
     /// Column that tells lines apart.
     pub series: Option<String>,
-    /// Columns of axes that are none of these: one picture for each combination of their values.
+    /// Columns of axes that neither are one of these nor change together with one: one picture for each combination of their
+    /// values.
     pub facets: Vec<String>,
     /// Value at which a line or contour is drawn, in the unit of its column.
     pub bound: Option<f64>,
@@ -70,6 +74,22 @@ pub struct PlotHead<'s> {
     pub by_run: bool,
     /// Whether runs are independent of each other, so that distributions of them have bands.
     pub independent: bool,
+    /// Whether the values from left to right lie in equal ratios, of a line.
+    pub x_ratios: bool,
+    /// Which values of `x` and of `y` are better, of a Pareto plot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub better: Option<[Direction; 2]>,
+    /// How the intervals of the means in its table were found; none where there are none.
+    pub methods: BTreeSet<String>,
+}
+
+/// A plot and its pictures: an entry of `plots/index.json`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct Listed<'p> {
+    #[serde(flatten)]
+    head: &'p PlotHead<'p>,
+    #[serde(flatten)]
+    drawn: &'p Drawn,
 }
 
 /// What has a row in the table of a plot, and the names of its measures.
@@ -107,7 +127,12 @@ impl<'s> PlotTables<'s> {
             let mut file = Whole::create(&path, 0)?;
             let head = write_csv_head(&mut file, &columns(sweep, &rows, &measures));
             head.map_err(|source| file.failed(source))?;
-            tables.push(Table { file, measures, rows });
+            tables.push(Table {
+                file,
+                methods: BTreeSet::new(),
+                measures,
+                rows,
+            });
         }
         Ok(PlotTables { sweep, tables })
     }
@@ -137,31 +162,45 @@ impl<'s> PlotTables<'s> {
     }
 
     /// Ends the tables, and says in `plots/index.json` what they are for. `others` are names of pictures that stand beside
-    /// them; what is in the folder besides is of an older sweep, and removed.
+    /// them; what is in the folder besides is of an older sweep, and removed. Gives what could not be drawn, and why.
     ///
     /// # Errors
     /// If they cannot be written.
-    pub fn finish(self, directory: &SweepDirectory, others: Vec<String>) -> Result<(), DirectoryError> {
+    pub fn finish(
+        self,
+        directory: &SweepDirectory,
+        others: Vec<String>,
+    ) -> Result<Vec<String>, DirectoryError> {
+        let mut methods = Vec::new();
         for table in self.tables {
             table.file.finish()?;
+            methods.push(table.methods);
         }
         let mut names: Vec<String> = self.sweep.plots.iter().map(|plot| plot.name.clone()).collect();
+        let mut notes = Vec::new();
         if !names.is_empty() {
-            let heads: Vec<PlotHead> = self
-                .sweep
-                .plots
-                .iter()
-                .map(|plot| head(self.sweep, plot))
-                .collect();
+            let plots = self.sweep.plots.iter().zip(methods);
+            let head = |(plot, methods)| PlotHead {
+                methods,
+                ..head(self.sweep, plot)
+            };
+            let heads: Vec<PlotHead> = plots.map(head).collect();
+            let drawn = draw::all(directory, &heads)?;
+            let listed = heads.iter().zip(&drawn);
+            let listed: Vec<Listed> = listed.map(|(head, drawn)| Listed { head, drawn }).collect();
             directory.write("plots/index.json", |out| {
-                serde_json::to_writer_pretty(&mut *out, &heads)?;
+                serde_json::to_writer_pretty(&mut *out, &listed)?;
                 io::Write::write_all(out, b"\n")
             })?;
             names.push("index".to_owned());
-            names.extend(draw::all(directory, &heads)?);
+            for drawn in drawn {
+                names.extend(drawn.pictures);
+                notes.extend(drawn.notes);
+            }
         }
         names.extend(others);
-        directory.only_plots(&names)
+        directory.only_plots(&names)?;
+        Ok(notes)
     }
 }
 
@@ -176,6 +215,7 @@ impl Table {
         );
         for &measure in &self.measures {
             let known = &summary.metrics[measure];
+            self.methods.extend(known.method.clone());
             cells.extend([known.n, known.unfinished, known.missing].map(Cell::Unsigned));
             let reals = [known.mean, known.low, known.high];
             cells.extend(reals.map(|real| real.map_or(Cell::Null, Cell::Real)));
@@ -231,6 +271,13 @@ impl Table {
     }
 }
 
+/// The columns of the table of a plot.
+pub fn columns_of(sweep: &Sweep, plot: &Plot) -> Vec<Column> {
+    let (rows, names) = needs(&plot.kind);
+    let measures: Vec<usize> = names.iter().map(|name| measure_index(sweep, name)).collect();
+    columns(sweep, &rows, &measures)
+}
+
 fn columns(sweep: &Sweep, rows: &Rows, measures: &[usize]) -> Vec<Column> {
     let column = |name: String, kind| Column { name, kind };
     let mut columns = vec![column("point".to_owned(), Kind::Unsigned)];
@@ -262,6 +309,26 @@ fn columns(sweep: &Sweep, rows: &Rows, measures: &[usize]) -> Vec<Column> {
         }
     }
     columns
+}
+
+/// The columns of the axes that tell pictures apart: those that a plot does not use. An axis that changes together with used
+/// ones is none of them, if the values of these say which row of the group it is.
+fn facets(sweep: &Sweep, used: &[Option<&String>]) -> Vec<String> {
+    let mut facets = Vec::new();
+    for group in &sweep.groups {
+        let is_used = |axis: &&Axis| used.contains(&Some(&axis.name));
+        let (named, others): (Vec<&Axis>, Vec<&Axis>) = group.axes.iter().partition(is_used);
+        let row = |row: usize| -> Vec<&str> {
+            let values = named.iter().map(|axis| &axis.values[row]);
+            values.map(|value| value.shown.as_str()).collect()
+        };
+        let told_apart = (0..group.rows()).map(row).collect::<BTreeSet<_>>().len() == group.rows();
+        if named.is_empty() || !told_apart {
+            let columns = others.iter().map(|axis| axis_column(&axis.name, axis.kind));
+            facets.extend(columns.map(|column| column.name));
+        }
+    }
+    facets
 }
 
 fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
@@ -335,7 +402,6 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
             series: s,
             bound,
         } => {
-            let facets = sweep.axes().filter(|axis| s.as_ref() != Some(&axis.name));
             return PlotHead {
                 name: &plot.name,
                 kind: "tail",
@@ -343,24 +409,21 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
                 y: Some("latency_mean_ns".to_owned()),
                 value: None,
                 series: series(s),
-                facets: facets
-                    .map(|axis| axis_column(&axis.name, axis.kind).name)
-                    .collect(),
+                facets: facets(sweep, &[s.as_ref(), None]),
                 bound: bound.map(|bound| in_unit(Unit::Time, bound)),
                 unit: unit_name(Unit::Time),
                 by_run: false,
                 independent: sweep.over().samples().is_none(),
+                x_ratios: false,
+                better: None,
+                methods: BTreeSet::new(),
             };
         }
-        PlotKind::Pareto { x, y, series: s } => {
+        PlotKind::Pareto { x, y, series: s, .. } => {
             let used = [s.as_ref(), None];
             ("pareto", mean(x), Some(mean(y)), None, series(s), None, y, used)
         }
     };
-    let is_used = |name: &String| used.iter().flatten().any(|used| *used == name);
-    let facets = sweep
-        .axes()
-        .filter(|axis| kind != "pareto" && !is_used(&axis.name));
     PlotHead {
         name: &plot.name,
         kind,
@@ -368,12 +431,24 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
         y,
         value,
         series,
-        facets: facets
-            .map(|axis| axis_column(&axis.name, axis.kind).name)
-            .collect(),
+        facets: match plot.kind {
+            PlotKind::Pareto { .. } => Vec::new(),
+            _ => facets(sweep, &used),
+        },
         bound,
         unit: unit_name(unit_of(sweep, of)),
         by_run: needs(&plot.kind).0 == Rows::Runs,
         independent: sweep.over().samples().is_none(),
+        x_ratios: match &plot.kind {
+            PlotKind::Line { x, .. } => sweep.axes().any(|axis| axis.name == *x && axis.ratios),
+            _ => false,
+        },
+        better: match plot.kind {
+            PlotKind::Pareto {
+                x_better, y_better, ..
+            } => Some([x_better, y_better]),
+            _ => None,
+        },
+        methods: BTreeSet::new(),
     }
 }

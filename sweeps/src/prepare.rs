@@ -135,6 +135,7 @@ fn scenario_source(base_dir: &Path, name: &str) -> Result<Source, ReadError> {
     match source::read_file(&path) {
         Err(ReadError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(ReadError::Unknown {
+                what: "scenario",
                 asked: path.display().to_string(),
                 suggestion: library::nearest(name),
             })

@@ -52,6 +52,7 @@ pub fn axis_column(name: &str, kind: AxisKind) -> Column {
         name: format!("{name}{}", kind.suffix()),
         kind: match kind {
             AxisKind::Quantity(unit) => kind_of(unit),
+            AxisKind::PageRate => Kind::Signed,
             AxisKind::Label => Kind::Text,
         },
     }
@@ -68,6 +69,7 @@ pub fn axis_cell(kind: AxisKind, value: &AxisValue) -> Cell {
             }
             _ => Cell::Signed(exact),
         },
+        (AxisKind::PageRate, Some(exact)) => Cell::Signed(exact),
         _ => Cell::Text(value.shown.clone()),
     }
 }

@@ -5,6 +5,9 @@ use longhaul_core::time::Span;
 use longhaul_scenarios::diagnose::Place;
 use longhaul_scenarios::metric::Unit;
 use longhaul_scenarios::schema::{Metric, Scope, Statistic};
+use serde::Serialize;
+
+use crate::summary::unit_name;
 
 /// Version of the sweep language; a file says which one it is written in.
 pub const SWEEP_VERSION: u64 = 1;
@@ -168,6 +171,8 @@ pub struct Axis {
     pub paths: Vec<String>,
     /// The kind of its values.
     pub kind: Kind,
+    /// Whether they lie in equal ratios, so that a plot shows them best on a logarithmic axis.
+    pub ratios: bool,
     /// In the order of the file.
     pub values: Vec<AxisValue>,
     /// Where its paths stand in the file.
@@ -181,7 +186,7 @@ pub struct AxisValue {
     pub ron: String,
     /// As tables show it.
     pub shown: String,
-    /// In steps of its kind: ns, bytes, bit/s, parts of 10^12, millionths. Absent for [`Kind::Label`].
+    /// In steps of its kind: ns, bytes, bit/s, parts of 10^12, millionths, pages/s. Absent for [`Kind::Label`].
     pub exact: Option<i64>,
     /// Where it stands in the file.
     pub place: Place,
@@ -192,6 +197,8 @@ pub struct AxisValue {
 pub enum Kind {
     /// All of them are quantities of this unit, or plain numbers.
     Quantity(Unit),
+    /// All of them are rates of pages, which no metric is: whole pages per second.
+    PageRate,
     /// Anything else: told apart by their text alone.
     Label,
 }
@@ -248,10 +255,18 @@ pub struct Measure {
     pub scope: Scope,
 }
 
+impl Measure {
+    /// Whether each run says yes or no, so that a mean is a share of runs. A sum over several of the kind does not.
+    pub fn says_yes_or_no(&self) -> bool {
+        self.metric.says_yes_or_no() && (self.statistic != Statistic::Sum || self.scope != Scope::All)
+    }
+}
+
 /// Replications go on until the mean is known well enough.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Until {
-    /// Half the width of the 95 % interval over the mean, above 0 and below 1.
+    /// Half the width of the 95 % interval over the mean, above 0 and below 1. Of what says yes or no half the width itself,
+    /// since relative to a share of 0 nothing is ever known.
     pub relative_half_width: f64,
     /// Index of the measure.
     pub measure: usize,
@@ -333,11 +348,25 @@ pub enum PlotKind {
     Pareto {
         /// Measure.
         x: String,
+        /// Which of its values are better.
+        x_better: Direction,
         /// Measure.
         y: String,
+        /// Which of its values are better.
+        y_better: Direction,
         /// Axis that tells points apart.
         series: Option<String>,
     },
+}
+
+/// Which values of a measure are better.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Small ones.
+    Lower,
+    /// Large ones.
+    Higher,
 }
 
 impl Sweep {
@@ -350,6 +379,14 @@ impl Sweep {
                 sources,
                 samples: self.replications,
             },
+        }
+    }
+
+    /// With another number of replications of each point, which `until` allows at least.
+    pub fn set_replications(&mut self, replications: u32) {
+        self.replications = replications;
+        if let Some(until) = &mut self.until {
+            until.at_most = until.at_most.max(replications);
         }
     }
 
@@ -372,7 +409,26 @@ impl Kind {
     pub fn suffix(self) -> &'static str {
         match self {
             Kind::Quantity(unit) => suffix(unit),
+            Kind::PageRate => "_pages_per_s",
             Kind::Label => "",
+        }
+    }
+
+    /// Its unit in tables: `ns`, `bytes`, `bit/s`, `share`, `number`, `pages/s` or `label`.
+    pub fn unit_name(self) -> &'static str {
+        match self {
+            Kind::Quantity(unit) => unit_name(unit),
+            Kind::PageRate => "pages/s",
+            Kind::Label => "label",
+        }
+    }
+
+    /// How such a value is written, for messages.
+    pub fn example(self) -> &'static str {
+        match self {
+            Kind::Quantity(unit) => unit.example(),
+            Kind::PageRate => "a rate of pages such as \"500 pages/s\"",
+            Kind::Label => "a value of the list",
         }
     }
 }

@@ -4,18 +4,22 @@ use longhaul_core::MODEL_VERSION;
 use longhaul_core::digest::Digest;
 use longhaul_core::record::{RECORD_FORMAT, Verdict};
 use longhaul_scenarios::metric::{METRICS, STATISTICS, Unit, name_of};
-use longhaul_scenarios::schema::Scope;
+use longhaul_scenarios::schema::{Scope, Statistic};
 use serde::{Deserialize, Serialize};
 
 use crate::components;
 use crate::directory::{Manifest, SWEEP_FORMAT};
 use crate::estimate::{Estimate, LEVEL, estimate};
 use crate::execute::Failure;
+use crate::goal::Goal;
 use crate::points::Points;
 use crate::rows::RunRow;
-use crate::schema::{Kind, Sweep};
+use crate::schema::Sweep;
 use crate::seeds::name;
 use crate::sensitivity::Findings;
+
+/// The scope of a metric of everything of its kind.
+const ALL: &str = "all";
 
 /// All of `summary.json` but its points and failures, which follow in the file.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -53,7 +57,7 @@ pub struct AxisHead {
     pub name: String,
     /// Fields that it sets.
     pub paths: Vec<String>,
-    /// `ns`, `bytes`, `bit/s`, `share`, `number` or `label`.
+    /// `ns`, `bytes`, `bit/s`, `share`, `number`, `pages/s` or `label`.
     pub unit: String,
 }
 
@@ -70,6 +74,15 @@ pub struct MetricHead {
     pub scope: String,
     /// `ns`, `bytes`, `bit/s`, `share` or `number`.
     pub unit: String,
+}
+
+impl MetricHead {
+    /// Whether each run says yes or no; see [`Measure::says_yes_or_no`](crate::schema::Measure::says_yes_or_no).
+    pub fn says_yes_or_no(&self) -> bool {
+        let metric = METRICS.iter().find(|(name, _)| *name == self.metric);
+        let one = self.statistic != name_of(&STATISTICS, &Statistic::Sum) || self.scope != ALL;
+        one && metric.is_some_and(|(_, metric)| metric.says_yes_or_no())
+    }
 }
 
 /// A point.
@@ -93,6 +106,9 @@ pub struct PointSummary {
     pub inconclusive: u64,
     /// Digest over the digests of its runs.
     pub digest: String,
+    /// How it stands to the precision that the sweep asks for; none if it asks for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Goal>,
     /// What is known about each metric.
     pub metrics: Vec<Estimate>,
 }
@@ -113,17 +129,14 @@ pub fn head(sweep: &Sweep, manifest: &Manifest) -> Head {
     let axes = sweep.axes().map(|axis| AxisHead {
         name: axis.name.clone(),
         paths: axis.paths.clone(),
-        unit: match axis.kind {
-            Kind::Quantity(unit) => unit_name(unit).to_owned(),
-            Kind::Label => "label".to_owned(),
-        },
+        unit: axis.kind.unit_name().to_owned(),
     });
     let metrics = sweep.measures.iter().map(|measure| MetricHead {
         name: measure.name.clone(),
         metric: name_of(&METRICS, &measure.metric).to_owned(),
         statistic: name_of(&STATISTICS, &measure.statistic).to_owned(),
         scope: match &measure.scope {
-            Scope::All => "all".to_owned(),
+            Scope::All => ALL.to_owned(),
             Scope::Only(name) => name.clone(),
         },
         unit: unit_name(measure.metric.unit()).to_owned(),
@@ -168,6 +181,7 @@ pub fn point(sweep: &Sweep, points: &Points, rows: &[RunRow]) -> PointSummary {
         failed_assertions: 0,
         inconclusive: 0,
         digest: String::new(),
+        until: None,
         metrics: Vec::new(),
     };
     for row in rows {
@@ -185,6 +199,7 @@ pub fn point(sweep: &Sweep, points: &Points, rows: &[RunRow]) -> PointSummary {
     }
     summary.digest = digest.to_string();
     let values: Vec<_> = rows.iter().map(|row| row.values(sweep)).collect();
+    summary.until = Goal::of(sweep, &values);
     summary.metrics = sweep
         .measures
         .iter()

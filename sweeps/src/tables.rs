@@ -13,6 +13,7 @@ use crate::components::{self, ComponentTable};
 use crate::directory::{DirectoryError, Manifest, SWEEP_FORMAT, SweepDirectory, Whole, unreadable};
 use crate::entry::key;
 use crate::execute::{Failure, Index, PointRuns};
+use crate::goal::Goals;
 use crate::pictures;
 use crate::plots::PlotTables;
 use crate::points::Points;
@@ -24,8 +25,16 @@ use crate::summary::{self, PointSummary};
 /// Runs whose entries are in memory at a time.
 const AT_A_TIME: usize = 4096;
 
-/// Writes all tables of a sweep, calls `see` with each point, and marks the sweep as finished. Gives what its study
-/// found, if it has one and all points are here.
+/// What is known once all tables are written.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Written {
+    /// What its study found, if the sweep has one and all points are here.
+    pub findings: Option<Findings>,
+    /// What could not be drawn, and why; points that stopped before they were known well enough.
+    pub notes: Vec<String>,
+}
+
+/// Writes all tables of a sweep, calls `see` with each point, and marks the sweep as finished.
 ///
 /// # Errors
 /// If a table cannot be written, or a finished run has vanished from the cache.
@@ -37,7 +46,7 @@ pub fn write(
     index: &Index,
     cache: &Cache,
     mut see: impl FnMut(&PointSummary),
-) -> Result<Option<Findings>, DirectoryError> {
+) -> Result<Written, DirectoryError> {
     let failures: BTreeMap<(u64, u32), &Failure> = index
         .failures
         .iter()
@@ -59,6 +68,7 @@ pub fn write(
     let mut json = SummaryJson::begin(directory, &summary::head(sweep, manifest))?;
     let mut plots = PlotTables::create(sweep, directory)?;
     let mut study = Study::of(sweep);
+    let mut goals = Goals::default();
     let mut components = ComponentTable::create(sweep, directory)?;
 
     for chunk in chunks(&index.points) {
@@ -78,6 +88,7 @@ pub fn write(
                 parquet.row(&cells).map_err(parquet_failed)?;
             }
             let summary = summary::point(sweep, points, of_point);
+            goals.add(summary.until);
             json.point(&summary)?;
             plots.point(&values, &summary, of_point)?;
             if let Some(components) = &mut components {
@@ -97,17 +108,20 @@ pub fn write(
     parquet.finish().map_err(parquet_failed)?.finish()?;
     let findings = study.and_then(Study::finish);
     json.finish(&index.failures, findings.as_ref())?;
+    let mut notes = goals.notes(sweep);
     let mut pictures = Vec::new();
     if let Some(findings) = &findings {
         directory.write("sensitivity.csv", |out| {
             write_csv_head(out, &sensitivity::columns())?;
             sensitivity::cells(findings).try_for_each(|cells| write_csv_row(out, &cells))
         })?;
-        pictures = pictures::all(directory, findings)?;
+        let (names, missing) = pictures::all(directory, findings)?;
+        pictures = names;
+        notes.extend(missing);
     } else {
         directory.remove("sensitivity.csv")?;
     }
-    plots.finish(directory, pictures)?;
+    notes.extend(plots.finish(directory, pictures)?);
     directory.write("index.json", |out| {
         serde_json::to_writer(&mut *out, index)?;
         out.write_all(b"\n")
@@ -116,7 +130,7 @@ pub fn write(
         finished: true,
         ..manifest.clone()
     })?;
-    Ok(findings)
+    Ok(Written { findings, notes })
 }
 
 /// Points in slices of some thousand runs.

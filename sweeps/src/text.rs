@@ -1,12 +1,12 @@
 //! Sweeps for a terminal: tables of points and of differences. What is missing is shown as `–`, never as 0.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
 use longhaul_reports::human;
+use longhaul_reports::wrap::wrap;
 
 use crate::compare::{Bounds, Comparison, Within};
 use crate::components::in_words;
 use crate::estimate::Estimate;
+use crate::layout;
 use crate::plan::Plan;
 use crate::schema::Sweep;
 use crate::sensitivity::{Effect, Findings};
@@ -64,18 +64,22 @@ fn estimate(unit: &str, known: &Estimate) -> String {
         return human::MISSING.to_owned();
     };
     match (known.low, known.high) {
-        (Some(low), Some(high)) if low == high => value(unit, mean),
-        (Some(low), Some(high)) => {
-            let (below, above) = (mean - low, high - mean);
-            // Some intervals lie to one side.
-            if (above - below).abs() > 0.01 * above {
-                let (low, high) = (value(unit, low), value(unit, high));
-                return format!("{} [{low}, {high}]", value(unit, mean));
-            }
-            format!("{} ± {}", value(unit, mean), value(unit, above))
-        }
+        (Some(low), Some(high)) => format!("{}{}", value(unit, mean), around(unit, mean, low, high)),
         _ => format!("{} (n = {})", value(unit, mean), known.n),
     }
+}
+
+/// The interval around a mean; nothing around a point.
+fn around(unit: &str, mean: f64, low: f64, high: f64) -> String {
+    if low == high {
+        return String::new();
+    }
+    let (below, above) = (mean - low, high - mean);
+    // Some intervals lie to one side.
+    if (above - below).abs() > 0.01 * above {
+        return format!(" [{}, {}]", value(unit, low), value(unit, high));
+    }
+    format!(" ± {}", value(unit, above))
 }
 
 fn runs(known: &Estimate) -> u64 {
@@ -109,26 +113,19 @@ fn unfinished(unit: &str, known: &Estimate) -> String {
 
 /// The table of the points that were kept for it.
 pub fn points(sweep: &Sweep, shown: &[PointSummary], all: u64, width: u16) -> String {
-    let axes: Vec<String> = sweep.axes().map(|axis| axis.name.clone()).collect();
-    let measures = sweep.measures.iter().map(|measure| measure.name.clone());
-    let head: Vec<String> = axes
-        .iter()
-        .cloned()
-        .chain(["n".to_owned()])
-        .chain(measures)
-        .collect();
-    let mut table = plain(width);
-    table.set_header(head.clone());
+    let axes: Vec<&str> = sweep.axes().map(|axis| axis.name.as_str()).collect();
+    let measures = sweep.measures.iter().map(|measure| measure.name.as_str());
+    let head: Vec<&str> = axes.iter().copied().chain(["n"]).chain(measures).collect();
+    let mut rows = Vec::new();
     for point in shown {
         let mut cells = point.values.clone();
         cells.push(point.replications.to_string());
         for (measure, known) in sweep.measures.iter().zip(&point.metrics) {
             cells.push(estimate(unit_name(measure.metric.unit()), known));
         }
-        table.add_row(cells.iter().map(|cell| human::printable(cell)));
+        rows.push(cells);
     }
-    right_aligned(&mut table, head.len());
-    let mut text = lines(&table);
+    let mut text = layout::rows(&head, &rows, axes.len(), width);
     let rest = all.saturating_sub(shown.len() as u64);
     if rest > 0 {
         text.push_str(&format!("… and {rest} more points\n"));
@@ -145,11 +142,11 @@ pub fn components(sweep: &Sweep, shown: &[PointSummary], width: u16) -> String {
     else {
         return String::new();
     };
-    let mut head: Vec<String> = sweep.axes().map(|axis| axis.name.clone()).collect();
-    head.push("metric".to_owned());
-    head.extend(named.iter().map(|part| part.source.clone()));
-    let mut table = plain(width);
-    table.set_header(head.clone());
+    let mut head: Vec<&str> = sweep.axes().map(|axis| axis.name.as_str()).collect();
+    head.push("metric");
+    let keys = head.len();
+    head.extend(named.iter().map(|part| part.source.as_str()));
+    let mut rows = Vec::new();
     for point in shown {
         for (measure, known) in sweep.measures.iter().zip(&point.metrics) {
             if known.components.is_empty() {
@@ -166,14 +163,13 @@ pub fn components(sweep: &Sweep, shown: &[PointSummary], width: u16) -> String {
                 let deviation = value(unit, part.standard_deviation);
                 format!("{share}: {deviation} [{}, {}]", ends[0], ends[1])
             }));
-            table.add_row(cells.iter().map(|cell| human::printable(cell)));
+            rows.push(cells);
         }
     }
-    right_aligned(&mut table, head.len());
     format!(
         "Share of the variance of single runs, and standard deviation with its 95 % interval, of {}:\n\n{}",
         in_words(sweep.over().sources()),
-        lines(&table)
+        layout::rows(&head, &rows, keys, width)
     )
 }
 
@@ -202,15 +198,14 @@ pub fn findings(findings: &Findings, width: u16) -> String {
             .filter(|effect| effect.measure == leading)
             .collect();
         order.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()));
-        let mut table = plain(width);
-        let mut head = vec![metric.metric.clone()];
+        let mut rows = Vec::new();
+        let mut head = vec![metric.metric.as_str()];
         head.extend(
             [&leading]
                 .into_iter()
                 .chain(others)
-                .map(|measure| heading(measure).to_owned()),
+                .map(|measure| heading(measure)),
         );
-        table.set_header(head.clone());
         let hidden = order.len().saturating_sub(MOST_EFFECTS);
         for effect in order.into_iter().take(MOST_EFFECTS) {
             let mut cells = vec![effect.name()];
@@ -221,10 +216,9 @@ pub fn findings(findings: &Findings, width: u16) -> String {
                     effect_cell(&metric.unit, found)
                 }));
             }
-            table.add_row(cells.iter().map(|cell| human::printable(cell)));
+            rows.push(cells);
         }
-        right_aligned(&mut table, head.len());
-        text.push_str(&lines(&table));
+        text.push_str(&layout::rows(&head, &rows, 1, width));
         if hidden > 0 {
             text.push_str(&format!("… and {hidden} smaller effects\n"));
         }
@@ -285,15 +279,23 @@ pub fn plan(plan: &Plan) -> String {
     let nanoseconds =
         |time: std::time::Duration| human::span(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     match (plan.trial, plan.time) {
-        (Some(trial), Some(time)) => text.push_str(&format!(
-            "about {} on {} threads, if all take as long as the first point: {}\n",
-            nanoseconds(time),
-            plan.threads,
-            nanoseconds(trial)
-        )),
+        (Some(trial), Some(time)) => {
+            let most = plan.most_time.filter(|most| *most > time);
+            text.push_str(&format!(
+                "about {}{} on {} threads, if all take as long as the first point: {}\n",
+                nanoseconds(time),
+                most.map_or(String::new(), |most| format!(" to {}", nanoseconds(most))),
+                plan.threads,
+                nanoseconds(trial)
+            ));
+        }
         _ => text.push_str("time unknown: the first point took too long to wait for its end\n"),
     }
-    text.push_str(&format!("about {} of disk\n", human::bytes(plan.bytes)));
+    let most = match plan.most_bytes > plan.bytes {
+        true => format!(" to {}", human::bytes(plan.most_bytes)),
+        false => String::new(),
+    };
+    text.push_str(&format!("about {}{most} of disk\n", human::bytes(plan.bytes)));
     text
 }
 
@@ -309,10 +311,10 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
         return text;
     }
     for warning in &comparison.warnings {
-        text.push_str(&format!("note: {warning}\n"));
+        text.push_str(&sentence(&format!("note: {warning}"), width));
     }
     let sweeps = comparison.of == "sweeps";
-    let mut table = plain(width);
+    let mut rows = Vec::new();
     let mut head = vec![if sweeps { "point" } else { "of" }, "metric", "a", "b", "b − a"];
     let margins = comparison.rows.iter().any(|row| row.equivalence.is_some());
     if sweeps {
@@ -321,7 +323,6 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
             head.push("within the margin");
         }
     }
-    table.set_header(head.clone());
     for row in comparison.rows.iter().take(MOST_SHOWN) {
         let shown =
             |known: Option<f64>| known.map_or(human::MISSING.to_owned(), |known| value(row.unit, known));
@@ -334,9 +335,10 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
             (Some(a), Some(difference)) if a != 0.0 => format!(" ({:+.1} %)", difference / a * 100.0),
             _ => String::new(),
         };
-        let half = row.low.zip(row.high).map(|(low, high)| (high - low) / 2.0);
-        let half = half.filter(|half| *half > 0.0);
-        let half = half.map_or(String::new(), |half| format!(" ± {}", value(row.unit, half)));
+        let interval = match (row.difference, row.low, row.high) {
+            (Some(mean), Some(low), Some(high)) => around(row.unit, mean, low, high),
+            _ => String::new(),
+        };
         let difference = if let Some(bounds) = bounds {
             within(row.unit, bounds.difference)
         } else if row.unfinished > 0 {
@@ -346,7 +348,7 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
                 row.larger, row.smaller, row.unfinished
             )
         } else {
-            format!("{}{half}{relative}", shown(row.difference))
+            format!("{}{interval}{relative}", shown(row.difference))
         };
         let mut cells = vec![
             short(&row.place),
@@ -373,10 +375,9 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
                 );
             }
         }
-        table.add_row(cells.iter().map(|cell| human::printable(cell)));
+        rows.push(cells);
     }
-    right_aligned(&mut table, head.len());
-    text.push_str(&lines(&table));
+    text.push_str(&layout::rows(&head, &rows, 2, width));
     if comparison.rows.len() > MOST_SHOWN {
         text.push_str(&format!(
             "… and {} more rows (--json has them)\n",
@@ -384,17 +385,27 @@ pub fn comparison(comparison: &Comparison, width: u16) -> String {
         ));
     }
     if sweeps {
-        text.push_str(&format!(
-            "paired by point and seed; ±: 95 % intervals; d: in standard deviations of single runs; ÷: how many times fewer runs pairing needs; p: Holm over {} tests\n",
+        let legend = format!(
+            "paired by point and seed; ±, […]: 95 % intervals; d: in standard deviations of single runs; ÷: how many times fewer \
+             runs pairing needs; p: Holm over {} tests",
             comparison.tests
-        ));
+        );
+        text.push_str(&sentence(&legend, width));
         if margins {
-            text.push_str(
-                "equal, different: two one-sided tests at 5 %; outside: the estimate is, perhaps by chance\n",
+            let legend = format!(
+                "equal, different: two one-sided tests at 5 %, Holm over {} margins; outside: the estimate is, perhaps by chance",
+                comparison.margins
             );
+            text.push_str(&sentence(&legend, width));
         }
     }
     text
+}
+
+/// A sentence in lines of a terminal.
+fn sentence(text: &str, width: u16) -> String {
+    let lines = wrap(text, width.into(), 0);
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// What is known of a value: itself, or on which side of what it lies.
@@ -426,30 +437,4 @@ fn p(p: f64) -> String {
         return "< 0.001".to_owned();
     }
     format!("{p:.3}")
-}
-
-fn plain(width: u16) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width);
-    table
-}
-
-fn right_aligned(table: &mut Table, columns: usize) {
-    for index in 1..columns {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-}
-
-fn lines(table: &Table) -> String {
-    let mut text = String::new();
-    for line in table.trim_fmt().lines() {
-        text.push_str(line);
-        text.push('\n');
-    }
-    text
 }

@@ -97,6 +97,8 @@ pub enum Method {
     OrderStatistics,
     /// Wilson's score interval of a proportion.
     Wilson,
+    /// The difference of two proportions of the same trials, by squaring and adding Wilson's intervals.
+    PairedProportions,
     /// The exact interval of a proportion.
     ClopperPearson,
     /// The one-sided bound of a proportion of which no event was seen.
@@ -144,6 +146,7 @@ impl Method {
             Method::StudentisedBootstrap { .. } => "studentised bootstrap",
             Method::OrderStatistics => "order statistics",
             Method::Wilson => "Wilson score",
+            Method::PairedProportions => "paired proportions, Newcombe",
             Method::ClopperPearson => "Clopper–Pearson",
             Method::RuleOfThree => "rule of three",
             Method::BatchMeans { .. } => "batch means",
@@ -176,6 +179,7 @@ impl Method {
             Method::Wilson => {
                 "Wilson, J. Am. Stat. Assoc. 22 (1927) 209; Brown, Cai & DasGupta, Stat. Sci. 16 (2001) 101"
             }
+            Method::PairedProportions => "Newcombe, Stat. Med. 17 (1998) 2635, method 10",
             Method::ClopperPearson => "Clopper & Pearson, Biometrika 26 (1934) 404",
             Method::RuleOfThree => "Hanley & Lippman-Hand, JAMA 249 (1983) 1743",
             Method::BatchMeans { .. } => "Law & Carson, Oper. Res. 27 (1979) 1011; Law (2015), section 9.5.3",

@@ -16,7 +16,7 @@
 //! | How many replications? | [`Sequential`] |
 //! | Where does the warm-up end? | [`SteadyState::mser5`] |
 //! | The mean of one long run? | [`SteadyState::batch_means`] |
-//! | Is A better than B? | [`compare::paired`] under common random numbers; of many: [`compare::holm`] |
+//! | Is A better than B? | [`compare::paired`] under common random numbers; yes or no: [`compare::PairedProportions`]; of many: [`compare::holm`] |
 //! | Are A and B equal? | [`equivalence::tost_paired`], [`equivalence::median_difference`] |
 //! | How long, if some did not finish? | [`KaplanMeier`] |
 //! | Which factors matter? | [`Morris`] to screen many, [`TwoLevel`] for interactions, [`Sobol`] for shares |

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::error::{StatisticsError, same_length};
 use crate::interval::Level;
 use crate::mean::t_factor;
+use crate::proportion::Proportion;
 use crate::summary::Running;
 
 /// When to stop.
@@ -18,7 +19,7 @@ use crate::summary::Running;
 pub struct Precision {
     /// Level of the intervals.
     pub level: Level,
-    /// Half width over the size of the mean that must be reached, such as 0.05.
+    /// Half width over the size of the mean that must be reached, such as 0.05; of a proportion the half width itself.
     pub relative_half_width: f64,
     /// Replications to begin with, at least 3.
     pub first: usize,
@@ -63,6 +64,8 @@ pub enum Next {
 pub struct Sequential {
     precision: Precision,
     metrics: Vec<Running>,
+    /// Whether values are 0 or 1 and intervals Wilson's.
+    proportion: bool,
     /// Replications at which all metrics became precise, without interruption since.
     precise_since: Option<usize>,
 }
@@ -98,18 +101,43 @@ impl Sequential {
         Ok(Sequential {
             precision,
             metrics: vec![Running::default(); metrics],
+            proportion: false,
             precise_since: None,
+        })
+    }
+
+    /// For a metric that is 0 or 1, which becomes precise by its Wilson interval. The half width is that of the share itself:
+    /// relative to a share near zero none is ever narrow, and values that happen to be equal have a t interval without any
+    /// width however few they are.
+    ///
+    /// # Errors
+    /// As [`Sequential::new`].
+    pub fn of_proportion(precision: Precision) -> Result<Sequential, StatisticsError> {
+        let sequential = Sequential::new(precision, 1)?;
+        Ok(Sequential {
+            proportion: true,
+            ..sequential
         })
     }
 
     /// Adds the next replication, with one value for each metric. More may be added than were asked for.
     ///
     /// # Errors
-    /// A number of values that differs from that of the metrics, or a number that is none; then nothing was added.
+    /// A number of values that differs from that of the metrics, a number that is none, or of a proportion one that is neither
+    /// 0 nor 1; then nothing was added.
     pub fn add(&mut self, replication: &[f64]) -> Result<(), StatisticsError> {
         same_length(self.metrics.len(), replication.len())?;
         if let Some(index) = replication.iter().position(|value| !value.is_finite()) {
             return Err(StatisticsError::NotFinite { index });
+        }
+        if let Some(&value) = replication.iter().find(|value| ![0.0, 1.0].contains(*value))
+            && self.proportion
+        {
+            return Err(StatisticsError::OutOfRange {
+                name: "a value of a proportion",
+                value,
+                range: "0 or 1",
+            });
         }
         for (running, &value) in self.metrics.iter_mut().zip(replication) {
             running.add(value);
@@ -140,6 +168,12 @@ impl Sequential {
         let n = self.n();
         if n < 2 {
             return Ok(None);
+        }
+        if self.proportion {
+            // Exact: a sum of ones.
+            let events = libm::round(self.metrics[0].mean() * n as f64) as usize;
+            let interval = Proportion::new(events, n)?.wilson(self.precision.level)?;
+            return Ok(Some(interval.half_width() / self.precision.relative_half_width));
         }
         let factor = t_factor(n, self.precision.level)? / (n as f64).sqrt();
         let mut widest = Some(0.0_f64);
@@ -248,6 +282,30 @@ mod tests {
             panic!("not reached");
         };
         assert!(n > 100, "{n}");
+    }
+
+    #[test]
+    fn equal_answers_are_not_precise_before_there_are_enough_of_them() {
+        let precision = Precision {
+            relative_half_width: 0.1,
+            ..Precision::default()
+        };
+        for (value, least) in [(1.0, 16), (0.0, 16)] {
+            let mut sequential = Sequential::of_proportion(precision).unwrap();
+            while let Next::NeedMore(more) = sequential.next().unwrap() {
+                for _ in 0..more {
+                    sequential.add(&[value]).unwrap();
+                }
+            }
+            // Of n equal answers Wilson's interval is z² / (n + z²) wide: 0.2 at n = 15.4. And five more.
+            assert!(
+                (least + 5..=least + 12).contains(&sequential.n()),
+                "{}",
+                sequential.n()
+            );
+            assert!(sequential.widest().unwrap().unwrap() <= 0.1);
+            assert!(sequential.add(&[0.5]).is_err());
+        }
     }
 
     #[test]

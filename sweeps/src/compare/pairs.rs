@@ -2,9 +2,10 @@
 
 use longhaul_scenarios::metric::Unit;
 use longhaul_scenarios::suggest;
-use longhaul_statistics::compare::{effect_size, paired, sign_test};
+use longhaul_statistics::compare::{PairedProportions, effect_size, paired, sign_test};
 use longhaul_statistics::components::TwoWay;
-use longhaul_statistics::equivalence::{Equivalence, tost_paired};
+use longhaul_statistics::equivalence::{Equivalence, judge, tost_paired};
+use longhaul_statistics::{Interval, Level};
 use serde::Serialize;
 
 use crate::decode::quantity;
@@ -135,20 +136,37 @@ pub struct Row {
     /// Both sides of the pairs of two finished runs, in the order of their seeds.
     #[serde(skip)]
     pub pairs: Vec<(f64, f64)>,
+    /// What the pairs are, which decides about intervals of their difference.
+    #[serde(skip)]
+    layout: Layout,
 }
 
-/// What an equivalence test says: two one-sided tests (Schuirmann, 1987) at 5 %.
+/// What pairs are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Layout {
+    /// Numbers that are independent of each other.
+    #[default]
+    Independent,
+    /// Answers of yes or no.
+    Proportions(PairedProportions),
+    /// All combinations of as many samples of two sources of chance.
+    Crossed,
+}
+
+/// What an equivalence test says: two one-sided tests (Schuirmann, 1987) at 5 %, corrected for their number.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Equal {
     /// The margin in base units.
     pub margin: f64,
-    /// Lower end of the 90 % interval of the difference, which must lie within the margin.
+    /// Lower end of the 90 % interval of the difference, which of a single test must lie within the margin.
     pub low: f64,
     /// Its upper end.
     pub high: f64,
-    /// The larger p of the two tests.
+    /// The larger p of the two tests; none where the differences never vary.
     pub p: Option<f64>,
-    /// `equal`, `different`, `outside` (the estimate is, though perhaps by chance) or `undecided`.
+    /// The p of what is more likely, `equal` or `different`, corrected for all margins (Holm).
+    pub p_holm: Option<f64>,
+    /// `equal`, `different`, `outside` (the estimate is, though perhaps by chance) or `undecided`, in the family of all margins.
     pub verdict: &'static str,
     /// Of an undecided one: about how many times as many pairs are needed.
     pub needs: Option<f64>,
@@ -221,6 +239,22 @@ impl Row {
         row
     }
 
+    /// The pairs are answers of yes or no. Their difference has the interval of paired proportions, and its test is that of the
+    /// pairs that disagree: equal answers would have a t interval without any width however few they are.
+    pub(super) fn answers(&mut self) {
+        let (a, b): (Vec<f64>, Vec<f64>) = self.pairs.iter().copied().unzip();
+        let Some(counts) = PairedProportions::count(&b, &a) else {
+            return;
+        };
+        if self.unfinished > 0 || self.n < 2 {
+            return;
+        }
+        self.layout = Layout::Proportions(counts);
+        self.set_interval();
+        self.p = counts.p();
+        self.test = self.p.map(|_| "McNemar, exact");
+    }
+
     /// The pairs are all combinations of as many samples of two sources of chance, in the order of their seeds: those that
     /// share one depend on each other. The difference keeps its interval, as that of a two-way layout, and nothing else that
     /// needs independent pairs.
@@ -228,43 +262,132 @@ impl Row {
         (self.low, self.high, self.method) = (None, None, None);
         (self.effect_size, self.correlation, self.variance_reduction) = (None, None, None);
         (self.p, self.test) = (None, None);
-        if self.unfinished > 0 || self.unpaired > 0 {
-            return;
-        }
-        let differences: Vec<f64> = self.pairs.iter().map(|(a, b)| b - a).collect();
-        let samples = differences.len().isqrt();
-        if let Ok(found) = TwoWay::of(&differences, samples, samples, LEVEL) {
-            (self.low, self.high) = (Some(found.mean.low), Some(found.mean.high));
-            self.method = Some(found.mean.method.name());
-        }
+        self.layout = Layout::Crossed;
+        self.set_interval();
     }
 
-    /// Whether the two sides are equal within a margin; `None` of fewer than two pairs, where something did not finish,
-    /// or within a share of nothing.
-    pub fn within(&self, margin: &Margin) -> Option<Equal> {
+    fn set_interval(&mut self) {
+        let found = self.interval(LEVEL);
+        (self.low, self.high) = (found.map(|found| found.low), found.map(|found| found.high));
+        self.method = found.map(|found| found.method.name());
+    }
+
+    /// The interval of the difference, as these pairs have one.
+    fn interval(&self, level: Level) -> Option<Interval> {
         if self.unfinished > 0 {
             return None;
         }
+        match self.layout {
+            Layout::Independent => {
+                let (a, b): (Vec<f64>, Vec<f64>) = self.pairs.iter().copied().unzip();
+                Some(paired(&b, &a, level).ok()?.difference)
+            }
+            Layout::Proportions(counts) => counts.difference(level).ok(),
+            Layout::Crossed if self.unpaired > 0 => None,
+            Layout::Crossed => {
+                let differences: Vec<f64> = self.pairs.iter().map(|(a, b)| b - a).collect();
+                let samples = differences.len().isqrt();
+                Some(TwoWay::of(&differences, samples, samples, level).ok()?.mean)
+            }
+        }
+    }
+
+    /// Whether the two sides are equal within a margin, by themselves; `None` of fewer than two pairs, where something did not
+    /// finish, or within a share of nothing.
+    pub fn within(&self, margin: &Margin) -> Option<Equal> {
         let width = match margin.width {
             Width::Absolute(width) => width,
             Width::Relative(share) => share * self.a?.abs(),
         };
-        let (a, b): (Vec<f64>, Vec<f64>) = self.pairs.iter().copied().unzip();
-        let found = tost_paired(&b, &a, width, ALPHA).ok()?;
-        let (verdict, needs) = match found.verdict {
-            Equivalence::Equal => ("equal", None),
-            Equivalence::Different => ("different", None),
-            Equivalence::EstimateOutside => ("outside", None),
-            Equivalence::Undecided { factor } => ("undecided", Some(factor)),
-        };
+        if width <= 0.0 {
+            return None;
+        }
+        let found = self.interval(single())?;
+        let (verdict, needs) = worded(judge(found.estimate, found.low, found.high, width));
         Some(Equal {
             margin: width,
-            low: found.difference.low,
-            high: found.difference.high,
-            p: found.p,
+            low: found.low,
+            high: found.high,
+            p: self.p_of_equal(width),
+            p_holm: None,
             verdict,
             needs,
         })
+    }
+
+    /// The larger p of two one-sided tests: the least error at which the interval still lies within the margin.
+    fn p_of_equal(&self, margin: f64) -> Option<f64> {
+        if let Layout::Independent = self.layout {
+            let (a, b): (Vec<f64>, Vec<f64>) = self.pairs.iter().copied().unzip();
+            return tost_paired(&b, &a, margin, ALPHA).ok()?.p;
+        }
+        self.least_error(|found| -margin <= found.low && found.high <= margin)
+    }
+
+    /// The p of a difference beyond the margin: the least error at which the whole interval lies outside.
+    fn p_of_different(&self, margin: f64) -> Option<f64> {
+        if let Layout::Independent = self.layout {
+            return self.p_of_equal(margin).map(|p| 1.0 - p);
+        }
+        self.least_error(|found| found.low > margin || found.high < -margin)
+    }
+
+    /// The least error of each side at which the interval is as asked for; 1 if it never is. Wider intervals are so less often.
+    fn least_error(&self, holds: impl Fn(Interval) -> bool) -> Option<f64> {
+        let at = |error: f64| Some(holds(self.interval(Level::new(1.0 - 2.0 * error).ok()?)?));
+        let (mut low, mut high) = (1e-9, 0.5 - 1e-9);
+        if !at(high)? {
+            return Some(1.0);
+        }
+        for _ in 0..40 {
+            let middle = f64::midpoint(low, high);
+            if at(middle)? {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        Some(high)
+    }
+
+    /// The p of what is more likely of equal and different, of a row with a margin.
+    pub(super) fn p_of_verdict(&self) -> Option<f64> {
+        let margin = self.equivalence.as_ref()?.margin;
+        Some(self.p_of_equal(margin)?.min(self.p_of_different(margin)?))
+    }
+
+    /// Corrects the verdict for as many margins: it stands if its own p does.
+    pub(super) fn correct_verdict(&mut self, p_holm: f64, margins: usize) {
+        let Some(mut equal) = self.equivalence else {
+            return;
+        };
+        equal.p_holm = Some(p_holm);
+        if p_holm > ALPHA {
+            // What stands in none of as many intervals as there are margins, all of which hold at once.
+            let found = self.interval(single().of_each(margins));
+            let judged = found.map(|found| judge(found.estimate, found.low, found.high, equal.margin));
+            (equal.verdict, equal.needs) = match judged {
+                Some(judged @ (Equivalence::EstimateOutside | Equivalence::Undecided { .. })) => {
+                    worded(judged)
+                }
+                _ => ("undecided", None),
+            };
+        }
+        self.equivalence = Some(equal);
+    }
+}
+
+/// The level of the interval of a single test of equivalence.
+fn single() -> Level {
+    Level::new(1.0 - 2.0 * ALPHA).expect("between 0 and 1")
+}
+
+fn worded(verdict: Equivalence) -> (&'static str, Option<f64>) {
+    match verdict {
+        Equivalence::Equal => ("equal", None),
+        Equivalence::Different => ("different", None),
+        Equivalence::EstimateOutside => ("outside", None),
+        Equivalence::Undecided { factor } => ("undecided", Some(factor)),
     }
 }
 

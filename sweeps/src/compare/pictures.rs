@@ -1,5 +1,6 @@
 //! A comparison as pictures: for each metric the differences at all points, and the single pairs of those that differ most.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -18,12 +19,12 @@ const MOST_POINTS: usize = 40;
 const MOST_PAIRS: usize = 6;
 
 /// Draws a comparison of two sweeps into a folder: `differences-<metric>.svg`, and `pairs-<metric>-<number>.svg`. Returns the
-/// names of the files. What has nothing to show has no picture.
+/// names of the files, and what could not be drawn and why.
 ///
 /// # Errors
 /// If a picture cannot be written.
-pub fn all(comparison: &Comparison, folder: &Path) -> Result<Vec<String>, DirectoryError> {
-    let mut names = Vec::new();
+pub fn all(comparison: &Comparison, folder: &Path) -> Result<(Vec<String>, Vec<String>), DirectoryError> {
+    let (mut names, mut notes) = (Vec::new(), Vec::new());
     let mut metrics: Vec<&str> = Vec::new();
     for row in &comparison.rows {
         if !metrics.contains(&row.metric.as_str()) {
@@ -37,6 +38,12 @@ pub fn all(comparison: &Comparison, folder: &Path) -> Result<Vec<String>, Direct
             .filter(|row| row.metric == metric)
             .collect();
         let drawn: Vec<&Row> = all.iter().copied().filter(|row| row.low.is_some()).collect();
+        if drawn.is_empty() {
+            notes.push(format!(
+                "no picture of `{metric}`: no point has a difference with an interval"
+            ));
+            continue;
+        }
         let mut pictures = vec![(
             format!("differences-{metric}"),
             differences(comparison, &drawn, all.len()),
@@ -49,8 +56,12 @@ pub fn all(comparison: &Comparison, folder: &Path) -> Result<Vec<String>, Direct
             pictures.push((format!("pairs-{metric}-{}", number + 1), pairs(comparison, row)));
         }
         for (name, drawing) in pictures {
-            let Ok(drawing) = drawing else {
-                continue;
+            let drawing = match drawing {
+                Ok(drawing) => drawing,
+                Err(error) => {
+                    notes.push(format!("no picture `{name}`: {error}"));
+                    continue;
+                }
             };
             let name = format!("{name}.svg");
             write_whole(&folder.join(&name), 0, |out| {
@@ -59,7 +70,7 @@ pub fn all(comparison: &Comparison, folder: &Path) -> Result<Vec<String>, Direct
             names.push(name);
         }
     }
-    Ok(names)
+    Ok((names, notes))
 }
 
 /// The mean differences of a metric at all points, with their intervals.
@@ -85,17 +96,16 @@ fn differences(comparison: &Comparison, rows: &[&Row], all: usize) -> Result<Dra
             }],
         })
         .collect();
-    let pairs: usize = rows.iter().map(|row| row.n).sum();
-    let mut about = About::new(
-        format!("{metric}: difference at each point"),
-        pairs as u64,
-        "pairs",
-    )
-    .interval("95 %, paired t, each by itself")
-    .remark(format!(
-        "To the right {} is larger than {}",
-        comparison.b, comparison.a
-    ));
+    let drawn = &rows[..parameters.len()];
+    let (n, of) = pairs_of(drawn);
+    let methods: BTreeSet<&str> = drawn.iter().filter_map(|row| row.method).collect();
+    let methods: Vec<&str> = methods.into_iter().collect();
+    let mut about = About::new(format!("{metric}: difference at each point"), n, of)
+        .interval(format!("95 %, {}, each by itself", methods.join(" or ")))
+        .remark(format!(
+            "To the right {} is larger than {}",
+            comparison.b, comparison.a
+        ));
     if all > parameters.len() {
         about = about.remark(format!(
             "Not drawn: {} of {all} points, without an interval or beyond the first {MOST_POINTS}",
@@ -112,6 +122,20 @@ fn differences(comparison: &Comparison, rows: &[&Row], all: usize) -> Result<Dra
     })
 }
 
+/// How many pairs there are, and of what: `10` and `pairs at each of 6 points`.
+fn pairs_of(rows: &[&Row]) -> (u64, String) {
+    let counts = || rows.iter().map(|row| row.n as u64);
+    let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
+    match rows.len() {
+        0 | 1 => (most, "pairs".to_owned()),
+        points if least == most => (most, format!("pairs at each of {points} points")),
+        points => (
+            counts().sum(),
+            format!("pairs at {points} points, {least} to {most} at each"),
+        ),
+    }
+}
+
 /// The differences of the single pairs of a point.
 fn pairs(comparison: &Comparison, row: &Row) -> Result<Drawing, PlotError> {
     let differences: Vec<f64> = row.pairs.iter().map(|(a, b)| b - a).collect();
@@ -125,7 +149,7 @@ fn pairs(comparison: &Comparison, row: &Row) -> Result<Drawing, PlotError> {
         row.n as u64,
         "pairs of equal seeds",
     )
-    .interval("95 %, paired t, of the mean")
+    .interval(format!("95 %, {}, of the mean", row.method.unwrap_or("none")))
     .remark(format!("a: {}, b: {}", comparison.a, comparison.b));
     if let Some(factor) = row.variance_reduction {
         about = about.remark(format!(

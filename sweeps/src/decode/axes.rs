@@ -12,7 +12,7 @@ use longhaul_scenarios::metric::Unit;
 use longhaul_scenarios::path;
 use longhaul_scenarios::syntax;
 
-use crate::schema::{Axis, AxisValue, Group, Kind, suffix};
+use crate::schema::{Axis, AxisValue, Group, Kind};
 
 use super::space::{self, Space, Spread};
 
@@ -101,8 +101,14 @@ fn group(cx: &mut Context, at: &At, text: &str) -> Option<Group> {
 fn axis(cx: &mut Context, at: &At, text: &str) -> Option<Axis> {
     let (axis, values) = head(cx, at)?;
     let space = space(cx, &values, text)?;
+    let ratios = space.is_by_ratios();
     let (kind, values) = space.into_values(cx, &values)?;
-    Some(Axis { kind, values, ..axis })
+    Some(Axis {
+        kind,
+        ratios,
+        values,
+        ..axis
+    })
 }
 
 fn zipped(cx: &mut Context, at: &At, text: &str) -> Option<Group> {
@@ -147,8 +153,14 @@ fn latin_hypercube(cx: &mut Context, at: &At, text: &str) -> Option<Group> {
     let (points, seed) = (points?, seed?);
     let axes = sides?.into_iter().map(|(_, (axis, space))| {
         let place = axis.place;
+        let ratios = space.is_by_ratios();
         let (kind, values) = space.sample(&axis.name, usize::try_from(points).ok()?, seed, place);
-        Some(Axis { kind, values, ..axis })
+        Some(Axis {
+            kind,
+            ratios,
+            values,
+            ..axis
+        })
     });
     axes.collect::<Option<Vec<Axis>>>().map(|axes| Group { axes })
 }
@@ -172,6 +184,7 @@ pub fn head<'n>(cx: &mut Context, at: &At<'n>) -> Option<(Axis, At<'n>)> {
         name: name?,
         paths: paths?,
         kind: Kind::Label,
+        ratios: false,
         values: Vec::new(),
         place: fields.get("path")?.node.head(),
     };
@@ -238,7 +251,7 @@ pub fn space(cx: &mut Context, at: &At, text: &str) -> Option<Space> {
     });
     let step = fields.optional(cx, "step", None, |cx, at| end(cx, at).map(Some));
     let (from, to, steps, step) = (from?, to?, steps?, step?);
-    if from.unit != to.unit || step.is_some_and(|step| step.unit != from.unit) {
+    if from.kind != to.kind || step.is_some_and(|step| step.kind != from.kind) {
         return cx.refuse(at, "the ends of a range are of one kind");
     }
     if to.exact <= from.exact {
@@ -257,7 +270,7 @@ pub fn space(cx: &mut Context, at: &At, text: &str) -> Option<Space> {
         (None, None) => None,
     };
     Some(Space::Range(space::Range {
-        unit: from.unit,
+        kind: from.kind,
         from: from.exact,
         to: to.exact,
         whole: from.whole && to.whole && step.is_none_or(|step| step.whole),
@@ -288,7 +301,7 @@ fn stepping(cx: &mut Context, at: &At, from: i64, to: i64, step: i64) -> Option<
 /// An end of a range.
 #[derive(Clone, Copy)]
 struct End {
-    unit: Unit,
+    kind: Kind,
     exact: i64,
     /// A number written without a point: then all of the range are whole.
     whole: bool,
@@ -298,21 +311,21 @@ fn end(cx: &mut Context, at: &At) -> Option<End> {
     if let syntax::Kind::Number(written) = &at.node.kind {
         let exact = value::millionths(cx, at, -i64::MAX, i64::MAX)?;
         return Some(End {
-            unit: Unit::Number,
+            kind: Kind::Quantity(Unit::Number),
             exact,
             whole: !written.contains('.'),
         });
     }
     let text = value::text(cx, at)?;
-    match quantity(&text) {
-        Some((unit, exact)) => Some(End {
-            unit,
+    match measured(&text) {
+        Some((kind, exact)) => Some(End {
+            kind,
             exact,
             whole: false,
         }),
         None => cx.refuse(
             at,
-            format!("`{text}` is no quantity: written \"80 ms\", \"1 Gbit/s\", \"4 GiB\" or \"0.1 %\""),
+            format!("`{text}` is no quantity: written \"80 ms\", \"1 Gbit/s\", \"4 GiB\", \"0.1 %\" or \"500 pages/s\""),
         ),
     }
 }
@@ -325,11 +338,11 @@ fn values(cx: &mut Context, at: &At, text: &str) -> Option<Space> {
     if complete && items.is_empty() {
         return cx.refuse(at, "the axis is empty");
     }
-    let items: Vec<(Option<Unit>, AxisValue)> = items.into_iter().map(|(_, item)| item).collect();
+    let items: Vec<(Option<Kind>, AxisValue)> = items.into_iter().map(|(_, item)| item).collect();
     let mut seen = BTreeMap::new();
-    for (unit, value) in &items {
+    for (kind, value) in &items {
         // "1 ms" and "1000 us" are one value: a quantity is known by what it is, anything else by how it is shown.
-        let quantity = unit.zip(value.exact).map(|(unit, exact)| (suffix(unit), exact));
+        let quantity = kind.zip(value.exact).map(|(kind, exact)| (kind.suffix(), exact));
         let known = quantity.ok_or(&value.shown);
         if let Some(first) = seen.insert(known, value.place) {
             let error = longhaul_scenarios::diagnose::Diagnostic::error(
@@ -341,10 +354,10 @@ fn values(cx: &mut Context, at: &At, text: &str) -> Option<Space> {
             return None;
         }
     }
-    let unit = items[0]
+    let kind = items[0]
         .0
-        .filter(|unit| items.iter().all(|(other, _)| *other == Some(*unit)));
-    let kind = unit.map_or(Kind::Label, Kind::Quantity);
+        .filter(|kind| items.iter().all(|(other, _)| *other == Some(*kind)))
+        .unwrap_or(Kind::Label);
     let mut values: Vec<AxisValue> = items.into_iter().map(|(_, value)| value).collect();
     if kind == Kind::Label {
         for value in &mut values {
@@ -354,29 +367,40 @@ fn values(cx: &mut Context, at: &At, text: &str) -> Option<Space> {
     complete.then_some(Space::Values((kind, values)))
 }
 
-/// A value of a list, and its unit if it is a quantity or a number.
-fn listed(node: &syntax::Node, source: &str) -> (Option<Unit>, AxisValue) {
+/// A value of a list, and its kind if it is a quantity or a number.
+fn listed(node: &syntax::Node, source: &str) -> (Option<Kind>, AxisValue) {
+    let number = Kind::Quantity(Unit::Number);
     let (known, shown) = match &node.kind {
         syntax::Kind::Number(written) => (
-            space::millionths(written).map(|exact| (Unit::Number, exact)),
+            space::millionths(written).map(|exact| (number, exact)),
             written.clone(),
         ),
-        syntax::Kind::Text(text) => (quantity(text), text.clone()),
+        syntax::Kind::Text(text) => (measured(text), text.clone()),
         _ => (None, source.split_whitespace().collect::<Vec<_>>().join(" ")),
     };
     let value = AxisValue {
         ron: source.to_owned(),
         shown: match known {
-            Some((unit, exact)) if unit != Unit::Number => space::shown(unit, exact),
+            Some((kind, exact)) if kind != number => space::shown_as(kind, exact),
             _ => shown,
         },
         exact: known.map(|(_, exact)| exact),
         place: node.place,
     };
-    (known.map(|(unit, _)| unit), value)
+    (known.map(|(kind, _)| kind), value)
 }
 
-/// A quantity of any kind: their units differ, so the unit tells the kind.
+/// A quantity of any kind of axis.
+pub fn measured(text: &str) -> Option<(Kind, i64)> {
+    if let Some(rate) = text.trim().strip_suffix("pages/s") {
+        let rate = rate.trim_end();
+        let whole = !rate.is_empty() && rate.bytes().all(|byte| byte.is_ascii_digit());
+        return Some((Kind::PageRate, rate.parse().ok().filter(|_| whole)?));
+    }
+    quantity(text).map(|(unit, exact)| (Kind::Quantity(unit), exact))
+}
+
+/// A quantity of any kind that metrics have: their units differ, so the unit tells the kind.
 pub fn quantity(text: &str) -> Option<(Unit, i64)> {
     fn read<T: FromStr<Err = QuantityError>>(text: &str, exact: impl Fn(T) -> u64) -> Option<i64> {
         text.parse()

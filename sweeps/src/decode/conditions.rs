@@ -62,22 +62,25 @@ fn operand(cx: &mut Context, at: &At, all: &[&Axis], left: usize, right: &str) -
         }
         return Some(Operand::Axis(other));
     }
-    let Kind::Quantity(unit) = axis.kind else {
+    if axis.kind == Kind::Label {
         if axis.values.iter().any(|value| value.shown == right) {
             return Some(Operand::Label(right.to_owned()));
         }
         let shown = axis.values.iter().map(|value| value.shown.as_str());
         named(cx, at, "axis or value", right, shown)?;
         return None;
-    };
-    let exact = match unit {
-        Unit::Number => space::millionths(right),
-        _ => axes::quantity(right)
-            .filter(|(found, _)| *found == unit)
+    }
+    let exact = match axis.kind {
+        Kind::Quantity(Unit::Number) => space::millionths(right),
+        kind => axes::measured(right)
+            .filter(|(found, _)| *found == kind)
             .map(|(_, exact)| exact),
     };
     match exact {
         Some(exact) => Some(Operand::Exact(exact)),
-        None => cx.refuse(at, format!("`{right}` is neither an axis nor {}", unit.example())),
+        None => cx.refuse(
+            at,
+            format!("`{right}` is neither an axis nor {}", axis.kind.example()),
+        ),
     }
 }

@@ -102,8 +102,14 @@ pub fn groups(cx: &mut Context, at: &At, text: &str, sensitivity: Sensitivity) -
     let Some(coordinates) = coordinates(sensitivity, count) else {
         // All combinations of two values each.
         let group = |(axis, space): (Axis, Space)| {
+            let ratios = space.is_by_ratios();
             let (kind, values) = space.at_shares([0.0, 1.0].into_iter(), axis.place);
-            let axes = vec![Axis { kind, values, ..axis }];
+            let axes = vec![Axis {
+                kind,
+                ratios,
+                values,
+                ..axis
+            }];
             Group { axes }
         };
         return Some(sides.into_iter().map(group).collect());
@@ -118,7 +124,12 @@ pub fn groups(cx: &mut Context, at: &At, text: &str, sensitivity: Sensitivity) -
             _ => point[index],
         });
         let (kind, values) = space.at_shares(shares, axis.place);
-        Axis { kind, values, ..axis }
+        Axis {
+            kind,
+            ratios: space.is_by_ratios(),
+            values,
+            ..axis
+        }
     });
     let axes: Vec<Axis> = axes.collect();
     Some(vec![Group { axes }])

@@ -1,11 +1,11 @@
 //! Declared plots: what they show must be axes and metrics of the sweep.
 
-use longhaul_scenarios::decode::assertion::value_in;
+use longhaul_scenarios::decode::assertion::{one_of, value_in};
 use longhaul_scenarios::decode::context::{At, Context, Fields, Variant, list, variant};
 use longhaul_scenarios::decode::value;
-use longhaul_scenarios::metric::Unit;
+use longhaul_scenarios::metric::{Better, Unit};
 
-use crate::schema::{Axis, Group, Measure, Plot, PlotKind};
+use crate::schema::{Axis, Direction, Group, Kind, Measure, Plot, PlotKind};
 
 use super::{MOST_ITEMS, named};
 
@@ -60,7 +60,7 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
         "Cdf" | "Survival" => &["name", "x", "series", "bound"],
         "Tail" => &["name", "client", "series", "bound"],
         "Box" => &["name", "x", "y", "bound"],
-        _ => &["name", "x", "y", "series"],
+        _ => &["name", "x", "x_better", "y", "y_better", "series"],
     };
     let fields = Fields::of(cx, at, "a plot", Some(kind), known)?;
     let name = fields.required(cx, "name", value::name);
@@ -82,10 +82,31 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
         })
     };
     let series = |cx: &mut Context| fields.optional(cx, "series", None, |cx, at| axis(cx, at).map(Some));
+    // Both sides of a plot showing the same are a mistake of the pen.
+    let distinct = |cx: &mut Context, one: Option<&String>, field: &str, other: Option<&String>| {
+        if let (true, Some(name), Some(at)) = (one == other, one, fields.get(field)) {
+            return cx.refuse(&at, format!("`{name}` is shown from left to right already"));
+        }
+        Some(())
+    };
     let kind = match kind {
         "Line" => {
-            let (x, y) = (fields.required(cx, "x", axis), fields.required(cx, "y", measure));
+            let x = fields.required(cx, "x", |cx, at| {
+                let name = axis(cx, at)?;
+                let of = axes.iter().find(|axis| axis.name == name)?;
+                if of.kind == Kind::Label {
+                    let message = format!(
+                        "the values of `{name}` have no order, so no line leads from one to the next: `Box`, `Heatmap`, or \
+                         `series: \"{name}\"`, please"
+                    );
+                    return cx.refuse(at, message);
+                }
+                Some(name)
+            });
+            let y = fields.required(cx, "y", measure);
             let (series, bound) = (series(cx), bound(cx, &y));
+            let told = series.as_ref().and_then(Option::as_ref);
+            distinct(cx, x.as_ref(), "series", told)?;
             PlotKind::Line {
                 x: x?,
                 y: y?,
@@ -97,6 +118,7 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
             let (x, y) = (fields.required(cx, "x", axis), fields.required(cx, "y", axis));
             let value = fields.required(cx, "value", measure);
             let bound = bound(cx, &value);
+            distinct(cx, x.as_ref(), "y", y.as_ref())?;
             PlotKind::Heatmap {
                 x: x?,
                 y: y?,
@@ -156,12 +178,45 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
                 fields.required(cx, "x", measure),
                 fields.required(cx, "y", measure),
             );
+            distinct(cx, x.as_ref(), "y", y.as_ref())?;
+            let x_better = better(cx, &fields, measures, "x", x.as_ref());
+            let y_better = better(cx, &fields, measures, "y", y.as_ref());
             PlotKind::Pareto {
                 x: x?,
+                x_better: x_better?,
                 y: y?,
+                y_better: y_better?,
                 series: series(cx)?,
             }
         }
     };
     Some(Plot { name: name?, kind })
+}
+
+/// Which values of a side of a Pareto plot are better: as it says, else as the metric means it.
+fn better(
+    cx: &mut Context,
+    fields: &Fields,
+    measures: &[Measure],
+    side: &str,
+    name: Option<&String>,
+) -> Option<Direction> {
+    let directions = [("Lower", Direction::Lower), ("Higher", Direction::Higher)];
+    let field = format!("{side}_better");
+    let said = fields.optional(cx, &field, None, |cx, at| {
+        one_of(cx, at, "which values are better", &directions).map(Some)
+    })?;
+    let measure = measures.iter().find(|measure| Some(&measure.name) == name)?;
+    match (said, measure.metric.better()) {
+        (Some(direction), _) => Some(direction),
+        (None, Better::Lower) => Some(Direction::Lower),
+        (None, Better::Higher) => Some(Direction::Higher),
+        (None, Better::Either) => {
+            let message = format!(
+                "which values of `{}` are better depends on what is asked: `{field}: Lower` or `{field}: Higher`, please",
+                measure.name
+            );
+            cx.refuse(&fields.get(side)?, message)
+        }
+    }
 }

@@ -35,8 +35,8 @@ pub enum Spread {
 
 /// A range, in steps of its unit.
 pub struct Range {
-    /// Its unit.
-    pub unit: Unit,
+    /// What lies in it; no labels.
+    pub kind: Kind,
     /// Its lower end.
     pub from: i64,
     /// Its upper end, above the lower.
@@ -50,6 +50,11 @@ pub struct Range {
 }
 
 impl Space {
+    /// Whether it is divided by equal ratios.
+    pub fn is_by_ratios(&self) -> bool {
+        matches!(self, Space::Range(range) if range.spread == Spread::Ratio)
+    }
+
     /// The values of an axis by itself.
     pub fn into_values(self, cx: &mut Context, at: &At) -> Option<(Kind, Vec<AxisValue>)> {
         let range = match self {
@@ -75,7 +80,7 @@ impl Space {
             );
         }
         let values = values.into_iter().map(|exact| range.value(exact, place));
-        Some((Kind::Quantity(range.unit), values.collect()))
+        Some((range.kind, values.collect()))
     }
 
     /// `points` values, one out of each of as many equal parts of the space, in random order: the side of a Latin
@@ -98,7 +103,7 @@ impl Space {
         match self {
             Space::Range(range) => {
                 let values = shares.map(|share| range.value(range.at(share), place));
-                (Kind::Quantity(range.unit), values.collect())
+                (range.kind, values.collect())
             }
             Space::Values((kind, values)) => {
                 // Truncation: shares are below one, so that the index is below the length.
@@ -145,12 +150,14 @@ impl Range {
     }
 
     fn value(&self, exact: i64, place: Place) -> AxisValue {
-        let shown = match (self.unit, self.whole) {
-            (Unit::Number, true) => (exact / value::MILLION).to_string(),
-            (unit, _) => shown(unit, exact),
+        let number = self.kind == Kind::Quantity(Unit::Number);
+        let shown = if number && self.whole {
+            (exact / value::MILLION).to_string()
+        } else {
+            shown_as(self.kind, exact)
         };
         AxisValue {
-            ron: if self.unit == Unit::Number {
+            ron: if number {
                 shown.clone()
             } else {
                 format!("\"{shown}\"")
@@ -166,6 +173,15 @@ impl Range {
 fn rounded(value: i64, grain: i64) -> i64 {
     let half = grain / 2;
     (value + if value < 0 { -half } else { half }) / grain * grain
+}
+
+/// A value in the text form of its kind.
+pub fn shown_as(kind: Kind, exact: i64) -> String {
+    match kind {
+        Kind::Quantity(unit) => shown(unit, exact),
+        Kind::PageRate => format!("{exact} pages/s"),
+        Kind::Label => exact.to_string(),
+    }
 }
 
 /// A value in the text form of its unit.

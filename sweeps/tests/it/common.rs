@@ -34,6 +34,18 @@ pub const METRICS: &str = r#"
         (name: "time", metric: TransferCompletionTime, statistic: Max),
         (name: "loss", metric: LinkLoss, statistic: Max, scope: Only("north->south")),"#;
 
+/// The same beside a reservation, which a link of 50 Mbit/s has room for.
+pub fn reserving() -> String {
+    let reservations = r#"reservations: [(name: "gold", from: "north", to: "south", rate: "10 Mbit/s", start: "1 s", end: "2 s")],
+    transfers: ["#;
+    SCENARIO.replace("transfers: [", reservations)
+}
+
+/// Whether that was admitted, and how long the transfer took.
+pub const ADMITTED: &str = r#"
+        (name: "admitted", metric: ReservationSuccess, statistic: Min),
+        (name: "time", metric: TransferCompletionTime, statistic: Max),"#;
+
 /// The text of a sweep.
 pub fn text(axes: &str, metrics: &str, more: &str) -> String {
     format!(
@@ -106,7 +118,7 @@ impl Place {
         let (index, effort) = execute::execute(&prepared, &directory, options, &seen)?;
         let cache = Cache::new(directory.path(), files_of(&prepared));
         let points = prepared.points();
-        tables::write(
+        let written = tables::write(
             &directory,
             &prepared.sweep,
             &points,
@@ -120,6 +132,7 @@ impl Place {
             effort,
             notes: seen.notes.into_inner().expect("nobody panicked"),
             last: seen.last.into_inner().expect("nobody panicked"),
+            said: written.notes,
         })
     }
 }
@@ -129,6 +142,8 @@ pub struct Ran {
     pub effort: Effort,
     pub notes: Vec<String>,
     pub last: Progress,
+    /// What is said of its tables and pictures.
+    pub said: Vec<String>,
 }
 
 #[derive(Default)]

@@ -8,7 +8,7 @@ use longhaul_scenarios::source::read_file;
 use longhaul_sweeps::compare::{CompareError, Comparison, compare, pictures};
 use longhaul_sweeps::text;
 
-use crate::common::{Place, SCENARIO, threads, usual};
+use crate::common::{ADMITTED, Place, SCENARIO, reserving, text as sweep_text, threads, usual};
 
 #[test]
 fn equal_sweeps_are_identical() {
@@ -183,7 +183,7 @@ fn effects_are_in_deviations_of_single_runs() {
     assert!((row.effect_size.unwrap() - expected).abs() < 1e-9, "{row:?}");
     assert_eq!(row.larger + row.smaller + row.equal, 4);
     let folder = place.path("pictures");
-    let names = pictures::all(&comparison, &folder).unwrap();
+    let (names, _) = pictures::all(&comparison, &folder).unwrap();
     assert!(
         names.contains(&"differences-time.svg".to_owned()) && names.contains(&"pairs-time-1.svg".to_owned())
     );
@@ -227,6 +227,128 @@ fn pairs_that_did_not_finish_have_a_larger_side_and_no_difference() {
         comparison.warnings
     );
     assert!(text::comparison(&comparison, 250).contains("b larger 4, smaller 0, unknown 0 (4 unfinished)"));
+}
+
+#[test]
+fn answers_of_yes_and_no_have_an_interval_with_a_width_and_an_exact_test() {
+    let place = Place::new();
+    let axes = r#"(name: "rtt", path: "links[0].rtt", values: ["10 ms"]),"#;
+    let sweep = |place: &Place, scenario: String, folder: &str| {
+        fs::write(place.path("small.ron"), scenario).unwrap();
+        place.run(
+            &sweep_text(axes, ADMITTED, "replications: 5,"),
+            folder,
+            threads(2),
+        );
+    };
+    sweep(&place, reserving(), "a");
+    sweep(
+        &place,
+        reserving().replace("\"10 Mbit/s\"", "\"100 Mbit/s\""),
+        "b",
+    );
+    let comparison = with(&place, &["admitted=0.6"]).unwrap();
+    let row = &comparison.rows[0];
+    assert_eq!((row.a, row.b, row.difference), (Some(1.0), Some(0.0), Some(-1.0)));
+    assert_eq!(
+        (row.low, row.method),
+        (Some(-1.0), Some("paired proportions, Newcombe"))
+    );
+    // Squared and added: 1 − √2 × 0.4345.
+    assert!((row.high.unwrap() + 0.3855).abs() < 5e-4, "{row:?}");
+    assert!((row.p.unwrap() - 0.0625).abs() < 1e-12 && row.test == Some("McNemar, exact"));
+    let equal = row.equivalence.unwrap();
+    assert!(equal.verdict == "outside" && equal.p == Some(1.0), "{equal:?}");
+    // The other metric is none of these.
+    assert_eq!(comparison.rows[1].method, Some("paired t"));
+    let shown = text::comparison(&comparison, 250);
+    assert!(shown.contains("[−1, −0.3"), "{shown}");
+}
+
+#[test]
+fn combinations_of_two_sources_are_compared_as_such_in_tables_pictures_and_margins() {
+    let place = Place::new();
+    let sweep = usual().replace(
+        "replications: 4,",
+        "replications: 3, replicate_over: [Workload, Network],",
+    );
+    place.run(&sweep, "a", threads(2));
+    fs::write(place.path("small.ron"), SCENARIO.replace("500 kB", "550 kB")).unwrap();
+    place.run(&sweep, "b", threads(2));
+    let comparison = with(&place, &["time=10 s"]).unwrap();
+    for row in comparison.rows.iter().filter(|row| row.metric == "time") {
+        assert_eq!(row.method, Some("two-way random effects, Satterthwaite t"));
+        let equal = row.equivalence.expect("a margin");
+        assert!(
+            equal.verdict == "equal" && equal.p_holm.unwrap() < 1e-3,
+            "{equal:?}"
+        );
+    }
+    let narrow = with(&place, &["time=1 ns"]).unwrap();
+    assert!(
+        narrow
+            .rows
+            .iter()
+            .filter_map(|row| row.equivalence)
+            .all(|equal| equal.verdict != "equal")
+    );
+    let folder = place.path("pictures");
+    pictures::all(&comparison, &folder).unwrap();
+    for name in ["differences-time.svg", "pairs-time-1.svg"] {
+        let picture = fs::read_to_string(folder.join(name)).unwrap();
+        assert!(
+            picture.contains("Satterthwaite t") && !picture.contains("paired t"),
+            "{picture}"
+        );
+    }
+    let picture = fs::read_to_string(folder.join("differences-time.svg")).unwrap();
+    assert!(picture.contains("n = 9 pairs at each of 6 points"), "{picture}");
+}
+
+#[test]
+fn verdicts_about_many_margins_are_corrected_for_their_number() {
+    let place = Place::new();
+    tenth_more(&place);
+    let wide = with(&place, &["time=10 s"]).unwrap();
+    assert_eq!(wide.margins, 6);
+    // Least of six, so six times itself, or that of one before.
+    let mut p: Vec<(f64, f64)> = wide
+        .rows
+        .iter()
+        .filter_map(|row| row.equivalence)
+        .map(|equal| (equal.p.unwrap(), equal.p_holm.unwrap()))
+        .collect();
+    p.sort_by(|a, b| a.0.total_cmp(&b.0));
+    assert!((p[0].1 / p[0].0 - 6.0).abs() < 1e-9, "{p:?}");
+    // A margin within which the narrowest of the single intervals just lies: by itself that one is equal, among six it is not.
+    let ends = wide.rows.iter().filter_map(|row| row.equivalence);
+    let ends = ends.map(|equal| equal.high.abs().max(equal.low.abs()));
+    let margin = format!("time={} ns", libm::ceil(ends.fold(f64::INFINITY, f64::min)));
+    let just = with(&place, &[&margin]).unwrap();
+    let verdicts: Vec<_> = just.rows.iter().filter_map(|row| row.equivalence).collect();
+    let alone: Vec<_> = verdicts.iter().filter(|equal| equal.p.unwrap() <= 0.05).collect();
+    assert_eq!(alone.len(), 1, "{verdicts:?}");
+    assert!(alone[0].p_holm.unwrap() > 0.05, "{alone:?}");
+    for equal in &verdicts {
+        let decided = ["equal", "different"].contains(&equal.verdict);
+        assert_eq!(decided, equal.p_holm.unwrap() <= 0.05, "{equal:?}");
+    }
+    assert!(text::comparison(&just, 250).contains("Holm over 6 margins"));
+}
+
+#[test]
+fn a_comparison_in_eighty_columns_breaks_no_word() {
+    let place = Place::new();
+    tenth_more(&place);
+    let comparison = with(&place, &["time=1 ms", "loss=1 %"]).unwrap();
+    let shown = text::comparison(&comparison, 80);
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    for row in &comparison.rows {
+        let verdict = row.equivalence.unwrap().verdict;
+        assert!(words.contains(&verdict), "{verdict}\n{shown}");
+    }
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    assert!(shown.contains("10 ms, 1, time\n    a: "), "{shown}");
 }
 
 /// Runs a scenario into a folder.

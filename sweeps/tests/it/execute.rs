@@ -6,12 +6,16 @@ use std::path::PathBuf;
 use longhaul_core::MODEL_VERSION;
 use longhaul_sweeps::cache::{Cache, Found};
 use longhaul_sweeps::entry::Entry;
+use longhaul_sweeps::estimate::{Standing, Width};
 use longhaul_sweeps::execute::{FailureKind, Options};
 use longhaul_sweeps::points::Points;
 use longhaul_sweeps::schema::ReplicateOver;
+use longhaul_sweeps::summary::SummaryFile;
 use longhaul_sweeps::tables::key_of;
 
-use crate::common::{AXES, METRICS, Place, Ran, SCENARIO, files, same, text, threads, usual};
+use crate::common::{
+    ADMITTED, AXES, METRICS, Place, Ran, SCENARIO, files, reserving, same, text, threads, usual,
+};
 
 /// The file of a run's entry.
 fn entry_file(place: &Place, folder: &str, ran: &Ran, point: usize, replication: u32) -> PathBuf {
@@ -36,7 +40,7 @@ fn threads_change_nothing() {
     assert_eq!((one.effort.simulated, one.effort.reused), (24, 0));
     assert_eq!((one.last.done, one.last.all), (24, 24));
     assert!(
-        one.last.widest.is_some_and(|widest| widest > 0.0),
+        one.last.widest.is_some_and(|widest| widest.width.share() > 0.0),
         "{:?}",
         one.last
     );
@@ -285,6 +289,90 @@ fn replications_go_on_until_the_mean_is_known() {
     let again = place.run(&sweep, "one", threads(3));
     assert_eq!(again.effort.simulated, 0);
     same(&place.path("one"), &place.path("many"));
+}
+
+fn summary(place: &Place, folder: &str) -> SummaryFile {
+    let text = fs::read_to_string(place.path(folder).join("summary.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn points_say_how_they_stopped() {
+    let place = Place::new();
+    // Half a megabyte at 150 kbit/s takes longer than the horizon; with losses one per cent is not to be had in ten runs.
+    let axes = r#"(name: "rate", path: "links[0].rate", values: ["150 kbit/s", "50 Mbit/s"]),
+        (name: "lossy", path: "links[0].loss.mean", values: ["0.000001 %", "2 %"]),"#;
+    let goal = r#"replications: 3, until: (relative_half_width: "1 %", metric: "time", at_most: 10),"#;
+    let sweep = text(axes, METRICS, goal);
+    let ran = place.run(&sweep, "out", threads(2));
+    let found = summary(&place, "out");
+    let stopped: Vec<(Standing, u64)> = found
+        .points
+        .iter()
+        .map(|point| (point.until.expect("a goal").stopped, point.replications))
+        .collect();
+    assert_eq!(
+        stopped,
+        [
+            (Standing::Incomplete, 3),
+            (Standing::Incomplete, 3),
+            (Standing::Reached, 8),
+            (Standing::Limit, 10)
+        ]
+    );
+    let widest = found.points[3].until.unwrap().half_width.unwrap();
+    assert!(widest > 0.01, "{widest}");
+    let said = format!(
+        "1 of 4 points stopped at the limit of 10 runs before `time` was known to ±1 %; the widest is at ±{:.1} %",
+        widest * 100.0
+    );
+    assert_eq!(ran.said[0], said);
+    assert!(
+        ran.said[1].starts_with("at 2 of 4 points a run failed or did not get to its end"),
+        "{:?}",
+        ran.said
+    );
+    // Nothing of it where nothing was asked for.
+    let ran = place.run(&text(axes, METRICS, "replications: 2,"), "plain", threads(2));
+    assert!(ran.said.is_empty() && summary(&place, "plain").points[0].until.is_none());
+}
+
+#[test]
+fn of_yes_and_no_the_interval_of_a_share_decides_when_enough_is_known() {
+    let place = Place::new();
+    fs::write(place.path("small.ron"), reserving()).unwrap();
+    let axes = r#"(name: "gold", path: "reservations[gold].rate", values: ["10 Mbit/s", "100 Mbit/s"]),"#;
+    let goal = r#"replications: 3, until: (relative_half_width: "15 %", metric: "admitted", at_most: 100),"#;
+    let ran = place.run(&text(axes, ADMITTED, goal), "out", threads(2));
+    let found = summary(&place, "out");
+    for (point, share) in found.points.iter().zip([1.0, 0.0]) {
+        let known = &point.metrics[0];
+        assert_eq!(
+            (known.mean, known.method.as_deref()),
+            (Some(share), Some("Wilson score"))
+        );
+        let (goal, width) = (point.until.unwrap(), known.high.unwrap() - known.low.unwrap());
+        assert_eq!(goal.stopped, Standing::Reached);
+        assert!((goal.half_width.unwrap() - width / 2.0).abs() < 1e-12 && width <= 0.3);
+        // z² / (n + z²) is 0.3 at n = 8.96, and must be so for five more.
+        assert!((14..=20).contains(&point.replications), "{}", point.replications);
+    }
+    assert!(ran.said.is_empty(), "{:?}", ran.said);
+    let widest = ran.last.widest.expect("intervals");
+    assert!(widest.metric == 0 && matches!(widest.width, Width::OfAShare(half) if half > 0.05));
+    // Without a goal all metrics are watched, not the first alone.
+    let plain = text(
+        AXES,
+        ADMITTED.replace("admitted", "always").as_str(),
+        "replications: 40,",
+    );
+    let ran = place.run(&plain, "plain", threads(2));
+    assert_eq!(
+        ran.last.widest.map(|widest| widest.metric),
+        Some(1),
+        "{:?}",
+        ran.last
+    );
 }
 
 #[test]

@@ -2,7 +2,12 @@
 
 use longhaul_sweeps::library;
 
-use crate::common::{AXES, METRICS, Place, text, usual};
+use crate::common::{AXES, METRICS, Place, SCENARIO, text, usual};
+
+/// A client, to be put before the transfers.
+const CLIENT: &str = r#"services: [(name: "shop", replicas: ["south"], cores: 4, service_time: Exponential("5 ms"))],
+    clients: [(name: "web", region: "north", service: "shop", duration: "10 s", load: Open(rate: Steady(20)))],
+    transfers: ["#;
 
 /// Each text with a part of what must be said about it.
 #[track_caller]
@@ -206,6 +211,26 @@ fn bad_conditions_metrics_goals_and_plots_are_refused() {
         ),
         (with(r#"plots: [Pie(name: "a")]"#), &["a plot is expected"]),
         (
+            with(r#"plots: [Heatmap(name: "a", x: "rtt", y: "rtt", value: "time")]"#),
+            &["plots[0].y", "`rtt` is shown from left to right already"],
+        ),
+        (
+            with(r#"plots: [Line(name: "a", x: "rtt", y: "time", series: "rtt")]"#),
+            &["plots[0].series", "`rtt` is shown from left to right already"],
+        ),
+        (
+            with(r#"plots: [Pareto(name: "a", x: "time", y: "time")]"#),
+            &["plots[0].y", "`time` is shown from left to right already"],
+        ),
+        (
+            text(
+                r#"(name: "loss", path: "links[0].loss", values: [None, Independent(mean: "1 %")])"#,
+                METRICS,
+                r#"plots: [Line(name: "a", x: "loss", y: "time")]"#,
+            ),
+            &["plots[0].x", "the values of `loss` have no order", "`Box`"],
+        ),
+        (
             with(r#"plots: [Survival(name: "a", x: "loss")]"#),
             &["`loss` is no time: only what takes time can be unfinished"],
         ),
@@ -240,6 +265,61 @@ fn bad_conditions_metrics_goals_and_plots_are_refused() {
         ),
         (with("version: 2"), &["given twice"]),
     ]);
+}
+
+#[test]
+fn columns_of_the_same_name_are_refused_where_they_come_from() {
+    let client = SCENARIO.replace("transfers: [", CLIENT);
+    let place = Place::new();
+    std::fs::write(place.path("small.ron"), client).unwrap();
+    let with = |axes: &str, more: &str| place.try_prepare(&text(axes, METRICS, more));
+    let rtt = |name: &str| format!(r#"(name: "{name}", path: "links[0].rtt", values: ["10 ms", "20 ms"]),"#);
+    let streams = |name: &str| format!(r#"(name: "{name}", path: "transfers[0].streams", values: [1, 4]),"#);
+    let tail = r#"plots: [Tail(name: "slow", client: "web")],"#;
+    let cdf = r#"plots: [Cdf(name: "spread", x: "time")],"#;
+    let both = "replicate_over: [Workload, Network],";
+    for (axes, more, parts) in [
+        (
+            rtt("time"),
+            "",
+            [
+                "sweep.ron:7:",
+                "two columns of `results.csv` would be called `time_ns`: `time` needs",
+            ],
+        ),
+        (streams("time_state"), "", ["sweep.ron:7:", "`time_state`"]),
+        (
+            streams("workload_seed"),
+            both,
+            ["sweep.ron:7:", "`workload_seed`"],
+        ),
+        (streams("share"), both, ["`components.csv`", "`share`"]),
+        (streams("n"), tail, ["the table of the plot `slow`", "`n`"]),
+        (
+            streams("one_in"),
+            tail,
+            ["the table of the plot `slow`", "`one_in`"],
+        ),
+    ] {
+        let message = with(&axes, more).expect_err(&axes);
+        for part in parts {
+            assert!(message.contains(part), "{part:?} is not in\n{message}");
+        }
+    }
+    // What only another table would have is allowed.
+    for (axes, more) in [(streams("n"), cdf), (streams("share"), ""), (streams("time"), "")] {
+        with(&axes, more).unwrap_or_else(|message| panic!("{message}"));
+    }
+    let metrics = format!(
+        r#"{METRICS}
+        (name: "time_state", metric: TransferFairness, statistic: Max),"#
+    );
+    let message = place.try_prepare(&text(AXES, &metrics, "")).unwrap_err();
+    assert!(
+        message.contains("sweep.ron:14:")
+            && message.contains("would be called `time_state`: `time_state` needs"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod common;
 mod compare;
 mod directory;
+mod drawn;
 mod execute;
 mod files;
 mod isolate;

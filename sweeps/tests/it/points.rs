@@ -141,3 +141,53 @@ fn a_latin_hypercube_has_one_value_in_each_part_of_each_side() {
     assert_eq!(described(&first), described(&prepared(&axes(1), "")));
     assert_ne!(described(&first), described(&prepared(&axes(2), "")));
 }
+
+/// A guest that writes.
+const GUEST: &str = r#"Scenario(
+    version: 1,
+    name: "small",
+    question: "How long does it take to move?",
+    expect: "Some seconds.",
+    horizon: "60 s",
+    regions: [(name: "north"), (name: "south")],
+    links: [(between: ("north", "south"), rtt: "20 ms", rate: "50 Mbit/s")],
+    vms: [(name: "vm", region: "north", memory: Generated(pattern: Constant, size: "1 MiB", dirty: (rate: "50 pages/s")))],
+    migrations: [(name: "move", vm: "vm", to: "south")],
+)"#;
+
+#[test]
+fn rates_of_pages_have_an_order() {
+    let place = Place::new();
+    std::fs::write(place.path("small.ron"), GUEST).unwrap();
+    let metrics = r#"(name: "time", metric: MigrationTotalTime, statistic: Max),"#;
+    let rate =
+        |values: &str| format!(r#"(name: "dirty", path: "vms[vm].memory.dirty.rate", values: {values}),"#);
+    let range = rate(r#"Range(from: "500 pages/s", to: "2000 pages/s", steps: 4)"#);
+    let condition = r#"where: ["dirty <= 1500 pages/s"],"#;
+    let prepared = place.prepare(&text(&range, metrics, condition));
+    assert_eq!(
+        described(&prepared),
+        [
+            "dirty = 500 pages/s",
+            "dirty = 1000 pages/s",
+            "dirty = 1500 pages/s"
+        ]
+    );
+    let listed = rate(r#"["20 pages/s", "100 pages/s"]"#);
+    let plots = r#"replications: 1, plots: [Line(name: "times", x: "dirty", y: "time")],"#;
+    place.run(&text(&listed, metrics, plots), "out", crate::common::threads(1));
+    let table = std::fs::read_to_string(place.path("out/results.csv")).unwrap();
+    assert!(
+        table.starts_with("point,replication,seed,dirty_pages_per_s,"),
+        "{table}"
+    );
+    assert!(table.lines().nth(1).unwrap().contains(",20,done,"), "{table}");
+    let picture = std::fs::read_to_string(place.path("out/plots/times.svg")).unwrap();
+    assert!(picture.contains("dirty (pages/s)"), "{picture}");
+    let mixed = place.try_prepare(&text(&range, metrics, r#"where: ["dirty <= 15 ms"],"#));
+    let message = mixed.unwrap_err();
+    assert!(message.contains("nor a rate of pages such as"), "{message}");
+    let mixed = rate(r#"Range(from: "500 pages/s", to: "2 s", steps: 4)"#);
+    let message = place.try_prepare(&text(&mixed, metrics, "")).unwrap_err();
+    assert!(message.contains("of one kind"), "{message}");
+}

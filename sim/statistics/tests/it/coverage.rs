@@ -166,6 +166,63 @@ fn wilson_covers_the_level_on_average_and_clopper_pearson_always() {
 }
 
 #[test]
+fn differences_of_paired_proportions() {
+    // Both, left only, right only, neither.
+    for (shares, n) in [
+        ([0.3, 0.2, 0.1, 0.4], 50),
+        ([0.6, 0.15, 0.05, 0.2], 100),
+        ([0.2, 0.2, 0.2, 0.4], 200),
+    ] {
+        let [both, left, right, _] = shares;
+        covers(
+            &format!("paired proportions {shares:?}, n = {n}"),
+            TRIALS,
+            |stream| {
+                let mut counts = compare::PairedProportions::default();
+                for _ in 0..n {
+                    let drawn = stream.unit();
+                    let cell = if drawn < both {
+                        &mut counts.both
+                    } else if drawn < both + left {
+                        &mut counts.left_only
+                    } else if drawn < both + left + right {
+                        &mut counts.right_only
+                    } else {
+                        &mut counts.neither
+                    };
+                    *cell += 1;
+                }
+                counts.difference(P95).unwrap().contains(left - right)
+            },
+        );
+    }
+}
+
+#[test]
+fn sequential_replication_of_yes_and_no() {
+    let precision = Precision {
+        relative_half_width: 0.1,
+        ..Precision::default()
+    };
+    covers("sequential Wilson", TRIALS / 2, |stream| {
+        let mut sequential = Sequential::of_proportion(precision).unwrap();
+        let mut events = 0;
+        while let Next::NeedMore(more) = sequential.next().unwrap() {
+            for value in Law::Bernoulli(0.4).draw(more, stream) {
+                sequential.add(&[value]).unwrap();
+                events += usize::from(value == 1.0);
+            }
+        }
+        let found = Proportion::new(events, sequential.n())
+            .unwrap()
+            .wilson(P95)
+            .unwrap();
+        assert!(found.half_width() <= 0.1);
+        found.contains(0.4)
+    });
+}
+
+#[test]
 fn paired_differences_and_the_gain_of_pairing() {
     let mut factors = Vec::new();
     covers("paired", TRIALS, |stream| {
