@@ -430,8 +430,8 @@ fn a_path_that_leads_nowhere_is_reported_at_the_path() {
 #[test]
 fn mistakes_of_a_whole_sweep_have_their_places_too() {
     let one = r#"(name: "rtt", path: "links[0].rtt", values: ["1 ms", "2 ms"]),"#;
-    let many = r#"(name: "rtt", path: "links[0].rtt", values: Range(from: "1 ms", to: "300 ms", steps: 90000)),
-        (name: "n", path: "transfers[0].streams", values: [1, 2]),"#;
+    let many = r#"(name: "rtt", path: "links[0].rtt", values: Range(from: "1 ms", to: "400 ms", step: "1 ms")),
+        (name: "rate", path: "links[0].rate", values: Range(from: "1 Mbit/s", to: "400 Mbit/s", step: "1 Mbit/s")),"#;
     refused(&[
         (
             text(one, METRICS, r#"set: ["horizon=30 s", "links[0].rat=1 Mbit/s"],"#),
@@ -447,7 +447,7 @@ fn mistakes_of_a_whole_sweep_have_their_places_too() {
         ),
         (
             text(many, METRICS, ""),
-            &["sweep.ron:6:11: axes: 180000 points are more than the limit of 100000"],
+            &["sweep.ron:7:11: axes: 160000 points are more than the limit of 100000"],
         ),
     ]);
 }
