@@ -18,7 +18,8 @@ pub fn compare(args: &CompareArgs, colour: Colour) -> Result<Exit, Failure> {
         text::comparison(&comparison, width)
     })?;
     if let Some(folder) = &args.plots {
-        let pictures = compare::pictures::all(&comparison, folder).map_err(CompareError::Directory)?;
+        let pictures =
+            compare::pictures::all(&comparison, folder, args.png).map_err(CompareError::Directory)?;
         output::note(&match pictures.len() {
             0 => "nothing to draw: no point has a difference with an interval\n".to_owned(),
             count => format!("{count} pictures in {}\n", folder.display()),

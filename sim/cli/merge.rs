@@ -11,7 +11,7 @@ use crate::sweep;
 
 /// Puts the parts together that the command line names.
 pub fn merge(args: &MergeArgs, _colour: Colour) -> Result<Exit, Failure> {
-    let directory = SweepDirectory::take(&args.out, false)?;
+    let directory = SweepDirectory::take(&args.out, false)?.with_png(args.png);
     let mut runs = 0;
     let (manifest, failures) = merge::merge(&args.parts, &directory, |point| runs += point.replications)?;
     if !args.quiet {

@@ -50,7 +50,7 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
     if args.plan {
         return planned(args, &prepared, &target, &interrupt);
     }
-    let directory = SweepDirectory::take(&target, args.resume)?;
+    let directory = SweepDirectory::take(&target, args.resume)?.with_png(args.png);
     let manifest = Manifest::of(&prepared, args.shard);
     directory.begin(&manifest, &prepared.text, &prepared.base)?;
     let options = Options {

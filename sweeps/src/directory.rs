@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use longhaul_core::MODEL_VERSION;
 use longhaul_core::record::RECORD_FORMAT;
+use longhaul_plots::{Drawing, PRINT};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -213,6 +214,8 @@ pub fn unreadable(path: &Path, why: &dyn fmt::Display) -> DirectoryError {
 #[derive(Debug)]
 pub struct SweepDirectory {
     path: PathBuf,
+    /// Whether pictures are written as PNG, too.
+    png: bool,
     /// Goes with the process, however that ends.
     lock: File,
 }
@@ -254,6 +257,7 @@ impl SweepDirectory {
         }
         let directory = SweepDirectory {
             path: path.to_owned(),
+            png: false,
             lock,
         };
         if holds_sweep && !resume {
@@ -280,6 +284,21 @@ impl SweepDirectory {
         write: impl FnOnce(&mut Whole) -> io::Result<()>,
     ) -> Result<(), DirectoryError> {
         write_whole(&self.path.join(name), 0, write)
+    }
+
+    /// With pictures as PNG beside SVG, or without.
+    #[must_use]
+    pub fn with_png(mut self, png: bool) -> SweepDirectory {
+        self.png = png;
+        self
+    }
+
+    /// Writes a picture into the folder of plots, in every form that is asked for.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub fn picture(&self, name: &str, drawing: &Drawing) -> Result<(), DirectoryError> {
+        write_picture(&self.path.join("plots"), name, drawing, self.png)
     }
 
     /// Begins a sweep: what is said about an older one does not hold any more.
@@ -313,7 +332,8 @@ impl SweepDirectory {
         }
     }
 
-    /// Removes the tables of plots that are not among `names`.
+    /// Removes tables and pictures of plots that are not among `names`, and PNGs that nobody asked for this time: they would show
+    /// what has been.
     ///
     /// # Errors
     /// If one cannot be removed.
@@ -321,7 +341,8 @@ impl SweepDirectory {
         let folder = self.path.join("plots");
         for path in entries(&folder) {
             let stem = path.file_stem().and_then(|stem| stem.to_str());
-            if !stem.is_some_and(|stem| names.iter().any(|name| name == stem)) {
+            let wanted = self.png || path.extension().is_none_or(|extension| extension != "png");
+            if !wanted || !stem.is_some_and(|stem| names.iter().any(|name| name == stem)) {
                 fs::remove_file(&path).map_err(|source| DirectoryError::of(&path, source))?;
             }
         }
@@ -462,4 +483,21 @@ pub fn write_whole(
     let mut file = Whole::create(path, number)?;
     write(&mut file).map_err(|source| file.failed(source))?;
     file.finish()
+}
+
+/// Writes a picture as SVG and, if asked for, as PNG.
+///
+/// # Errors
+/// If that is not possible.
+pub fn write_picture(folder: &Path, name: &str, drawing: &Drawing, png: bool) -> Result<(), DirectoryError> {
+    write_whole(&folder.join(format!("{name}.svg")), 0, |out| {
+        out.write_all(drawing.svg().as_bytes())
+    })?;
+    if png {
+        let path = folder.join(format!("{name}.png"));
+        let bytes = drawing.png(PRINT);
+        let bytes = bytes.map_err(|error| DirectoryError::of(&path, io::Error::other(error)))?;
+        write_whole(&path, 0, |out| out.write_all(&bytes))?;
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use longhaul_core::time::Span;
 use longhaul_scenarios::diagnose::Place;
 use longhaul_scenarios::metric::Unit;
 use longhaul_scenarios::schema::{Metric, Scope, Statistic};
+use longhaul_scenarios::theory::Law;
 
 /// Version of the sweep language; a file says which one it is written in.
 pub const SWEEP_VERSION: u64 = 1;
@@ -279,8 +280,8 @@ pub enum PlotKind {
         y: String,
         /// Axis that tells lines apart.
         series: Option<String>,
-        /// Value of `y` at which a line is drawn across, in its exact steps.
-        bound: Option<u64>,
+        /// What is drawn besides: at most one value, and laws.
+        bounds: Vec<Bound>,
     },
     /// Means over two axes.
     Heatmap {
@@ -338,6 +339,15 @@ pub enum PlotKind {
         /// Axis that tells points apart.
         series: Option<String>,
     },
+}
+
+/// What measurements of a line are held against.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bound {
+    /// A value of the measure in its exact steps, at which a line is drawn across.
+    Exact(u64),
+    /// What a law says at each point, from the point's own scenario.
+    Law(Law),
 }
 
 impl Sweep {

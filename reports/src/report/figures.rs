@@ -342,8 +342,8 @@ fn over_time(
                 .iter()
                 .map(|&(at, value)| (at / second, value * group.factor / size))
                 .collect(),
-            band: Vec::new(),
             steps: group.steps,
+            ..Line::default()
         })
         .collect();
     let n = tracks.iter().map(|track| track.n).sum();

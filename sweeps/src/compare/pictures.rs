@@ -1,13 +1,12 @@
 //! A comparison as pictures: for each metric the differences at all points, and the single pairs of those that differ most.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use longhaul_plots::paired::{self, Paired};
 use longhaul_plots::sensitivity::{self as bars, Order, Parameter};
 use longhaul_plots::{About, Drawing, PlotError, Quantity};
 
-use crate::directory::{DirectoryError, write_whole};
+use crate::directory::{DirectoryError, write_picture};
 use crate::pictures::{readable, scaled};
 
 use super::{Comparison, Row};
@@ -18,11 +17,11 @@ const MOST_POINTS: usize = 40;
 const MOST_PAIRS: usize = 6;
 
 /// Draws a comparison of two sweeps into a folder: `differences-<metric>.svg`, and `pairs-<metric>-<number>.svg`. Returns the
-/// names of the files. What has nothing to show has no picture.
+/// names without their ends, for with `png` each is a PNG, too. What has nothing to show has no picture.
 ///
 /// # Errors
 /// If a picture cannot be written.
-pub fn all(comparison: &Comparison, folder: &Path) -> Result<Vec<String>, DirectoryError> {
+pub fn all(comparison: &Comparison, folder: &Path, png: bool) -> Result<Vec<String>, DirectoryError> {
     let mut names = Vec::new();
     let mut metrics: Vec<&str> = Vec::new();
     for row in &comparison.rows {
@@ -52,10 +51,7 @@ pub fn all(comparison: &Comparison, folder: &Path) -> Result<Vec<String>, Direct
             let Ok(drawing) = drawing else {
                 continue;
             };
-            let name = format!("{name}.svg");
-            write_whole(&folder.join(&name), 0, |out| {
-                out.write_all(drawing.svg().as_bytes())
-            })?;
+            write_picture(folder, &name, &drawing, png)?;
             names.push(name);
         }
     }

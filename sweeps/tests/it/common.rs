@@ -98,16 +98,26 @@ impl Place {
     }
 
     pub fn try_run(&self, text: &str, folder: &str, options: Options) -> Result<Ran, execute::ExecuteError> {
-        let prepared = self.prepare(text);
         let directory = SweepDirectory::take(&self.path(folder), true)?;
+        self.run_in(text, &directory, options)
+    }
+
+    /// The same in a folder that is taken already.
+    pub fn run_in(
+        &self,
+        text: &str,
+        directory: &SweepDirectory,
+        options: Options,
+    ) -> Result<Ran, execute::ExecuteError> {
+        let prepared = self.prepare(text);
         let manifest = Manifest::of(&prepared, options.shard);
         directory.begin(&manifest, &prepared.text, &prepared.base)?;
         let seen = Seen::default();
-        let (index, effort) = execute::execute(&prepared, &directory, options, &seen)?;
+        let (index, effort) = execute::execute(&prepared, directory, options, &seen)?;
         let cache = Cache::new(directory.path(), files_of(&prepared));
         let points = prepared.points();
         tables::write(
-            &directory,
+            directory,
             &prepared.sweep,
             &points,
             &manifest,

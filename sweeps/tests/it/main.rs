@@ -1,10 +1,12 @@
 //! Sweeps as a library: what they read, what they run, and that nothing but the sweep decides what they write.
 
+mod bounds;
 mod common;
 mod compare;
 mod execute;
 mod files;
 mod merge;
+mod pictures;
 mod points;
 mod records;
 mod sensitivity;
