@@ -66,7 +66,17 @@ fn the_report_fits_80_columns_and_the_files_hold_every_configuration() {
     assert_eq!(read("v.csv").lines().count(), 18);
     let json: serde_json::Value = serde_json::from_str(&read("v.json")).expect("JSON");
     assert_eq!(json["configurations"].as_array().map(Vec::len), Some(17));
-    assert!(read("v.svg").starts_with("<svg"));
+    assert!(read("v.svg").contains("<svg"));
+    let drawn = |name: &str| {
+        let output = validate(
+            folder.path(),
+            &["sample.csv", "-q", "--filter", "config=174", "--plot", name],
+        );
+        assert!(output.status.code().is_some_and(|code| code != 2), "{output:?}");
+        fs::read(folder.path().join(name)).expect("a picture")
+    };
+    let png = drawn("one.png");
+    assert!(png.starts_with(b"\x89PNG") && png == drawn("two.png"));
 }
 
 #[test]
@@ -177,7 +187,10 @@ fn mistakes_exit_with_2_and_say_where_they_are() {
             &["sample.csv", "--emit", "nowhere"],
             "sample.csv has no configuration `nowhere`",
         ),
-        (&["sample.csv", "--plot", "v.png"], "plots are written as SVG"),
+        (
+            &["sample.csv", "--plot", "v.pdf"],
+            "plots are written as SVG or PNG",
+        ),
         (&["sample.csv", "--seeds", "0"], "0 is not in 1..=10000"),
         (
             &[

@@ -163,7 +163,7 @@ pub(crate) type Entry = (String, Key);
 /// Dashes of reference lines, which are grey.
 const REFERENCES: [&[f64]; 4] = [&[1.5, 2.5], &[8.0, 2.5, 1.5, 2.5], &[12.0, 4.0], &[4.0, 4.0]];
 
-fn reference_stroke(index: usize) -> Stroke {
+pub(crate) fn reference_stroke(index: usize) -> Stroke {
     Stroke {
         colour: MUTED,
         opacity: 1.0,
@@ -441,26 +441,82 @@ impl Plane {
         self.sheet.fill(&outline, colour, opacity)
     }
 
+    /// A short stroke across a curve: something was watched until there.
+    pub fn stroke_across(&self, at: (f64, f64), colour: Colour) -> Result<(), PlotError> {
+        let (x, y) = self.at(at);
+        let stroke = Stroke {
+            width: 1.6,
+            ..Stroke::thin(colour)
+        };
+        self.sheet.line(&[(x, y - 4.5), (x, y + 4.5)], stroke)
+    }
+
     pub fn references(&self, references: &[Reference]) -> Result<(), PlotError> {
         for (index, reference) in references.iter().enumerate() {
             self.sheet
                 .role("reference", Some(index), Some(reference.name.clone()));
-            let points = match &reference.at {
-                Where::Horizontal(y) if self.y.contains(*y) => vec![(self.x.low, *y), (self.x.high, *y)],
-                Where::Vertical(x) if self.x.contains(*x) => vec![(*x, self.y.low), (*x, self.y.high)],
-                Where::Horizontal(_) | Where::Vertical(_) => Vec::new(),
-                Where::Curve(points) => {
-                    let inside = |point: &&(f64, f64)| self.x.contains(point.0) && self.y.contains(point.1);
-                    points.iter().filter(inside).copied().collect()
+            let pieces = match &reference.at {
+                Where::Horizontal(y) if self.y.contains(*y) => {
+                    vec![vec![(self.x.low, *y), (self.x.high, *y)]]
                 }
+                Where::Vertical(x) if self.x.contains(*x) => vec![vec![(*x, self.y.low), (*x, self.y.high)]],
+                Where::Horizontal(_) | Where::Vertical(_) => Vec::new(),
+                Where::Curve(points) => clipped(points, (&self.x, &self.y)),
             };
-            if points.len() > 1 {
-                self.line(&points, reference_stroke(index))?;
+            for piece in pieces {
+                self.line(&piece, reference_stroke(index))?;
             }
             self.sheet.no_role();
         }
         Ok(())
     }
+}
+
+/// The pieces of a curve that lie between the ends of both axes, cut off where it leaves them.
+pub(crate) fn clipped(points: &[(f64, f64)], (x, y): (&Axis, &Axis)) -> Vec<Vec<(f64, f64)>> {
+    let even = |axis: &Axis, value: f64| match axis.scale {
+        crate::Scale::Linear => value,
+        crate::Scale::Log => libm::log(value),
+    };
+    let back = |axis: &Axis, place: f64| match axis.scale {
+        crate::Scale::Linear => place,
+        crate::Scale::Log => libm::exp(place),
+    };
+    let mut pieces: Vec<Vec<(f64, f64)>> = Vec::new();
+    for pair in points.windows(2) {
+        let [from, to] = [pair[0], pair[1]].map(|(a, b)| (even(x, a), even(y, b)));
+        // Liang and Barsky (1984): the part of the way from one to the other that lies inside.
+        let (mut enter, mut leave) = (0.0_f64, 1.0_f64);
+        for (axis, at, step) in [(x, from.0, to.0 - from.0), (y, from.1, to.1 - from.1)] {
+            for (step, room) in [
+                (-step, at - even(axis, axis.low)),
+                (step, even(axis, axis.high) - at),
+            ] {
+                if step == 0.0 && room < 0.0 {
+                    leave = -1.0;
+                } else if step < 0.0 {
+                    enter = enter.max(room / step);
+                } else if step > 0.0 {
+                    leave = leave.min(room / step);
+                }
+            }
+        }
+        if enter >= leave {
+            continue;
+        }
+        let along = |share: f64| {
+            let (a, b) = (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share);
+            (back(x, a), back(y, b))
+        };
+        let ends = [(enter, 0.0, pair[0]), (leave, 1.0, pair[1])];
+        let [begin, end] =
+            ends.map(|(share, whole, point)| if share == whole { point } else { along(share) });
+        match pieces.last_mut() {
+            Some(piece) if piece.last() == Some(&begin) => piece.push(end),
+            _ => pieces.push(vec![begin, end]),
+        }
+    }
+    pieces
 }
 
 /// `12,345`.
@@ -474,4 +530,38 @@ pub(crate) fn grouped(n: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Scale;
+
+    #[test]
+    fn a_curve_is_cut_off_where_it_leaves_the_axes() {
+        let axis = Axis::over([1.0, 10.0].into_iter(), Scale::Linear);
+        let curve = [
+            (1.0, 20.0),
+            (3.0, 0.0),
+            (5.0, 5.0),
+            (6.0, 5.0),
+            (8.0, 30.0),
+            (9.0, 30.0),
+        ];
+        let pieces = clipped(&curve, (&axis, &axis));
+        assert_eq!(
+            pieces,
+            [
+                vec![(2.0, 10.0), (2.9, 1.0)],
+                vec![(3.4, 1.0), (5.0, 5.0), (6.0, 5.0), (6.4, 10.0)],
+            ]
+        );
+        assert!(clipped(&[(1.0, 20.0), (9.0, 11.0)], (&axis, &axis)).is_empty());
+        let log = Axis::over([1.0, 100.0].into_iter(), Scale::Log);
+        let cut = clipped(&[(1.0, 1.0), (100.0, 1e4)], (&log, &log));
+        assert!(
+            (cut[0][1].0 - 10.0).abs() < 1e-9 && (cut[0][1].1 - 100.0).abs() < 1e-9,
+            "{cut:?}"
+        );
+    }
 }

@@ -44,6 +44,52 @@ pub struct Set {
     pub beyond: u64,
     /// What is drawn around the line.
     pub band: Band,
+    /// The function itself, where it does not follow from the values alone because bounds of others are known; `beyond` then
+    /// only says how many these are.
+    pub estimated: Option<Estimated>,
+}
+
+/// A distribution function by values and bounds, as Kaplan and Meier estimate it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Estimated {
+    /// The share below the first rise: more than nought if something is only known to be at most so much.
+    pub first: f64,
+    /// Where the function rises, in order of x: to which share of values up to x.
+    pub rises: Vec<(f64, f64)>,
+    /// The bounds, in any order: marked on the curve.
+    pub bounds: Vec<f64>,
+}
+
+impl Estimated {
+    /// Share of values up to x.
+    fn share(&self, x: f64) -> f64 {
+        let after = self.rises.partition_point(|rise| rise.0 <= x);
+        after.checked_sub(1).map_or(self.first, |rise| self.rises[rise].1)
+    }
+
+    /// All x that are known.
+    fn xs(&self) -> impl Iterator<Item = f64> + '_ {
+        let rises = self.rises.iter().map(|rise| rise.0);
+        rises.chain(self.bounds.iter().copied())
+    }
+
+    /// The corners of the curve within what is known.
+    fn corners(&self) -> Vec<(f64, f64)> {
+        let mut corners = Vec::new();
+        let mut reached = self.first;
+        if let Some(begin) = self.xs().reduce(f64::min) {
+            corners.push((begin, reached));
+        }
+        for &(x, share) in &self.rises {
+            corners.push((x, reached));
+            reached = share;
+            corners.push((x, reached));
+        }
+        if let Some(end) = self.xs().reduce(f64::max) {
+            corners.push((end, reached));
+        }
+        corners
+    }
 }
 
 /// A confidence band.
@@ -73,7 +119,12 @@ pub fn dkw_half_width(n: u64, confidence: f64) -> f64 {
 /// If there is no value, or one that cannot be drawn.
 pub fn draw(plot: &Distributions) -> Result<Drawing, PlotError> {
     check(plot)?;
-    let values = || plot.sets.iter().flat_map(|set| set.values.iter().copied());
+    let values = || {
+        let bounds = |set: &Set| set.estimated.iter().flat_map(Estimated::xs).collect::<Vec<f64>>();
+        plot.sets
+            .iter()
+            .flat_map(move |set| set.values.iter().copied().chain(bounds(set)))
+    };
     if values().next().is_none() {
         return Err(plot.about.empty());
     }
@@ -112,15 +163,21 @@ pub fn draw(plot: &Distributions) -> Result<Drawing, PlotError> {
     };
     let mut legend: Vec<Entry> = plot.sets.iter().enumerate().map(entry).collect();
     legend.extend(reference_entries(&plot.references));
-    let plane = Plane::new(&plot.about, &legend, (&plot.x, x), (&y_of, y))?;
-    for (index, set) in plot
-        .sets
-        .iter()
-        .enumerate()
-        .filter(|(_, set)| !set.values.is_empty())
-    {
+    let mut about = plot.about.clone();
+    let bounded = |set: &Set| set.estimated.as_ref().is_some_and(|of| !of.bounds.is_empty());
+    if plot.sets.iter().any(bounded) {
+        about = about.remark("Strokes across a curve: bounds of what did not finish");
+    }
+    let plane = Plane::new(&about, &legend, (&plot.x, x), (&y_of, y))?;
+    for (index, set) in plot.sets.iter().enumerate() {
         let look = look(index);
-        let steps = steps(set);
+        let steps = set
+            .estimated
+            .as_ref()
+            .map_or_else(|| steps(set), Estimated::corners);
+        let (Some(&begin), Some(&end)) = (steps.first(), steps.last()) else {
+            continue;
+        };
         let shown = |share: f64| match plot.function {
             Function::Cdf => share.clamp(0.0, 1.0),
             Function::Ccdf => (1.0 - share).clamp(plane.y.low, 1.0),
@@ -143,15 +200,30 @@ pub fn draw(plot: &Distributions) -> Result<Drawing, PlotError> {
             plane.sheet.role("band", Some(index), Some(set.name.clone()));
             plane.band(&band, look.colour, 0.18)?;
         }
-        let mut line: Vec<(f64, f64)> = vec![(plane.x.low, shown(0.0))];
+        // Below the least that is known only nothing goes on.
+        let mut line: Vec<(f64, f64)> = Vec::new();
+        if begin.1 == 0.0 {
+            line.push((plane.x.low, shown(0.0)));
+        }
         line.extend(steps.iter().map(|&(x, share)| (x, shown(share))));
         // A tail ends where its last value is; what lies beyond is known to be there.
-        match (plot.function, set.beyond) {
-            (Function::Ccdf, 0) => {}
-            _ => line.push((plane.x.high, shown(steps[steps.len() - 1].1))),
+        match (plot.function, set.beyond, &set.estimated) {
+            (Function::Ccdf, 0, None) => {}
+            (_, _, Some(_)) if end.1 < 1.0 => {}
+            _ => line.push((plane.x.high, shown(end.1))),
         }
         plane.sheet.role("series", Some(index), Some(set.name.clone()));
         plane.line(&line, Stroke::of(look))?;
+        if let Some(of) = &set.estimated {
+            let mut bounds = of.bounds.clone();
+            bounds.sort_by(f64::total_cmp);
+            bounds.dedup();
+            for bound in bounds {
+                let tip = format!("{}: not finished, bound {}", set.name, plot.x.value(bound));
+                plane.sheet.role("censored", Some(index), Some(tip));
+                plane.stroke_across((bound, shown(of.share(bound))), look.colour)?;
+            }
+        }
         plane.sheet.no_role();
     }
     plane.references(&plot.references)?;
@@ -162,6 +234,21 @@ fn check(plot: &Distributions) -> Result<(), PlotError> {
     for set in &plot.sets {
         for &value in &set.values {
             plot.x.check(&set.name, value)?;
+        }
+        if let Some(of) = &set.estimated {
+            plot.about.limit(of.rises.len() + of.bounds.len())?;
+            of.xs().try_for_each(|x| plot.x.check(&set.name, x))?;
+            let shares: Vec<f64> = [of.first]
+                .into_iter()
+                .chain(of.rises.iter().map(|rise| rise.1))
+                .collect();
+            let rises = of.rises.is_sorted_by(|a, b| a.0 < b.0) && shares.is_sorted();
+            if !rises || !shares.iter().all(|share| (0.0..=1.0).contains(share)) {
+                return Err(PlotError::Inconsistent {
+                    what: set.name.clone(),
+                    reason: "a distribution function falls, or leaves 0 to 1".to_owned(),
+                });
+            }
         }
         match &set.band {
             Band::Dkw { confidence } if !(*confidence > 0.0 && *confidence < 1.0) => {
@@ -224,6 +311,7 @@ mod tests {
             values: values.to_vec(),
             beyond,
             band: Band::None,
+            estimated: None,
         };
         assert_eq!(
             steps(&set(&[3.0, 2.0], 2)),

@@ -7,6 +7,9 @@ use crate::font;
 use crate::palette::{Colour, PAPER};
 use crate::raster;
 
+/// Dots to the pixel that a picture has in print and on dense screens, for [`Drawing::png`].
+pub const PRINT: f64 = 2.0;
+
 /// A plot.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Drawing {

@@ -28,7 +28,10 @@ pub struct HeatMap {
     pub z: Quantity,
     /// A list for every row, with a cell for every column.
     pub cells: Vec<Vec<Cell>>,
-    /// Values of z along which a contour is drawn, by name.
+    /// Whether columns and rows both have an order, so that something lies between neighbours.
+    pub ordered: bool,
+    /// Values of z, by name, along which a contour is drawn through the middles of cells; without an order along the edges between
+    /// cells on both sides.
     pub bounds: Vec<(String, f64)>,
 }
 
@@ -39,7 +42,7 @@ pub enum Cell {
     Value(f64),
     /// What came out, but too little of it to tell on which side of the bound it is: hatched.
     Inconclusive(f64),
-    /// The run failed: a cross.
+    /// Nothing came out, since runs failed or did not finish: a cross.
     Failed,
     /// Not run.
     Missing,
@@ -68,7 +71,7 @@ impl Grid {
     }
 }
 
-/// Draws cells, darker for more, with contours between the middles of neighbouring cells.
+/// Draws cells, darker for more, with contours between neighbouring cells, and numbers in all of them if all have room.
 ///
 /// # Errors
 /// If no cell has a value, a value cannot be drawn, or the rows are not equally long.
@@ -90,7 +93,7 @@ pub fn draw(plot: &HeatMap) -> Result<Drawing, PlotError> {
         about = about.remark(format!("Hatched: {} inconclusive", grouped(unsure)));
     }
     if failed > 0 {
-        about = about.remark(format!("Crossed: {} failed", grouped(failed)));
+        about = about.remark(format!("Crossed: {} failed or did not finish", grouped(failed)));
     }
     let (sheet, inner) = page(&about, &legend)?;
     let scale = Axis::over(values(), plot.z.scale);
@@ -116,8 +119,24 @@ pub fn draw(plot: &HeatMap) -> Result<Drawing, PlotError> {
     }
     for (index, (name, bound)) in plot.bounds.iter().enumerate() {
         sheet.role("contour", Some(index), Some(name.clone()));
-        contour(&sheet, plot, &grid, *bound, contour_look(index))?;
+        let look = contour_look(index);
+        let pieces = match plot.ordered {
+            true => contour(plot, &grid, *bound),
+            false => border(plot, &grid, *bound),
+        };
+        for (width, opacity, colour) in [(5.0, 0.8, PAPER), (2.4, 1.0, look.colour)] {
+            for piece in &pieces {
+                let stroke = Stroke {
+                    width,
+                    opacity,
+                    ..Stroke::thin(colour)
+                };
+                sheet.line(piece, stroke)?;
+            }
+        }
+        sheet.no_role();
     }
+    numbers(&sheet, plot, &scale, &grid)?;
     axes(&sheet, plot, &grid, inner.0)?;
     Ok(sheet.finish())
 }
@@ -215,7 +234,7 @@ fn one(
     let said = match cell {
         Cell::Value(value) => plot.z.value(value),
         Cell::Inconclusive(value) => format!("{}, inconclusive", plot.z.value(value)),
-        Cell::Failed => "failed".to_owned(),
+        Cell::Failed => "failed or did not finish".to_owned(),
         Cell::Missing => "not run".to_owned(),
     };
     let tip = format!(
@@ -262,21 +281,74 @@ fn one(
         }
         Cell::Value(_) | Cell::Missing => {}
     }
-    if let (Some(value), Some(share)) = (cell.value(), share) {
-        let text = crate::axis::short(value);
-        let fits = font::width(&text, SMALL) < right - left - 6.0 && bottom - top > SMALL * 1.5;
-        if fits && !matches!(cell, Cell::Inconclusive(_)) {
+    sheet.no_role();
+    Ok(())
+}
+
+/// The values in their cells, over contours and hatches, which break off beneath them; in all cells or in none.
+fn numbers(sheet: &Sheet, plot: &HeatMap, scale: &Axis, grid: &Grid) -> Result<(), PlotError> {
+    let rows = plot.cells.iter().enumerate();
+    let cells = rows.flat_map(|(row, cells)| {
+        let cells = cells.iter().enumerate();
+        cells.filter_map(move |(column, cell)| Some((column, row, cell.value()?)))
+    });
+    let texts: Vec<(Text, f64)> = cells
+        .map(|(column, row, value)| {
+            let at = grid.corner(column as f64 + 0.5, row as f64 + 0.5);
+            let share = scale.place(value);
             let colour = if share > 0.4 { PAPER } else { INK };
-            sheet.text(&label(text, middle, Anchor::Middle, SMALL, colour))?;
+            let text = label(crate::axis::short(value), at, Anchor::Middle, SMALL, colour);
+            (text, share)
+        })
+        .collect();
+    let fits = |(text, _): &(Text, f64)| {
+        font::width(&text.text, SMALL) < grid.width - 6.0 && grid.height > SMALL * 1.5
+    };
+    if !texts.iter().all(fits) {
+        return Ok(());
+    }
+    let hatched = |cell: &Cell| matches!(cell, Cell::Inconclusive(_));
+    let crossed = !plot.bounds.is_empty() || plot.cells.iter().flatten().any(hatched);
+    sheet.role("number", None, None);
+    for (text, share) in texts {
+        if crossed {
+            let (left, top, right, bottom) = text.bounds();
+            sheet.rect((left - 2.0, top, right + 2.0, bottom), heat(share), 1.0)?;
         }
+        sheet.text(&text)?;
     }
     sheet.no_role();
     Ok(())
 }
 
+/// The edges between cells on both sides of the value.
+fn border(plot: &HeatMap, grid: &Grid, bound: f64) -> Vec<[(f64, f64); 2]> {
+    let at = |column: usize, row: usize| {
+        let value = plot.cells.get(row)?.get(column)?.value()?;
+        Some(value < bound)
+    };
+    let apart =
+        |one: Option<bool>, other: Option<bool>| one.zip(other).is_some_and(|(one, other)| one != other);
+    let mut pieces = Vec::new();
+    for row in 0..plot.rows.len() {
+        for column in 0..plot.columns.len() {
+            let (x, y) = (column as f64, row as f64);
+            let here = at(column, row);
+            if apart(here, at(column + 1, row)) {
+                pieces.push([grid.corner(x + 1.0, y), grid.corner(x + 1.0, y + 1.0)]);
+            }
+            if apart(here, at(column, row + 1)) {
+                pieces.push([grid.corner(x, y + 1.0), grid.corner(x + 1.0, y + 1.0)]);
+            }
+        }
+    }
+    pieces
+}
+
 /// Marching squares over the middles of the cells: pieces of the line on which z would have the value, between neighbours
 /// that all have one.
-fn contour(sheet: &Sheet, plot: &HeatMap, grid: &Grid, bound: f64, look: Look) -> Result<(), PlotError> {
+fn contour(plot: &HeatMap, grid: &Grid, bound: f64) -> Vec<[(f64, f64); 2]> {
+    let mut pieces = Vec::new();
     let place = |value: f64| match plot.z.scale {
         crate::Scale::Linear => value - bound,
         crate::Scale::Log => libm::log(value / bound),
@@ -304,27 +376,10 @@ fn contour(sheet: &Sheet, plot: &HeatMap, grid: &Grid, bound: f64, look: Look) -
                 }
             }
             // Two, or four of a saddle, whose neighbours in order belong together.
-            for pair in crossings.chunks_exact(2) {
-                sheet.line(
-                    pair,
-                    Stroke {
-                        width: 5.0,
-                        opacity: 0.8,
-                        ..Stroke::thin(PAPER)
-                    },
-                )?;
-                sheet.line(
-                    pair,
-                    Stroke {
-                        width: 2.4,
-                        ..Stroke::of(look)
-                    },
-                )?;
-            }
+            pieces.extend(crossings.chunks_exact(2).map(|pair| [pair[0], pair[1]]));
         }
     }
-    sheet.no_role();
-    Ok(())
+    pieces
 }
 
 fn axes(sheet: &Sheet, plot: &HeatMap, grid: &Grid, edge: f64) -> Result<(), PlotError> {

@@ -54,7 +54,7 @@ use thiserror::Error;
 
 pub use axis::{Quantity, Scale};
 pub use chart::{About, Reference, Where};
-pub use drawing::{Drawing, Frame, escape};
+pub use drawing::{Drawing, Frame, PRINT, escape};
 pub use palette::{COLOURS, NEUTRALS};
 
 /// Why there is no plot.

@@ -15,8 +15,8 @@ pub struct Predicted {
     pub of: Quantity,
     /// Pairs by group.
     pub groups: Vec<Group>,
-    /// The relative margin that was declared beforehand, such as 0.1, drawn as a ribbon.
-    pub margin: Option<f64>,
+    /// Relative margins that were declared beforehand, such as 0.1, drawn as ribbons over each other.
+    pub margins: Vec<f64>,
 }
 
 /// Pairs that belong together.
@@ -39,6 +39,9 @@ pub struct Pair {
     pub predicted: f64,
 }
 
+/// How strongly a ribbon tints.
+const SHADE: f64 = 0.15;
+
 const DIAGONAL: Look = Look {
     colour: INK,
     dash: &[],
@@ -59,7 +62,8 @@ pub fn draw(plot: &Predicted) -> Result<Drawing, PlotError> {
     if pairs().next().is_none() {
         return Err(plot.about.empty());
     }
-    if let Some(margin) = plot.margin.filter(|margin| !(*margin > 0.0 && *margin < 1.0)) {
+    let impossible = |margin: &&f64| !(**margin > 0.0 && **margin < 1.0);
+    if let Some(margin) = plot.margins.iter().find(impossible) {
         return Err(PlotError::NotDrawable {
             what: "the margin".to_owned(),
             value: margin.to_string(),
@@ -83,10 +87,13 @@ pub fn draw(plot: &Predicted) -> Result<Drawing, PlotError> {
         })
         .collect();
     legend.push(("predicted = measured".to_owned(), Key::Line(DIAGONAL)));
-    if let Some(margin) = plot.margin {
+    // The wider ones first, so that the narrower ones lie over them, darker.
+    let mut margins = plot.margins.clone();
+    margins.sort_by(|a, b| b.total_cmp(a));
+    for (index, margin) in margins.iter().enumerate() {
         legend.push((
             format!("within ±{} %", crate::axis::short(margin * 100.0)),
-            Key::Box(BLUE, 0.15),
+            Key::Box(BLUE, 1.0 - libm::pow(1.0 - SHADE, index as f64 + 1.0)),
         ));
     }
     let with = |word: &str| Quantity {
@@ -99,13 +106,13 @@ pub fn draw(plot: &Predicted) -> Result<Drawing, PlotError> {
         Scale::Linear => axis.low + (axis.high - axis.low) * share,
         Scale::Log => axis.low * libm::pow(axis.high / axis.low, share),
     };
-    if let Some(margin) = plot.margin {
+    for margin in margins {
         let band: Vec<(f64, f64, f64)> = (0..=200_u32)
             .map(|step| along(f64::from(step) / 200.0))
             .map(|x| (x, x - x.abs() * margin, x + x.abs() * margin))
             .collect();
         plane.sheet.role("band", None, None);
-        plane.band(&band, BLUE, 0.15)?;
+        plane.band(&band, BLUE, SHADE)?;
     }
     plane.sheet.role("diagonal", None, None);
     plane.line(

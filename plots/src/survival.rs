@@ -124,19 +124,12 @@ pub fn draw(plot: &Survival) -> Result<Drawing, PlotError> {
         for time in watched {
             let after = set.steps.partition_point(|step| step.time <= time);
             let share = after.checked_sub(1).map_or(1.0, |step| set.steps[step].share);
-            let (x, y) = plane.at((time, share));
             plane.sheet.role(
                 "censored",
                 Some(index),
                 Some(format!("{}: not finished after {}", set.name, x_of.value(time))),
             );
-            plane.sheet.line(
-                &[(x, y - 4.5), (x, y + 4.5)],
-                Stroke {
-                    width: 1.6,
-                    ..Stroke::thin(look.colour)
-                },
-            )?;
+            plane.stroke_across((time, share), look.colour)?;
         }
         plane.sheet.no_role();
     }

@@ -1,17 +1,20 @@
 //! Quantities over time, with bands for faults.
 
 use crate::axis::Axis;
-use crate::chart::{Entry, Key, LABEL, Plane, SMALL, label, reference_entries};
+use crate::chart::{Entry, Key, LABEL, Plane, SMALL, clipped, label, reference_entries, reference_stroke};
 use crate::drawing::Anchor;
 use crate::font;
 use crate::palette::{INK, Look, Marker, VERMILLION, look};
 use crate::sheet::Stroke;
-use crate::{About, Drawing, PlotError, Quantity, Reference};
+use crate::{About, Drawing, PlotError, Quantity, Reference, Where};
 
 /// How strongly faults tint the plot.
 const TINT: f64 = 0.16;
 /// Lines with at most so many points carry markers.
 const MARKED: usize = 40;
+
+/// How many times as high as everything measured a bound may be to count for the height of the plot.
+const NEAR: f64 = 1.5;
 
 /// A plot of quantities over time.
 #[derive(Clone, PartialEq, Debug)]
@@ -48,6 +51,17 @@ pub struct Line {
     pub gaps: Vec<f64>,
     /// Where values leave every scale: the line ends, and an arrow goes up from there.
     pub unbounded: Option<f64>,
+    /// What theory says of this line, dashed in its colour.
+    pub bounds: Vec<Bound>,
+}
+
+/// A curve that belongs to a line.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Bound {
+    /// For the legend, where it stands once for all lines that have a bound of this name.
+    pub name: String,
+    /// Time and value, in order of time.
+    pub points: Vec<(f64, f64)>,
 }
 
 /// A time in which something was broken, drawn as a band, or as a line if it has no length.
@@ -96,7 +110,12 @@ pub fn draw(plot: &Timeline) -> Result<Drawing, PlotError> {
                 .flat_map(|(_, low, high)| [low, high]),
         )
         .chain(plot.references.iter().flat_map(Reference::ys));
-    let y = Axis::over(ys, plot.y.scale).with_zero();
+    let ys: Vec<f64> = ys.collect();
+    // A bound far above everything measured would press that flat.
+    let most = ys.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let near = curves(plot).flat_map(|(_, points)| points).map(|point| point.1);
+    let near: Vec<f64> = near.filter(|y| *y <= most * NEAR).collect();
+    let y = Axis::over(ys.into_iter().chain(near), plot.y.scale).with_zero();
     let floor = (y.low == 0.0).then_some(0.0);
     let mut y = y.padded(0.06);
     // Nothing lies below zero.
@@ -113,6 +132,11 @@ pub fn draw(plot: &Timeline) -> Result<Drawing, PlotError> {
     };
     let mut legend: Vec<Entry> = plot.lines.iter().enumerate().map(entry).collect();
     legend.extend(reference_entries(&plot.references));
+    let names = bound_names(plot);
+    for (index, name) in names.iter().enumerate() {
+        let key = Key::Reference(plot.references.len() + index);
+        legend.push((format!("{name}, of each line"), key));
+    }
     if !plot.faults.is_empty() {
         legend.push(("fault".to_owned(), Key::Box(VERMILLION, TINT)));
     }
@@ -121,6 +145,19 @@ pub fn draw(plot: &Timeline) -> Result<Drawing, PlotError> {
     about.remarks.extend(plot.y.cut_off(lows));
     if plot.lines.iter().any(|line| !line.gaps.is_empty()) {
         about = about.remark("Crosses at the foot: nothing to draw there");
+    }
+    let mut beyond: Vec<&str> = Vec::new();
+    for (name, points) in curves(plot) {
+        let unseen = clipped(points, (&x, &y)).is_empty();
+        if unseen && !points.is_empty() && !beyond.contains(&name) {
+            beyond.push(name);
+        }
+    }
+    if !beyond.is_empty() {
+        about = about.remark(format!(
+            "Wholly or for some lines beyond the picture: {}",
+            beyond.join(", ")
+        ));
     }
     let plane = Plane::new(&about, &legend, (&plot.x, x), (&plot.y, y))?;
     faults(&plane, &plot.faults, 3)?;
@@ -150,6 +187,18 @@ pub fn draw(plot: &Timeline) -> Result<Drawing, PlotError> {
                 _ => plane.line(&course(piece, line.steps), Stroke::of(look))?,
             }
         }
+        for bound in &line.bounds {
+            let place = names.iter().position(|name| *name == bound.name);
+            let tip = format!("{}: {}", line.name, bound.name);
+            plane.sheet.role("bound", Some(index), Some(tip));
+            let stroke = Stroke {
+                colour: look.colour,
+                ..reference_stroke(plot.references.len() + place.unwrap_or(0))
+            };
+            for piece in clipped(&bound.points, (&plane.x, &plane.y)) {
+                plane.line(&piece, stroke)?;
+            }
+        }
         arrow(&plane, line, index)?;
         if marked(line) {
             for &point in &line.points {
@@ -168,6 +217,30 @@ pub fn draw(plot: &Timeline) -> Result<Drawing, PlotError> {
     crosses(&plane, plot)?;
     plane.references(&plot.references)?;
     Ok(plane.sheet.finish())
+}
+
+/// Names of the bounds of lines, each once.
+fn bound_names(plot: &Timeline) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for bound in plot.lines.iter().flat_map(|line| &line.bounds) {
+        if !names.contains(&bound.name.as_str()) {
+            names.push(&bound.name);
+        }
+    }
+    names
+}
+
+/// All curves that theory draws, of all lines together and of single ones.
+fn curves(plot: &Timeline) -> impl Iterator<Item = (&str, &[(f64, f64)])> {
+    let common = plot
+        .references
+        .iter()
+        .filter_map(|reference| match &reference.at {
+            Where::Curve(points) => Some((reference.name.as_str(), &points[..])),
+            Where::Horizontal(_) | Where::Vertical(_) => None,
+        });
+    let own = plot.lines.iter().flat_map(|line| &line.bounds);
+    common.chain(own.map(|bound| (bound.name.as_str(), &bound.points[..])))
 }
 
 /// What lies between breaks, in order.
@@ -274,6 +347,12 @@ fn check(plot: &Timeline) -> Result<(), PlotError> {
             plot.y.check(&line.name, high)?;
             if low > high {
                 return Err(inconsistent(&line.name, "an interval ends below its beginning"));
+            }
+        }
+        for bound in &line.bounds {
+            for &(x, y) in &bound.points {
+                plot.x.check(&bound.name, x)?;
+                plot.y.check(&bound.name, y)?;
             }
         }
         for x in line.gaps.iter().copied().chain(line.unbounded) {

@@ -101,6 +101,7 @@ pub fn distributions(function: Function) -> Distributions {
             .collect(),
         beyond,
         band: Band::Dkw { confidence: 0.95 },
+        estimated: None,
     };
     Distributions {
         about: About::new(
@@ -179,6 +180,7 @@ pub fn heatmap() -> HeatMap {
         rows: (0..8_u32).map(|i| format!("{}", 100 << i)).collect(),
         z: Quantity::linear("total time", "s"),
         cells,
+        ordered: true,
         bounds: vec![("total time = 4 s".to_owned(), 4.0)],
     }
 }
@@ -432,7 +434,7 @@ pub fn predicted() -> Predicted {
         about: About::new("Simulated against measured", 40, "transfers"),
         of: Quantity::log("completion time", "s"),
         groups: vec![group("CUBIC", 13, 0.9), group("BBR", 14, 0.85)],
-        margin: Some(0.1),
+        margins: vec![0.1, 0.3],
     }
 }
 

@@ -5,7 +5,7 @@ mod fixture;
 use std::collections::BTreeSet;
 
 use fixture::*;
-use longhaul_plots::distribution::{self, Function};
+use longhaul_plots::distribution::{self, Estimated, Function};
 use longhaul_plots::timeline::{self, Line};
 use longhaul_plots::*;
 use roxmltree::{Document, Node};
@@ -272,6 +272,38 @@ fn intervals_of_what_is_never_negative_end_at_zero() {
 }
 
 #[test]
+fn bounds_of_lines_are_dashed_in_their_colour_and_what_lies_beyond_is_named() {
+    use longhaul_plots::timeline::Bound;
+    let mut plot = broken();
+    let bound = |name: &str, level: f64| Bound {
+        name: name.to_owned(),
+        points: vec![(1.0, level), (6.0, level * 1.2)],
+    };
+    plot.lines[0].bounds = vec![bound("Mathis", 5.0), bound("window", 500.0)];
+    let svg = timeline::draw(&plot).unwrap().svg();
+    let document = Document::parse(&svg).unwrap();
+    let of = |class: &str| {
+        let node = document
+            .descendants()
+            .find(|node| node.attribute("class") == Some(class));
+        node.map(|node| {
+            (
+                node.attribute("stroke").unwrap().to_owned(),
+                node.attribute("stroke-dasharray"),
+            )
+        })
+    };
+    let (series, drawn) = (of("series").unwrap(), of("bound").unwrap());
+    assert!(series.0 == drawn.0 && drawn.1.is_some(), "{series:?} {drawn:?}");
+    assert_eq!(count(&svg, "bound"), 1);
+    let said = texts(&svg).join(" ");
+    assert!(
+        said.contains("Mathis, of each line") && said.contains("beyond the picture: window"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_line_without_upper_limit_ends_with_an_arrow_to_the_top() {
     let mut plot = broken();
     plot.lines[0].unbounded = Some(9.0);
@@ -286,6 +318,47 @@ fn a_line_without_upper_limit_ends_with_an_arrow_to_the_top() {
     let course = path(&arrow);
     let (end, top) = (course[course.len() - 1], frame.top + 6.0);
     assert!(end.1 <= top && end.0 > course[0].0, "{course:?} {frame:?}");
+}
+
+#[test]
+fn a_distribution_of_values_and_upper_bounds_begins_with_the_share_below() {
+    let mut plot = distributions(Function::Cdf);
+    plot.references.clear();
+    plot.sets.truncate(1);
+    plot.sets[0].values = vec![6.0, 8.0];
+    plot.sets[0].beyond = 2;
+    plot.sets[0].estimated = Some(Estimated {
+        first: 0.5,
+        rises: vec![(6.0, 0.75), (8.0, 1.0)],
+        bounds: vec![4.0, 2.0],
+    });
+    let drawing = distribution::draw(&plot).unwrap();
+    let (svg, frame) = (drawing.svg(), drawing.frames()[0]);
+    assert_eq!(count(&svg, "censored"), 2);
+    assert!(
+        texts(&svg)
+            .iter()
+            .any(|text| text.ends_with("(n = 4, 2 unfinished)"))
+    );
+    assert!(texts(&svg).join(" ").contains("Strokes across a curve"));
+    let document = Document::parse(&svg).unwrap();
+    let series = document
+        .descendants()
+        .find(|node| node.attribute("class") == Some("series"));
+    let course = path(&series.unwrap());
+    // From the least bound on, at half the height, to one at the right edge.
+    let (begin, end) = (course[0], course[course.len() - 1]);
+    assert!(begin.0 > frame.left + 1.0, "{course:?}");
+    assert!(
+        (begin.1 - (frame.top + frame.height / 2.0)).abs() < 0.2,
+        "{course:?}"
+    );
+    assert!((end.1 - frame.top).abs() < 0.2 && (end.0 - frame.left - frame.width).abs() < 0.2);
+    plot.sets[0].estimated.as_mut().unwrap().rises.reverse();
+    assert!(matches!(
+        distribution::draw(&plot),
+        Err(PlotError::Inconsistent { .. })
+    ));
 }
 
 #[test]
@@ -329,16 +402,56 @@ fn cells_say_what_they_are_and_the_contour_runs_between_both_sides_of_the_bound(
     assert!(count(&svg, "contour") > 10);
     for text in [
         "dirty rate: 1000, bandwidth: 100: not run",
-        "dirty rate: 10000, bandwidth: 12800: failed",
+        "dirty rate: 10000, bandwidth: 12800: failed or did not finish",
         "inconclusive",
     ] {
         assert!(svg.contains(text), "{text}");
     }
     let caption = texts(&svg).join(" ");
     assert!(
-        caption.contains("Hatched: 7 inconclusive") && caption.contains("Crossed: 1 failed"),
+        caption.contains("Hatched: 7 inconclusive")
+            && caption.contains("Crossed: 1 failed or did not finish"),
         "{caption}"
     );
+}
+
+#[test]
+fn without_an_order_a_bound_runs_along_edges_and_numbers_are_in_all_cells_or_in_none() {
+    let mut plot = heatmap();
+    let numbers = |plot: &longhaul_plots::heatmap::HeatMap| {
+        let svg = longhaul_plots::heatmap::draw(plot).unwrap().svg();
+        let document = Document::parse(&svg).unwrap();
+        let of = |class: &str, tag: &str| -> Vec<usize> {
+            let found = document.descendants().enumerate();
+            let found = found.filter(|(_, it)| it.attribute("class") == Some(class) && it.has_tag_name(tag));
+            found.map(|(index, _)| index).collect()
+        };
+        // Over every contour, with a piece of the cell's colour beneath each.
+        let (texts, pads) = (of("number", "text"), of("number", "path"));
+        let last_contour = of("contour", "path").last().copied().unwrap_or(0);
+        assert!(texts.iter().chain(&pads).all(|at| *at > last_contour));
+        (texts.len(), pads.len())
+    };
+    // 80 cells but for one that failed and one that did not run.
+    assert_eq!(numbers(&plot), (78, 78));
+    let slanted = |plot: &longhaul_plots::heatmap::HeatMap| {
+        let svg = longhaul_plots::heatmap::draw(plot).unwrap().svg();
+        let document = Document::parse(&svg).unwrap();
+        let contours = document
+            .descendants()
+            .filter(|node| node.attribute("class") == Some("contour"));
+        let pieces: Vec<Vec<(f64, f64)>> = contours.map(|node| path(&node)).collect();
+        assert!(pieces.len() > 10);
+        let slanted = |piece: &&Vec<(f64, f64)>| piece[0].0 != piece[1].0 && piece[0].1 != piece[1].1;
+        pieces.iter().filter(slanted).count()
+    };
+    assert!(slanted(&plot) > 0);
+    plot.ordered = false;
+    assert_eq!(slanted(&plot), 0);
+    // One number that has no room leaves all out.
+    plot.cells[3][3] = longhaul_plots::heatmap::Cell::Value(-1.23e-17);
+    plot.about = plot.about.size(420.0, 400.0);
+    assert_eq!(numbers(&plot), (0, 0));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::csv::{self, TraceRow};
 use crate::json::{self, DigestFile};
-use crate::{replay, telemetry};
+use crate::{parquet, replay, telemetry};
 
 /// Name of the file that makes a directory a run directory.
 pub const MANIFEST: &str = "manifest.json";
@@ -70,7 +70,7 @@ pub struct RunContents<'a> {
     pub scenario: &'a str,
     /// `faults.ron`, which is written only if the scenario has faults that may be left to chance.
     pub faults: Option<&'a str>,
-    /// `series.csv`; with the events and the record, `metrics.prom` and `telemetry.om`.
+    /// `series.csv` and `series.parquet`; with the events and the record, `metrics.prom` and `telemetry.om`.
     pub series: &'a [SampleRecord],
     /// `events.csv`.
     pub events: &'a [EventRecord],
@@ -218,6 +218,9 @@ impl RunDirectory {
                 out.write_all(json::summary(record).as_bytes())
             })?,
             self.file("series.csv", |out| csv::write_series(out, contents.series))?,
+            self.file("series.parquet", |out| {
+                parquet::write_series(out, record, contents.series).map(|_| ())
+            })?,
             self.file("events.csv", |out| csv::write_events(out, contents.events))?,
             self.file("digest.json", |out| out.write_all(digest.text().as_bytes()))?,
         ];

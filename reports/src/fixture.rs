@@ -424,6 +424,7 @@ pub(crate) fn client(name: &str) -> ClientRecord {
         recovery: None,
         fault_effects: Vec::new(),
         latency_quantiles: Vec::new(),
+        request_quantiles: Vec::new(),
         series: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use longhaul_core::validation::{ConfigurationRecord, ValidationRecord};
 
-pub use plot::{PlotError, plot};
+pub use plot::plot;
 
 use crate::human::percentage;
 use crate::json::pretty;

@@ -19,6 +19,7 @@
 //! | [`parallel`] | many runs at once |
 //! | [`planning`] | its network for reservations and traffic engineering |
 //! | [`what_if`] | what failures would do to its demands |
+//! | [`theory`] | what no outcome can be beyond: rates of links, Mathis, windows, light |
 //! | [`hunt`] | faults that make it fail, and the fewest of them that do |
 //! | [`replay`] | replays it on a real kernel, and compares |
 //!
@@ -46,6 +47,7 @@ pub mod show;
 pub mod source;
 pub mod suggest;
 pub mod syntax;
+pub mod theory;
 pub mod what_if;
 
 use std::path::PathBuf;

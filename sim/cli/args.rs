@@ -246,6 +246,9 @@ pub struct SweepArgs {
     /// Go on with what is in the directory: every finished run that this sweep needs is used.
     #[arg(long, help_heading = "Results")]
     pub resume: bool,
+    /// Write every picture as PNG, too, beside the SVG.
+    #[arg(long, help_heading = "Results", conflicts_with = "plan")]
+    pub png: bool,
     /// Print summary.json and nothing else to standard output.
     #[arg(long, help_heading = "Results")]
     pub json: bool,
@@ -289,6 +292,9 @@ pub struct MergeArgs {
     /// The directory of the whole sweep: a new one, or one that this merge began and did not finish.
     #[arg(long, short, value_name = "DIR")]
     pub out: PathBuf,
+    /// Write every picture as PNG, too, beside the SVG.
+    #[arg(long)]
+    pub png: bool,
     /// Print nothing but what failed.
     #[arg(long, short)]
     pub quiet: bool,
@@ -318,6 +324,9 @@ pub struct CompareArgs {
     /// Draw the differences of two sweeps into this folder.
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
+    /// Write every picture as PNG, too, beside the SVG.
+    #[arg(long, requires = "plots")]
+    pub png: bool,
     /// Print everything as JSON.
     #[arg(long)]
     pub json: bool,
@@ -434,8 +443,8 @@ pub struct ValidateArgs {
     /// One line per configuration.
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub csv: Option<PathBuf>,
-    /// Predicted against measured times, as SVG.
-    #[arg(long, value_name = "FILE.svg", help_heading = "Results")]
+    /// Predicted against measured times, as SVG or PNG.
+    #[arg(long, value_name = "FILE.svg|FILE.png", help_heading = "Results")]
     pub plot: Option<PathBuf>,
     /// Threads [default: one per processor]. They change no result.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]

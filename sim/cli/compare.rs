@@ -20,7 +20,7 @@ pub fn compare(args: &CompareArgs, colour: Colour) -> Result<Exit, Failure> {
     })?;
     if let Some(folder) = &args.plots {
         let (pictures, notes) =
-            compare::pictures::all(&comparison, folder).map_err(CompareError::Directory)?;
+            compare::pictures::all(&comparison, folder, args.png).map_err(CompareError::Directory)?;
         sweep::notes(&notes);
         if !pictures.is_empty() {
             output::note(&format!("{} pictures in {}\n", pictures.len(), folder.display()));

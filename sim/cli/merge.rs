@@ -11,7 +11,9 @@ use crate::sweep;
 /// Puts the parts together that the command line names.
 pub fn merge(args: &MergeArgs, _colour: Colour) -> Result<Exit, Failure> {
     let mut runs = 0;
-    let merged = merge::merge(&args.parts, &args.out, |point| runs += point.replications)?;
+    let merged = merge::merge(&args.parts, &args.out, args.png, |point| {
+        runs += point.replications
+    })?;
     let manifest = &merged.manifest;
     sweep::notes(&merged.notes);
     if !args.quiet {

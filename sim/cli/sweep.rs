@@ -49,7 +49,7 @@ pub fn sweep(args: &SweepArgs, colour: Colour) -> Result<Exit, Failure> {
     }
     let manifest = Manifest::of(&prepared, args.shard);
     let claim = if args.resume { Claim::Resume } else { Claim::New };
-    let directory = SweepDirectory::take(&target, &manifest, claim)?;
+    let directory = SweepDirectory::take(&target, &manifest, claim)?.with_png(args.png);
     if let Some(before) = directory.held().filter(|_| !args.quiet) {
         outdated(before, &manifest, &target);
     }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use longhaul_core::validation::ValidationRecord;
 use longhaul_reports::console::{self, Style};
 use longhaul_reports::human;
-use longhaul_reports::validation::{self as files, PlotError};
+use longhaul_reports::picture::{self, Form, PictureError};
+use longhaul_reports::validation as files;
 use longhaul_scenarios::parallel::Aborted;
 use longhaul_validation::simulate::SimulateError;
 use longhaul_validation::table::{Table, TableError};
@@ -54,12 +55,9 @@ pub enum ValidateError {
     /// The simulation.
     #[error(transparent)]
     Simulate(#[from] SimulateError),
-    /// A plot in a form that is not written.
-    #[error("{0}: plots are written as SVG; give the file a name that ends in .svg")]
-    PlotForm(PathBuf),
-    /// No plot.
+    /// The plot.
     #[error(transparent)]
-    Plot(#[from] PlotError),
+    Picture(#[from] PictureError),
     /// A result that cannot be written.
     #[error("cannot write {path}: {error}")]
     Unwritable {
@@ -72,12 +70,9 @@ pub enum ValidateError {
 
 /// Validates against the table that the command line names, or prints the scenario of one of its configurations.
 pub fn validate(args: &ValidateArgs, colour: Colour) -> Result<Exit, Failure> {
-    if let Some(path) = args.plot.as_deref()
-        && path
-            .extension()
-            .is_none_or(|extension| !extension.eq_ignore_ascii_case("svg"))
-    {
-        return Err(ValidateError::PlotForm(path.to_owned()).into());
+    if let Some(path) = &args.plot {
+        // Before the work, not after it.
+        Form::of(path).map_err(ValidateError::from)?;
     }
     let table = Table::open(&args.table).map_err(ValidateError::from)?;
     if let Some(name) = &args.emit {
@@ -145,7 +140,7 @@ fn write_files(args: &ValidateArgs, record: &ValidationRecord) -> Result<(), Val
         write(path, &files::csv(record))?;
     }
     if let Some(path) = &args.plot {
-        write(path, &files::plot(record)?)?;
+        picture::write(path, &files::plot(record).map_err(PictureError::from)?)?;
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use longhaul_plots::{Drawing, PRINT};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -162,6 +163,8 @@ pub struct SweepDirectory {
     path: PathBuf,
     /// What it held before.
     held: Option<Manifest>,
+    /// Whether pictures are written as PNG, too.
+    png: bool,
     /// Goes with the process, however that ends.
     lock: File,
 }
@@ -212,6 +215,7 @@ impl SweepDirectory {
         Ok(SweepDirectory {
             path: path.to_owned(),
             held,
+            png: false,
             lock,
         })
     }
@@ -236,6 +240,21 @@ impl SweepDirectory {
         write: impl FnOnce(&mut Whole) -> io::Result<()>,
     ) -> Result<(), DirectoryError> {
         write_whole(&self.path.join(name), 0, write)
+    }
+
+    /// With pictures as PNG beside SVG, or without.
+    #[must_use]
+    pub fn with_png(mut self, png: bool) -> SweepDirectory {
+        self.png = png;
+        self
+    }
+
+    /// Writes a picture into the folder of plots, in every form that is asked for.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub fn picture(&self, name: &str, drawing: &Drawing) -> Result<(), DirectoryError> {
+        write_picture(&self.path.join("plots"), name, drawing, self.png)
     }
 
     /// Begins a sweep: what is said about an older one does not hold any more.
@@ -274,13 +293,14 @@ impl SweepDirectory {
     }
 
     /// Removes the tables and pictures of plots that are not among `names`, which are stems of files: those of a plot that is,
-    /// and those of studies. What else is there is somebody's.
+    /// and those of studies. Of those that are, PNGs that nobody asked for this time: they would show what has been. What else is
+    /// there is somebody's.
     ///
     /// # Errors
     /// If one cannot be removed.
     pub fn only_plots(&self, names: &[String]) -> Result<(), DirectoryError> {
-        self.remove_plots(|stem| {
-            let kept = names.iter().any(|name| name == stem);
+        self.remove_plots(|stem, extension| {
+            let kept = names.iter().any(|name| name == stem) && (self.png || extension != "png");
             let study = stem.starts_with("sensitivity-") || stem.starts_with("screening-");
             !kept && (study || names.iter().any(|name| is_of_plot(stem, name)))
         })
@@ -296,17 +316,19 @@ impl SweepDirectory {
         let Ok(listed) = serde_json::from_slice::<Vec<Listed>>(&index) else {
             return Ok(());
         };
-        self.remove_plots(|stem| listed.iter().any(|plot| is_of_plot(stem, &plot.name)))?;
+        self.remove_plots(|stem, _| listed.iter().any(|plot| is_of_plot(stem, &plot.name)))?;
         self.remove("plots/index.json")
     }
 
-    fn remove_plots(&self, wanted: impl Fn(&str) -> bool) -> Result<(), DirectoryError> {
+    fn remove_plots(&self, wanted: impl Fn(&str, &str) -> bool) -> Result<(), DirectoryError> {
         for path in entries(&self.path.join("plots")) {
             let part =
                 |part: Option<&std::ffi::OsStr>| part.and_then(|part| part.to_str()).map(str::to_owned);
-            let (stem, extension) = (part(path.file_stem()), part(path.extension()));
-            let ours = matches!(extension.as_deref(), Some("csv" | "svg"));
-            if ours && path.is_file() && stem.is_some_and(|stem| wanted(&stem)) {
+            let (Some(stem), Some(extension)) = (part(path.file_stem()), part(path.extension())) else {
+                continue;
+            };
+            let ours = ["csv", "svg", "png"].contains(&extension.as_str());
+            if ours && path.is_file() && wanted(&stem, &extension) {
                 fs::remove_file(&path).map_err(|source| DirectoryError::of(&path, source))?;
             }
         }
@@ -515,4 +537,21 @@ pub fn write_whole(
     let mut file = Whole::create(path, number)?;
     write(&mut file).map_err(|source| file.failed(source))?;
     file.finish()
+}
+
+/// Writes a picture as SVG and, if asked for, as PNG.
+///
+/// # Errors
+/// If that is not possible.
+pub fn write_picture(folder: &Path, name: &str, drawing: &Drawing, png: bool) -> Result<(), DirectoryError> {
+    write_whole(&folder.join(format!("{name}.svg")), 0, |out| {
+        out.write_all(drawing.svg().as_bytes())
+    })?;
+    if png {
+        let path = folder.join(format!("{name}.png"));
+        let bytes = drawing.png(PRINT);
+        let bytes = bytes.map_err(|error| DirectoryError::of(&path, io::Error::other(error)))?;
+        write_whole(&path, 0, |out| out.write_all(&bytes))?;
+    }
+    Ok(())
 }

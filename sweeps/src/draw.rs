@@ -9,12 +9,13 @@ use longhaul_plots::distribution::{self, Band, Distributions, Function, Set};
 use longhaul_plots::heatmap::{self, Cell, HeatMap};
 use longhaul_plots::pareto::{self, Better, Candidate, Pareto};
 use longhaul_plots::survival::{self, Step, Survival};
-use longhaul_plots::timeline::{self, Line, Timeline};
+use longhaul_plots::timeline::{self, Bound, Line, Timeline};
 use longhaul_plots::{About, Drawing, PlotError, Quantity, Reference, Where};
 
 use longhaul_statistics::{KaplanMeier, Lifetime};
 use serde::Serialize;
 
+use crate::censored::{self, Seen};
 use crate::directory::{DirectoryError, SweepDirectory};
 use crate::estimate::LEVEL;
 use crate::names::{self, Names};
@@ -77,9 +78,7 @@ fn pictures_of(
         let name = names.of(head.name, &words);
         match draw(head, &facet.join(", "), &rows) {
             Ok(drawing) => {
-                directory.write(&format!("plots/{name}.svg"), |out| {
-                    io::Write::write_all(out, drawing.svg().as_bytes())
-                })?;
+                directory.picture(&name, &drawing)?;
                 drawn.pictures.push(name);
             }
             Err(error) => failed.push(error.to_string()),
@@ -173,7 +172,13 @@ fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError
     match head.kind {
         "line" => line(head, with_method(without_mean(about, head, rows), head), rows),
         "heatmap" => heat_map(head, about, rows),
-        "cdf" => cdf(head, with_band(about, head, "95 % bands (DKW)"), rows),
+        "cdf" => {
+            let band = match is_bounded(head, rows) {
+                true => "95 %, Kaplan–Meier, pointwise",
+                false => "95 % bands (DKW)",
+            };
+            cdf(head, with_band(about, head, band), rows)
+        }
         "survival" => survival(
             head,
             with_band(about, head, "95 %, Kaplan–Meier, pointwise"),
@@ -183,8 +188,8 @@ fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError
             let runs = rows.iter().filter_map(|row| number(row, "n")).fold(0.0, f64::max);
             let about = About::new(title, runs as u64, "runs of each point")
                 .interval("95 %, of the mean of the runs' own quantiles, each by itself")
-                .remark("Answered requests alone; quantiles beyond which a run has fewer than ten of them are left out");
-            line(head, about, rows)
+                .remark("Of all requests that began; quantiles beyond which a run has fewer than ten of them are left out");
+            line(head, without_answer(about, rows), rows)
         }
         "box" => box_plot(head, about, rows),
         _ => pareto_front(head, with_method(without_mean(about, head, rows), head), rows),
@@ -266,6 +271,19 @@ fn without_mean(about: About, head: &PlotHead, rows: &[Row]) -> About {
     }
 }
 
+/// Says what ends a line before its tail.
+fn without_answer(about: About, rows: &[Row]) -> About {
+    match rows.iter().any(is_unanswered) {
+        true => about.remark("Arrow up: so many requests have no answer, in the run with the most of them"),
+        false => about,
+    }
+}
+
+/// Whether a row of a tail says from where on requests have no answer.
+fn is_unanswered(row: &Row) -> bool {
+    value(row, "latency_state") == "unanswered"
+}
+
 fn bound_name(head: &PlotHead, bound: f64) -> String {
     format!("bound: {}", text::value(head.unit, bound))
 }
@@ -297,6 +315,38 @@ fn series<'r>(head: &PlotHead, rows: &'r [Row]) -> Vec<(String, Vec<&'r Row>)> {
     found.into_iter().map(|(of, rows)| (words(of), rows)).collect()
 }
 
+/// A law as a legend calls it.
+fn law_in_words(law: &str) -> String {
+    let words = match law {
+        "LinkRate" => "narrowest link, as payload",
+        "Mathis" => "Mathis et al. (1997)",
+        "WindowOverRtt" => "window / RTT",
+        "Propagation" => "propagation",
+        "Light" => "light in fibre",
+        other => other,
+    };
+    format!("bound: {words}")
+}
+
+/// Takes out what is the same for all lines, which then is a bound of them all.
+fn common_bounds(lines: &mut [Line]) -> Vec<Reference> {
+    let Some((first, others)) = lines.split_first() else {
+        return Vec::new();
+    };
+    let same = |bound: &Bound| others.iter().all(|line| line.bounds.contains(bound));
+    let common: Vec<Bound> = first.bounds.iter().filter(|bound| same(bound)).cloned().collect();
+    for line in lines {
+        line.bounds
+            .retain(|bound| !common.contains(bound) && !bound.points.is_empty());
+    }
+    let drawn = common.into_iter().filter(|bound| !bound.points.is_empty());
+    let reference = |bound: Bound| Reference {
+        name: bound.name,
+        at: Where::Curve(bound.points),
+    };
+    drawn.map(reference).collect()
+}
+
 fn line(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
     let y_column = head.y.as_deref().unwrap_or_default();
     let ((x, x_factor), (y, y_factor)) = (quantity(&head.x, rows), quantity(y_column, rows));
@@ -308,8 +358,13 @@ fn line(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotErro
     };
     let ends = ["_low", "_high"].map(|end| y_column.replacen("_mean", end, 1));
     let lines = series(head, rows).into_iter().map(|(name, rows)| {
+        let bounds = head.laws.iter().map(|law| Bound {
+            name: law_in_words(law.law),
+            points: Vec::new(),
+        });
         let mut line = Line {
             name,
+            bounds: bounds.collect(),
             ..Line::default()
         };
         let mut rows: Vec<(f64, &Row)> = (rows.into_iter())
@@ -317,24 +372,38 @@ fn line(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotErro
             .collect();
         rows.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (at, row) in rows {
-            if let Some(mean) = number(row, y_column) {
-                line.points.push((at, mean * y_factor));
+            match number(row, y_column) {
+                Some(mean) => line.points.push((at, mean * y_factor)),
+                None if is_unanswered(row) => line.unbounded = Some(at),
+                None => line.gaps.push(at),
             }
             if let (Some(low), Some(high)) = (number(row, &ends[0]), number(row, &ends[1])) {
                 line.band.push((at, low * y_factor, high * y_factor));
             }
+            for (law, bound) in head.laws.iter().zip(&mut line.bounds) {
+                let said = number(row, &law.column).map(|said| (at, said * y_factor));
+                bound.points.extend(said);
+            }
         }
         line
     });
+    let mut lines: Vec<Line> = lines.collect();
+    let mut references = bound(head, y_factor, Where::Horizontal);
+    references.extend(common_bounds(&mut lines));
     timeline::draw(&Timeline {
         about,
         x,
-        y,
-        lines: lines.filter(|line| !line.points.is_empty()).collect(),
+        y: y.never_negative(),
+        lines,
         faults: Vec::new(),
-        references: bound(head, y_factor, Where::Horizontal),
+        references,
         span: None,
     })
+}
+
+/// Whether the values of an axis are numbers, between which there are others; labels stand side by side by chance.
+fn has_order(values: &[String]) -> bool {
+    values.iter().all(|value| value.parse::<f64>().is_ok())
 }
 
 /// The values of an axis in order: numbers by size, labels as they come.
@@ -346,7 +415,7 @@ fn places(column: &str, rows: &[Row]) -> Vec<String> {
             found.push(value);
         }
     }
-    if found.iter().all(|value| value.parse::<f64>().is_ok()) {
+    if has_order(&found) {
         found.sort_by(|a, b| {
             a.parse::<f64>()
                 .unwrap_or(0.0)
@@ -395,6 +464,7 @@ fn heat_map(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, Plot
         rows: lines.iter().map(|value| label(value, y_factor)).collect(),
         z,
         cells: cells.collect(),
+        ordered: [&columns, &lines].into_iter().all(|values| has_order(values)),
         bounds: head
             .bound
             .map(|bound| (bound_name(head, bound), bound * factor))
@@ -459,28 +529,43 @@ fn survival(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, Plot
 fn cdf(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
     let (x, factor) = quantity(&head.x, rows);
     let state = state_of(&head.x);
-    let ends = |row: &&Row| matches!(value(row, &state), "exact" | "at_least");
-    let hidden = rows.len() - rows.iter().filter(ends).count();
-    let about = match hidden {
+    let seen = |row: &&Row| {
+        let number = number(row, &head.x)? * factor;
+        match value(row, &state) {
+            "exact" => Some(Seen::Exact(number)),
+            "at_least" => Some(Seen::AtLeast(number)),
+            "at_most" => Some(Seen::AtMost(number)),
+            _ => None,
+        }
+    };
+    let missing = rows.iter().filter(|row| seen(row).is_none()).count();
+    let about = match missing {
         0 => about,
-        hidden => about.remark(format!(
-            "Without {hidden} of {} runs, which failed or are known from above alone",
-            rows.len()
+        missing => about.remark(format!(
+            "Without {missing} failed runs, of which nothing is known"
         )),
     };
+    // One kind of band for the whole picture: that of Kaplan and Meier if anything in it did not finish.
+    let bounded = is_bounded(head, rows);
     let sets = series(head, rows).into_iter().map(|(name, rows)| {
-        let ended = rows.iter().filter(|row| value(row, &state) == "exact");
+        let known: Vec<Seen> = rows.iter().filter_map(seen).collect();
+        let exact = |seen: &Seen| match seen {
+            Seen::Exact(value) => Some(*value),
+            Seen::AtLeast(_) | Seen::AtMost(_) => None,
+        };
+        let values: Vec<f64> = known.iter().filter_map(exact).collect();
+        let estimated = bounded.then(|| censored::distribution(&known)).flatten();
+        let (estimated, points) = estimated.unzip();
         Set {
             name,
-            values: ended
-                .filter_map(|row| number(row, &head.x))
-                .map(|it| it * factor)
-                .collect(),
-            beyond: rows.iter().filter(|row| value(row, &state) == "at_least").count() as u64,
-            band: match head.independent {
-                true => Band::Dkw { confidence: 0.95 },
-                false => Band::None,
+            beyond: (known.len() - values.len()) as u64,
+            values,
+            band: match (head.independent, points) {
+                (false, _) => Band::None,
+                (true, None) => Band::Dkw { confidence: 0.95 },
+                (true, Some(points)) => Band::Given(points),
             },
+            estimated,
         }
     });
     distribution::draw(&Distributions {
@@ -490,6 +575,13 @@ fn cdf(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError
         sets: sets.collect(),
         references: bound(head, factor, Where::Vertical),
     })
+}
+
+/// Whether something is known from one side alone.
+fn is_bounded(head: &PlotHead, rows: &[Row]) -> bool {
+    let state = state_of(&head.x);
+    rows.iter()
+        .any(|row| matches!(value(row, &state), "at_least" | "at_most"))
 }
 
 fn box_plot(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError> {
@@ -572,9 +664,9 @@ fn pareto_front(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, 
     };
     pareto::draw(&Pareto {
         about,
-        x,
+        x: x.never_negative(),
         x_better,
-        y,
+        y: y.never_negative(),
         y_better,
         candidates: rows.iter().filter_map(candidate).collect(),
     })

@@ -6,7 +6,8 @@ use longhaul_core::random::Source;
 use longhaul_core::record::{Ended, InputRecord, RECORD_FORMAT, RunRecord, Verdict};
 use longhaul_scenarios::metric::{METRICS, name_of};
 use longhaul_scenarios::run::assertions::{Evidence, Sample, samples, statistic};
-use longhaul_scenarios::schema::Scope;
+use longhaul_scenarios::schema::{Scenario, Scope};
+use longhaul_scenarios::theory::{self, Law};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::Measure;
@@ -14,7 +15,7 @@ use crate::seeds::RunSeeds;
 use crate::tails::Tail;
 
 /// Version of entries; others are not read.
-pub const ENTRY_FORMAT: u32 = 3;
+pub const ENTRY_FORMAT: u32 = 4;
 
 /// A finished run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -45,6 +46,20 @@ pub struct Entry {
     pub metrics: Vec<MetricSamples>,
     /// The latencies of clients.
     pub tails: Vec<Tail>,
+    /// What theory says of its scenario.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub laws: Vec<LawBounds>,
+}
+
+/// What a law says of a metric.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LawBounds {
+    /// The law.
+    pub law: String,
+    /// The metric, as [`theory::stands_for`] gives it.
+    pub metric: String,
+    /// By the name of what it is about, in ns or bit/s.
+    pub bounds: Vec<(String, u64)>,
 }
 
 /// The samples of a metric.
@@ -98,7 +113,7 @@ pub fn key(scenario: &[u8; 32], seeds: RunSeeds) -> String {
 
 impl Entry {
     /// What is kept of a run.
-    pub fn of(key: String, record: &RunRecord) -> Entry {
+    pub fn of(key: String, record: &RunRecord, scenario: &Scenario) -> Entry {
         Entry {
             format: ENTRY_FORMAT,
             key,
@@ -113,7 +128,22 @@ impl Entry {
             inputs: record.inputs.clone(),
             metrics: metric_samples(record),
             tails: record.clients.iter().filter_map(Tail::of).collect(),
+            laws: law_bounds(scenario),
         }
+    }
+
+    /// What a law says of a measure, in ns or bit/s; `None` if it says nothing, or different things of what is in the scope.
+    pub fn bound(&self, law: Law, measure: &Measure) -> Option<u64> {
+        let metric = name_of(&METRICS, &theory::stands_for(measure.metric)?);
+        let mut laws = self.laws.iter();
+        let found = laws.find(|known| known.law == law.name() && known.metric == metric)?;
+        let in_scope = |entity: &str| match &measure.scope {
+            Scope::All => true,
+            Scope::Only(only) => only == entity,
+        };
+        let mut bounds = found.bounds.iter().filter(|(entity, _)| in_scope(entity));
+        let (_, one) = bounds.next()?;
+        bounds.all(|(_, other)| other == one).then_some(*one)
     }
 
     /// The value of a measure. What is unfinished bounds every statistic, since none of them falls when a sample rises; what
@@ -150,6 +180,27 @@ impl Entry {
             Some(_) | None => Known::Missing,
         }
     }
+}
+
+fn law_bounds(scenario: &Scenario) -> Vec<LawBounds> {
+    let mut laws: Vec<LawBounds> = Vec::new();
+    for said in theory::all(scenario) {
+        let (law, metric) = (said.law.name(), name_of(&METRICS, &said.metric));
+        // Neither negative nor near the end of the range.
+        let bound = (said.name, said.bound.round() as u64);
+        match laws
+            .last_mut()
+            .filter(|last| last.law == law && last.metric == metric)
+        {
+            Some(last) => last.bounds.push(bound),
+            None => laws.push(LawBounds {
+                law: law.to_owned(),
+                metric: metric.to_owned(),
+                bounds: vec![bound],
+            }),
+        }
+    }
+    laws
 }
 
 /// All metrics that have samples in a record, in the order of [`METRICS`].

@@ -496,7 +496,7 @@ impl Run<'_> {
                 }
             }
             let record = simulation.finish(false).record;
-            Ok(Ok(Entry::of(key, &record)))
+            Ok(Ok(Entry::of(key, &record, &loaded.scenario)))
         };
         guarded(work).unwrap_or_else(|panic| Ok(Err((FailureKind::Panicked, panic))))
     }

@@ -37,7 +37,7 @@
 //! sweep that has grown, by points or replications or metrics, finds everything that it has in common with the old one.
 
 pub mod cache;
-pub mod columns;
+mod censored;
 pub mod compare;
 pub mod components;
 pub mod decode;
@@ -66,3 +66,5 @@ pub mod summary;
 pub mod tables;
 pub mod tails;
 pub mod text;
+
+pub use longhaul_reports::columns;

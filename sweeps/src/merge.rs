@@ -98,12 +98,17 @@ pub struct Merged {
     pub notes: Vec<String>,
 }
 
-/// Puts the parts of a sweep together in the directory `target`, calling `see` with each point. Nothing is written before all
+/// Puts the parts of a sweep together in the directory `target`, with pictures as PNG, too, if `png`; calls `see` with each point. Nothing is written before all
 /// parts are known to be sound; a merge that stopped after that is made again.
 ///
 /// # Errors
 /// If they are not all parts of one sweep, each once, whole and finished.
-pub fn merge(parts: &[PathBuf], target: &Path, see: impl FnMut(&PointSummary)) -> Result<Merged, MergeError> {
+pub fn merge(
+    parts: &[PathBuf],
+    target: &Path,
+    png: bool,
+    see: impl FnMut(&PointSummary),
+) -> Result<Merged, MergeError> {
     let manifests: Vec<Manifest> = parts
         .iter()
         .map(|part| Manifest::read(part))
@@ -147,7 +152,7 @@ pub fn merge(parts: &[PathBuf], target: &Path, see: impl FnMut(&PointSummary)) -
         finished: false,
         ..manifests[0].clone()
     };
-    let target = SweepDirectory::take(target, &manifest, Claim::Merge)?;
+    let target = SweepDirectory::take(target, &manifest, Claim::Merge)?.with_png(png);
     target.begin(&manifest, text, scenario)?;
     let cache = Cache::new(target.path(), PathBuf::new());
     let mut whole = Index::default();

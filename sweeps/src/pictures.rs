@@ -1,8 +1,6 @@
 //! What a study found, as pictures: bars in the order of what matters most, and of Morris the means of effects against
 //! their deviations.
 
-use std::io::Write as _;
-
 use longhaul_plots::screening::{self, Screening};
 use longhaul_plots::sensitivity::{self as bars, Order, Parameter};
 use longhaul_plots::{About, Drawing, PlotError, Quantity};
@@ -40,9 +38,7 @@ pub fn all(
                 }
                 None => continue,
             };
-            directory.write(&format!("plots/{name}.svg"), |out| {
-                out.write_all(drawing.svg().as_bytes())
-            })?;
+            directory.picture(&name, &drawing)?;
             names.push(name);
         }
     }

@@ -114,7 +114,11 @@ pub fn plan(
             break;
         }
     }
-    let entry = Entry::of("0".repeat(64), &simulation.finish(!ended).record);
+    let entry = Entry::of(
+        "0".repeat(64),
+        &simulation.finish(!ended).record,
+        &loaded.scenario,
+    );
     let trial = ended.then(|| began.elapsed());
     let most_runs = count * most;
     let busy = u32::try_from(threads.max(1)).unwrap_or(u32::MAX);

@@ -1,15 +1,16 @@
 //! The data of declared plots: one table each, with the columns that its drawing needs.
 //!
 //! A line, a heat map or a Pareto plot has one row for each point: all axes, then how many runs have a value, are unfinished
-//! and have none, the mean and the ends of its interval of each measure that it names. A distribution, a curve of Kaplan
+//! and have none, the mean and the ends of its interval of each measure that it names, of a line also what laws say at that point. A distribution, a curve of Kaplan
 //! and Meier or a box plot has one row for each run, since quantiles of quantiles mean nothing: all axes, the
 //! replication, and the value. A tail has one row for each point and quantile: all axes, one request in how many takes longer, the runs,
-//! and the mean of their quantiles with its interval. Bounds are in `plots/index.json`.
+//! the mean of their quantiles with its interval, and its state: `unanswered` in the last row, from where on there is no mean. Bounds are in `plots/index.json`.
 
 use std::collections::BTreeSet;
 use std::io;
 
 use longhaul_scenarios::metric::Unit;
+use longhaul_scenarios::theory::Law;
 use serde::Serialize;
 
 use crate::columns::{Cell, Column, Kind, write_csv_head, write_csv_row};
@@ -18,7 +19,7 @@ use crate::draw::{self, Drawn};
 use crate::entry::Known;
 use crate::estimate::in_unit;
 use crate::rows::{RunRow, axis_cell, axis_column};
-use crate::schema::{Axis, AxisValue, Direction, Plot, PlotKind, Sweep, suffix};
+use crate::schema::{Axis, AxisValue, Bound, Direction, Plot, PlotKind, Sweep, suffix};
 use crate::summary::{PointSummary, unit_name};
 use crate::tails;
 
@@ -34,6 +35,8 @@ struct Table {
     methods: BTreeSet<String>,
     /// Indices of the measures.
     measures: Vec<usize>,
+    /// What laws say of the first of them.
+    laws: Vec<Law>,
     rows: Rows,
 }
 
@@ -68,6 +71,9 @@ pub struct PlotHead<'s> {
     pub facets: Vec<String>,
     /// Value at which a line or contour is drawn, in the unit of its column.
     pub bound: Option<f64>,
+    /// Columns with what laws say at each point.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub laws: Vec<LawColumn>,
     /// Unit of the measure that `bound` is of, or that is drawn.
     pub unit: &'static str,
     /// Whether a row is a run (`true`) or a point.
@@ -90,6 +96,15 @@ struct Listed<'p> {
     head: &'p PlotHead<'p>,
     #[serde(flatten)]
     drawn: &'p Drawn,
+}
+
+/// What a law says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LawColumn {
+    /// Its name.
+    pub law: &'static str,
+    /// Column of the table.
+    pub column: String,
 }
 
 /// What has a row in the table of a plot, and the names of its measures.
@@ -124,13 +139,20 @@ impl<'s> PlotTables<'s> {
             let (rows, names) = needs(&plot.kind);
             let measures: Vec<usize> = names.iter().map(|name| measure_index(sweep, name)).collect();
             let path = directory.path().join("plots").join(format!("{}.csv", plot.name));
+            let laws: Vec<Law> = laws_of(&plot.kind).collect();
             let mut file = Whole::create(&path, 0)?;
-            let head = write_csv_head(&mut file, &columns(sweep, &rows, &measures));
+            let mut columns = columns(sweep, &rows, &measures);
+            columns.extend(law_columns(sweep, &plot.kind).into_iter().map(|of| Column {
+                name: of.column,
+                kind: Kind::Real,
+            }));
+            let head = write_csv_head(&mut file, &columns);
             head.map_err(|source| file.failed(source))?;
             tables.push(Table {
                 file,
                 methods: BTreeSet::new(),
                 measures,
+                laws,
                 rows,
             });
         }
@@ -150,7 +172,7 @@ impl<'s> PlotTables<'s> {
         for table in &mut self.tables {
             let done = match &table.rows {
                 Rows::Runs => runs.iter().try_for_each(|run| table.run(self.sweep, values, run)),
-                Rows::Points => table.point(self.sweep, values, summary),
+                Rows::Points => table.point(self.sweep, values, summary, runs),
                 Rows::Quantiles(client) => {
                     let points = tails::points(self.sweep.over(), client, runs);
                     table.quantiles(self.sweep, values, summary.point, &points)
@@ -205,7 +227,13 @@ impl<'s> PlotTables<'s> {
 }
 
 impl Table {
-    fn point(&mut self, sweep: &Sweep, values: &[&AxisValue], summary: &PointSummary) -> io::Result<()> {
+    fn point(
+        &mut self,
+        sweep: &Sweep,
+        values: &[&AxisValue],
+        summary: &PointSummary,
+        runs: &[RunRow],
+    ) -> io::Result<()> {
         let mut cells = vec![Cell::Unsigned(summary.point)];
         cells.extend(
             sweep
@@ -219,6 +247,14 @@ impl Table {
             cells.extend([known.n, known.unfinished, known.missing].map(Cell::Unsigned));
             let reals = [known.mean, known.low, known.high];
             cells.extend(reals.map(|real| real.map_or(Cell::Null, Cell::Real)));
+        }
+        for law in &self.laws {
+            let measure = &sweep.measures[self.measures[0]];
+            // Where it does not apply there is nothing to draw. All runs of a point have one scenario but for its seeds.
+            let mut finished = runs.iter().filter_map(|run| run.outcome.as_ref().ok());
+            let bound = finished.next().and_then(|entry| entry.bound(*law, measure));
+            let bound = bound.map(|bound| in_unit(measure.metric.unit(), bound));
+            cells.push(bound.map_or(Cell::Null, Cell::Real));
         }
         write_csv_row(&mut self.file, &cells)
     }
@@ -238,9 +274,10 @@ impl Table {
             cells.extend([
                 Cell::Real(quantile.one_in),
                 Cell::Unsigned(quantile.n as u64),
-                Cell::Real(quantile.mean),
+                quantile.mean.map_or(Cell::Null, Cell::Real),
                 ends.map_or(Cell::Null, |(low, _)| Cell::Real(low)),
                 ends.map_or(Cell::Null, |(_, high)| Cell::Real(high)),
+                Cell::Text(quantile.mean.map_or("unanswered", |_| "exact").to_owned()),
             ]);
             write_csv_row(&mut self.file, &cells)?;
         }
@@ -291,6 +328,7 @@ fn columns(sweep: &Sweep, rows: &Rows, measures: &[usize]) -> Vec<Column> {
             for part in ["mean", "low", "high"] {
                 columns.push(column(format!("latency_{part}_ns"), Kind::Real));
             }
+            columns.push(column("latency_state".to_owned(), Kind::Text));
         }
     }
     for &index in measures {
@@ -331,6 +369,31 @@ fn facets(sweep: &Sweep, used: &[Option<&String>]) -> Vec<String> {
     facets
 }
 
+/// The laws of a plot, in the order of the file.
+pub(crate) fn laws_of(kind: &PlotKind) -> impl Iterator<Item = Law> + '_ {
+    let bounds: &[Bound] = match kind {
+        PlotKind::Line { bounds, .. } => bounds,
+        _ => &[],
+    };
+    bounds.iter().filter_map(|bound| match bound {
+        Bound::Law(law) => Some(*law),
+        Bound::Exact(_) => None,
+    })
+}
+
+/// Their columns.
+fn law_columns(sweep: &Sweep, kind: &PlotKind) -> Vec<LawColumn> {
+    let PlotKind::Line { y, .. } = kind else {
+        return Vec::new();
+    };
+    let unit = suffix(unit_of(sweep, y));
+    let column = |law: Law| LawColumn {
+        law: law.name(),
+        column: format!("bound_{}{unit}", law.name()),
+    };
+    laws_of(kind).map(column).collect()
+}
+
 fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
     let axis = |name: &str| {
         let axis = sweep.axes().find(|axis| axis.name == name);
@@ -347,10 +410,14 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
             x,
             y,
             series: s,
-            bound,
+            bounds,
         } => {
             let used = [Some(x), s.as_ref()];
-            let bound = in_unit_of(y, bound);
+            let value = bounds.iter().find_map(|bound| match bound {
+                Bound::Exact(value) => Some(*value),
+                Bound::Law(_) => None,
+            });
+            let bound = in_unit_of(y, &value);
             ("line", axis(x), Some(mean(y)), None, series(s), bound, y, used)
         }
         PlotKind::Heatmap { x, y, value, bound } => {
@@ -411,6 +478,7 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
                 series: series(s),
                 facets: facets(sweep, &[s.as_ref(), None]),
                 bound: bound.map(|bound| in_unit(Unit::Time, bound)),
+                laws: Vec::new(),
                 unit: unit_name(Unit::Time),
                 by_run: false,
                 independent: sweep.over().samples().is_none(),
@@ -436,6 +504,7 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
             _ => facets(sweep, &used),
         },
         bound,
+        laws: law_columns(sweep, &plot.kind),
         unit: unit_name(unit_of(sweep, of)),
         by_run: needs(&plot.kind).0 == Rows::Runs,
         independent: sweep.over().samples().is_none(),

@@ -9,10 +9,11 @@ use longhaul_scenarios::diagnose::{Diagnostic, Diagnostics, Sink};
 use longhaul_scenarios::metric::Subject;
 use longhaul_scenarios::schema::{Scenario, Scope};
 use longhaul_scenarios::source::{self, ReadError, Source};
-use longhaul_scenarios::{Loaded, library, load, overrides, show, suggest};
+use longhaul_scenarios::{Loaded, library, load, overrides, show, suggest, theory};
 use thiserror::Error;
 
 use crate::decode::SweepFile;
+use crate::plots::laws_of;
 use crate::points::{Points, PointsError};
 use crate::schema::{MOST_REPLICATIONS, PlotKind, Sweep};
 use crate::seeds::RunSeeds;
@@ -87,6 +88,7 @@ pub fn prepare(file: &SweepFile, any_number: bool) -> Result<Prepared, PrepareEr
     if let Some(first) = &first {
         measures(file, &first.scenario, &mut sink);
         clients(file, &first.scenario, &mut sink);
+        laws(file, &source, &points, &first.scenario, &mut sink);
     }
     let (true, Some(first)) = (sink.is_empty(), first) else {
         return Err(Diagnostics::new(Arc::clone(&file.texts), sink).into());
@@ -307,6 +309,36 @@ fn clients(file: &SweepFile, scenario: &Scenario, sink: &mut Sink) {
             );
             error.help = suggest::help(client, names.iter().map(String::as_str));
             sink.push(error);
+        }
+    }
+}
+
+/// Points that are looked through for one to which a law applies: with and without loss, say.
+const MOST_TRIED: u64 = 64;
+
+/// Whether the laws that are to be drawn say anything, at one point at least.
+fn laws(file: &SweepFile, source: &Source, points: &Points, first: &Scenario, sink: &mut Sink) {
+    for (index, plot) in file.sweep.plots.iter().enumerate() {
+        let PlotKind::Line { y, .. } = &plot.kind else {
+            continue;
+        };
+        let Some(measure) = file.sweep.measures.iter().find(|measure| measure.name == *y) else {
+            continue;
+        };
+        for law in laws_of(&plot.kind) {
+            let Err(why) = theory::bound(law, measure.metric, &measure.scope, first) else {
+                continue;
+            };
+            let elsewhere = (1..points.len().min(MOST_TRIED)).any(|point| {
+                let loaded = load(source, &points.overrides(point).0, None);
+                loaded
+                    .is_ok_and(|it| theory::bound(law, measure.metric, &measure.scope, &it.scenario).is_ok())
+            });
+            if !elsewhere {
+                let message = format!("{} is no bound of `{y}`: {why}", law.name());
+                let path = format!("plots[{index}].bound");
+                sink.push(Diagnostic::error(file.scenario_place, path, message));
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use longhaul_core::time::Span;
 use longhaul_scenarios::diagnose::Place;
 use longhaul_scenarios::metric::Unit;
 use longhaul_scenarios::schema::{Metric, Scope, Statistic};
+use longhaul_scenarios::theory::Law;
 use serde::Serialize;
 
 use crate::summary::unit_name;
@@ -294,8 +295,8 @@ pub enum PlotKind {
         y: String,
         /// Axis that tells lines apart.
         series: Option<String>,
-        /// Value of `y` at which a line is drawn across, in its exact steps.
-        bound: Option<u64>,
+        /// What is drawn besides: at most one value, and laws.
+        bounds: Vec<Bound>,
     },
     /// Means over two axes.
     Heatmap {
@@ -367,6 +368,15 @@ pub enum Direction {
     Lower,
     /// Large ones.
     Higher,
+}
+
+/// What measurements of a line are held against.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bound {
+    /// A value of the measure in its exact steps, at which a line is drawn across.
+    Exact(u64),
+    /// What a law says at each point, from the point's own scenario.
+    Law(Law),
 }
 
 impl Sweep {

@@ -2,6 +2,10 @@
 //!
 //! Requests of one run depend on each other, and those of several runs are no larger sample of one. So each run gives its own
 //! quantile, and what is said is the mean of these, with the interval of independent runs.
+//!
+//! Quantiles are over all requests that began. One without an answer is slower than all that have one: a service that answers
+//! few of them, but these at once, is not a fast one. Beyond the share of requests that were answered in every run, the mean
+//! has no upper limit.
 
 use longhaul_core::record::{ClientRecord, QuantileRecord};
 use longhaul_statistics::components::TwoWay;
@@ -17,17 +21,29 @@ use crate::schema::ReplicateOver;
 pub struct Tail {
     /// The client.
     pub client: String,
-    /// Quantiles in the order of their shares.
+    /// Requests that began.
+    pub started: u64,
+    /// Of these, those without an answer: failed, or under way at the end.
+    pub unanswered: u64,
+    /// Quantiles over all of them in the order of their shares, up to the share that was answered.
     pub quantiles: Vec<QuantileRecord>,
 }
 
 impl Tail {
-    /// Those of a client; `None` without any.
+    /// Those of a client; `None` without any request.
     pub fn of(client: &ClientRecord) -> Option<Tail> {
-        (!client.latency_quantiles.is_empty()).then(|| Tail {
+        (client.started > 0).then(|| Tail {
             client: client.name.clone(),
-            quantiles: client.latency_quantiles.clone(),
+            started: client.started,
+            unanswered: client.failed + client.in_flight,
+            quantiles: client.request_quantiles.clone(),
         })
+    }
+
+    /// One request in so many has no answer; `None` if these are too few to say so.
+    fn one_in_without_answer(&self) -> Option<f64> {
+        let enough = self.unanswered >= QuantileRecord::LEAST_BEYOND;
+        enough.then(|| self.started as f64 / self.unanswered as f64)
     }
 }
 
@@ -38,13 +54,14 @@ pub struct Point {
     pub one_in: f64,
     /// Runs.
     pub n: usize,
-    /// Mean of the runs' quantiles, in ns.
-    pub mean: f64,
+    /// Mean of the runs' quantiles, in ns; `None` from where on it has no upper limit, since a run has no answer to so many
+    /// requests.
+    pub mean: Option<f64>,
     /// The ends of its interval; none of a single run.
     pub interval: Option<(f64, f64)>,
 }
 
-/// The quantiles of a client that all runs of a point know; none if a run failed.
+/// The quantiles of a client that all runs of a point know, and where they lose their upper limit; none if a run failed.
 pub fn points(over: ReplicateOver, client: &str, runs: &[RunRow]) -> Vec<Point> {
     let tails = runs.iter().map(|run| {
         let entry = run.outcome.as_ref().ok()?;
@@ -72,9 +89,17 @@ pub fn points(over: ReplicateOver, client: &str, runs: &[RunRow]) -> Vec<Point> 
         Some(Point {
             one_in: parts / (parts - f64::from(share)),
             n: values.len(),
-            mean: values.iter().sum::<f64>() / values.len() as f64,
+            mean: Some(values.iter().sum::<f64>() / values.len() as f64),
             interval: interval.ok().map(|interval| (interval.low, interval.high)),
         })
     };
-    shares.filter_map(point).collect()
+    let mut points: Vec<Point> = shares.filter_map(point).collect();
+    let unlimited = tails.iter().filter_map(|tail| tail.one_in_without_answer());
+    points.extend(unlimited.reduce(f64::min).map(|one_in| Point {
+        one_in,
+        n: tails.len(),
+        mean: None,
+        interval: None,
+    }));
+    points
 }

@@ -61,8 +61,8 @@ fn a_run_directory_holds_what_its_manifest_lists() {
     listed.push(MANIFEST.to_owned());
     listed.sort();
     assert_eq!(names(&target), listed);
-    for telemetry in ["metrics.prom", "telemetry.om"] {
-        assert!(listed.iter().any(|name| name == telemetry), "{telemetry}");
+    for file in ["series.csv", "series.parquet", "metrics.prom", "telemetry.om"] {
+        assert!(listed.iter().any(|name| name == file), "{file}");
     }
     assert_eq!(
         read_summary(&target.join("summary.json")).unwrap(),

@@ -2,10 +2,10 @@
 //! colours are told apart with any colour vision, and the replayed line is dashed besides.
 
 use longhaul_core::replay::{ComparisonRecord, Quantity, ReplayRecord};
+use longhaul_plots::PlotError;
 use plotters::prelude::*;
 
 use super::metric_in_words;
-use crate::validation::PlotError;
 
 /// Size of one picture in pixels.
 const PANEL: (u32, u32) = (460, 300);
@@ -33,7 +33,9 @@ struct Panel<'r> {
 pub fn plot(record: &ReplayRecord) -> Result<String, PlotError> {
     let panels: Vec<Panel> = record.comparisons.iter().filter_map(panel).collect();
     if panels.is_empty() {
-        return Err(PlotError::Empty);
+        return Err(PlotError::Empty {
+            what: record.scenario.clone(),
+        });
     }
     let rows = panels.len().div_ceil(COLUMNS);
     let columns = panels.len().min(COLUMNS);
@@ -262,6 +264,6 @@ mod tests {
         let mut record = fixture::replay();
         record.comparisons.retain(|c| c.replayed.values.is_empty());
         assert_eq!(record.comparisons.len(), 1);
-        assert!(matches!(plot(&record), Err(PlotError::Empty)));
+        assert!(matches!(plot(&record), Err(PlotError::Empty { .. })));
     }
 }

@@ -1,6 +1,7 @@
 //! What the files of a validation say.
 
 use longhaul_core::validation::ValidationRecord;
+use longhaul_plots::PlotError;
 
 use super::*;
 use crate::console::{self, Style};
@@ -37,14 +38,18 @@ fn the_record_survives_its_json_form_exactly() {
 
 #[test]
 fn the_plot_names_its_axes_with_units_the_controllers_and_their_numbers() {
-    let svg = plot(&fixture::validation()).unwrap();
+    let drawing = plot(&fixture::validation()).unwrap();
+    let svg = drawing.svg();
     for text in [
         "<svg",
         "measured median completion time (s)",
-        "simulated median completion time (s)",
+        "predicted median completion time (s)",
         "cubic (n = 1)",
-        "transfers.csv, n = 1: error 7.1 % at the median",
-        "± 3 %",
+        "transfers.csv",
+        "n = 1 configurations",
+        "Error 7.1 % at the median",
+        "±3 %",
+        "±12 %",
     ] {
         assert!(svg.contains(text), "{text}");
     }
@@ -60,7 +65,7 @@ fn without_anything_simulated_there_is_no_plot() {
     record
         .configurations
         .retain(|configuration| configuration.simulated.is_none());
-    assert!(matches!(plot(&record), Err(PlotError::Empty)));
+    assert!(matches!(plot(&record), Err(PlotError::Empty { .. })));
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! A comparison as pictures: for each metric the differences at all points, and the single pairs of those that differ most.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::Path;
 
 use longhaul_plots::paired::{self, Paired};
 use longhaul_plots::sensitivity::{self as bars, Order, Parameter};
 use longhaul_plots::{About, Drawing, PlotError, Quantity};
 
-use crate::directory::{DirectoryError, write_whole};
+use crate::directory::{DirectoryError, write_picture};
 use crate::pictures::{readable, scaled};
 
 use super::{Comparison, Row};
@@ -19,11 +18,15 @@ const MOST_POINTS: usize = 40;
 const MOST_PAIRS: usize = 6;
 
 /// Draws a comparison of two sweeps into a folder: `differences-<metric>.svg`, and `pairs-<metric>-<number>.svg`. Returns the
-/// names of the files, and what could not be drawn and why.
+/// names without their ends, for with `png` each is a PNG, too, and what could not be drawn and why.
 ///
 /// # Errors
 /// If a picture cannot be written.
-pub fn all(comparison: &Comparison, folder: &Path) -> Result<(Vec<String>, Vec<String>), DirectoryError> {
+pub fn all(
+    comparison: &Comparison,
+    folder: &Path,
+    png: bool,
+) -> Result<(Vec<String>, Vec<String>), DirectoryError> {
     let (mut names, mut notes) = (Vec::new(), Vec::new());
     let mut metrics: Vec<&str> = Vec::new();
     for row in &comparison.rows {
@@ -63,10 +66,7 @@ pub fn all(comparison: &Comparison, folder: &Path) -> Result<(Vec<String>, Vec<S
                     continue;
                 }
             };
-            let name = format!("{name}.svg");
-            write_whole(&folder.join(&name), 0, |out| {
-                out.write_all(drawing.svg().as_bytes())
-            })?;
+            write_picture(folder, &name, &drawing, png)?;
             names.push(name);
         }
     }

@@ -4,8 +4,10 @@ use longhaul_scenarios::decode::assertion::{one_of, value_in};
 use longhaul_scenarios::decode::context::{At, Context, Fields, Variant, list, variant};
 use longhaul_scenarios::decode::value;
 use longhaul_scenarios::metric::{Better, Unit};
+use longhaul_scenarios::syntax;
+use longhaul_scenarios::theory::LAWS;
 
-use crate::schema::{Axis, Direction, Group, Kind, Measure, Plot, PlotKind};
+use crate::schema::{Axis, Bound, Direction, Group, Kind, Measure, Plot, PlotKind};
 
 use super::{MOST_ITEMS, named};
 
@@ -22,11 +24,40 @@ pub fn plots(cx: &mut Context, at: &At, groups: &[Group], measures: &[Measure]) 
     complete.then_some(plots)
 }
 
+/// A bound, or a list of them.
+fn bounds(cx: &mut Context, at: &At, unit: Unit) -> Option<Vec<Bound>> {
+    if !matches!(at.node.kind, syntax::Kind::List(_)) {
+        return Some(vec![bound(cx, at, unit)?]);
+    }
+    let (bounds, complete) = list(cx, at, LAWS.len() + 1, |cx, at| bound(cx, at, unit));
+    let bounds: Vec<Bound> = bounds.into_iter().map(|(_, bound)| bound).collect();
+    let values = bounds.iter().filter(|bound| matches!(bound, Bound::Exact(_)));
+    if values.count() > 1 {
+        return cx.refuse(at, "one value at most; further bounds are laws");
+    }
+    if let Some(twice) = (1..bounds.len()).find(|&index| bounds[..index].contains(&bounds[index])) {
+        return cx.refuse(at, format!("bound {} is there twice", twice + 1));
+    }
+    complete.then_some(bounds)
+}
+
+/// A value, or the name of a law.
+fn bound(cx: &mut Context, at: &At, unit: Unit) -> Option<Bound> {
+    if !matches!(at.node.kind, syntax::Kind::Word(_)) {
+        let value = value_in(cx, at, "the bound of this metric is the name of a law, or", unit)?;
+        return Some(Bound::Exact(value.exact()));
+    }
+    let variants = LAWS.map(|(name, _)| Variant { name, form: name });
+    let name = variant(cx, at, "a law", &variants)?;
+    let law = LAWS.iter().find(|(known, _)| *known == name);
+    law.map(|(_, law)| Bound::Law(*law))
+}
+
 fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Option<Plot> {
     let variants = [
         Variant {
             name: "Line",
-            form: "Line(name: \"a\", x: \"rtt\", y: \"goodput\", series: \"streams\", bound: \"1 Gbit/s\")",
+            form: "Line(name: \"a\", x: \"rtt\", y: \"goodput\", series: \"streams\", bound: [\"1 Gbit/s\", Mathis])",
         },
         Variant {
             name: "Heatmap",
@@ -104,14 +135,19 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
                 Some(name)
             });
             let y = fields.required(cx, "y", measure);
-            let (series, bound) = (series(cx), bound(cx, &y));
+            let series = series(cx);
             let told = series.as_ref().and_then(Option::as_ref);
             distinct(cx, x.as_ref(), "series", told)?;
+            let unit = measures
+                .iter()
+                .find(|m| Some(&m.name) == y.as_ref())
+                .map(|m| m.metric.unit());
+            let bounds = fields.optional(cx, "bound", Vec::new(), |cx, at| bounds(cx, at, unit?));
             PlotKind::Line {
                 x: x?,
                 y: y?,
                 series: series?,
-                bound: bound?,
+                bounds: bounds?,
             }
         }
         "Heatmap" => {

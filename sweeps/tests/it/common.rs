@@ -110,16 +110,27 @@ impl Place {
     }
 
     pub fn try_run(&self, text: &str, folder: &str, options: Options) -> Result<Ran, execute::ExecuteError> {
+        let manifest = Manifest::of(&self.prepare(text), options.shard);
+        let directory = SweepDirectory::take(&self.path(folder), &manifest, Claim::Resume)?;
+        self.run_in(text, &directory, options)
+    }
+
+    /// The same in a folder that is taken already.
+    pub fn run_in(
+        &self,
+        text: &str,
+        directory: &SweepDirectory,
+        options: Options,
+    ) -> Result<Ran, execute::ExecuteError> {
         let prepared = self.prepare(text);
         let manifest = Manifest::of(&prepared, options.shard);
-        let directory = SweepDirectory::take(&self.path(folder), &manifest, Claim::Resume)?;
         directory.begin(&manifest, &prepared.text, &prepared.base)?;
         let seen = Seen::default();
-        let (index, effort) = execute::execute(&prepared, &directory, options, &seen)?;
+        let (index, effort) = execute::execute(&prepared, directory, options, &seen)?;
         let cache = Cache::new(directory.path(), files_of(&prepared));
         let points = prepared.points();
         let written = tables::write(
-            &directory,
+            directory,
             &prepared.sweep,
             &points,
             &manifest,

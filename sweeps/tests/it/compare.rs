@@ -183,10 +183,12 @@ fn effects_are_in_deviations_of_single_runs() {
     assert!((row.effect_size.unwrap() - expected).abs() < 1e-9, "{row:?}");
     assert_eq!(row.larger + row.smaller + row.equal, 4);
     let folder = place.path("pictures");
-    let (names, _) = pictures::all(&comparison, &folder).unwrap();
-    assert!(
-        names.contains(&"differences-time.svg".to_owned()) && names.contains(&"pairs-time-1.svg".to_owned())
-    );
+    let (names, _) = pictures::all(&comparison, &folder, true).unwrap();
+    assert!(names.contains(&"differences-time".to_owned()) && names.contains(&"pairs-time-1".to_owned()));
+    for name in &names {
+        let png = fs::read(folder.join(format!("{name}.png"))).unwrap();
+        assert_eq!(png[..4], *b"\x89PNG", "{name}");
+    }
     let picture = fs::read_to_string(folder.join("differences-time.svg")).unwrap();
     assert_eq!(picture.matches("class=\"interval\"").count() % 6, 0, "six points");
     assert!(picture.contains("rtt = 10 ms, streams = 1"), "{picture}");

@@ -1,5 +1,6 @@
 //! Sweeps as a library: what they read, what they run, and that nothing but the sweep decides what they write.
 
+mod bounds;
 mod common;
 mod compare;
 mod directory;
@@ -8,6 +9,7 @@ mod execute;
 mod files;
 mod isolate;
 mod merge;
+mod pictures;
 mod points;
 mod records;
 mod sensitivity;

@@ -10,7 +10,7 @@ use crate::common::{Place, SCENARIO, files, same, shard, threads, usual};
 
 fn merged(place: &Place, parts: &[&str], target: &str) -> Result<usize, MergeError> {
     let parts: Vec<PathBuf> = parts.iter().map(|part| place.path(part)).collect();
-    merge(&parts, &place.path(target), |_| {}).map(|merged| merged.failures.len())
+    merge(&parts, &place.path(target), false, |_| {}).map(|merged| merged.failures.len())
 }
 
 #[test]

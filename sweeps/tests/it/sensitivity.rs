@@ -193,7 +193,13 @@ fn a_study_has_tables_and_pictures_and_parts_that_merge_to_the_same() {
     place.run(&text, "b", shard(2, 2));
     // A part has not all of the points.
     assert!(!place.path("a/sensitivity.csv").exists());
-    merge::merge(&[place.path("a"), place.path("b")], &place.path("merged"), |_| {}).unwrap();
+    merge::merge(
+        &[place.path("a"), place.path("b")],
+        &place.path("merged"),
+        false,
+        |_| {},
+    )
+    .unwrap();
     same(&place.path("whole"), &place.path("merged"));
     // The same directory without a study has nothing of it left.
     let plain = sweep(

@@ -133,7 +133,7 @@ fn parts_of_combinations_are_put_together_and_compared() {
         place.run(&text, &format!("part-{index}"), shard(index, 2));
     }
     let parts = [place.path("part-1"), place.path("part-2")];
-    longhaul_sweeps::merge::merge(&parts, &place.path("merged"), |_| {}).unwrap();
+    longhaul_sweeps::merge::merge(&parts, &place.path("merged"), false, |_| {}).unwrap();
     same(&place.path("whole"), &place.path("merged"));
     fs::write(place.path("small.ron"), LUCK.replace("500 kB", "600 kB")).unwrap();
     place.run(&text, "more", threads(2));

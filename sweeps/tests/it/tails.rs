@@ -38,7 +38,9 @@ fn each_run_gives_its_own_quantiles() {
     place.run(&text, "out", threads(2));
     let table = fs::read_to_string(place.path("out/plots/slow.csv")).expect("a table");
     assert!(
-        table.starts_with("point,rtt_ns,one_in,n,latency_mean_ns,latency_low_ns,latency_high_ns\n"),
+        table.starts_with(
+            "point,rtt_ns,one_in,n,latency_mean_ns,latency_low_ns,latency_high_ns,latency_state\n"
+        ),
         "{table}"
     );
     let rows = rows(&table);
@@ -76,4 +78,59 @@ fn each_run_gives_its_own_quantiles() {
         picture.contains("one request in so many takes longer"),
         "{picture}"
     );
+}
+
+/// For half of the time there is nobody to answer.
+const BROKEN: &str = r#"Scenario(
+    version: 1,
+    name: "small",
+    question: "How long do calls take while a server is down?",
+    expect: "Those that are answered are fast.",
+    horizon: "30 s",
+    regions: [(name: "north"), (name: "south")],
+    links: [(between: ("north", "south"), rtt: "20 ms", rate: "50 Mbit/s")],
+    services: [(name: "shop", replicas: ["south"], cores: 4, service_time: Exponential("5 ms"))],
+    clients: [(
+        name: "web", region: "north", service: "shop", duration: "20 s", load: Open(rate: Steady(120)),
+        policies: [Timeout("500 ms")],
+    )],
+    faults: [Server(service: "shop", region: "south", suffers: Cpu("100 %"), at: "5 s", for: "10 s")],
+)"#;
+
+#[test]
+fn what_has_no_answer_is_slower_than_what_has_one() {
+    let place = Place::new();
+    fs::write(place.path("small.ron"), BROKEN).expect("a written scenario");
+    let text = sweep_text(
+        r#"(name: "left", path: "faults[0].suffers", values: [Cpu("100 %"), Cpu("1 %")]),"#,
+        r#"(name: "success", metric: ClientSuccess, statistic: Min),"#,
+        r#"replications: 3, plots: [Tail(name: "slow", client: "web", series: "left")],"#,
+    );
+    place.run(&text, "out", threads(2));
+    let table = fs::read_to_string(place.path("out/plots/slow.csv")).expect("a table");
+    let summary = fs::read_to_string(place.path("out/summary.json")).expect("a summary");
+    let summary: longhaul_sweeps::summary::SummaryFile = serde_json::from_str(&summary).expect("a summary");
+    let mut ends = Vec::new();
+    for (point, known) in summary.points.iter().enumerate() {
+        let of_point = |line: &&str| line.starts_with(&format!("{point},"));
+        let lines: Vec<&str> = table.lines().filter(of_point).collect();
+        let (last, quantiles) = lines.split_last().expect("rows");
+        println!("{} {last}", known.metrics[0].mean.unwrap());
+        let one_in = |line: &str| line.split(',').nth(2).unwrap().parse::<f64>().unwrap();
+        if last.ends_with(",unanswered") {
+            // At most the share that succeeds in the worst run, and every quantile lies before it.
+            let worst = known.metrics[0].min.unwrap();
+            assert!((1.0 - 1.0 / one_in(last) - worst).abs() < 0.01, "{last} {worst}");
+            assert!(
+                quantiles
+                    .iter()
+                    .all(|line| one_in(line) <= one_in(last) && line.ends_with(",exact"))
+            );
+            ends.push(one_in(last));
+        }
+    }
+    assert_eq!(ends.len(), 1, "{table}");
+    assert!(ends[0] < 4.0, "{ends:?}");
+    let picture = fs::read_to_string(place.path("out/plots/slow.svg")).expect("a picture");
+    assert!(picture.contains("class=\"unbounded\"") && picture.contains("have no answer"));
 }

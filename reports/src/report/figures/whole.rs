@@ -169,6 +169,7 @@ fn distributed(
         values: values.into_iter().map(|value| value / size).collect(),
         beyond: 0,
         band: Band::None,
+        estimated: None,
     };
     let near = |reference: &&(String, f64)| reference.1 <= most * 4.0;
     let drawing = distribution::draw(&Distributions {

@@ -53,7 +53,8 @@ pub fn client_record(
         ejections: statistics.caller.ejections,
         breaker_openings: statistics.caller.breaker_openings,
         latency: latency(&latencies),
-        latency_quantiles: quantiles(&latencies),
+        latency_quantiles: quantiles(&latencies, latencies.len() as u64),
+        request_quantiles: quantiles(&latencies, statistics.started),
         active_ns: client.active(now).as_ns(),
         intervals,
         good_intervals,
@@ -75,16 +76,16 @@ fn goodness(series: &Series) -> (u64, u64) {
     (all, good)
 }
 
-/// The quantiles of sorted values that say enough.
-fn quantiles(sorted: &[u64]) -> Vec<QuantileRecord> {
-    let all = sorted.len() as u64;
+/// The quantiles that say enough of so many values, of which these, sorted, are known, and the others are larger.
+fn quantiles(sorted: &[u64], all: u64) -> Vec<QuantileRecord> {
     let of = |share: u32| {
         // Nearest rank, from 1.
         let rank = (all * u64::from(share)).div_ceil(u64::from(QuantileRecord::PARTS));
         let enough = rank > QuantileRecord::LEAST_BEYOND && all - rank >= QuantileRecord::LEAST_BEYOND;
-        enough.then(|| QuantileRecord {
+        let value = sorted.get(usize::try_from(rank.checked_sub(1)?).ok()?);
+        Some(QuantileRecord {
             share_parts: share,
-            value_ns: sorted[(rank - 1) as usize],
+            value_ns: *value.filter(|_| enough)?,
         })
     };
     QuantileRecord::SHARES.into_iter().filter_map(of).collect()
@@ -295,7 +296,7 @@ mod tests {
     fn only_quantiles_with_enough_on_either_side_are_kept() {
         let shares = |n: u64| {
             let sorted: Vec<u64> = (1..=n).collect();
-            let kept = quantiles(&sorted);
+            let kept = quantiles(&sorted, n);
             kept.iter()
                 .map(|it| (it.share_parts, it.value_ns))
                 .collect::<Vec<_>>()
@@ -309,5 +310,23 @@ mod tests {
         let many = shares(10_000);
         assert_eq!((many[0], many[many.len() - 1]), ((10_000, 100), (999_000, 9_990)));
         assert!(many.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn what_has_no_answer_is_slower_than_all_that_have_one() {
+        let answered: Vec<u64> = (1..=100).collect();
+        let at = |all: u64, share: u32| {
+            let mut known = quantiles(&answered, all).into_iter();
+            known.find(|it| it.share_parts == share).map(|it| it.value_ns)
+        };
+        // Half of the answered requests took up to 50; of twice as many all answered ones are half.
+        assert_eq!((at(100, 500_000), at(200, 500_000)), (Some(50), Some(100)));
+        assert_eq!((at(200, 200_000), at(400, 100_000)), (Some(40), Some(40)));
+        // Beyond that there is none, nor where too few are on a side.
+        assert_eq!(
+            (at(200, 600_000), at(100, 950_000), at(100, 100_000)),
+            (None, None, None)
+        );
+        assert_eq!((quantiles(&[], 50), quantiles(&[], 0)), (vec![], vec![]));
     }
 }

@@ -55,6 +55,10 @@ pub struct ClientRecord {
     /// requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latency_quantiles: Vec<QuantileRecord>,
+    /// The same over all requests that began: those without an answer, failed or still under way at the end, count as slower
+    /// than all answered ones, so that quantiles end at the share that was answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_quantiles: Vec<QuantileRecord>,
     /// Its time from the start to the end of its load, or of the run.
     pub active_ns: u64,
     /// Sample intervals of that time in which requests ended.

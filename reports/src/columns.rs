@@ -248,7 +248,7 @@ fn schema(columns: &[Column]) -> ParquetResult<Arc<Type>> {
         Ok(Arc::new(field))
     });
     let fields = fields.collect::<ParquetResult<Vec<Arc<Type>>>>()?;
-    let schema = Type::group_type_builder("sweep").with_fields(fields).build()?;
+    let schema = Type::group_type_builder("longhaul").with_fields(fields).build()?;
     Ok(Arc::new(schema))
 }
 
