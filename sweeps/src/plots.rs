@@ -141,12 +141,7 @@ impl<'s> PlotTables<'s> {
             let path = directory.path().join("plots").join(format!("{}.csv", plot.name));
             let laws: Vec<Law> = laws_of(&plot.kind).collect();
             let mut file = Whole::create(&path, 0)?;
-            let mut columns = columns(sweep, &rows, &measures);
-            columns.extend(law_columns(sweep, &plot.kind).into_iter().map(|of| Column {
-                name: of.column,
-                kind: Kind::Real,
-            }));
-            let head = write_csv_head(&mut file, &columns);
+            let head = write_csv_head(&mut file, &columns_of(sweep, plot));
             head.map_err(|source| file.failed(source))?;
             tables.push(Table {
                 file,
@@ -312,7 +307,13 @@ impl Table {
 pub fn columns_of(sweep: &Sweep, plot: &Plot) -> Vec<Column> {
     let (rows, names) = needs(&plot.kind);
     let measures: Vec<usize> = names.iter().map(|name| measure_index(sweep, name)).collect();
-    columns(sweep, &rows, &measures)
+    let mut columns = columns(sweep, &rows, &measures);
+    let laws = law_columns(sweep, &plot.kind).into_iter();
+    columns.extend(laws.map(|of| Column {
+        name: of.column,
+        kind: Kind::Real,
+    }));
+    columns
 }
 
 fn columns(sweep: &Sweep, rows: &Rows, measures: &[usize]) -> Vec<Column> {

@@ -8,6 +8,7 @@ use longhaul_sweeps::cache::{Cache, Found};
 use longhaul_sweeps::entry::Entry;
 use longhaul_sweeps::estimate::{Standing, Width};
 use longhaul_sweeps::execute::{FailureKind, Options};
+use longhaul_sweeps::plan::plan;
 use longhaul_sweeps::points::Points;
 use longhaul_sweeps::schema::ReplicateOver;
 use longhaul_sweeps::summary::SummaryFile;
@@ -335,6 +336,28 @@ fn points_say_how_they_stopped() {
     // Nothing of it where nothing was asked for.
     let ran = place.run(&text(axes, METRICS, "replications: 2,"), "plain", threads(2));
     assert!(ran.said.is_empty() && summary(&place, "plain").points[0].until.is_none());
+}
+
+#[test]
+fn a_plan_of_a_sweep_with_a_goal_has_two_ends() {
+    let place = Place::new();
+    let goal = r#"replications: 3, until: (relative_half_width: "1 %", metric: "time", at_most: 60),"#;
+    let planned = |more: &str| {
+        let prepared = place.prepare(&text(AXES, METRICS, more));
+        let patience = std::time::Duration::from_secs(60);
+        plan(&prepared, &place.path("out"), None, 2, patience, &|| false).expect("a plan")
+    };
+    let two = planned(goal);
+    assert_eq!((two.runs, two.most_runs), (18, 360));
+    assert_eq!(two.most_bytes, 20 * two.bytes);
+    assert!(two.most_time.unwrap() > two.time.unwrap() * 19, "{two:?}");
+    let shown = longhaul_sweeps::text::plan(&two);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].ends_with("18 runs (at most 360)"), "{shown}");
+    assert!(lines[1..].iter().all(|line| line.contains(" to ")), "{shown}");
+    let one = planned("replications: 3,");
+    assert_eq!((one.bytes, one.time), (one.most_bytes, one.most_time));
+    assert!(!longhaul_sweeps::text::plan(&one).contains(" to "));
 }
 
 #[test]

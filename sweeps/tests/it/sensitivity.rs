@@ -183,10 +183,11 @@ fn a_study_has_tables_and_pictures_and_parts_that_merge_to_the_same() {
     );
     assert_eq!(table.lines().count(), 1 + 2 * 3);
     for picture in ["sensitivity-delay.svg", "screening-delay.svg"] {
+        let picture = fs::read_to_string(place.path("whole/plots").join(picture)).unwrap();
+        assert!(picture.contains("What matters to delay"), "{picture}");
         assert!(
-            fs::read_to_string(place.path("whole/plots").join(picture))
-                .unwrap()
-                .contains("What matters to delay")
+            picture.contains("n = 4 trajectories, through 12 points"),
+            "{picture}"
         );
     }
     place.run(&text, "a", shard(1, 2));
@@ -230,6 +231,8 @@ fn a_point_that_did_not_finish_leaves_no_answer_and_says_so() {
     assert_eq!(found.metrics[1].problem, None, "the loss has a value in all runs");
     assert!(text::findings(&found, 100).contains("time: no answer: 2 of 4"));
     assert!(!place.path("out/plots/sensitivity-time.svg").exists());
+    let picture = fs::read_to_string(place.path("out/plots/sensitivity-loss.svg")).unwrap();
+    assert!(picture.contains("n = 2 runs of each of 4 points"), "{picture}");
 }
 
 #[test]
