@@ -210,7 +210,7 @@ fn without_mean(about: About, head: &PlotHead, rows: &[Row]) -> About {
 /// Says what ends a line before its tail.
 fn without_answer(about: About, rows: &[Row]) -> About {
     match rows.iter().any(is_unanswered) {
-        true => about.remark("Arrow up: so many requests have no answer, in the run with the most of them"),
+        true => about.remark("Arrow up: one request in so many has no answer, in the run with the most of these"),
         false => about,
     }
 }
