@@ -127,8 +127,8 @@ pub fn draw(plot: &HeatMap) -> Result<Drawing, PlotError> {
         for (width, opacity, colour) in [(5.0, 0.8, PAPER), (2.4, 1.0, look.colour)] {
             for piece in &pieces {
                 let stroke = Stroke {
-                    width,
                     opacity,
+                    width,
                     ..Stroke::thin(colour)
                 };
                 sheet.line(piece, stroke)?;

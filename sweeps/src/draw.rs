@@ -274,7 +274,9 @@ fn without_mean(about: About, head: &PlotHead, rows: &[Row]) -> About {
 /// Says what ends a line before its tail.
 fn without_answer(about: About, rows: &[Row]) -> About {
     match rows.iter().any(is_unanswered) {
-        true => about.remark("Arrow up: so many requests have no answer, in the run with the most of them"),
+        true => {
+            about.remark("Arrow up: one request in so many has no answer, in the run with the most of these")
+        }
         false => about,
     }
 }
@@ -318,7 +320,7 @@ fn series<'r>(head: &PlotHead, rows: &'r [Row]) -> Vec<(String, Vec<&'r Row>)> {
 /// A law as a legend calls it.
 fn law_in_words(law: &str) -> String {
     let words = match law {
-        "LinkRate" => "narrowest link, as payload",
+        "LinkRate" => "narrowest link",
         "Mathis" => "Mathis et al. (1997)",
         "WindowOverRtt" => "window / RTT",
         "Propagation" => "propagation",

@@ -73,7 +73,7 @@ fn laws_are_worked_out_from_the_scenario_of_each_point() {
         lossy.contains("bound: Mathis et al. (1997), of each line"),
         "{lossy}"
     );
-    assert!(lossy.contains("bound: narrowest link, as payload</text>"));
+    assert!(lossy.contains("bound: narrowest link</text>"));
     assert!(lossy.contains("bound: 50 Mbit/s"));
 }
 
