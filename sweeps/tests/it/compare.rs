@@ -295,7 +295,7 @@ fn combinations_of_two_sources_are_compared_as_such_in_tables_pictures_and_margi
             .all(|equal| equal.verdict != "equal")
     );
     let folder = place.path("pictures");
-    pictures::all(&comparison, &folder).unwrap();
+    pictures::all(&comparison, &folder, false).unwrap();
     for name in ["differences-time.svg", "pairs-time-1.svg"] {
         let picture = fs::read_to_string(folder.join(name)).unwrap();
         assert!(

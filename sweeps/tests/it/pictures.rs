@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use longhaul_sweeps::directory::SweepDirectory;
+use longhaul_sweeps::directory::{Claim, Manifest, SweepDirectory};
 
 use crate::common::{Place, SCENARIO, contents, text, threads, usual};
 
@@ -17,7 +17,8 @@ fn size(png: &[u8]) -> (u32, u32) {
 fn every_picture_is_a_png_too_if_asked_for() {
     let place = Place::new();
     let with = |folder: &str, png: bool| {
-        let directory = SweepDirectory::take(&place.path(folder), true)
+        let manifest = Manifest::of(&place.prepare(&usual()), None);
+        let directory = SweepDirectory::take(&place.path(folder), &manifest, Claim::Resume)
             .unwrap()
             .with_png(png);
         place.run_in(&usual(), &directory, threads(2)).unwrap();
@@ -34,9 +35,9 @@ fn every_picture_is_a_png_too_if_asked_for() {
     assert_eq!(
         names,
         [
-            "plots/spread-10000000.png",
-            "plots/spread-20000000.png",
-            "plots/spread-40000000.png",
+            "plots/spread-10_ms.png",
+            "plots/spread-20_ms.png",
+            "plots/spread-40_ms.png",
             "plots/times.png"
         ]
     );
