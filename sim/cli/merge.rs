@@ -12,7 +12,7 @@ use crate::sweep;
 pub fn merge(args: &MergeArgs, _colour: Colour) -> Result<Exit, Failure> {
     let mut runs = 0;
     let merged = merge::merge(&args.parts, &args.out, args.png, |point| {
-        runs += point.replications
+        runs += point.replications;
     })?;
     let manifest = &merged.manifest;
     sweep::notes(&merged.notes);

@@ -229,21 +229,23 @@ fn distribution(text: &mut String, track: &Track, width: usize, signs: Signs) {
     bar_chart(text, bars.collect(), width, signs);
 }
 
-/// The latencies of the client whose answers took longest: quantiles of all its answered requests.
+/// The latencies of the client that got the fewest answers, or the slowest: quantiles of all its requests, of which those
+/// without an answer are the slowest.
 fn latencies(text: &mut String, story: &Story, width: usize, signs: Signs) {
-    let slowest = story.record.clients.iter().filter_map(|client| {
-        let last = client.latency_quantiles.last()?;
-        Some((last.value_ns, client))
+    let clients = story.record.clients.iter().filter(|client| client.started > 0);
+    let worst = clients.max_by_key(|client| {
+        let unanswered = u128::from(client.failed + client.in_flight) * 1_000 / u128::from(client.started);
+        let slowest = client.request_quantiles.last().map_or(0, |last| last.value_ns);
+        (unanswered, slowest)
     });
-    let Some((_, client)) = slowest.max_by_key(|(ns, _)| *ns) else {
+    let Some(client) = worst else {
         return;
     };
     let heading = format!(
-        "latency of {}, not exceeded by its answered requests (n = {}); {} of {} failed",
+        "latency of {}, not exceeded by its requests (n = {}), of which {} failed or had no answer yet",
         human::printable(&client.name),
-        human::count(client.succeeded + client.late),
-        human::count(client.failed),
-        human::count(client.started)
+        human::count(client.started),
+        human::count(client.failed + client.in_flight)
     );
     let _ = writeln!(text, "\n{}", wrap(&heading, width, 2).join("\n"));
     let percent = |of: &QuantileRecord| f64::from(of.share_parts) * 100.0 / f64::from(QuantileRecord::PARTS);

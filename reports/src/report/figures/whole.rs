@@ -1,6 +1,6 @@
 //! Plots of the whole run: distributions over its samples, and the map.
 
-use longhaul_core::record::QuantileRecord;
+use longhaul_core::record::{ClientRecord, QuantileRecord};
 use longhaul_plots::distribution::{self, Band, Distributions, Function, Set};
 use longhaul_plots::map::{self, Link, Node, Topology};
 use longhaul_plots::timeline::{self, Line, Timeline};
@@ -78,17 +78,24 @@ pub(super) fn waits(story: &Story, function: Function) -> Result<Figure, PlotErr
     distributed(what, sets, every, &[])
 }
 
-/// How long requests took, by how many took longer: quantiles of all answered requests of each client.
+/// One request in so many has no answer; `None` if these are too few to say so.
+fn unanswered(of: &ClientRecord) -> Option<f64> {
+    let count = of.failed + of.in_flight;
+    (count >= QuantileRecord::LEAST_BEYOND).then(|| of.started as f64 / count as f64)
+}
+
+/// How long requests took, by how many took longer: quantiles of all requests of each client, of which those without an answer
+/// are the slowest.
 pub(super) fn latencies(story: &Story) -> Result<Figure, PlotError> {
     let clients = || {
         story
             .record
             .clients
             .iter()
-            .filter(|of| !of.latency_quantiles.is_empty())
+            .filter(|of| !of.request_quantiles.is_empty() || unanswered(of).is_some())
     };
     let most = clients()
-        .flat_map(|of| &of.latency_quantiles)
+        .flat_map(|of| &of.request_quantiles)
         .map(|quantile| quantile.value_ns as f64)
         .fold(0.0, f64::max);
     let (size, unit) = unit_for(TIMES, most);
@@ -96,21 +103,25 @@ pub(super) fn latencies(story: &Story) -> Result<Figure, PlotError> {
     let lines = clients().take(CLIENTS).map(|of| Line {
         name: arrowed(&of.name),
         points: of
-            .latency_quantiles
+            .request_quantiles
             .iter()
             .map(|quantile| {
                 let one_in = parts / (parts - f64::from(quantile.share_parts));
                 (one_in, quantile.value_ns as f64 / size)
             })
             .collect(),
+        unbounded: unanswered(of),
         ..Line::default()
     });
     let lines: Vec<Line> = lines.collect();
-    let n = clients().take(CLIENTS).map(|of| of.succeeded + of.late).sum();
-    let about = About::new("Latency of answered requests: tail", n, "requests of one run")
+    let n = clients().take(CLIENTS).map(|of| of.started).sum();
+    let mut about = About::new("Latency of requests: tail", n, "requests of one run")
         .remark("Requests of one run depend on each other, so a band would promise too much")
         .remark("Quantiles beyond which there are fewer than ten requests are left out")
         .size(600.0, 380.0);
+    if lines.iter().any(|line| line.unbounded.is_some()) {
+        about = about.remark("Arrow up: one request in so many has no answer");
+    }
     let drawing = timeline::draw(&Timeline {
         about,
         x: Quantity::log("one request in so many takes longer", ""),
