@@ -36,11 +36,14 @@ use longhaul_scenarios::metric::{METRICS, STATISTICS, Unit};
 use longhaul_scenarios::schema::{Scope, Statistic};
 use longhaul_scenarios::source::Source;
 use longhaul_scenarios::syntax;
+use longhaul_statistics::bootstrap::LEAST_STUDENTISED;
 
 pub use axes::quantity;
 pub(crate) use space::shown;
 
-use crate::schema::{Chances, DEFAULT_LIMIT, MOST_REPLICATIONS, Measure, SWEEP_VERSION, Sweep, Until};
+use crate::schema::{
+    Chances, DEFAULT_LIMIT, MOST_REPLICATIONS, MeanInterval, Measure, SWEEP_VERSION, Sweep, Until,
+};
 
 /// Most changes that all points share, groups, conditions, measures, or plots.
 const MOST_ITEMS: usize = 100;
@@ -174,6 +177,24 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
     let plots = fields.optional(cx, "plots", Vec::new(), |cx, at| {
         plots::plots(cx, at, groups.as_deref()?, measures.as_deref()?)
     });
+    let skewed = |measures: &Vec<Measure>| {
+        let mut found = measures.iter();
+        found.position(|measure| measure.interval == MeanInterval::Bootstrap)
+    };
+    if let Some(index) = measures.as_ref().and_then(skewed) {
+        let why = if matches!(replicate_over, Some(Chances::Both(_))) {
+            Some("replications over two sources are not independent, as a bootstrap needs them")
+        } else if matches!(until, Some(Some(goal)) if goal.measure == index) {
+            Some("`until` goes by Student's t")
+        } else if replications.is_some_and(|runs| runs < LEAST_STUDENTISED as u64) {
+            Some("a bootstrap needs at least 8 replications")
+        } else {
+            None
+        };
+        if let (Some(why), Some(at)) = (why, fields.get("metrics")) {
+            cx.refuse::<()>(&at, format!("`metrics[{index}].interval`: {why}"));
+        }
+    }
     if let Some(Chances::Both(_)) = replicate_over {
         let alone = "needs replications that are independent of each other: replicate over one source, or over `Seed`";
         for field in ["sensitivity", "until"] {
@@ -280,8 +301,14 @@ fn measures(cx: &mut Context, at: &At) -> Option<Vec<Measure>> {
     complete.then_some(measures)
 }
 
+/// How intervals of means may be found.
+const INTERVALS: [(&str, MeanInterval); 2] = [
+    ("StudentT", MeanInterval::StudentT),
+    ("Bootstrap", MeanInterval::Bootstrap),
+];
+
 fn measure(cx: &mut Context, at: &At) -> Option<Measure> {
-    let known = ["name", "metric", "statistic", "scope"];
+    let known = ["name", "metric", "statistic", "scope", "interval"];
     let fields = Fields::of(cx, at, "a metric", None, &known)?;
     let name = fields.required(cx, "name", axes::column);
     let metric = fields.required(cx, "metric", |cx, at| one_of(cx, at, "a metric", &METRICS));
@@ -289,16 +316,24 @@ fn measure(cx: &mut Context, at: &At) -> Option<Measure> {
         one_of(cx, at, "a statistic", &STATISTICS)
     });
     let scope = fields.optional(cx, "scope", Scope::All, scope);
+    let interval = fields.optional(cx, "interval", MeanInterval::default(), |cx, at| {
+        one_of(cx, at, "an interval", &INTERVALS)
+    });
     let (metric, statistic) = (metric?, statistic?);
     if statistic == Statistic::Sum && metric.unit() == Unit::Share {
         return cx.refuse(&fields.get("statistic")?, "a sum of shares means nothing");
     }
-    Some(Measure {
+    let measure = Measure {
         name: name?,
         metric,
         statistic,
         scope: scope?,
-    })
+        interval: interval?,
+    };
+    if let (true, Some(at)) = (measure.says_yes_or_no(), fields.get("interval")) {
+        return cx.refuse(&at, "what says yes or no has the interval of a share, by Wilson");
+    }
+    Some(measure)
 }
 
 fn until(cx: &mut Context, at: &At, measures: &[Measure], replications: u64) -> Option<Until> {

@@ -172,7 +172,7 @@ fn draw(head: &PlotHead, facet: &str, rows: &[Row]) -> Result<Drawing, PlotError
     match head.kind {
         "line" => line(head, with_method(without_mean(about, head, rows), head), rows),
         "heatmap" => heat_map(head, about, rows),
-        "cdf" => {
+        "cdf" | "ccdf" => {
             let band = match is_bounded(head, rows) {
                 true => "95 %, Kaplan–Meier, pointwise",
                 false => "95 % bands (DKW)",
@@ -310,7 +310,7 @@ fn series<'r>(head: &PlotHead, rows: &'r [Row]) -> Vec<(String, Vec<&'r Row>)> {
         }
     }
     let words = |of: &str| match &head.series {
-        Some(column) => names::shortened(&in_words(column, of)),
+        Some(column) => format!("{} {}", named(column).0, names::shortened(&in_words(column, of))),
         // A single line is what is measured.
         None => measure_of(head.y.as_ref().unwrap_or(&head.x)).to_owned(),
     };
@@ -573,7 +573,10 @@ fn cdf(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotError
     distribution::draw(&Distributions {
         about,
         x,
-        function: Function::Cdf,
+        function: match head.kind {
+            "ccdf" => Function::Ccdf,
+            _ => Function::Cdf,
+        },
         sets: sets.collect(),
         references: bound(head, factor, Where::Vertical),
     })

@@ -4,10 +4,12 @@
 //! too good. A point with unfinished runs has no mean but the median of Kaplan and Meier, for which it is enough to know that
 //! these would have taken longer.
 
+use longhaul_core::random::Streams;
 use longhaul_core::units::Probability;
 use longhaul_scenarios::metric::Unit;
+use longhaul_statistics::bootstrap::studentised;
 use longhaul_statistics::mean::t_interval;
-use longhaul_statistics::quantile::quantile_of;
+use longhaul_statistics::quantile::{quantile_interval, quantile_of};
 use longhaul_statistics::{
     Interval, KaplanMeier, Level, Lifetime, Next, Precision, Proportion, Sequential, Summary,
 };
@@ -15,10 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::components::Component;
 use crate::entry::Known;
-use crate::schema::{Measure, Until};
+use crate::schema::{MeanInterval, Measure, Until};
 
 /// Level of all intervals.
 pub const LEVEL: Level = Level::P95;
+
+/// Resamples of a bootstrap.
+const RESAMPLES: usize = 2_000;
 
 /// Replications over which a precision must hold before it is believed.
 const LOOK_AHEAD: usize = 5;
@@ -49,11 +54,11 @@ pub struct Estimate {
     /// Median: with unfinished runs that of Kaplan and Meier, the first value by which half of all have finished. None if
     /// it lies beyond everything seen, or if anything is missing.
     pub median: Option<f64>,
-    /// Lower end of its interval, of Kaplan and Meier's.
+    /// Lower end of its interval: by order statistics, with unfinished runs by Kaplan and Meier.
     pub median_low: Option<f64>,
     /// Upper end; none if it lies beyond everything seen.
     pub median_high: Option<f64>,
-    /// How the interval of the median was found; none without unfinished runs.
+    /// How the interval of the median was found; none of fewer than six values.
     pub median_method: Option<String>,
     /// Whether what is unfinished is bounded from above, as rates are: then the median may lie below everything seen, and
     /// its interval is open to below.
@@ -103,6 +108,12 @@ pub fn estimate(measure: &Measure, values: &[Known]) -> Estimate {
     estimate.min = Some(summary.min).filter(|_| !estimate.from_above);
     if missing == 0 && unfinished == 0 {
         estimate.median = quantile_of(exact.clone(), 0.5);
+        // Of fewer than six values even the extremes are no limits.
+        if let Ok(interval) = quantile_interval(&exact, 0.5, LEVEL) {
+            estimate.median_low = Some(interval.low);
+            estimate.median_high = Some(interval.high);
+            estimate.median_method = Some(interval.method.name().to_owned());
+        }
     }
     if missing > 0 || unfinished > 0 {
         return estimate;
@@ -183,9 +194,14 @@ fn proportion(measure: &Measure, exact: &[f64]) -> Option<Proportion> {
 }
 
 fn interval(measure: &Measure, exact: &[f64]) -> Option<Interval> {
-    match proportion(measure, exact) {
-        Some(proportion) => proportion.wilson(LEVEL).ok(),
-        None => t_interval(exact, LEVEL).ok(),
+    match (proportion(measure, exact), measure.interval) {
+        (Some(proportion), _) => proportion.wilson(LEVEL).ok(),
+        (None, MeanInterval::StudentT) => t_interval(exact, LEVEL).ok(),
+        (None, MeanInterval::Bootstrap) => {
+            // The same draws at every point, so that points differ in their values alone.
+            let mut stream = Streams::new(0, 0).stream("interval", &measure.name);
+            studentised(exact, LEVEL, RESAMPLES, &mut stream).ok()
+        }
     }
 }
 

@@ -125,7 +125,7 @@ pub fn plan(
     let metrics = prepared.sweep.measures.len() as u64 + prepared.sweep.plots.len() as u64 + 2;
     let time = |runs: u64| {
         let left = u32::try_from(runs - known).unwrap_or(u32::MAX);
-        trial.map(|trial| trial.saturating_mul(left) / busy)
+        trial.map(|trial| trial.saturating_mul(left.div_ceil(busy)))
     };
     // Entries take whole blocks of the file system.
     let each = Cache::size(&entry).next_multiple_of(4096) + TABLE_BYTES * metrics;

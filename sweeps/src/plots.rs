@@ -113,7 +113,9 @@ fn needs(kind: &PlotKind) -> (Rows, Vec<&str>) {
         PlotKind::Line { y, .. } => (Rows::Points, vec![y]),
         PlotKind::Heatmap { value, .. } => (Rows::Points, vec![value]),
         PlotKind::Pareto { x, y, .. } => (Rows::Points, vec![x, y]),
-        PlotKind::Cdf { x, .. } | PlotKind::Survival { x, .. } => (Rows::Runs, vec![x]),
+        PlotKind::Cdf { x, .. } | PlotKind::Ccdf { x, .. } | PlotKind::Survival { x, .. } => {
+            (Rows::Runs, vec![x])
+        }
         PlotKind::Tail { client, .. } => (Rows::Quantiles(client.clone()), Vec::new()),
         PlotKind::Box { y, .. } => (Rows::Runs, vec![y]),
     }
@@ -435,10 +437,13 @@ fn head<'s>(sweep: &'s Sweep, plot: &'s Plot) -> PlotHead<'s> {
                 used,
             )
         }
-        PlotKind::Cdf { x, series: s, bound } | PlotKind::Survival { x, series: s, bound } => {
+        PlotKind::Cdf { x, series: s, bound }
+        | PlotKind::Ccdf { x, series: s, bound }
+        | PlotKind::Survival { x, series: s, bound } => {
             let used = [s.as_ref(), None];
             let kind = match &plot.kind {
                 PlotKind::Survival { .. } => "survival",
+                PlotKind::Ccdf { .. } => "ccdf",
                 _ => "cdf",
             };
             (

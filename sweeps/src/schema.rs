@@ -254,6 +254,18 @@ pub struct Measure {
     pub statistic: Statistic,
     /// Whose samples.
     pub scope: Scope,
+    /// How the interval of the mean over replications is found.
+    pub interval: MeanInterval,
+}
+
+/// How the interval of a mean is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MeanInterval {
+    /// Student's t. Of what says yes or no, Wilson's score.
+    #[default]
+    StudentT,
+    /// The studentised bootstrap: for values that are few and skewed.
+    Bootstrap,
 }
 
 impl Measure {
@@ -311,6 +323,15 @@ pub enum PlotKind {
     },
     /// The distribution over replications.
     Cdf {
+        /// Measure.
+        x: String,
+        /// Axis that tells lines apart.
+        series: Option<String>,
+        /// Value of `x` at which a line is drawn across, in its exact steps.
+        bound: Option<u64>,
+    },
+    /// The share of replications beyond a value, on a logarithmic axis: what is rare is seen in it.
+    Ccdf {
         /// Measure.
         x: String,
         /// Axis that tells lines apart.

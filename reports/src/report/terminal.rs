@@ -252,7 +252,7 @@ fn latencies(text: &mut String, story: &Story, width: usize, signs: Signs) {
     // A page draws all of them; a terminal has room for those that people ask for.
     let asked = [10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
     let told = client
-        .latency_quantiles
+        .request_quantiles
         .iter()
         .filter(|of| asked.contains(&percent(of)));
     let bars = told.map(|of| (format!("p{}", percent(of)), of.value_ns));

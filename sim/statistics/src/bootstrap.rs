@@ -22,7 +22,7 @@ pub const LEAST_RESAMPLES: usize = 100;
 /// Resamples beyond which nothing is gained but memory lost.
 pub const MOST_RESAMPLES: usize = 1_000_000;
 /// Values below which a studentised resample is too often constant.
-const LEAST_STUDENTISED: usize = 8;
+pub const LEAST_STUDENTISED: usize = 8;
 
 /// The percentile interval of a statistic. The statistic is handed a scratch copy, which it may reorder.
 ///

@@ -68,6 +68,10 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
             form: "Cdf(name: \"a\", x: \"goodput\", series: \"streams\")",
         },
         Variant {
+            name: "Ccdf",
+            form: "Ccdf(name: \"a\", x: \"goodput\", series: \"streams\")",
+        },
+        Variant {
             name: "Survival",
             form: "Survival(name: \"a\", x: \"time\", series: \"bandwidth\")",
         },
@@ -88,7 +92,7 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
     let known: &[&str] = match kind {
         "Line" => &["name", "x", "y", "series", "bound"],
         "Heatmap" => &["name", "x", "y", "value", "bound"],
-        "Cdf" | "Survival" => &["name", "x", "series", "bound"],
+        "Cdf" | "Ccdf" | "Survival" => &["name", "x", "series", "bound"],
         "Tail" => &["name", "client", "series", "bound"],
         "Box" => &["name", "x", "y", "bound"],
         _ => &["name", "x", "x_better", "y", "y_better", "series"],
@@ -162,13 +166,13 @@ fn plot(cx: &mut Context, at: &At, axes: &[&Axis], measures: &[Measure]) -> Opti
                 bound: bound?,
             }
         }
-        "Cdf" => {
+        "Cdf" | "Ccdf" => {
             let x = fields.required(cx, "x", measure);
             let (series, bound) = (series(cx), bound(cx, &x));
-            PlotKind::Cdf {
-                x: x?,
-                series: series?,
-                bound: bound?,
+            let (x, series, bound) = (x?, series?, bound?);
+            match kind {
+                "Cdf" => PlotKind::Cdf { x, series, bound },
+                _ => PlotKind::Ccdf { x, series, bound },
             }
         }
         "Survival" => {

@@ -70,7 +70,7 @@ fn values_that_differ_in_their_fourth_digit_are_lines_of_their_own() {
     place.run(&text(axes, METRICS, plots), "out", threads(2));
     let times = picture(&place, "out", "times");
     assert!(
-        times.contains(">100.1 ms<") && times.contains(">100.2 ms<"),
+        times.contains(">rtt 100.1 ms<") && times.contains(">rtt 100.2 ms<"),
         "{times}"
     );
     // A single line is called what it shows, not nothing.
@@ -107,7 +107,7 @@ fn axes_that_change_together_with_one_that_is_shown_split_no_picture() {
     );
     assert_eq!(facets(3), serde_json::json!([]));
     let line = picture(&place, "out", "by_size");
-    assert!(line.contains(">40 ms<"), "{line}");
+    assert!(line.contains(">rtt 40 ms<"), "{line}");
     assert!(pictures(&place, "out").contains(&"both".to_owned()));
 }
 
@@ -234,4 +234,17 @@ fn what_is_better_is_known_of_the_metric_or_said_by_the_plot() {
         index(&place, "said")[0]["better"],
         serde_json::json!(["higher", "higher"])
     );
+}
+
+#[test]
+fn what_is_beyond_a_value_is_drawn_on_a_logarithmic_axis() {
+    let place = Place::new();
+    let plots =
+        r#"replications: 8, plots: [Ccdf(name: "beyond", x: "time", series: "streams", bound: "500 ms")],"#;
+    place.run(&text(AXES, METRICS, plots), "out", threads(2));
+    let svg = picture(&place, "out", "beyond-10_ms");
+    assert!(svg.contains("share of values &gt; x"), "{svg}");
+    assert!(svg.contains("bound: 500 ms"));
+    // A value alone says nothing.
+    assert!(svg.contains("streams 4 (n = 8)"), "{svg}");
 }

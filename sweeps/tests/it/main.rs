@@ -7,6 +7,7 @@ mod directory;
 mod drawn;
 mod execute;
 mod files;
+mod intervals;
 mod isolate;
 mod merge;
 mod pictures;
