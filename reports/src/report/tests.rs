@@ -399,7 +399,7 @@ fn policies_have_strips_and_faults_have_what_became_of_goodput() {
     let mut record = record();
     let mut client = fixture::client("shop");
     client.attempts = client.started + 1;
-    client.latency_quantiles = [(500_000, 5), (900_000, 9), (990_000, 90)]
+    client.request_quantiles = [(500_000, 5), (900_000, 9), (990_000, 90)]
         .map(|(share_parts, ms)| QuantileRecord {
             share_parts,
             value_ns: ms * 1_000_000,
@@ -465,7 +465,7 @@ fn policies_have_strips_and_faults_have_what_became_of_goodput() {
         "half-open for 3 s from 55 s",
         "Requests that succeeded in time",
         "Attempts of clients",
-        "Latency of answered requests: tail",
+        "Latency of requests: tail",
         "one request in so many takes longer",
         "<td>slow-shop</td><td>shop</td><td class=\"right\">100&#x2f;s</td><td class=\"right\">10.0&#x2f;s</td><td>back after 10 s</td>",
     ] {
