@@ -17,6 +17,8 @@ use longhaul_core::time::{Instant, Span};
 use longhaul_engine::{Budget, Engine, Event, Stopped, World};
 use support::{Stopwatch, median};
 
+#[path = "support/peak.rs"]
+mod peak;
 mod support;
 
 const PROCESSES: u32 = 1024;
@@ -312,13 +314,7 @@ fn child(variant: usize, events: u64) {
     let stopwatch = Stopwatch::start();
     let digest = (VARIANTS[variant].run)(events);
     let ns_per_event = stopwatch.elapsed_ns() / events as f64;
-    let peak_kib = std::fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|status| {
-            let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
-        })
-        .unwrap_or(0);
+    let peak_kib = peak::peak_kib().unwrap_or(0);
     println!("{ns_per_event} {peak_kib} {digest}");
 }
 

@@ -2,18 +2,25 @@
 //! directory of a small run whose `events.csv` is replaced. Either none or half of the events change a breaker, which is
 //! what the report reads most closely; the others are names that did not resolve.
 //!
-//! Times are processor time of the process, as the kernel counts it in hundredths of a second; the peak of its memory, too.
+//! Times are processor time of the process where the system tells it; so is the peak of its memory.
 
 #![allow(missing_docs, reason = "a program, not a library")]
+
+#[path = "support/peak.rs"]
+mod peak;
+#[expect(dead_code, reason = "other benches use the median")]
+mod support;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use longhaul_reports::directory::{RunContents, RunDirectory};
+use longhaul_reports::directory::{MANIFEST, Manifest, RunContents, RunDirectory};
 use longhaul_reports::report;
 use longhaul_scenarios::run::{RunOptions, Simulation};
 use longhaul_scenarios::{load, source};
+
+use support::Stopwatch;
 
 const EVENTS: u64 = 10_000_000;
 const TURNS: usize = 3;
@@ -31,6 +38,7 @@ fn main() {
         let run = place.path().join(share);
         small_run(&run);
         let bytes = events(&run.join("events.csv"), every).expect("room for the events");
+        told(&run.join(MANIFEST), bytes);
         println!(
             "{EVENTS} events, {share} of them of breakers, {} MB:",
             bytes / 1_000_000
@@ -87,24 +95,25 @@ fn events(path: &Path, every: u64) -> io::Result<u64> {
     Ok(path.metadata()?.len())
 }
 
+/// Puts the size of the events into the manifest: files of another size are refused.
+fn told(path: &Path, bytes: u64) {
+    let text = fs::read(path).expect("a manifest");
+    let mut manifest: Manifest = serde_json::from_slice(&text).expect("a manifest");
+    let events = manifest.files.iter_mut().find(|file| file.name == "events.csv");
+    events.expect("every run has events").bytes = bytes;
+    let text = serde_json::to_vec(&manifest).expect("numbers and texts");
+    fs::write(path, text).expect("its own folder");
+}
+
 fn make(run: &Path) {
+    let stopwatch = Stopwatch::start();
     let story = report::load(run).unwrap_or_else(|error| panic!("{error}"));
     let written = report::write(&story, run, None).unwrap_or_else(|error| panic!("{error}"));
+    let taken_s = stopwatch.elapsed_ns() / 1e9;
     let page = fs::metadata(&written[0]).expect("the page").len();
-    let stat = fs::read_to_string("/proc/self/stat").expect("Linux");
-    // The name in brackets may hold anything.
-    let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
-    let ticks: u32 = fields
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse::<u32>().expect("ticks"))
-        .sum();
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     println!(
-        "  {:.2} s, page of {} kB, peak {}",
-        f64::from(ticks) / 100.0,
+        "  {taken_s:.2} s, page of {} kB, peak {} MiB",
         page / 1000,
-        peak.unwrap_or_default().trim()
+        peak::peak_kib().unwrap_or(0) / 1024
     );
 }

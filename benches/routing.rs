@@ -8,6 +8,8 @@
 
 #[path = "../models/routing/tests/data/mod.rs"]
 mod data;
+#[path = "support/peak.rs"]
+mod peak;
 mod support;
 
 use std::hint::black_box;
@@ -210,16 +212,8 @@ fn world() {
         "world, {} regions, {} demands: equal-cost loads in {seconds:.2} s, at most {} MiB resident",
         import.topology.region_count(),
         demands.len(),
-        peak_kib() / 1024
+        peak::peak_kib().unwrap_or(0) / 1024
     );
-}
-
-/// The most memory that this process has had, in KiB; 0 where the system does not tell.
-fn peak_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    number.unwrap_or(0)
 }
 
 fn main() {

@@ -14,6 +14,9 @@
     reason = "a benchmark reads the clock"
 )]
 
+#[path = "support/peak.rs"]
+mod peak;
+
 use longhaul_core::payload::Payload;
 use longhaul_core::random::Streams;
 use longhaul_core::time::{Instant, Span};
@@ -112,13 +115,6 @@ fn run(hops: u32) -> Measured {
     }
 }
 
-/// Peak of this process's resident memory.
-fn peak_kib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
-}
-
 /// A path whose memory is measured: the window is the bandwidth-delay product, and nothing queues.
 struct Path {
     mbit_per_s: u64,
@@ -157,7 +153,7 @@ impl Path {
         let end = Instant::ZERO + Span::from_s(self.seconds);
         engine.run(&mut bulk, Budget::until(end));
         let stats = bulk.network.tcp_stats(connection, Side::Opener);
-        Some((stats.segments_sent - stats.delivered, peak_kib()?))
+        Some((stats.segments_sent - stats.delivered, peak::peak_kib()?))
     }
 
     /// Runs in a process of its own.

@@ -222,6 +222,13 @@ fn all_sections(record: &RunRecord) -> Vec<Section> {
     ]
 }
 
+/// One table with its notes, after an empty line.
+pub(crate) fn section(section: &Section, style: Style) -> String {
+    let mut page = Page::new(style);
+    page.table(section.heading, &section.table, &section.notes);
+    page.text
+}
+
 /// The short report: the verdict, and why if it is not a pass.
 pub fn verdict(record: &RunRecord, style: Style) -> String {
     let mut page = Page::new(style);
@@ -308,13 +315,17 @@ impl Page {
     }
 
     fn table(&mut self, heading: &str, table: &crate::table::Table, notes: &[Note]) {
-        if table.rows.is_empty() {
+        if table.rows.is_empty() && notes.is_empty() {
             return;
         }
         self.blank();
         let heading = self.style.paint(Ink::Heading, heading);
         self.line(&heading);
-        for line in table.render(self.style.columns()) {
+        let lines = match table.rows.is_empty() {
+            true => Vec::new(),
+            false => table.render(self.style.columns()),
+        };
+        for line in lines {
             let has_status = table.name_column > 0;
             let line = if has_status {
                 self.with_status_painted(&line)

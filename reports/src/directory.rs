@@ -164,13 +164,18 @@ pub(crate) fn amend(directory: &Path, written: &[ManifestFile]) -> Result<(), Di
             None => manifest.files.push(file.clone()),
         }
     }
-    // Never half a manifest.
-    let fresh = directory.join(format!(".{MANIFEST}.{}", std::process::id()));
-    fs::write(&fresh, json::pretty(&manifest))
-        .and_then(|()| fs::rename(&fresh, &path))
-        .map_err(|source| {
+    write_whole(&path, json::pretty(&manifest)).map_err(|source| DirectoryError::of(&path, source))
+}
+
+/// Writes a file that appears under its name once it is complete; an older one stays until then.
+pub(crate) fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    fs::write(&fresh, content)
+        .and_then(|()| fs::rename(&fresh, path))
+        .inspect_err(|_| {
+            // On a full disk this makes room; what cannot be removed has said why already.
             let _ = fs::remove_file(&fresh);
-            DirectoryError::of(&path, source)
         })
 }
 

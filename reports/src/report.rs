@@ -16,13 +16,12 @@ mod terminal;
 mod tests;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::console::{self, Section};
-use crate::directory::{DirectoryError, ManifestFile, amend};
+use crate::directory::{DirectoryError, ManifestFile, amend, write_whole};
 use crate::human;
 use crate::json::ReadError;
 use crate::table::Align;
@@ -73,19 +72,6 @@ pub enum ReportError {
     /// The template: a bug.
     #[error("cannot lay out the page: {0}")]
     Page(String),
-}
-
-/// Writes a file that appears under its name once it is complete; an older one stays until then.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
-    let done = fs::write(&partial, text).and_then(|()| fs::rename(&partial, path));
-    if done.is_err() {
-        // On a full disk this makes room; what cannot be removed has said why above.
-        let _ = fs::remove_file(&partial);
-    }
-    done
 }
 
 /// The tables of the console, with the number of samples beside each assertion: a page has room for it. Also the long run,

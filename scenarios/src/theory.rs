@@ -4,6 +4,7 @@
 use longhaul_net::network::segment_payload;
 use longhaul_net::routing::Graph;
 use longhaul_tcp::HEADER_BYTES;
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::check;
@@ -11,7 +12,7 @@ use crate::metric::{METRICS, name_of};
 use crate::schema::{Amount, Carrier, Controller, Link, Loss, Metric, Scenario, Scope, Transfer};
 
 /// A law.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub enum Law {
     /// What the narrowest link of the way leaves to TCP's payload, headers and Ethernet frames taken off.
     LinkRate,
@@ -107,6 +108,17 @@ impl Law {
         name_of(&LAWS, &self)
     }
 
+    /// As a legend calls it.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Law::LinkRate => "narrowest link",
+            Law::Mathis => "Mathis et al. (1997)",
+            Law::WindowOverRtt => "window / RTT",
+            Law::Propagation => "propagation",
+            Law::Light => "light in fibre",
+        }
+    }
+
     fn instead(self) -> &'static str {
         match self {
             Law::LinkRate | Law::Mathis | Law::WindowOverRtt => "TransferGoodput and TransferCompletionTime",
@@ -175,12 +187,8 @@ pub fn bound(law: Law, metric: Metric, scope: &Scope, scenario: &Scenario) -> Re
         instead: law.instead(),
     };
     let found = stands_for(metric).and_then(|metric| ways.each(law, metric));
-    let in_scope = |name: &str| match scope {
-        Scope::All => true,
-        Scope::Only(only) => only == name,
-    };
     let found = found.ok_or_else(other)?.into_iter();
-    let found = found.filter(|(name, _)| in_scope(name));
+    let found = found.filter(|(name, _)| scope.has(name));
     let mut one: Option<(&str, f64)> = None;
     for (name, bound) in found {
         let bound = bound?;

@@ -317,19 +317,6 @@ fn series<'r>(head: &PlotHead, rows: &'r [Row]) -> Vec<(String, Vec<&'r Row>)> {
     found.into_iter().map(|(of, rows)| (words(of), rows)).collect()
 }
 
-/// A law as a legend calls it.
-fn law_in_words(law: &str) -> String {
-    let words = match law {
-        "LinkRate" => "narrowest link",
-        "Mathis" => "Mathis et al. (1997)",
-        "WindowOverRtt" => "window / RTT",
-        "Propagation" => "propagation",
-        "Light" => "light in fibre",
-        other => other,
-    };
-    format!("bound: {words}")
-}
-
 /// Takes out what is the same for all lines, which then is a bound of them all.
 fn common_bounds(lines: &mut [Line]) -> Vec<Reference> {
     let Some((first, others)) = lines.split_first() else {
@@ -361,7 +348,7 @@ fn line(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, PlotErro
     let ends = ["_low", "_high"].map(|end| y_column.replacen("_mean", end, 1));
     let lines = series(head, rows).into_iter().map(|(name, rows)| {
         let bounds = head.laws.iter().map(|law| Bound {
-            name: law_in_words(law.law),
+            name: format!("bound: {}", law.law.in_words()),
             points: Vec::new(),
         });
         let mut line = Line {

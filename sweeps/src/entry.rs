@@ -112,8 +112,8 @@ pub fn key(scenario: &[u8; 32], seeds: RunSeeds) -> String {
 }
 
 impl Entry {
-    /// What is kept of a run.
-    pub fn of(key: String, record: &RunRecord, scenario: &Scenario) -> Entry {
+    /// What is kept of a run; `laws` are the [`law_bounds`] of its scenario.
+    pub fn of(key: String, record: &RunRecord, laws: Vec<LawBounds>) -> Entry {
         Entry {
             format: ENTRY_FORMAT,
             key,
@@ -128,7 +128,7 @@ impl Entry {
             inputs: record.inputs.clone(),
             metrics: metric_samples(record),
             tails: record.clients.iter().filter_map(Tail::of).collect(),
-            laws: law_bounds(scenario),
+            laws,
         }
     }
 
@@ -137,11 +137,10 @@ impl Entry {
         let metric = name_of(&METRICS, &theory::stands_for(measure.metric)?);
         let mut laws = self.laws.iter();
         let found = laws.find(|known| known.law == law.name() && known.metric == metric)?;
-        let in_scope = |entity: &str| match &measure.scope {
-            Scope::All => true,
-            Scope::Only(only) => only == entity,
-        };
-        let mut bounds = found.bounds.iter().filter(|(entity, _)| in_scope(entity));
+        let mut bounds = found
+            .bounds
+            .iter()
+            .filter(|(entity, _)| measure.scope.has(entity));
         let (_, one) = bounds.next()?;
         bounds.all(|(_, other)| other == one).then_some(*one)
     }
@@ -153,12 +152,12 @@ impl Entry {
         let Some(known) = self.metrics.iter().find(|known| known.metric == name) else {
             return Known::Missing;
         };
-        let in_scope = |entity: &str| match &measure.scope {
-            Scope::All => true,
-            Scope::Only(only) => only == entity,
-        };
         let (mut values, mut from_below, mut from_above) = (Vec::new(), false, false);
-        for (_, sample) in known.samples.iter().filter(|(entity, _)| in_scope(entity)) {
+        for (_, sample) in known
+            .samples
+            .iter()
+            .filter(|(entity, _)| measure.scope.has(entity))
+        {
             match sample {
                 Known::Exact(value) => values.push(*value),
                 Known::AtLeast(value) => {
@@ -182,7 +181,8 @@ impl Entry {
     }
 }
 
-fn law_bounds(scenario: &Scenario) -> Vec<LawBounds> {
+/// What theory says of a scenario, whose seeds do not matter.
+pub fn law_bounds(scenario: &Scenario) -> Vec<LawBounds> {
     let mut laws: Vec<LawBounds> = Vec::new();
     for said in theory::all(scenario) {
         let (law, metric) = (said.law.name(), name_of(&METRICS, &said.metric));

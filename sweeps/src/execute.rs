@@ -11,7 +11,7 @@
 )]
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use longhaul_scenarios::Loaded;
@@ -23,7 +23,7 @@ use thiserror::Error;
 
 use crate::cache::{Cache, Found};
 use crate::directory::{DirectoryError, Shard, SweepDirectory};
-use crate::entry::{Entry, Known, key};
+use crate::entry::{Entry, Known, LawBounds, key, law_bounds};
 use crate::estimate::{Standing, Width, standing, width};
 use crate::guard::guarded;
 use crate::isolate::{Children, Isolation, Outcome, Task};
@@ -210,6 +210,8 @@ struct Job {
     point: u64,
     loaded: Result<Loaded, (FailureKind, String)>,
     hash: [u8; 32],
+    /// What theory says of its scenario, once a run needs it.
+    laws: OnceLock<Vec<LawBounds>>,
     /// What is left of its replications in this round, and its values of each metric that is watched.
     open: Mutex<(u32, Vec<Vec<Known>>)>,
 }
@@ -398,6 +400,7 @@ impl Run<'_> {
             point,
             loaded,
             hash,
+            laws: OnceLock::new(),
             open: Mutex::new((work.to - work.from, values)),
         }
     }
@@ -414,7 +417,7 @@ impl Run<'_> {
                 let key = key(&job.hash, seeds);
                 match self.known(&key, job.point, replication) {
                     Some(entry) => Ok((*entry, true)),
-                    None => match self.simulate(loaded, job.point, replication, key)? {
+                    None => match self.simulate(job, loaded, replication, key)? {
                         Ok(entry) => {
                             self.cache.keep(&entry)?;
                             Ok((entry, false))
@@ -452,8 +455,8 @@ impl Run<'_> {
     /// Simulates a run to its end. The outer error ends the sweep, the inner one is this run's alone.
     fn simulate(
         &self,
+        job: &Job,
         loaded: &Loaded,
-        point: u64,
         replication: u32,
         key: String,
     ) -> Result<Result<Entry, (FailureKind, String)>, ExecuteError> {
@@ -465,7 +468,7 @@ impl Run<'_> {
             .map(|span| Duration::from_nanos(span.as_ns()));
         let timeout = self.options.timeout.or(own);
         let work = || {
-            assert!(self.options.inject_panic != Some(point), "an injected panic");
+            assert!(self.options.inject_panic != Some(job.point), "an injected panic");
             let mut loaded = loaded.clone();
             self.seeds(RunSeeds::of(&loaded.scenario), replication)
                 .apply(&mut loaded.scenario);
@@ -496,7 +499,8 @@ impl Run<'_> {
                 }
             }
             let record = simulation.finish(false).record;
-            Ok(Ok(Entry::of(key, &record, &loaded.scenario)))
+            let laws = job.laws.get_or_init(|| law_bounds(&loaded.scenario));
+            Ok(Ok(Entry::of(key, &record, laws.clone())))
         };
         guarded(work).unwrap_or_else(|panic| Ok(Err((FailureKind::Panicked, panic))))
     }

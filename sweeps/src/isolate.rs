@@ -29,7 +29,7 @@ use longhaul_scenarios::source::Source;
 use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, law_bounds};
 use crate::execute::FailureKind;
 
 /// The longest between two looks at a child.
@@ -90,7 +90,7 @@ pub fn serve(text: String, base_dir: PathBuf, key: String) -> Result<Vec<u8>, Se
     let simulation = Simulation::build(&loaded, RunOptions::default())
         .map_err(|error| ServeError::Build(error.to_string()))?;
     let record = to_its_end(simulation, &Unwatched).expect("nobody wants it to end");
-    let entry = Entry::of(key, &record, &loaded.scenario);
+    let entry = Entry::of(key, &record, law_bounds(&loaded.scenario));
     Ok(serde_json::to_vec(&entry).expect("an entry is made of numbers and texts"))
 }
 

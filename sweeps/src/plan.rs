@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::cache::{Cache, Found};
 use crate::directory::Shard;
-use crate::entry::{Entry, key};
+use crate::entry::{Entry, key, law_bounds};
 use crate::prepare::{Prepared, files_of, seedless_hash};
 use crate::seeds::RunSeeds;
 
@@ -117,7 +117,7 @@ pub fn plan(
     let entry = Entry::of(
         "0".repeat(64),
         &simulation.finish(!ended).record,
-        &loaded.scenario,
+        law_bounds(&loaded.scenario),
     );
     let trial = ended.then(|| began.elapsed());
     let most_runs = count * most;

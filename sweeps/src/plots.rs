@@ -1,10 +1,11 @@
 //! The data of declared plots: one table each, with the columns that its drawing needs.
 //!
 //! A line, a heat map or a Pareto plot has one row for each point: all axes, then how many runs have a value, are unfinished
-//! and have none, the mean and the ends of its interval of each measure that it names, of a line also what laws say at that point. A distribution, a curve of Kaplan
-//! and Meier or a box plot has one row for each run, since quantiles of quantiles mean nothing: all axes, the
-//! replication, and the value. A tail has one row for each point and quantile: all axes, one request in how many takes longer, the runs,
-//! the mean of their quantiles with its interval, and its state: `unanswered` in the last row, from where on there is no mean. Bounds are in `plots/index.json`.
+//! and have none, the mean and the ends of its interval of each measure that it names, of a line also what laws say at that
+//! point. A distribution, a curve of Kaplan and Meier or a box plot has one row for each run, since quantiles of quantiles
+//! mean nothing: all axes, the replication, and the value. A tail has one row for each point and quantile: all axes, one
+//! request in how many takes longer, the runs, the mean of their quantiles with its interval, and its state: `unanswered` in
+//! the last row, from where on there is no mean. Bounds are in `plots/index.json`.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -101,8 +102,8 @@ struct Listed<'p> {
 /// What a law says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct LawColumn {
-    /// Its name.
-    pub law: &'static str,
+    /// Which.
+    pub law: Law,
     /// Column of the table.
     pub column: String,
 }
@@ -391,7 +392,7 @@ fn law_columns(sweep: &Sweep, kind: &PlotKind) -> Vec<LawColumn> {
     };
     let unit = suffix(unit_of(sweep, y));
     let column = |law: Law| LawColumn {
-        law: law.name(),
+        law,
         column: format!("bound_{}{unit}", law.name()),
     };
     laws_of(kind).map(column).collect()

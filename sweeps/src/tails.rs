@@ -35,15 +35,9 @@ impl Tail {
         (client.started > 0).then(|| Tail {
             client: client.name.clone(),
             started: client.started,
-            unanswered: client.failed + client.in_flight,
+            unanswered: client.unanswered(),
             quantiles: client.request_quantiles.clone(),
         })
-    }
-
-    /// One request in so many has no answer; `None` if these are too few to say so.
-    fn one_in_without_answer(&self) -> Option<f64> {
-        let enough = self.unanswered >= QuantileRecord::LEAST_BEYOND;
-        enough.then(|| self.started as f64 / self.unanswered as f64)
     }
 }
 
@@ -85,16 +79,16 @@ pub fn points(over: ReplicateOver, client: &str, runs: &[RunRow]) -> Vec<Point> 
             Some(samples) => TwoWay::of(&values, samples as usize, samples as usize, LEVEL).map(|it| it.mean),
             None => t_interval(&values, LEVEL),
         };
-        let parts = f64::from(QuantileRecord::PARTS);
         Some(Point {
-            one_in: parts / (parts - f64::from(share)),
+            one_in: QuantileRecord::one_in_beyond(share),
             n: values.len(),
             mean: Some(values.iter().sum::<f64>() / values.len() as f64),
             interval: interval.ok().map(|interval| (interval.low, interval.high)),
         })
     };
     let mut points: Vec<Point> = shares.filter_map(point).collect();
-    let unlimited = tails.iter().filter_map(|tail| tail.one_in_without_answer());
+    let without_answer = |tail: &&Tail| QuantileRecord::one_in(tail.started, tail.unanswered);
+    let unlimited = tails.iter().filter_map(without_answer);
     points.extend(unlimited.reduce(f64::min).map(|one_in| Point {
         one_in,
         n: tails.len(),

@@ -332,6 +332,12 @@ fn arrowed(name: &str) -> String {
     human::printable(&name.replace("->", " → "))
 }
 
+/// What a caption says where not all that have a quantity are drawn.
+fn left_out(story: &Story, metric: &str, drawn: usize) -> Option<String> {
+    let all = story.series.entities(metric);
+    ((drawn as u64) < all).then(|| format!("{drawn} of {all} are drawn"))
+}
+
 /// What a caption says of lines that were thinned out.
 fn thinned(tracks: &[&Track]) -> Option<String> {
     let thinned = tracks.iter().any(|track| (track.points.len() as u64) < track.n);
@@ -379,10 +385,7 @@ fn over_time(
         .collect();
     let n = tracks.iter().map(|track| track.n).sum();
     let mut about = About::new(group.title, n, "samples of one run");
-    let of_all = story.series.entities(group.metric);
-    if (tracks.len() as u64) < of_all {
-        about = about.remark(format!("{} of {of_all} are drawn", tracks.len()));
-    }
+    about.remarks.extend(left_out(story, group.metric, tracks.len()));
     about.remarks.extend(thinned(&tracks));
     about.remarks.extend(group.remark.map(str::to_owned));
     let reference = |(name, at): (String, f64)| Reference {
@@ -493,10 +496,7 @@ fn states(story: &Story) -> Result<Figure, PlotError> {
     };
     let n = story.series.of("path_up").map(|track| track.n).sum();
     let mut about = About::new("Paths of overlays", n, "samples of one run");
-    let of_all = story.series.entities("path_up");
-    if (rows.len() as u64) < of_all {
-        about = about.remark(format!("{} of {of_all} are drawn", rows.len()));
-    }
+    about.remarks.extend(left_out(story, "path_up", rows.len()));
     let plot = Gantt {
         about,
         x: time_axis(story),

@@ -155,14 +155,7 @@ pub fn terminal(story: &Story, style: Style, signs: Signs) -> String {
     }
     latencies(&mut text, story, width, signs);
     if let Some(section) = &story.steady_state {
-        let _ = writeln!(text, "\n{}", section.heading);
-        let notes = section
-            .notes
-            .iter()
-            .flat_map(|note| wrap(&format!("  {} {}", note.status, note.text), width, 4));
-        for line in section.table.render(style.columns()).into_iter().chain(notes) {
-            let _ = writeln!(text, "{line}");
-        }
+        text.push_str(&console::section(section, style));
     }
     signs.words(&text)
 }
@@ -234,7 +227,7 @@ fn distribution(text: &mut String, track: &Track, width: usize, signs: Signs) {
 fn latencies(text: &mut String, story: &Story, width: usize, signs: Signs) {
     let clients = story.record.clients.iter().filter(|client| client.started > 0);
     let worst = clients.max_by_key(|client| {
-        let unanswered = u128::from(client.failed + client.in_flight) * 1_000 / u128::from(client.started);
+        let unanswered = u128::from(client.unanswered()) * 1_000 / u128::from(client.started);
         let slowest = client.request_quantiles.last().map_or(0, |last| last.value_ns);
         (unanswered, slowest)
     });
@@ -245,17 +238,19 @@ fn latencies(text: &mut String, story: &Story, width: usize, signs: Signs) {
         "latency of {}, not exceeded by its requests (n = {}), of which {} failed or had no answer yet",
         human::printable(&client.name),
         human::count(client.started),
-        human::count(client.failed + client.in_flight)
+        human::count(client.unanswered())
     );
     let _ = writeln!(text, "\n{}", wrap(&heading, width, 2).join("\n"));
-    let percent = |of: &QuantileRecord| f64::from(of.share_parts) * 100.0 / f64::from(QuantileRecord::PARTS);
     // A page draws all of them; a terminal has room for those that people ask for.
-    let asked = [10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
-    let told = client
-        .request_quantiles
-        .iter()
-        .filter(|of| asked.contains(&percent(of)));
-    let bars = told.map(|of| (format!("p{}", percent(of)), of.value_ns));
+    let asked = [
+        100_000, 500_000, 750_000, 900_000, 950_000, 990_000, 999_000, 999_900,
+    ];
+    let told = client.request_quantiles.iter();
+    let told = told.filter(|of| asked.contains(&of.share_parts));
+    let bars = told.map(|of| {
+        let percent = f64::from(of.share_parts) * 100.0 / f64::from(QuantileRecord::PARTS);
+        (format!("p{percent}"), of.value_ns)
+    });
     bar_chart(text, bars.collect(), width, signs);
 }
 

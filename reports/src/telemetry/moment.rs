@@ -43,6 +43,14 @@ impl Moment<'_> {
         self.now.as_ref()?.get(entity, metric)
     }
 
+    /// A quantity that the record has at the end of the run, and the time series before: its last value.
+    pub fn value_or_last(&self, entity: &str, metric: &str, last: u64) -> Option<u64> {
+        if self.end {
+            return Some(last);
+        }
+        self.value(entity, metric)
+    }
+
     /// By how much a counter has risen in the time that rates look back at.
     pub fn rise(&self, entity: &str, metric: &str) -> Option<u64> {
         let before = self.before.as_ref()?.get(entity, metric)?;

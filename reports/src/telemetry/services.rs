@@ -25,8 +25,8 @@ fn requests<'a>(sheet: &mut Sheet<'a>, client: &'a ClientRecord, moment: &Moment
     let at = moment.at_ns;
     let labels: Labels<'_> = vec![("client", Cow::Borrowed(&client.name))];
     let value = |metric, last| {
-        let sampled = || moment.value(&client.name, metric);
-        if moment.end { Some(last) } else { sampled() }.map(Value::whole)
+        let value = moment.value_or_last(&client.name, metric, last);
+        value.map(Value::whole)
     };
     for (outcome, metric, last) in [
         ("succeeded", "requests_succeeded", client.succeeded),
@@ -63,20 +63,17 @@ fn servers<'a>(sheet: &mut Sheet<'a>, record: &'a RunRecord, moment: &Moment<'_>
                 ("service", Cow::Borrowed(&service.name)),
             ];
             let entity = format!("{}/{}", service.name, server.region);
-            let sampled = |metric| moment.value(&entity, metric);
-            let answered = if moment.end {
-                Some(server.answered)
-            } else {
-                sampled("requests_answered")
-            };
+            let answered = moment.value_or_last(&entity, "requests_answered", server.answered);
             sheet.put_some(&SERVER_ANSWERED, &labels, at, answered.map(Value::whole));
-            let queued = sampled("requests_queued").map(Value::whole);
+            let queued = moment.value(&entity, "requests_queued").map(Value::whole);
             sheet.put_some(&SERVER_QUEUED, &labels, at, queued);
             if moment.end {
-                let mut put = |family, count| sheet.put(family, labels.clone(), at, Value::whole(count));
-                put(&SERVER_RECEIVED, server.received);
-                put(&SERVER_REFUSED, server.refused);
-                put(&SERVER_LOST, server.lost);
+                let counts = [
+                    (&SERVER_RECEIVED, server.received),
+                    (&SERVER_REFUSED, server.refused),
+                    (&SERVER_LOST, server.lost),
+                ];
+                sheet.put_counts(&labels, at, counts);
             }
         }
     }
@@ -91,18 +88,16 @@ fn clusters<'a>(sheet: &mut Sheet<'a>, record: &'a RunRecord, moment: &Moment<'_
                 ("region_id", Cow::Borrowed(&cluster.region)),
             ];
             let entity = format!("{}/{}", federation.name, cluster.region);
-            let waiting = if moment.end {
-                Some(cluster.waiting)
-            } else {
-                moment.value(&entity, "waiting_changes")
-            };
+            let waiting = moment.value_or_last(&entity, "waiting_changes", cluster.waiting);
             sheet.put_some(&CLUSTER_WAITING, &labels, at, waiting.map(Value::whole));
             if moment.end {
-                let mut put = |family, count| sheet.put(family, labels.clone(), at, Value::whole(count));
-                put(&CLUSTER_UPDATES, cluster.updates);
-                put(&CLUSTER_APPLIED, cluster.applied);
-                put(&CLUSTER_COMMITTED, cluster.committed);
-                put(&CLUSTER_SENT, cluster.sent);
+                let counts = [
+                    (&CLUSTER_UPDATES, cluster.updates),
+                    (&CLUSTER_APPLIED, cluster.applied),
+                    (&CLUSTER_COMMITTED, cluster.committed),
+                    (&CLUSTER_SENT, cluster.sent),
+                ];
+                sheet.put_counts(&labels, at, counts);
             }
         }
     }
@@ -112,11 +107,7 @@ fn datagrams<'a>(sheet: &mut Sheet<'a>, record: &'a RunRecord, moment: &Moment<'
     let at = moment.at_ns;
     for stream in &record.datagrams {
         let labels: Labels<'_> = vec![("stream", Cow::Borrowed(&stream.name))];
-        let received = if moment.end {
-            Some(stream.received)
-        } else {
-            moment.value(&stream.name, "received_datagrams")
-        };
+        let received = moment.value_or_last(&stream.name, "received_datagrams", stream.received);
         sheet.put_some(&DATAGRAMS_RECEIVED, &labels, at, received.map(Value::whole));
         if moment.end {
             sheet.put(&DATAGRAMS_SENT, labels, at, Value::whole(stream.sent));

@@ -71,6 +71,18 @@ impl<'a> Sheet<'a> {
         }
     }
 
+    /// Notes a sample of each of these families, under the same labels.
+    pub fn put_counts<const N: usize>(
+        &mut self,
+        labels: &Labels<'a>,
+        at_ns: u64,
+        counts: [(&'static Family, u64); N],
+    ) {
+        for (family, count) in counts {
+            self.put(family, labels.clone(), at_ns, Value::whole(count));
+        }
+    }
+
     /// Notes a sample if there is a value.
     pub fn put_some(
         &mut self,

@@ -84,13 +84,14 @@ fn edges<'a>(sheet: &mut Sheet<'a>, overlay: &'a OverlayRecord, at: u64) {
             ("overlay", Cow::Borrowed(&overlay.name)),
             ("region_id", Cow::Borrowed(&edge.region)),
         ];
-        let mut put = |family, count| sheet.put(family, labels.clone(), at, Value::whole(count));
-        put(&EDGE_SWITCHES, edge.switches);
-        put(&EDGE_FLAPS, edge.flaps);
-        put(&EDGE_BYTES, edge.bytes_sent);
-        if let Some(discovery) = &edge.discovery {
-            put(&SDWAN_SITES, discovery.sites_known);
-        }
+        let counts = [
+            (&EDGE_SWITCHES, edge.switches),
+            (&EDGE_FLAPS, edge.flaps),
+            (&EDGE_BYTES, edge.bytes_sent),
+        ];
+        sheet.put_counts(&labels, at, counts);
+        let known = edge.discovery.as_ref().map(|discovery| discovery.sites_known);
+        sheet.put_some(&SDWAN_SITES, &labels, at, known.map(Value::whole));
     }
 }
 
@@ -108,12 +109,9 @@ fn migrations<'a>(sheet: &mut Sheet<'a>, record: &'a RunRecord, moment: &Moment<
     let at = moment.at_ns;
     for migration in &record.migrations {
         let labels: Labels<'_> = vec![("migration", Cow::Borrowed(&migration.name))];
-        let sampled = |metric| moment.value(&migration.name, metric);
-        let (sent, left) = if moment.end {
-            (Some(migration.ram.transferred), Some(migration.ram.remaining))
-        } else {
-            (sampled("transferred_bytes"), sampled("remaining_bytes"))
-        };
+        let value = |metric, last| moment.value_or_last(&migration.name, metric, last);
+        let sent = value("transferred_bytes", migration.ram.transferred);
+        let left = value("remaining_bytes", migration.ram.remaining);
         sheet.put_some(&MIGRATION_SENT, &labels, at, sent.map(Value::whole));
         sheet.put_some(&MIGRATION_LEFT, &labels, at, left.map(Value::whole));
         if moment.end {
@@ -130,11 +128,7 @@ fn transfers<'a>(sheet: &mut Sheet<'a>, record: &'a RunRecord, moment: &Moment<'
     let at = moment.at_ns;
     for transfer in &record.transfers {
         let labels: Labels<'_> = vec![("transfer", Cow::Borrowed(&transfer.name))];
-        let received = if moment.end {
-            Some(transfer.received)
-        } else {
-            moment.value(&transfer.name, "received_bytes")
-        };
+        let received = moment.value_or_last(&transfer.name, "received_bytes", transfer.received);
         sheet.put_some(&TRANSFER_RECEIVED, &labels, at, received.map(Value::whole));
         if moment.end {
             sheet.put_some(&TRANSFER_SIZE, &labels, at, transfer.size.map(Value::whole));
@@ -150,11 +144,7 @@ fn replications<'a>(sheet: &mut Sheet<'a>, record: &'a RunRecord, moment: &Momen
     for replication in &record.replications {
         let labels: Labels<'_> = vec![("replication", Cow::Borrowed(&replication.name))];
         let sampled = |metric| moment.value(&replication.name, metric);
-        let sent = if moment.end {
-            Some(replication.transferred)
-        } else {
-            sampled("transferred_bytes")
-        };
+        let sent = moment.value_or_last(&replication.name, "transferred_bytes", replication.transferred);
         sheet.put_some(&REPLICATION_SENT, &labels, at, sent.map(Value::whole));
         let backlog = sampled("backlog_bytes").map(Value::whole);
         sheet.put_some(&REPLICATION_BACKLOG, &labels, at, backlog);

@@ -17,7 +17,7 @@ use super::cast::{Role, Workload};
 use super::endpoint::Protocol;
 use super::scene::Scene;
 use crate::metric::Subject;
-use crate::schema::{AbortCondition, MILLIONTHS, Metric, Scenario, Scope};
+use crate::schema::{AbortCondition, MILLIONTHS, Metric, Scenario};
 
 /// The abort conditions of a run, and what has been measured for them.
 #[derive(Default)]
@@ -113,10 +113,7 @@ fn watches(scenario: &Scenario, condition: &AbortCondition) -> Vec<Watch> {
         }
         _ => unreachable!("not watched"),
     };
-    let in_scope = |(_, name): &(Workload, &String)| match &condition.scope {
-        Scope::All => true,
-        Scope::Only(only) => only == *name,
-    };
+    let in_scope = |(_, name): &(Workload, &String)| condition.scope.has(name);
     let watch = |(workload, name): (Workload, &String)| Watch {
         condition: condition.clone(),
         workload,

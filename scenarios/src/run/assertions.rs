@@ -160,10 +160,7 @@ pub fn overall(run: &RunRecord) -> Verdict {
 
 /// The sample of every migration, transfer, replication, federation, overlay or link of a scope, by name, in the order of the records.
 pub fn samples<'r>(metric: Metric, scope: &Scope, run: Evidence<'r>) -> Vec<(&'r str, Sample)> {
-    let in_scope = |name: &str| match scope {
-        Scope::All => true,
-        Scope::Only(only) => only == name,
-    };
+    let in_scope = |name: &str| scope.has(name);
     let all: Vec<(&str, Sample)> = match metric.subject() {
         Subject::Migration => {
             let of = |m: &'r MigrationRecord| (m.name.as_str(), of_migration(metric, m, run.end_ns));

@@ -267,6 +267,16 @@ pub enum Scope {
     Only(String),
 }
 
+impl Scope {
+    /// Whether it takes in what has this name.
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Scope::All => true,
+            Scope::Only(only) => only == name,
+        }
+    }
+}
+
 /// What the value must satisfy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bound {

@@ -78,35 +78,26 @@ pub(super) fn waits(story: &Story, function: Function) -> Result<Figure, PlotErr
     distributed(what, sets, every, &[])
 }
 
-/// One request in so many has no answer; `None` if these are too few to say so.
-fn unanswered(of: &ClientRecord) -> Option<f64> {
-    let count = of.failed + of.in_flight;
-    (count >= QuantileRecord::LEAST_BEYOND).then(|| of.started as f64 / count as f64)
-}
-
 /// How long requests took, by how many took longer: quantiles of all requests of each client, of which those without an answer
 /// are the slowest.
 pub(super) fn latencies(story: &Story) -> Result<Figure, PlotError> {
+    let unanswered = |of: &ClientRecord| QuantileRecord::one_in(of.started, of.unanswered());
     let clients = || {
-        story
-            .record
-            .clients
-            .iter()
-            .filter(|of| !of.request_quantiles.is_empty() || unanswered(of).is_some())
+        let clients = story.record.clients.iter();
+        clients.filter(|of| !of.request_quantiles.is_empty() || unanswered(of).is_some())
     };
     let most = clients()
         .flat_map(|of| &of.request_quantiles)
         .map(|quantile| quantile.value_ns as f64)
         .fold(0.0, f64::max);
     let (size, unit) = unit_for(TIMES, most);
-    let parts = f64::from(QuantileRecord::PARTS);
     let lines = clients().take(CLIENTS).map(|of| Line {
         name: arrowed(&of.name),
         points: of
             .request_quantiles
             .iter()
             .map(|quantile| {
-                let one_in = parts / (parts - f64::from(quantile.share_parts));
+                let one_in = QuantileRecord::one_in_beyond(quantile.share_parts);
                 (one_in, quantile.value_ns as f64 / size)
             })
             .collect(),

@@ -75,6 +75,13 @@ pub struct ClientRecord {
     pub series: Vec<RequestIntervalRecord>,
 }
 
+impl ClientRecord {
+    /// Requests without an answer: failed, or under way at the end.
+    pub fn unanswered(&self) -> u64 {
+        self.failed + self.in_flight
+    }
+}
+
 /// A quantile of single values of a run: exact nearest rank.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QuantileRecord {
@@ -95,6 +102,17 @@ impl QuantileRecord {
     ];
     /// Values that there must be on either side of one, since it says too little otherwise.
     pub const LEAST_BEYOND: u64 = 10;
+
+    /// Beyond the quantile of this share lies one value in so many.
+    pub fn one_in_beyond(share_parts: u32) -> f64 {
+        let parts = f64::from(QuantileRecord::PARTS);
+        parts / (parts - f64::from(share_parts))
+    }
+
+    /// One value in how many is one of these; `None` if they are too few to say so.
+    pub fn one_in(all: u64, these: u64) -> Option<f64> {
+        (these >= QuantileRecord::LEAST_BEYOND).then(|| all as f64 / these as f64)
+    }
 }
 
 /// Failures by cause.
