@@ -98,8 +98,8 @@ pub struct Merged {
     pub notes: Vec<String>,
 }
 
-/// Puts the parts of a sweep together in the directory `target`, with pictures as PNG, too, if `png`; calls `see` with each point. Nothing is written before all
-/// parts are known to be sound; a merge that stopped after that is made again.
+/// Puts the parts of a sweep together in the directory `target`, with pictures as PNG, too, if `png`; calls `see` with each
+/// point. Nothing is written before all parts are known to be sound; a merge that stopped after that is made again.
 ///
 /// # Errors
 /// If they are not all parts of one sweep, each once, whole and finished.
