@@ -2,8 +2,8 @@
 //! the same runs in a plain loop that keeps nothing of them. First as it is, with transfers of 100 kB, which are the shortest
 //! runs that anybody would sweep; then with those of `smoke/bulk_reno`, 30 MB.
 //!
-//! Times are processor time of the whole process, as the kernel counts it in hundredths of a second. The two take turns, and
-//! the best of each counts.
+//! Times are processor time of the whole process. A machine that others use is not always equally fast, so the two take turns,
+//! a hundredth of the points at a time, and the pairs are compared.
 
 #![allow(missing_docs, reason = "a program, not a library")]
 
@@ -16,11 +16,12 @@ use longhaul_scenarios::run::{RunOptions, Simulation};
 use longhaul_scenarios::source::{Source, read_file};
 use longhaul_sweeps::cache::Cache;
 use longhaul_sweeps::decode;
-use longhaul_sweeps::directory::{Claim, Manifest, SweepDirectory};
+use longhaul_sweeps::directory::{Claim, Manifest, Shard, SweepDirectory};
 use longhaul_sweeps::execute::{self, Options, Unwatched};
 use longhaul_sweeps::prepare::{Prepared, files_of, prepare};
 use longhaul_sweeps::seeds::RunSeeds;
 use longhaul_sweeps::tables;
+use rustix::time::{ClockId, clock_gettime};
 
 const PATH: &str = "../benches/thousand_points.ron";
 /// What makes the transfers of the sweep shorter than those of its scenario.
@@ -28,17 +29,14 @@ const CUT: &str = "\"transfers[bulk].size=100 kB\", ";
 /// Events between two looks, as in a sweep.
 const BATCH: u64 = 1 << 14;
 
-/// Processor time of this process so far.
+/// In how many pairs of parts the sweep and its runs are timed.
+const PARTS: u32 = 100;
+
+/// Processor time of this process so far, all threads together.
 fn spent() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").expect("Linux");
-    // The name in brackets may hold anything.
-    let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
-    let ticks: u64 = fields
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse::<u64>().expect("ticks"))
-        .sum();
-    Duration::from_millis(ticks * 10)
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let (seconds, nanoseconds) = (time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs());
+    Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds)
 }
 
 fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
@@ -47,10 +45,10 @@ fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     (spent() - before, result)
 }
 
-/// All runs, of which nothing is kept but how much happened.
-fn bare(prepared: &Prepared, points: &[Loaded]) -> u64 {
+/// The runs of some points, of which nothing is kept but how much happened.
+fn bare(prepared: &Prepared, points: &[Loaded], shard: Shard) -> u64 {
     let mut events = 0;
-    for loaded in points {
+    for (_, loaded) in (0..).zip(points).filter(|(point, _)| shard.has(*point)) {
         for replication in 0..prepared.sweep.runs() {
             let mut loaded = loaded.clone();
             RunSeeds::of(&loaded.scenario)
@@ -64,37 +62,8 @@ fn bare(prepared: &Prepared, points: &[Loaded]) -> u64 {
     events
 }
 
-/// The sweep: processor time of its runs, and of its tables.
-fn sweep(prepared: &Prepared, folder: &Path) -> (Duration, Duration) {
-    let manifest = Manifest::of(prepared, None);
-    let directory = SweepDirectory::take(folder, &manifest, Claim::New).expect("a new directory");
-    directory
-        .begin(&manifest, &prepared.text, &prepared.base)
-        .expect("a directory");
-    let options = Options {
-        threads: 1,
-        ..Options::default()
-    };
-    let (runs, (index, _)) =
-        timed(|| execute::execute(prepared, &directory, options, &Unwatched).expect("a sweep"));
-    let cache = Cache::new(directory.path(), files_of(prepared));
-    let (tables, _) = timed(|| {
-        tables::write(
-            &directory,
-            &prepared.sweep,
-            &prepared.points(),
-            &manifest,
-            &index,
-            &cache,
-            |_| {},
-        )
-        .expect("tables")
-    });
-    (runs, tables)
-}
-
-/// Measures a sweep and its runs in turns, and says what the best of each are.
-fn measure(what: &str, text: String, turns: usize) {
+/// Times a sweep and its runs in turns, a hundredth of the points at a time, and says how they compare.
+fn measure(what: &str, text: String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PATH);
     let source = Source {
         text,
@@ -107,20 +76,62 @@ fn measure(what: &str, text: String, turns: usize) {
         .map(|point| prepared.load(&points, point).expect("a valid point"))
         .collect();
     let place = tempfile::tempdir().expect("a temporary folder");
-    let mut best: [Option<Duration>; 3] = [None; 3];
-    for turn in 0..turns {
-        let (plain, events) = timed(|| bare(&prepared, &loaded));
-        let (runs, tables) = sweep(&prepared, &place.path().join(turn.to_string()));
-        println!("{what}, turn {turn}: bare {plain:?} ({events} events), sweep {runs:?}, tables {tables:?}");
-        for (best, time) in best.iter_mut().zip([plain, runs, tables]) {
-            *best = Some(best.map_or(time, |best| best.min(time)));
-        }
+    let manifest = Manifest::of(&prepared, None);
+    let directory =
+        SweepDirectory::take(&place.path().join("out"), &manifest, Claim::New).expect("a new directory");
+    directory
+        .begin(&manifest, &prepared.text, &prepared.base)
+        .expect("a directory");
+    // What comes after all parts are done belongs to the sweep, too.
+    let sweep = |shard| {
+        let options = Options {
+            threads: 1,
+            shard,
+            ..Options::default()
+        };
+        execute::execute(&prepared, &directory, options, &Unwatched)
+            .expect("a sweep")
+            .0
+    };
+    let (mut plain, mut swept, mut events) = (0.0, 0.0, 0);
+    let mut more = Vec::new();
+    for index in 1..=PARTS {
+        let shard = Shard { index, count: PARTS };
+        let runs = || timed(|| bare(&prepared, &loaded, shard));
+        let whole = || timed(|| sweep(Some(shard))).0;
+        // What comes second finds a warm machine, so each does so every other time.
+        let ((one, executed), other) = if index % 2 == 0 {
+            let runs = runs();
+            (runs, whole())
+        } else {
+            let whole = whole();
+            (runs(), whole)
+        };
+        let (one, other) = (one.as_secs_f64(), other.as_secs_f64());
+        (plain, swept, events) = (plain + one, swept + other, events + executed);
+        more.push((other / one - 1.0) * 100.0);
     }
-    let [plain, runs, tables] = best.map(|time| time.unwrap_or_default().as_secs_f64());
+    let index = sweep(None);
+    let cache = Cache::new(directory.path(), files_of(&prepared));
+    let (tables, _) = timed(|| {
+        tables::write(
+            &directory,
+            &prepared.sweep,
+            &points,
+            &manifest,
+            &index,
+            &cache,
+            |_| {},
+        )
+        .expect("tables")
+    });
+    let tables = tables.as_secs_f64();
+    more.sort_by(f64::total_cmp);
+    // The order statistics that enclose the median of a hundred with 95 %.
+    let [low, middle, high] = [39, 50, 60].map(|rank| more[rank]);
     println!(
-        "{what}: bare runs {plain:.2} s, sweep {:.2} s ({runs:.2} s with cache, {tables:.2} s of tables): {:+.1} %",
-        runs + tables,
-        ((runs + tables) / plain - 1.0) * 100.0
+        "{what}: {events} events; bare runs {plain:.2} s, sweep {swept:.2} s and {tables:.2} s of tables: {:+.1} %; runs alone, median of {PARTS} pairs: {middle:+.1} % ({low:+.1} to {high:+.1})",
+        ((swept + tables) / plain - 1.0) * 100.0
     );
 }
 
@@ -129,6 +140,14 @@ fn main() {
     let cut = fs::read_to_string(path).expect("the sweep");
     assert!(cut.contains(CUT), "the sweep cuts its transfers");
     let whole = cut.replace(CUT, "");
-    measure("100 kB", cut, 3);
-    measure("30 MB", whole, 1);
+    // `cargo bench … -- 30` measures one of them alone.
+    let asked: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|it| !it.starts_with('-'))
+        .collect();
+    for (what, text) in [("100 kB", cut), ("30 MB", whole)] {
+        if asked.is_empty() || asked.iter().any(|it| what.contains(it.as_str())) {
+            measure(what, text);
+        }
+    }
 }

@@ -15,7 +15,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
 /// Rows of a row group: what is in memory at a time.
-const ROWS_IN_GROUP: usize = 1 << 14;
+const ROWS_IN_GROUP: usize = 1 << 12;
 
 /// The kind of a column.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -464,6 +464,7 @@ pub struct Whole {
     out: BufWriter<File>,
     partial: PathBuf,
     path: PathBuf,
+    placed: bool,
 }
 
 impl Whole {
@@ -487,6 +488,7 @@ impl Whole {
             out: BufWriter::new(file),
             partial,
             path: path.to_owned(),
+            placed: false,
         })
     }
 
@@ -504,6 +506,7 @@ impl Whole {
             .out
             .flush()
             .and_then(|()| fs::rename(&self.partial, &self.path));
+        self.placed = done.is_ok();
         done.map_err(|source| self.failed(source))
     }
 }
@@ -520,8 +523,10 @@ impl Write for Whole {
 
 impl Drop for Whole {
     fn drop(&mut self) {
-        // Gone if it was finished; otherwise an error is on its way, and on a full disk this makes room.
-        let _ = fs::remove_file(&self.partial);
+        if !self.placed {
+            // An error is on its way, and on a full disk this makes room.
+            let _ = fs::remove_file(&self.partial);
+        }
     }
 }
 

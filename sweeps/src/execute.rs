@@ -26,6 +26,7 @@ use crate::directory::{DirectoryError, Shard, SweepDirectory};
 use crate::entry::{Entry, Known, LawBounds, key, law_bounds};
 use crate::estimate::{Standing, Width, standing, width};
 use crate::guard::guarded;
+use crate::hexadecimal;
 use crate::isolate::{Children, Isolation, Outcome, Task};
 use crate::points::Points;
 use crate::prepare::{Prepared, files_of, seedless_hash};
@@ -127,8 +128,9 @@ pub enum ExecuteError {
 pub struct PointRuns {
     /// Its number.
     pub point: u64,
-    /// [`seedless_hash`] of its scenario, hexadecimal; `None` if there is no valid one.
-    pub scenario: Option<String>,
+    /// [`seedless_hash`] of its scenario, hexadecimal in files; `None` if there is no valid one.
+    #[serde(with = "hexadecimal")]
+    pub scenario: Option<[u8; 32]>,
     /// Seeds of its first replication.
     #[serde(flatten)]
     pub seeds: RunSeeds,
@@ -577,9 +579,7 @@ impl Run<'_> {
             .zip(states.iter())
             .map(|(&point, state)| PointRuns {
                 point,
-                scenario: state
-                    .valid
-                    .then(|| blake3::Hash::from_bytes(state.hash).to_hex().to_string()),
+                scenario: state.valid.then_some(state.hash),
                 seeds: state.seeds,
                 replications: state.replications,
             });

@@ -48,6 +48,7 @@ pub mod estimate;
 pub mod execute;
 pub mod goal;
 pub mod guard;
+mod hexadecimal;
 pub mod isolate;
 mod layout;
 pub mod library;

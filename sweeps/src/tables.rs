@@ -23,7 +23,7 @@ use crate::sensitivity::{self, Findings, Study};
 use crate::summary::{self, PointSummary};
 
 /// Runs whose entries are in memory at a time.
-const AT_A_TIME: usize = 4096;
+const AT_A_TIME: usize = 256;
 
 /// What is known once all tables are written.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -133,7 +133,7 @@ pub fn write(
     Ok(Written { findings, notes })
 }
 
-/// Points in slices of some thousand runs.
+/// Points in slices of some hundred runs.
 fn chunks(points: &[PointRuns]) -> impl Iterator<Item = &[PointRuns]> {
     let mut rest = points;
     std::iter::from_fn(move || {
@@ -186,11 +186,8 @@ fn row(
 
 /// The key of a run; `None` if its point has no valid scenario.
 pub fn key_of(point: &PointRuns, replication: u32, over: ReplicateOver) -> Option<String> {
-    let scenario = blake3::Hash::from_hex(point.scenario.as_ref()?).ok()?;
-    Some(key(
-        scenario.as_bytes(),
-        point.seeds.replication(over, replication),
-    ))
+    let seeds = point.seeds.replication(over, replication);
+    point.scenario.map(|scenario| key(&scenario, seeds))
 }
 
 /// `summary.json` while it is written: a struct whose list of points is never in memory.
