@@ -73,7 +73,7 @@ fn measure(what: &str, text: String) {
     let prepared = prepare(&file, false).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let points = prepared.points();
     let loaded: Vec<Loaded> = (0..points.len())
-        .map(|point| prepared.load(&points, point).expect("a valid point"))
+        .map(|point| prepared.load(&points, point, 0).expect("a valid point"))
         .collect();
     let place = tempfile::tempdir().expect("a temporary folder");
     let manifest = Manifest::of(&prepared, None);

@@ -11,7 +11,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use longhaul_core::digest::Digest;
-use longhaul_core::random::Source;
 use longhaul_core::record::{RECORD_FORMAT, RunRecord};
 use longhaul_scenarios::metric::{METRICS, Unit};
 use longhaul_statistics::compare::holm;
@@ -22,6 +21,7 @@ use crate::directory::{DirectoryError, MANIFEST, Manifest, SWEEP_FORMAT, unreada
 use crate::entry::{Known, metric_samples};
 use crate::estimate::LEVEL;
 use crate::rows::seed_column;
+use crate::schema::Chance;
 use crate::summary::{Head, SummaryFile, unit_name};
 
 pub mod pairs;
@@ -245,9 +245,12 @@ struct Sweep {
     head: Head,
     /// Whether runs are combinations of samples of two sources of chance.
     crossed: bool,
-    /// By point in words, then by seeds.
-    points: BTreeMap<String, (u64, BTreeMap<Vec<u64>, Run>)>,
+    /// By point in words, then by seeds and what was drawn.
+    points: BTreeMap<String, (u64, BTreeMap<Luck, Run>)>,
 }
+
+/// The seeds of a run, and the values of its uncertain fields.
+type Luck = (Vec<u64>, Vec<String>);
 
 struct Run {
     digest: String,
@@ -297,9 +300,13 @@ impl Sweep {
         };
         let (point, seed, digest) = (column("point")?, column("seed")?, column("digest")?);
         let mut seeds = vec![seed];
-        let own = Source::ALL.map(seed_column);
+        let own = Chance::ALL.map(seed_column);
         seeds.extend((0..header.len()).filter(|index| own.iter().any(|name| *name == header[*index])));
         self.crossed = seeds.len() > 2;
+        let fields = self.head.uncertain.iter().map(|field| &field.column);
+        let drawn = fields
+            .map(|name| column(name))
+            .collect::<Result<Vec<usize>, DirectoryError>>()?;
         let mut measures = Vec::new();
         for metric in &self.head.metrics {
             let state = column(&format!("{}_state", metric.name))?;
@@ -338,7 +345,8 @@ impl Sweep {
                 .points
                 .entry(name.clone())
                 .or_insert_with(|| (point, BTreeMap::new()));
-            runs.1.insert(seeds, run);
+            let drawn = drawn.iter().map(|index| field(*index).to_owned());
+            runs.1.insert((seeds, drawn.collect()), run);
         }
         Ok(())
     }
@@ -348,7 +356,7 @@ impl Sweep {
         let mut digest = Digest::new();
         for (name, (_, runs)) in &self.points {
             digest.mix_bytes(name.as_bytes());
-            for (seeds, run) in runs {
+            for ((seeds, _), run) in runs {
                 if run.digest.is_empty() {
                     return None;
                 }
@@ -471,12 +479,12 @@ fn sweeps(a: &Path, b: &Path, margins: &[String]) -> Result<Comparison, CompareE
     })
 }
 
-/// The pairs of a point: runs with the same seeds.
+/// The pairs of a point: runs with the same seeds and draws.
 fn row(left: &Sweep, right: &Sweep, name: &String, (one, other): (usize, usize)) -> Row {
     let (left_runs, right_runs) = (&left.points[name].1, &right.points[name].1);
     let mut pairs = Vec::new();
-    for (seeds, run) in left_runs {
-        if let Some(partner) = right_runs.get(seeds) {
+    for (luck, run) in left_runs {
+        if let Some(partner) = right_runs.get(luck) {
             pairs.push((run.values[one], partner.values[other]));
         }
     }

@@ -1,10 +1,9 @@
 //! Which source of chance makes the runs of a point differ, where they are all combinations of samples of two sources:
-//! `components.csv`, and what a table of points says of it.
+//! `components.csv`, and what a table of points and a picture say of it.
 //!
 //! Runs that share a sample depend on each other. Their mean has the interval of a two-way layout of random effects instead of
 //! that of as many independent runs, and what needs independent runs, such as the interval of a median, is left out.
 
-use longhaul_core::random::Source;
 use longhaul_statistics::components::TwoWay;
 use serde::{Deserialize, Serialize};
 
@@ -12,20 +11,25 @@ use crate::columns::{Cell, Column, Kind, write_csv_head, write_csv_row};
 use crate::directory::{DirectoryError, SweepDirectory, Whole};
 use crate::entry::Known;
 use crate::estimate::{Estimate, LEVEL, exact_values};
+use crate::pictures;
 use crate::rows::{axis_cell, axis_column};
-use crate::schema::{AxisValue, Measure, ReplicateOver, Sweep};
+use crate::schema::{AxisValue, Chance, Measure, ReplicateOver, Sweep};
 use crate::seeds::name;
 use crate::summary::{PointSummary, unit_name};
 
+/// What the names of its pictures begin with.
+pub const COMPONENTS: &str = "components-";
 /// The name of the table.
 pub const FILE: &str = "components.csv";
+/// Points of which a picture can show the parts.
+const MOST_DRAWN: usize = 20;
 /// What both sources do together, in tables.
-const TOGETHER: &str = "together";
+pub const TOGETHER: &str = "together";
 
 /// A part of the variance of single runs.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Component {
-    /// `workload`, `network`, `faults`, or `together`: what a source does only with some samples of the other.
+    /// `workload`, `network`, `faults`, `uncertain`, or `together`: what a source does only with some samples of the other.
     pub source: String,
     /// Samples of it.
     pub samples: u64,
@@ -99,6 +103,19 @@ pub fn columns(sweep: &Sweep) -> Vec<Column> {
 /// `components.csv` while it is written: one row for each point, metric and part of its variance.
 pub struct ComponentTable {
     file: Whole,
+    shares: Vec<Shares>,
+    points: usize,
+}
+
+/// What is drawn of a point: of each measure the shares of all parts of its variance.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Shares {
+    /// The point in words.
+    pub point: String,
+    /// Runs of it.
+    pub runs: u64,
+    /// By measure; none where nothing varies.
+    pub measures: Vec<Option<Vec<f64>>>,
 }
 
 impl ComponentTable {
@@ -116,10 +133,14 @@ impl ComponentTable {
         let mut file = Whole::create(&directory.path().join(FILE), 0)?;
         let head = write_csv_head(&mut file, &columns(sweep));
         head.map_err(|source| file.failed(source))?;
-        Ok(Some(ComponentTable { file }))
+        Ok(Some(ComponentTable {
+            file,
+            shares: Vec::new(),
+            points: 0,
+        }))
     }
 
-    /// Adds a point.
+    /// Adds a point, whose words are `described`.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -127,8 +148,21 @@ impl ComponentTable {
         &mut self,
         sweep: &Sweep,
         values: &[&AxisValue],
+        described: String,
         summary: &PointSummary,
     ) -> Result<(), DirectoryError> {
+        self.points += 1;
+        if self.shares.len() < MOST_DRAWN {
+            let shares = summary.metrics.iter().map(|known| {
+                let shares: Option<Vec<f64>> = known.components.iter().map(|part| part.share).collect();
+                shares.filter(|shares| !shares.is_empty())
+            });
+            self.shares.push(Shares {
+                point: described,
+                runs: summary.replications,
+                measures: shares.collect(),
+            });
+        }
         for (measure, known) in sweep.measures.iter().zip(&summary.metrics) {
             for component in &known.components {
                 let mut cells = vec![Cell::Unsigned(summary.point)];
@@ -148,17 +182,22 @@ impl ComponentTable {
         Ok(())
     }
 
-    /// Ends the table.
+    /// Ends the table, and draws the first points; returns the names of the pictures, and what could not be drawn and why.
     ///
     /// # Errors
-    /// If it cannot be written.
-    pub fn finish(self) -> Result<(), DirectoryError> {
-        self.file.finish()
+    /// If something cannot be written.
+    pub fn finish(
+        self,
+        sweep: &Sweep,
+        directory: &SweepDirectory,
+    ) -> Result<(Vec<String>, Vec<String>), DirectoryError> {
+        self.file.finish()?;
+        pictures::components(directory, sweep, &self.shares, self.points)
     }
 }
 
 /// The sources of a sweep in words: `workload and network`.
-pub fn in_words(sources: &[Source]) -> String {
+pub fn in_words(sources: &[Chance]) -> String {
     let names: Vec<&str> = sources.iter().map(|source| name(*source)).collect();
     names.join(" and ")
 }

@@ -3,7 +3,8 @@
 //!
 //! | field | default |
 //! | --- | --- |
-//! | `set`, `where`, `plots` | `[]` |
+//! | `set`, `uncertain`, `where`, `plots` | `[]` |
+//! | `uncertain_seed` | 1 |
 //! | `sensitivity` | none: the points are all combinations |
 //! | `replications` | 10 |
 //! | `replicate_over` | `Seed` |
@@ -19,7 +20,7 @@ mod columns;
 mod conditions;
 mod design;
 mod plots;
-mod space;
+mod uncertain;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,10 +40,11 @@ use longhaul_scenarios::syntax;
 use longhaul_statistics::bootstrap::LEAST_STUDENTISED;
 
 pub use axes::quantity;
-pub(crate) use space::shown;
 
+use crate::components::COMPONENTS;
 use crate::schema::{
-    Chances, DEFAULT_LIMIT, MOST_REPLICATIONS, MeanInterval, Measure, SWEEP_VERSION, Sweep, Until,
+    Chance, Chances, DEFAULT_LIMIT, MOST_REPLICATIONS, MeanInterval, Measure, Plot, SWEEP_VERSION, Sweep,
+    Until,
 };
 
 /// Most changes that all points share, groups, conditions, measures, or plots.
@@ -112,7 +114,7 @@ pub fn read(source: &Source) -> Result<SweepFile, Diagnostics> {
     })
 }
 
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 18] = [
     "version",
     "name",
     "question",
@@ -121,6 +123,8 @@ const FIELDS: [&str; 16] = [
     "set",
     "sensitivity",
     "axes",
+    "uncertain",
+    "uncertain_seed",
     "where",
     "replications",
     "replicate_over",
@@ -162,6 +166,12 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
         Some(sensitivity) => design::groups(cx, at, text, sensitivity),
         None => axes::groups(cx, at, text),
     });
+    let uncertain = fields.optional(cx, "uncertain", Vec::new(), |cx, at| {
+        uncertain::fields(cx, at, text, groups.as_deref()?)
+    });
+    let uncertain_seed = fields.optional(cx, "uncertain_seed", 1, |cx, at| {
+        value::integer(cx, at, 0, u64::MAX)
+    });
     let conditions = fields.optional(cx, "where", Vec::new(), |cx, at| {
         // Without the axes nothing can be said about comparisons between them.
         conditions::conditions(cx, at, groups.as_deref()?)
@@ -202,6 +212,14 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
                 cx.refuse::<()>(&at, format!("`{field}` {alone}"));
             }
         }
+        let taken = |plot: &Plot| plot.name.starts_with(COMPONENTS);
+        if let (Some(plot), Some(at)) = (
+            plots.iter().flatten().find(|plot| taken(plot)),
+            fields.get("plots"),
+        ) {
+            let message = format!("`{}` is the name of a picture of the variance itself", plot.name);
+            cx.refuse::<()>(&at, message);
+        }
         if replications.is_some_and(|samples| samples < 2) {
             let at = fields.get("replications").unwrap_or_else(|| at.clone());
             cx.refuse::<()>(
@@ -209,6 +227,16 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
                 "two samples of each source are the least that can be compared",
             );
         }
+    }
+    if let Some(uncertain) = &uncertain {
+        uncertain::agree(
+            cx,
+            &fields,
+            uncertain,
+            replicate_over,
+            replications,
+            plots.as_deref(),
+        );
     }
     if let Some(Some(sensitivity)) = sensitivity {
         design::allowed(cx, &fields, sensitivity, replications, plots.as_deref());
@@ -226,6 +254,8 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
         scenario: scenario?,
         set: set?,
         groups: groups?,
+        uncertain: uncertain?,
+        uncertain_seed: uncertain_seed?,
         sensitivity: sensitivity?,
         conditions: conditions?,
         replications: u32::try_from(replications?).expect("within its range"),
@@ -263,18 +293,19 @@ fn replicate_over(cx: &mut Context, at: &At) -> Option<Chances> {
         no_content(cx, at)?;
         return Some(Chances::Seed);
     }
-    let sources = random::Source::ALL.map(|source| {
-        let name = match source {
-            random::Source::Workload => "Workload",
-            random::Source::Network => "Network",
-            random::Source::Faults => "Faults",
+    let sources = Chance::ALL.map(|chance| {
+        let name = match chance {
+            Chance::Of(random::Source::Workload) => "Workload",
+            Chance::Of(random::Source::Network) => "Network",
+            Chance::Of(random::Source::Faults) => "Faults",
+            Chance::Uncertain => "Uncertain",
         };
-        (name, source)
+        (name, chance)
     });
     let (items, complete) = list(cx, at, MOST_ITEMS, |cx, at| {
         one_of(cx, at, "a source of chance", &sources)
     });
-    let sources: Vec<random::Source> = items.into_iter().map(|(_, source)| source).collect();
+    let sources: Vec<Chance> = items.into_iter().map(|(_, source)| source).collect();
     match sources[..] {
         _ if !complete => None,
         [source] => Some(Chances::One(source)),
@@ -282,7 +313,7 @@ fn replicate_over(cx: &mut Context, at: &At) -> Option<Chances> {
         [_, _] => cx.refuse(at, "the same source twice"),
         _ => cx.refuse(
             at,
-            "one source, or two of which all combinations run; all three together are `Seed`",
+            "one source, or two of which all combinations run; all together are `Seed`",
         ),
     }
 }

@@ -1,9 +1,7 @@
 //! What is kept of one finished run: who it was, and one sample of every metric for everything that has one, so that
 //! a metric that is asked for later needs no new run.
 
-use longhaul_core::MODEL_VERSION;
-use longhaul_core::random::Source;
-use longhaul_core::record::{Ended, InputRecord, RECORD_FORMAT, RunRecord, Verdict};
+use longhaul_core::record::{Ended, InputRecord, RunRecord, Verdict};
 use longhaul_scenarios::metric::{METRICS, name_of};
 use longhaul_scenarios::run::assertions::{Evidence, Sample, samples, statistic};
 use longhaul_scenarios::schema::{Scenario, Scope};
@@ -11,7 +9,6 @@ use longhaul_scenarios::theory::{self, Law};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::Measure;
-use crate::seeds::RunSeeds;
 use crate::tails::Tail;
 
 /// Version of entries; others are not read.
@@ -22,11 +19,11 @@ pub const ENTRY_FORMAT: u32 = 4;
 pub struct Entry {
     /// [`ENTRY_FORMAT`].
     pub format: u32,
-    /// [`key`] of the run.
+    /// What identifies [the run](crate::identity::ScenarioHash::run).
     pub key: String,
-    /// [`MODEL_VERSION`] that made it.
+    /// [`MODEL_VERSION`](longhaul_core::MODEL_VERSION) that made it.
     pub model_version: u32,
-    /// [`RECORD_FORMAT`] that it comes from.
+    /// [`RECORD_FORMAT`](longhaul_core::record::RECORD_FORMAT) that it comes from.
     pub record_format: u32,
     /// Root seed.
     pub seed: u64,
@@ -93,22 +90,6 @@ impl From<Sample> for Known {
             Sample::Missing => Known::Missing,
         }
     }
-}
-
-/// What identifies a run: the scenario but for its seeds, the seeds, and the versions that decide about results.
-/// Hexadecimal BLAKE3.
-pub fn key(scenario: &[u8; 32], seeds: RunSeeds) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(b"longhaul run\0");
-    hasher.update(scenario);
-    hasher.update(&seeds.seed.to_le_bytes());
-    for source in Source::ALL {
-        hasher.update(&seeds.resolved(source).to_le_bytes());
-    }
-    for version in [ENTRY_FORMAT, MODEL_VERSION, RECORD_FORMAT] {
-        hasher.update(&version.to_le_bytes());
-    }
-    hasher.finalize().to_hex().to_string()
 }
 
 impl Entry {

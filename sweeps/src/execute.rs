@@ -1,6 +1,7 @@
 //! Runs what has not run yet, on all threads; what has, the cache knows.
 //!
-//! Memory grows with the number of points by some hundred bytes of each, and no more. A run that fails is noted and the others
+//! Memory grows with the number of points by some hundred bytes of each, and no more (and, where fields are uncertain, by
+//! some thirty of each run). A run that fails is noted and the others
 //! go on. Which thread does what, and when, changes nothing: all that is kept of a run depends on its scenario and its
 //! seed alone.
 
@@ -23,13 +24,13 @@ use thiserror::Error;
 
 use crate::cache::{Cache, Found};
 use crate::directory::{DirectoryError, Shard, SweepDirectory};
-use crate::entry::{Entry, Known, LawBounds, key, law_bounds};
+use crate::entry::{Entry, Known, LawBounds, law_bounds};
 use crate::estimate::{Standing, Width, standing, width};
 use crate::guard::guarded;
-use crate::hexadecimal;
+use crate::identity::ScenarioHash;
 use crate::isolate::{Children, Isolation, Outcome, Task};
 use crate::points::Points;
-use crate::prepare::{Prepared, files_of, seedless_hash};
+use crate::prepare::{Prepared, files_of};
 use crate::seeds::RunSeeds;
 
 /// Events between two looks at the clock and at whether to end.
@@ -128,14 +129,38 @@ pub enum ExecuteError {
 pub struct PointRuns {
     /// Its number.
     pub point: u64,
-    /// [`seedless_hash`] of its scenario, hexadecimal in files; `None` if there is no valid one.
-    #[serde(with = "hexadecimal")]
-    pub scenario: Option<[u8; 32]>,
+    /// Its scenario, with the first sample of what is uncertain; `None` if there is no valid one.
+    pub scenario: Option<ScenarioHash>,
+    /// The same with the further samples.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Option<ScenarioHash>>,
     /// Seeds of its first replication.
     #[serde(flatten)]
     pub seeds: RunSeeds,
     /// Its replications.
     pub replications: u32,
+}
+
+impl PointRuns {
+    /// Its scenario with a sample of what is uncertain; the same with all of them if nothing is.
+    pub fn scenario_of(&self, sample: u32) -> Option<ScenarioHash> {
+        match (self.samples.is_empty(), sample.checked_sub(1)) {
+            (false, Some(further)) => self.samples.get(further as usize).copied().flatten(),
+            _ => self.scenario,
+        }
+    }
+
+    fn set_scenario(&mut self, sample: u32, scenario: Option<ScenarioHash>) {
+        let Some(further) = sample.checked_sub(1) else {
+            self.scenario = scenario;
+            return;
+        };
+        let further = further as usize;
+        if self.samples.len() <= further {
+            self.samples.resize(further + 1, None);
+        }
+        self.samples[further] = scenario;
+    }
 }
 
 /// A run that left nothing.
@@ -187,12 +212,8 @@ pub struct Effort {
 }
 
 /// What is kept in memory of each point.
-#[derive(Clone, Copy)]
 struct State {
-    hash: [u8; 32],
-    valid: bool,
-    seeds: RunSeeds,
-    replications: u32,
+    runs: PointRuns,
     /// How well its least known metric is known.
     widest: Option<Widest>,
 }
@@ -206,16 +227,30 @@ struct Work {
     known: Vec<Known>,
 }
 
-/// A point that is being run.
+/// A run that is to be made.
 struct Job {
     slot: usize,
     point: u64,
-    loaded: Result<Loaded, (FailureKind, String)>,
-    hash: [u8; 32],
-    /// What theory says of its scenario, once a run needs it.
+    replication: u32,
+    scene: Arc<Scene>,
+    open: Arc<Mutex<Open>>,
+}
+
+/// A scenario, which replications share that differ in seeds alone.
+struct Scene {
+    sample: u32,
+    /// With what identifies it.
+    loaded: Result<(Loaded, ScenarioHash), (FailureKind, String)>,
+    /// What theory says of it, once a run needs it.
     laws: OnceLock<Vec<LawBounds>>,
-    /// What is left of its replications in this round, and its values of each metric that is watched.
-    open: Mutex<(u32, Vec<Vec<Known>>)>,
+}
+
+/// What is open at a point.
+struct Open {
+    /// Of its replications in this round.
+    left: u32,
+    /// Its values of each metric that is watched.
+    values: Vec<Vec<Known>>,
 }
 
 /// Runs all points of a sweep, or of its shard, that are not in the cache of the directory.
@@ -235,6 +270,17 @@ pub fn execute(
     };
     let first = prepared.sweep.runs();
     let threads = options.threads.max(1);
+    let all = numbers.len() as u64 * u64::from(first);
+    let state = |point| State {
+        runs: PointRuns {
+            point,
+            scenario: None,
+            samples: Vec::new(),
+            seeds: RunSeeds::default(),
+            replications: first,
+        },
+        widest: None,
+    };
     let children = options.isolation.clone();
     let run = Run {
         children: children.map(|isolation| Children::new(isolation, threads)),
@@ -243,21 +289,12 @@ pub fn execute(
         cache: Cache::new(directory.path(), files_of(prepared)),
         options,
         watch,
-        all: AtomicU64::new(numbers.len() as u64 * u64::from(first)),
+        all: AtomicU64::new(all),
+        count: numbers.len(),
         seen: Mutex::new(Progress::default()),
         failures: Mutex::new(Vec::new()),
         unusable: AtomicU64::new(0),
-        states: Mutex::new(vec![
-            State {
-                hash: [0; 32],
-                valid: false,
-                seeds: RunSeeds::default(),
-                replications: first,
-                widest: None,
-            };
-            numbers.len()
-        ]),
-        numbers,
+        states: Mutex::new(numbers.into_iter().map(state).collect()),
     };
     watch.progress(&run.progress());
     let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
@@ -268,7 +305,8 @@ pub fn execute(
 struct Run<'a> {
     prepared: &'a Prepared,
     points: &'a Points<'a>,
-    numbers: Vec<u64>,
+    /// Of them, or of those of the shard.
+    count: usize,
     cache: Cache,
     children: Option<Children>,
     options: Options,
@@ -288,7 +326,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Run<'_> {
     fn all_rounds(&self) -> Result<(), ExecuteError> {
         let first = self.prepared.sweep.runs();
-        self.round((0..self.numbers.len()).map(|slot| Work {
+        self.round((0..self.count).map(|slot| Work {
             slot,
             from: 0,
             to: first,
@@ -296,9 +334,7 @@ impl Run<'_> {
         }))?;
         loop {
             // What a round found depends on its points alone, so neither do threads change who gets more.
-            let more: Vec<Work> = (0..self.numbers.len())
-                .filter_map(|slot| self.more(slot))
-                .collect();
+            let more: Vec<Work> = (0..self.count).filter_map(|slot| self.more(slot)).collect();
             if more.is_empty() {
                 return Ok(());
             }
@@ -307,7 +343,7 @@ impl Run<'_> {
             let widest = {
                 let mut states = locked(&self.states);
                 for work in &more {
-                    states[work.slot].replications = work.to;
+                    states[work.slot].runs.replications = work.to;
                     // To be known better soon.
                     states[work.slot].widest = None;
                 }
@@ -335,17 +371,16 @@ impl Run<'_> {
     /// The replications that a point still needs to be known well enough.
     fn more(&self, slot: usize) -> Option<Work> {
         let until = self.prepared.sweep.until?;
-        let state = locked(&self.states)[slot];
-        let done = state.replications;
-        if !state.valid {
-            return None;
-        }
+        let runs = locked(&self.states)[slot].runs.clone();
+        let done = runs.replications;
+        runs.scenario?;
         let measure = &self.prepared.sweep.measures[until.measure];
         let value = |replication| {
-            let key = key(&state.hash, self.seeds(state.seeds, replication));
-            match self.cache.find(&key, false) {
-                Found::Finished(entry) => entry.value(measure),
-                Found::Nothing | Found::Unusable(_) => Known::Missing,
+            let seeds = self.seeds(runs.seeds, replication);
+            let found = runs.scenario_of(seeds.sample);
+            match found.map(|scenario| self.cache.find(&scenario.run(seeds), false)) {
+                Some(Found::Finished(entry)) => entry.value(measure),
+                Some(Found::Nothing | Found::Unusable(_)) | None => Known::Missing,
             }
         };
         let known: Vec<Known> = (0..done).map(value).collect();
@@ -363,20 +398,46 @@ impl Run<'_> {
     /// Runs the given replications of the given points.
     fn round(&self, work: impl Iterator<Item = Work> + Send) -> Result<(), ExecuteError> {
         let jobs = work.flat_map(|work| {
-            let (from, to) = (work.from, work.to);
-            let job = Arc::new(self.job(work));
-            (from..to).map(move |replication| (Arc::clone(&job), replication))
+            let mut values = vec![Vec::new(); self.watched().len()];
+            // In later rounds there is one metric, whose interval is that of all replications.
+            if let Some(first) = values.first_mut() {
+                *first = work.known;
+            }
+            let left = work.to - work.from;
+            let open = Arc::new(Mutex::new(Open { left, values }));
+            let mut last: Option<Arc<Scene>> = None;
+            (work.from..work.to).map(move |replication| {
+                let sample = self.prepared.sweep.sample(replication);
+                let scene = match last.take().filter(|scene| scene.sample == sample) {
+                    Some(scene) => scene,
+                    None => Arc::new(self.scene(work.slot, sample)),
+                };
+                last = Some(Arc::clone(&scene));
+                Job {
+                    slot: work.slot,
+                    point: self.point(work.slot),
+                    replication,
+                    scene,
+                    open: Arc::clone(&open),
+                }
+            })
         });
         // Runs differ a thousandfold in length, so each is handed out by itself.
-        jobs.par_bridge()
-            .try_for_each(|(job, replication)| self.one(&job, replication))
+        jobs.par_bridge().try_for_each(|job| self.one(&job))
     }
 
-    fn job(&self, work: Work) -> Job {
-        let slot = work.slot;
-        let point = self.numbers[slot];
-        let loaded = match guarded(|| self.prepared.load(self.points, point)) {
-            Ok(Ok(loaded)) => Ok(loaded),
+    fn point(&self, slot: usize) -> u64 {
+        locked(&self.states)[slot].runs.point
+    }
+
+    /// The scenario of a point, with a sample of what is uncertain.
+    fn scene(&self, slot: usize, sample: u32) -> Scene {
+        let point = self.point(slot);
+        let loaded = match guarded(|| self.prepared.load(self.points, point, sample)) {
+            Ok(Ok(loaded)) => {
+                let hash = ScenarioHash::of(&loaded.scenario);
+                Ok((loaded, hash))
+            }
             Ok(Err(mistakes)) => {
                 let first = mistakes.items().first();
                 let message = first.map(|item| format!("{}: {}", item.path, item.message));
@@ -384,42 +445,34 @@ impl Run<'_> {
             }
             Err(panic) => Err((FailureKind::Panicked, panic)),
         };
-        let scenario = loaded.as_ref().ok().map(|loaded| &loaded.scenario);
-        let hash = scenario.map_or([0; 32], seedless_hash);
+        let valid = loaded.as_ref().ok();
         let mut states = locked(&self.states);
-        let state = &mut states[slot];
-        state.hash = hash;
-        state.valid = scenario.is_some();
-        state.seeds = scenario.map_or(self.prepared.seeds, RunSeeds::of);
-        drop(states);
-        let mut values = vec![Vec::new(); self.watched().len()];
-        // In later rounds there is one metric, whose interval is that of all replications.
-        if let Some(first) = values.first_mut() {
-            *first = work.known;
+        let runs = &mut states[slot].runs;
+        runs.set_scenario(sample, valid.map(|(_, hash)| *hash));
+        if sample == 0 {
+            runs.seeds = valid.map_or(self.prepared.seeds, |(loaded, _)| RunSeeds::of(&loaded.scenario));
         }
-        Job {
-            slot,
-            point,
+        drop(states);
+        Scene {
+            sample,
             loaded,
-            hash,
             laws: OnceLock::new(),
-            open: Mutex::new((work.to - work.from, values)),
         }
     }
 
     /// Does one run, or finds that it has been done.
-    fn one(&self, job: &Job, replication: u32) -> Result<(), ExecuteError> {
+    fn one(&self, job: &Job) -> Result<(), ExecuteError> {
         if self.watch.wants_end() {
             return Err(ExecuteError::Ended);
         }
-        let done = match &job.loaded {
+        let done = match &job.scene.loaded {
             Err(failure) => Err(failure.clone()),
-            Ok(loaded) => {
-                let seeds = self.seeds(RunSeeds::of(&loaded.scenario), replication);
-                let key = key(&job.hash, seeds);
-                match self.known(&key, job.point, replication) {
+            Ok((loaded, hash)) => {
+                let seeds = self.seeds(RunSeeds::of(&loaded.scenario), job.replication);
+                let key = hash.run(seeds);
+                match self.known(&key, job) {
                     Some(entry) => Ok((*entry, true)),
-                    None => match self.simulate(job, loaded, replication, key)? {
+                    None => match self.simulate(job, loaded, seeds, key)? {
                         Ok(entry) => {
                             self.cache.keep(&entry)?;
                             Ok((entry, false))
@@ -429,14 +482,14 @@ impl Run<'_> {
                 }
             }
         };
-        self.note(job, replication, done);
+        self.note(job, done);
         Ok(())
     }
 
     /// The entry of a run, if it has been done.
-    fn known(&self, key: &str, point: u64, replication: u32) -> Option<Box<Entry>> {
+    fn known(&self, key: &str, job: &Job) -> Option<Box<Entry>> {
         // A canary wants to see the run fail.
-        if self.options.inject_panic == Some(point) {
+        if self.options.inject_panic == Some(job.point) {
             return None;
         }
         match self.cache.find(key, true) {
@@ -446,7 +499,9 @@ impl Run<'_> {
                 self.unusable.fetch_add(1, Ordering::Relaxed);
                 let path = self.cache.path(key);
                 self.watch.note(&format!(
-                    "replication {replication} of point {point} runs again: {}: {why}",
+                    "replication {} of point {} runs again: {}: {why}",
+                    job.replication,
+                    job.point,
                     path.display()
                 ));
                 None
@@ -459,7 +514,7 @@ impl Run<'_> {
         &self,
         job: &Job,
         loaded: &Loaded,
-        replication: u32,
+        seeds: RunSeeds,
         key: String,
     ) -> Result<Result<Entry, (FailureKind, String)>, ExecuteError> {
         let began = Instant::now();
@@ -472,8 +527,7 @@ impl Run<'_> {
         let work = || {
             assert!(self.options.inject_panic != Some(job.point), "an injected panic");
             let mut loaded = loaded.clone();
-            self.seeds(RunSeeds::of(&loaded.scenario), replication)
-                .apply(&mut loaded.scenario);
+            seeds.apply(&mut loaded.scenario);
             if let Some(children) = &self.children {
                 let task = Task {
                     loaded: &loaded,
@@ -501,28 +555,28 @@ impl Run<'_> {
                 }
             }
             let record = simulation.finish(false).record;
-            let laws = job.laws.get_or_init(|| law_bounds(&loaded.scenario));
+            let laws = job.scene.laws.get_or_init(|| law_bounds(&loaded.scenario));
             Ok(Ok(Entry::of(key, &record, laws.clone())))
         };
         guarded(work).unwrap_or_else(|panic| Ok(Err((FailureKind::Panicked, panic))))
     }
 
     /// Counts a run that is done.
-    fn note(&self, job: &Job, replication: u32, done: Result<(Entry, bool), (FailureKind, String)>) {
+    fn note(&self, job: &Job, done: Result<(Entry, bool), (FailureKind, String)>) {
         let sweep = &self.prepared.sweep;
         let watched = self.watched();
         let widest = {
             let mut open = locked(&job.open);
-            open.0 -= 1;
-            for (values, metric) in open.1.iter_mut().zip(watched.clone()) {
+            open.left -= 1;
+            for (values, metric) in open.values.iter_mut().zip(watched.clone()) {
                 values.push(
                     done.as_ref()
                         .map_or(Known::Missing, |(entry, _)| entry.value(&sweep.measures[metric])),
                 );
             }
             // Runs that depend on each other have intervals of another kind.
-            if open.0 == 0 && sweep.over().samples().is_none() {
-                let each = watched.zip(&open.1).map(|(metric, values)| {
+            if open.left == 0 && sweep.over().samples().is_none() {
+                let each = watched.zip(&open.values).map(|(metric, values)| {
                     let width = width(&sweep.measures[metric], values)?;
                     Some(Widest { metric, width })
                 });
@@ -552,8 +606,8 @@ impl Run<'_> {
         };
         if let Err((kind, message)) = done {
             locked(&self.failures).push(Failure {
-                point: self.numbers[job.slot],
-                replication,
+                point: job.point,
+                replication: job.replication,
                 kind,
                 message,
             });
@@ -572,17 +626,8 @@ impl Run<'_> {
         let seen = self.progress();
         let mut failures = std::mem::take(&mut *locked(&self.failures));
         failures.sort();
-        let states = locked(&self.states);
-        let points = self
-            .numbers
-            .iter()
-            .zip(states.iter())
-            .map(|(&point, state)| PointRuns {
-                point,
-                scenario: state.valid.then_some(state.hash),
-                seeds: state.seeds,
-                replications: state.replications,
-            });
+        let states = std::mem::take(&mut *locked(&self.states));
+        let points = states.into_iter().map(|state| state.runs);
         let index = Index {
             points: points.collect(),
             failures,

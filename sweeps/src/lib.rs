@@ -5,12 +5,14 @@
 //! | [`schema`] | a sweep, as its file describes it |
 //! | [`decode`] | reads the file, or says everything that is wrong with it |
 //! | [`library`] | the sweeps that come with the program |
+//! | [`space`] | what values an axis or an uncertain field may take |
 //! | [`points`] | the combinations of the axes' values that satisfy the conditions |
 //! | [`prepare`] | tries every value of every axis on the scenario, before anything runs |
 //! | [`plan`] | how many runs, how long, how much disk |
 //! | [`execute`] | runs what has not run yet, in parallel, each run guarded |
 //! | [`guard`] | a panic becomes a message |
 //! | [`isolate`] | a run that takes too much memory dies alone |
+//! | [`identity`] | what identifies a run |
 //! | [`entry`] | what is kept of a run |
 //! | [`cache`] | the finished runs on disk |
 //! | [`directory`] | a sweep's directory: one writer, whole files |
@@ -48,7 +50,7 @@ pub mod estimate;
 pub mod execute;
 pub mod goal;
 pub mod guard;
-mod hexadecimal;
+pub mod identity;
 pub mod isolate;
 mod layout;
 pub mod library;
@@ -63,6 +65,7 @@ pub mod rows;
 pub mod schema;
 pub mod seeds;
 pub mod sensitivity;
+pub mod space;
 pub mod summary;
 pub mod tables;
 pub mod tails;

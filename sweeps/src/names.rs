@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use longhaul_core::units::Probability;
 use longhaul_scenarios::metric::Unit;
 
-use crate::decode::shown;
+use crate::space::shown;
 
 /// Most letters of a value in the name of a picture.
 const MOST_OF_VALUE: usize = 24;

@@ -1,11 +1,14 @@
 //! What a study found, as pictures: bars in the order of what matters most, and of Morris the means of effects against
-//! their deviations.
+//! their deviations. Where all combinations of samples of two sources ran, bars for the parts of the variance.
 
 use longhaul_plots::screening::{self, Screening};
 use longhaul_plots::sensitivity::{self as bars, Order, Parameter};
 use longhaul_plots::{About, Drawing, PlotError, Quantity};
 
+use crate::components::{COMPONENTS, Shares, TOGETHER};
 use crate::directory::{DirectoryError, SweepDirectory};
+use crate::schema::Sweep;
+use crate::seeds::name;
 use crate::sensitivity::{Effect, Findings, MetricFindings};
 
 /// Bars that can be read; a factorial of many axes has more interactions than that.
@@ -40,6 +43,66 @@ pub fn all(
             };
             directory.picture(&name, &drawing)?;
             names.push(name);
+        }
+    }
+    Ok((names, notes))
+}
+
+/// Draws, of each measure, from where the variance of single runs comes, point by point; `points` is the number of all of them.
+/// Returns the names of the pictures, and what could not be drawn and why.
+///
+/// # Errors
+/// If a picture cannot be written.
+pub fn components(
+    directory: &SweepDirectory,
+    sweep: &Sweep,
+    shares: &[Shares],
+    points: usize,
+) -> Result<(Vec<String>, Vec<String>), DirectoryError> {
+    let over = sweep.over();
+    let sources = over.sources().iter().map(|chance| name(*chance).to_owned());
+    let measures: Vec<String> = sources.chain([TOGETHER.to_owned()]).collect();
+    let (mut names, mut notes) = (Vec::new(), Vec::new());
+    for (index, measure) in sweep.measures.iter().enumerate() {
+        let known = shares
+            .iter()
+            .filter_map(|of| Some((of, of.measures[index].as_ref()?)));
+        let parameters: Vec<Parameter> = known
+            .clone()
+            .map(|(of, parts)| Parameter {
+                name: of.point.clone(),
+                effects: parts
+                    .iter()
+                    .map(|share| bars::Effect {
+                        value: share * 100.0,
+                        interval: None,
+                    })
+                    .collect(),
+            })
+            .collect();
+        let picture = format!("{COMPONENTS}{}", measure.name);
+        let title = format!("Why single runs differ in {}", measure.name);
+        let runs = known.map(|(of, _)| of.runs).max().unwrap_or(0);
+        let mut about = About::new(title, runs, "runs of each point")
+            .interval("none; those of standard deviations are in components.csv");
+        if points > parameters.len() {
+            let shown = parameters.len();
+            about = about.remark(format!("{shown} of {points} points: the first ones that vary"));
+        }
+        let height = 150.0 + 40.0 * parameters.len() as f64;
+        let drawing = bars::draw(&bars::Sensitivity {
+            about: about.size(760.0, height.max(260.0)),
+            x: Quantity::linear("share of the variance of single runs", "%"),
+            measures: measures.clone(),
+            parameters,
+            order: Order::Given,
+        });
+        match drawing {
+            Ok(drawing) => {
+                directory.picture(&picture, &drawing)?;
+                names.push(picture);
+            }
+            Err(error) => notes.push(format!("no picture `{picture}`: {error}")),
         }
     }
     Ok((names, notes))

@@ -15,8 +15,9 @@ use thiserror::Error;
 
 use crate::cache::{Cache, Found};
 use crate::directory::Shard;
-use crate::entry::{Entry, key, law_bounds};
-use crate::prepare::{Prepared, files_of, seedless_hash};
+use crate::entry::{Entry, law_bounds};
+use crate::identity::ScenarioHash;
+use crate::prepare::{Prepared, files_of};
 use crate::seeds::RunSeeds;
 
 /// Bytes of all tables for each run and each of its metrics: measured on the sweeps of the library.
@@ -85,15 +86,20 @@ pub fn plan(
         if !looks {
             continue;
         }
-        let Ok(loaded) = prepared.load(&points, point) else {
-            continue;
-        };
-        let (hash, seeds) = (seedless_hash(&loaded.scenario), RunSeeds::of(&loaded.scenario));
-        let finished = (0..prepared.sweep.runs()).filter(|replication| {
-            let key = key(&hash, seeds.replication(prepared.sweep.over(), *replication));
-            matches!(cache.find(&key, true), Found::Finished(_))
-        });
-        known += finished.count() as u64;
+        let mut last: Option<(u32, Option<(ScenarioHash, RunSeeds)>)> = None;
+        for replication in 0..prepared.sweep.runs() {
+            let sample = prepared.sweep.sample(replication);
+            if last.is_none_or(|(known, _)| known != sample) {
+                let loaded = prepared.load(&points, point, sample).ok();
+                let scenario = loaded.map(|it| (ScenarioHash::of(&it.scenario), RunSeeds::of(&it.scenario)));
+                last = Some((sample, scenario));
+            }
+            let Some((_, Some((scenario, seeds)))) = last else {
+                continue;
+            };
+            let key = scenario.run(seeds.replication(prepared.sweep.over(), replication));
+            known += u64::from(matches!(cache.find(&key, true), Found::Finished(_)));
+        }
     }
     let runs = count * replications;
     let most = prepared
@@ -102,7 +108,7 @@ pub fn plan(
         .map_or(replications, |until| until.at_most.into());
 
     let began = Instant::now();
-    let loaded = prepared.load(&points, 0)?;
+    let loaded = prepared.load(&points, 0, 0)?;
     let mut simulation = Simulation::build(&loaded, RunOptions::default())?;
     let mut ended = false;
     while began.elapsed() < patience {

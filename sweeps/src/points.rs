@@ -34,6 +34,17 @@ pub enum PointsError {
     Nothing,
 }
 
+/// Who sets a field of a point's scenario.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Setter {
+    /// All points share it.
+    Shared,
+    /// The axis of this index, counted over all groups.
+    Axis(usize),
+    /// The uncertain field of this index.
+    Uncertain(usize),
+}
+
 /// The points of a sweep, in the order of their numbers.
 #[derive(Clone, Debug)]
 pub struct Points<'s> {
@@ -109,18 +120,24 @@ impl<'s> Points<'s> {
         self.rows_of(self.number(point))
     }
 
-    /// What a point sets, as `--set` takes it: what all points share, then path by path of each axis; and for each of
-    /// these the index of its axis.
-    pub fn overrides(&self, point: u64) -> (Vec<String>, Vec<Option<usize>>) {
+    /// What a run of a point sets, as `--set` takes it: what all points share, then path by path of each axis, then of each
+    /// uncertain field its draw; and for each of these who sets it.
+    pub fn overrides(&self, point: u64, draws: &[AxisValue]) -> (Vec<String>, Vec<Setter>) {
         let mut overrides = self.sweep.set.clone();
-        let mut axes: Vec<Option<usize>> = vec![None; overrides.len()];
-        for (index, (axis, value)) in self.sweep.axes().zip(self.values(point)).enumerate() {
-            for path in &axis.paths {
+        let mut setters = vec![Setter::Shared; overrides.len()];
+        let mut set = |paths: &[String], value: &AxisValue, setter: Setter| {
+            for path in paths {
                 overrides.push(format!("{path}={}", value.ron));
-                axes.push(Some(index));
+                setters.push(setter);
             }
+        };
+        for (index, (axis, value)) in self.sweep.axes().zip(self.values(point)).enumerate() {
+            set(&axis.paths, value, Setter::Axis(index));
         }
-        (overrides, axes)
+        for (index, (field, value)) in self.sweep.uncertain.iter().zip(draws).enumerate() {
+            set(&field.paths, value, Setter::Uncertain(index));
+        }
+        (overrides, setters)
     }
 
     /// A point in words: `rtt = 80 ms, streams = 16`.

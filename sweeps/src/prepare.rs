@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use longhaul_scenarios::diagnose::{Diagnostic, Diagnostics, Sink};
+use longhaul_scenarios::diagnose::{Diagnostic, Diagnostics, Place, Sink};
 use longhaul_scenarios::metric::Subject;
 use longhaul_scenarios::schema::{Scenario, Scope};
 use longhaul_scenarios::source::{self, ReadError, Source};
-use longhaul_scenarios::{Loaded, library, load, overrides, show, suggest, theory};
+use longhaul_scenarios::{Loaded, library, load, overrides, suggest, theory};
 use thiserror::Error;
 
 use crate::decode::SweepFile;
 use crate::plots::laws_of;
-use crate::points::{Points, PointsError};
-use crate::schema::{MOST_REPLICATIONS, PlotKind, Sweep};
+use crate::points::{Points, PointsError, Setter};
+use crate::schema::{AxisValue, MOST_REPLICATIONS, PlotKind, Sweep};
 use crate::seeds::RunSeeds;
 
 /// Why a sweep cannot run.
@@ -113,20 +113,17 @@ impl Prepared {
         Points::of(&self.sweep, self.any_number).expect("counted before")
     }
 
-    /// The scenario of a point.
+    /// The scenario of a point, with a sample of what is uncertain.
     ///
     /// # Errors
     /// If these values, each of which is allowed, are not allowed together.
-    pub fn load(&self, points: &Points, point: u64) -> Result<Loaded, Diagnostics> {
-        load(&self.source, &points.overrides(point).0, None)
+    pub fn load(&self, points: &Points, point: u64, sample: u32) -> Result<Loaded, Diagnostics> {
+        load(
+            &self.source,
+            &points.overrides(point, &self.sweep.draws(sample)).0,
+            None,
+        )
     }
-}
-
-/// What identifies a scenario but for its seeds: BLAKE3 of its canonical text with seed 0 and no others.
-pub fn seedless_hash(scenario: &Scenario) -> [u8; 32] {
-    let mut scenario = scenario.clone();
-    RunSeeds::default().apply(&mut scenario);
-    *blake3::hash(show::canonical(&scenario).as_bytes()).as_bytes()
 }
 
 fn scenario_source(base_dir: &Path, name: &str) -> Result<Source, ReadError> {
@@ -146,16 +143,37 @@ fn scenario_source(base_dir: &Path, name: &str) -> Result<Source, ReadError> {
     }
 }
 
-/// Refuses axes that set the same field, or one of which sets something around what the other sets: the tables would show
+/// Whatever sets fields, by its name and where its paths stand; `None` of what all points share.
+fn named(sweep: &Sweep, setter: Setter) -> Option<(&str, Place)> {
+    match setter {
+        Setter::Shared => None,
+        Setter::Axis(index) => sweep
+            .axes()
+            .nth(index)
+            .map(|axis| (axis.name.as_str(), axis.place)),
+        Setter::Uncertain(index) => {
+            let field = sweep.uncertain.get(index);
+            field.map(|field| (field.name.as_str(), field.place))
+        }
+    }
+}
+
+/// Refuses axes and uncertain fields that set the same field, or one of which sets something around what the other sets: the tables would show
 /// values that never ran. Paths are compared by where they lead, since a field has several spellings.
 fn overlaps(file: &SweepFile, source: &Source, points: &Points, sink: &mut Sink) {
-    let (overrides, axes) = points.overrides(0);
+    let (overrides, setters) = points.overrides(0, &file.sweep.draws(0));
     let targets = overrides::targets(source, &overrides);
     let path = |index: usize| overrides[index].split('=').next().unwrap_or_default();
-    let axis = |index: usize| axes[index].and_then(|axis| file.sweep.axes().nth(axis));
+    let named = |index: usize| named(&file.sweep, setters[index]);
     for later in 0..overrides.len() {
-        let (Some(axis_of_later), Some(target)) = (axis(later), &targets[later]) else {
+        let (Some((name, place)), Some(target)) = (named(later), &targets[later]) else {
             continue;
+        };
+        let uncertain = matches!(setters[later], Setter::Uncertain(_));
+        let (noun, nouns) = if uncertain {
+            ("field", "fields")
+        } else {
+            ("axis", "axes")
         };
         for (earlier, other) in targets.iter().enumerate().take(later) {
             let Some(other) = other else {
@@ -172,31 +190,21 @@ fn overlaps(file: &SweepFile, source: &Source, points: &Points, sink: &mut Sink)
                 Ordering::Less => format!("`{one}`: `{two}` is all of it"),
                 Ordering::Greater => format!("`{two}`: `{one}` is all of it"),
             };
-            let error = match axis(earlier) {
-                Some(other) if std::ptr::eq(other, axis_of_later) => Diagnostic::error(
-                    axis_of_later.place,
-                    two,
-                    format!("the axis `{}` twice sets {set}", other.name),
-                ),
-                Some(other) => Diagnostic::error(
-                    axis_of_later.place,
-                    two,
-                    format!(
-                        "the axes `{}` and `{}` both set {set}",
-                        other.name, axis_of_later.name
-                    ),
-                )
-                .related(other.place, "first here"),
+            let error = match named(earlier) {
+                Some(_) if setters[earlier] == setters[later] => {
+                    Diagnostic::error(place, two, format!("the {noun} `{name}` twice sets {set}"))
+                }
+                Some((other, first)) => {
+                    let both = format!("the {nouns} `{other}` and `{name}` both set {set}");
+                    Diagnostic::error(place, two, both).related(first, "first here")
+                }
                 // An axis may vary a part of what all points share; all of it, and that would be for nothing.
                 None if target.len() <= other.len() => Diagnostic::error(
                     file.set_places[earlier],
                     one,
-                    format!(
-                        "this is without effect: the axis `{}` sets `{two}`",
-                        axis_of_later.name
-                    ),
+                    format!("this is without effect: the {noun} `{name}` sets `{two}`"),
                 )
-                .related(axis_of_later.place, "here"),
+                .related(place, "here"),
                 None => continue,
             };
             sink.push(error);
@@ -204,7 +212,8 @@ fn overlaps(file: &SweepFile, source: &Source, points: &Points, sink: &mut Sink)
     }
 }
 
-/// Loads, for every row of every group, the first point that has it; gives the scenario of the first point.
+/// Loads, for every row of every group, the first point that has it, and that of the first point with the extremes of what is
+/// uncertain; gives the scenario of the first point.
 fn try_values(
     file: &SweepFile,
     source: &Source,
@@ -225,48 +234,71 @@ fn try_values(
         if !fresh {
             continue;
         }
-        match load(source, &points.overrides(point).0, None) {
-            Ok(loaded) if point == 0 => first = Some(loaded),
-            Ok(_) => {}
-            Err(mistakes) => {
-                // What is wrong with the scenario by itself is told in the scenario's own terms.
-                if let Err(own) = load(source, &file.sweep.set, None)
-                    && own.items().iter().all(|item| item.place.text == 0)
-                    && own
-                        .items()
-                        .iter()
-                        .any(|item| mistakes.items().iter().any(|other| alike(item, other)))
-                {
-                    return Err(own.into());
-                }
-                blame(file, points, point, &mistakes, &mut reported, sink);
-            }
+        let draws = file.sweep.draws(0);
+        match try_point(file, source, points, (point, &draws), &mut reported, sink)? {
+            Some(loaded) if point == 0 => first = Some(loaded),
+            _ => {}
         }
         if rows_seen == all || sink.is_full() {
             break;
         }
     }
+    for (index, field) in file.sweep.uncertain.iter().enumerate() {
+        for value in field.space.extremes(field.place) {
+            let mut draws = file.sweep.draws(0);
+            draws[index] = value;
+            try_point(file, source, points, (0, &draws), &mut reported, sink)?;
+        }
+    }
     Ok(first)
+}
+
+/// Loads a point with these values of what is uncertain, or says what is wrong with it.
+fn try_point(
+    file: &SweepFile,
+    source: &Source,
+    points: &Points,
+    run: (u64, &[AxisValue]),
+    reported: &mut BTreeSet<(Setter, String)>,
+    sink: &mut Sink,
+) -> Result<Option<Loaded>, PrepareError> {
+    let (point, draws) = run;
+    let mistakes = match load(source, &points.overrides(point, draws).0, None) {
+        Ok(loaded) => return Ok(Some(loaded)),
+        Err(mistakes) => mistakes,
+    };
+    // What is wrong with the scenario by itself is told in the scenario's own terms.
+    if let Err(own) = load(source, &file.sweep.set, None)
+        && own.items().iter().all(|item| item.place.text == 0)
+        && own
+            .items()
+            .iter()
+            .any(|item| mistakes.items().iter().any(|other| alike(item, other)))
+    {
+        return Err(own.into());
+    }
+    blame(file, points, run, &mistakes, reported, sink);
+    Ok(None)
 }
 
 fn alike(one: &Diagnostic, other: &Diagnostic) -> bool {
     (&one.path, &one.message) == (&other.path, &other.message)
 }
 
-/// Turns the mistakes of a point's scenario into mistakes of the axes that made them.
+/// Turns the mistakes of a point's scenario into mistakes of the axes or uncertain fields that made them.
 fn blame(
     file: &SweepFile,
     points: &Points,
-    point: u64,
+    (point, draws): (u64, &[AxisValue]),
     mistakes: &Diagnostics,
-    reported: &mut BTreeSet<(Option<usize>, String)>,
+    reported: &mut BTreeSet<(Setter, String)>,
     sink: &mut Sink,
 ) {
-    let (overrides, axes) = points.overrides(point);
+    let (overrides, setters) = points.overrides(point, draws);
     let values = points.values(point);
     for item in mistakes.items() {
         let index = usize::from(item.place.text).checked_sub(1);
-        let axis = index.and_then(|index| axes[index]);
+        let setter = index.map_or(Setter::Shared, |index| setters[index]);
         // A path that leads nowhere does so with every value, a value that is refused is one of many.
         let path = index.and_then(|index| {
             let (path, _) = overrides[index].split_once('=')?;
@@ -278,13 +310,17 @@ fn blame(
             (None, None) => format!("with {}: {}", points.describe(point), item.message),
         };
         let key = format!("{} {}", item.path, item.message);
-        if !reported.insert((axis, key)) {
+        if !reported.insert((setter, key)) {
             continue;
         }
-        let named = axis.and_then(|axis| file.sweep.axes().zip(&values).nth(axis));
-        let place = match (named, index) {
-            (Some((axis, _)), _) if path.is_some() => axis.place,
-            (Some((_, value)), _) => value.place,
+        let value = match setter {
+            Setter::Shared => None,
+            Setter::Axis(index) => values.get(index).map(|value| value.place),
+            Setter::Uncertain(index) => draws.get(index).map(|value| value.place),
+        };
+        let place = match (named(&file.sweep, setter).zip(value), index) {
+            (Some(((_, paths), _)), _) if path.is_some() => paths,
+            (Some((_, value)), _) => value,
             (None, Some(index)) => file.set_places[index],
             (None, None) => file.scenario_place,
         };
@@ -330,7 +366,7 @@ fn laws(file: &SweepFile, source: &Source, points: &Points, first: &Scenario, si
                 continue;
             };
             let elsewhere = (1..points.len().min(MOST_TRIED)).any(|point| {
-                let loaded = load(source, &points.overrides(point).0, None);
+                let loaded = load(source, &points.overrides(point, &[]).0, None);
                 loaded
                     .is_ok_and(|it| theory::bound(law, measure.metric, &measure.scope, &it.scenario).is_ok())
             });

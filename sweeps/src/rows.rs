@@ -11,7 +11,6 @@
 //! | one for each metric | its value, or the lower bound that is known of it |
 //! | the same with `_state` | `exact`, `at_least`, `at_most` or `missing` |
 
-use longhaul_core::random::Source;
 use longhaul_core::record::Verdict;
 use longhaul_scenarios::metric::Unit;
 
@@ -19,7 +18,7 @@ use crate::columns::{Cell, Column, Kind};
 use crate::entry::{Entry, Known};
 use crate::estimate::in_unit;
 use crate::execute::{Failure, FailureKind};
-use crate::schema::{AxisValue, Kind as AxisKind, Sweep, suffix};
+use crate::schema::{AxisValue, Chance, Kind as AxisKind, Sweep, suffix};
 use crate::seeds::{self, RunSeeds};
 
 /// A run: where it belongs, and what it left.
@@ -90,9 +89,13 @@ fn value_cell(unit: Unit, exact: u64) -> Cell {
     }
 }
 
-/// The name of the column of a source's seed.
-pub fn seed_column(source: Source) -> String {
-    format!("{}_seed", seeds::name(source))
+/// The name of the column of a source's seed, or of the sample of what is uncertain.
+pub fn seed_column(chance: Chance) -> String {
+    let what = match chance {
+        Chance::Of(_) => "seed",
+        Chance::Uncertain => "sample",
+    };
+    format!("{}_{what}", seeds::name(chance))
 }
 
 /// The columns of a sweep's results.
@@ -110,6 +113,8 @@ pub fn columns(sweep: &Sweep) -> Vec<Column> {
         columns.push(column(&seed_column(*source), Kind::Unsigned));
     }
     columns.extend(sweep.axes().map(|axis| axis_column(&axis.name, axis.kind)));
+    let uncertain = sweep.uncertain.iter();
+    columns.extend(uncertain.map(|field| axis_column(&field.name, field.space.kind())));
     for (name, kind) in [
         ("status", Kind::Text),
         ("verdict", Kind::Text),
@@ -137,8 +142,11 @@ pub fn cells(sweep: &Sweep, values: &[&AxisValue], row: &RunRow) -> Vec<Cell> {
         Cell::Unsigned(row.replication.into()),
         Cell::Unsigned(row.seeds.seed),
     ];
-    for source in sweep.over().sources() {
-        cells.push(Cell::Unsigned(row.seeds.resolved(*source)));
+    for chance in sweep.over().sources() {
+        cells.push(Cell::Unsigned(match chance {
+            Chance::Of(source) => row.seeds.resolved(*source),
+            Chance::Uncertain => row.seeds.sample.into(),
+        }));
     }
     cells.extend(
         sweep
@@ -146,6 +154,9 @@ pub fn cells(sweep: &Sweep, values: &[&AxisValue], row: &RunRow) -> Vec<Cell> {
             .zip(values)
             .map(|(axis, value)| axis_cell(axis.kind, value)),
     );
+    let draws = sweep.draws(row.seeds.sample);
+    let uncertain = sweep.uncertain.iter().zip(&draws);
+    cells.extend(uncertain.map(|(field, value)| axis_cell(field.space.kind(), value)));
     match &row.outcome {
         Ok(entry) => cells.extend([
             Cell::Text("done".to_owned()),

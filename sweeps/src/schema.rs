@@ -1,6 +1,6 @@
 //! A sweep, as its file describes it.
 
-use longhaul_core::random::Source;
+use longhaul_core::random::{Source, Streams};
 use longhaul_core::time::Span;
 use longhaul_scenarios::diagnose::Place;
 use longhaul_scenarios::metric::Unit;
@@ -8,6 +8,8 @@ use longhaul_scenarios::schema::{Metric, Scope, Statistic};
 use longhaul_scenarios::theory::Law;
 use serde::Serialize;
 
+use crate::seeds::RunSeeds;
+use crate::space::Space;
 use crate::summary::unit_name;
 
 /// Version of the sweep language; a file says which one it is written in.
@@ -34,6 +36,10 @@ pub struct Sweep {
     pub set: Vec<String>,
     /// What changes from point to point. The points are all combinations of rows, the last group changing fastest.
     pub groups: Vec<Group>,
+    /// Fields of which every sample draws the values.
+    pub uncertain: Vec<Uncertain>,
+    /// Of the streams that they are drawn from.
+    pub uncertain_seed: u64,
     /// Which axes matter: a design that chooses the points, and what is worked out from them.
     pub sensitivity: Option<Sensitivity>,
     /// What points must satisfy; the others are left out.
@@ -60,25 +66,68 @@ pub struct Sweep {
 /// differs between points is their parameters and not their luck (common random numbers).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Chances {
-    /// All luck: replication `r` has the scenario's seed plus `r`.
+    /// All luck: replication `r` has the scenario's seed plus `r`, and sample `r` of what is uncertain.
     Seed,
-    /// That of one source: replication `r` has its seed plus `r`.
-    One(Source),
+    /// That of one source: replication `r` has its seed plus `r`, or sample `r`.
+    One(Chance),
     /// That of two, each sample of the first with each of the second.
-    Both([Source; 2]),
+    Both([Chance; 2]),
+}
+
+/// What may differ between replications by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Chance {
+    /// The luck of a source within a run.
+    Of(Source),
+    /// The values of the uncertain fields.
+    Uncertain,
+}
+
+impl Chance {
+    /// All of them.
+    pub const ALL: [Chance; 4] = [
+        Chance::Of(Source::Workload),
+        Chance::Of(Source::Network),
+        Chance::Of(Source::Faults),
+        Chance::Uncertain,
+    ];
+}
+
+/// A field of which only a distribution is known: the round trip between two cities, out of those that were measured.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Uncertain {
+    /// What it is called in tables.
+    pub name: String,
+    /// Fields of the scenario that it sets, all to the same value.
+    pub paths: Vec<String>,
+    /// What it may be: each value of a list, and each part of a range (each ratio, in one of equal ratios), is equally likely.
+    pub space: Space,
+    /// Where its paths stand in the file.
+    pub place: Place,
+}
+
+impl Uncertain {
+    /// Its value in a sample. It depends on its name, and on no other field.
+    pub fn draw(&self, seed: u64, sample: u32) -> AxisValue {
+        let share = Streams::new(seed, sample)
+            .stream(&self.name, "uncertain field")
+            .unit();
+        let (_, mut values) = self.space.at_shares(std::iter::once(share), self.place);
+        values.pop().expect("one value for one share")
+    }
 }
 
 /// What differs between the runs of a point, with the number of samples.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReplicateOver {
-    /// All luck: replication `r` has the scenario's seed plus `r`.
+    /// All luck: replication `r` has the scenario's seed plus `r`, and sample `r` of what is uncertain.
     Seed,
-    /// That of one source: replication `r` has its seed plus `r`.
-    One(Source),
+    /// That of one source: replication `r` has its seed plus `r`, or sample `r`.
+    One(Chance),
     /// That of two: replication `r` has the seed of the first plus `r / samples`, that of the second plus `r % samples`.
     Both {
         /// Which.
-        sources: [Source; 2],
+        sources: [Chance; 2],
         /// Of each.
         samples: u32,
     },
@@ -94,7 +143,7 @@ impl ReplicateOver {
     }
 
     /// The sources that differ, if not all of them do together.
-    pub fn sources(&self) -> &[Source] {
+    pub fn sources(&self) -> &[Chance] {
         match self {
             ReplicateOver::Seed => &[],
             ReplicateOver::One(source) => std::slice::from_ref(source),
@@ -427,6 +476,22 @@ impl Sweep {
             Chances::Seed | Chances::One(_) => self.replications,
             Chances::Both(_) => self.replications.saturating_mul(self.replications),
         }
+    }
+
+    /// The values of the uncertain fields in a sample, in the order of the file.
+    pub fn draws(&self, sample: u32) -> Vec<AxisValue> {
+        let fields = self.uncertain.iter();
+        fields
+            .map(|field| field.draw(self.uncertain_seed, sample))
+            .collect()
+    }
+
+    /// The sample of the uncertain fields that a replication has; the first if nothing is uncertain.
+    pub fn sample(&self, replication: u32) -> u32 {
+        if self.uncertain.is_empty() {
+            return 0;
+        }
+        RunSeeds::default().replication(self.over(), replication).sample
     }
 
     /// All axes, in the order of the file.

@@ -1,12 +1,12 @@
-//! Which seeds a replication has.
+//! Which seeds a replication has, and which sample of what is uncertain.
 
 use longhaul_core::random::Source;
 use longhaul_scenarios::schema::{OwnSeeds, Scenario};
 use serde::{Deserialize, Serialize};
 
-use crate::schema::ReplicateOver;
+use crate::schema::{Chance, ReplicateOver};
 
-/// The seeds of a run, as its scenario has them.
+/// The luck of a run: its seeds, as its scenario has them, and its sample of what is uncertain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct RunSeeds {
     /// Of all sources of chance without one of their own.
@@ -14,14 +14,23 @@ pub struct RunSeeds {
     /// Of the others.
     #[serde(flatten)]
     pub own: OwnSeeds,
+    /// The sample of the sweep's uncertain fields, which has no effect where there are none.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub sample: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first(sample: &u32) -> bool {
+    *sample == 0
 }
 
 impl RunSeeds {
-    /// Those of a scenario.
+    /// Those of a scenario, with the first sample.
     pub fn of(scenario: &Scenario) -> RunSeeds {
         RunSeeds {
             seed: scenario.seed,
             own: scenario.own_seeds,
+            sample: 0,
         }
     }
 
@@ -30,7 +39,10 @@ impl RunSeeds {
     pub fn replication(self, over: ReplicateOver, replication: u32) -> RunSeeds {
         let mut seeds = self;
         match over {
-            ReplicateOver::Seed => seeds.seed = self.seed.wrapping_add(u64::from(replication)),
+            ReplicateOver::Seed => {
+                seeds.seed = self.seed.wrapping_add(u64::from(replication));
+                seeds.sample = self.sample.wrapping_add(replication);
+            }
             ReplicateOver::One(source) => seeds.advance(source, replication),
             ReplicateOver::Both { sources, samples } => {
                 let [first, second] = sources;
@@ -41,7 +53,11 @@ impl RunSeeds {
         seeds
     }
 
-    fn advance(&mut self, source: Source, by: u32) {
+    fn advance(&mut self, chance: Chance, by: u32) {
+        let Chance::Of(source) = chance else {
+            self.sample = self.sample.wrapping_add(by);
+            return;
+        };
         let next = self.resolved(source).wrapping_add(u64::from(by));
         *self.own.of(source) = Some(next);
     }
@@ -58,12 +74,13 @@ impl RunSeeds {
     }
 }
 
-/// A source in one word, as tables name it.
-pub fn name(source: Source) -> &'static str {
-    match source {
-        Source::Workload => "workload",
-        Source::Network => "network",
-        Source::Faults => "faults",
+/// What replications differ in, in one word, as tables name it.
+pub fn name(chance: Chance) -> &'static str {
+    match chance {
+        Chance::Of(Source::Workload) => "workload",
+        Chance::Of(Source::Network) => "network",
+        Chance::Of(Source::Faults) => "faults",
+        Chance::Uncertain => "uncertain",
     }
 }
 
@@ -78,6 +95,7 @@ mod tests {
             network: Some(20),
             faults: None,
         },
+        sample: 0,
     };
 
     fn resolved(over: ReplicateOver, replication: u32) -> [u64; 3] {
@@ -88,10 +106,16 @@ mod tests {
     fn only_what_is_replicated_over_varies() {
         // The network's own seed is not the scenario's.
         assert_eq!(resolved(ReplicateOver::Seed, 3), [10, 20, 10]);
-        assert_eq!(resolved(ReplicateOver::One(Source::Workload), 3), [10, 20, 7]);
-        assert_eq!(resolved(ReplicateOver::One(Source::Network), 3), [7, 23, 7]);
+        assert_eq!(
+            resolved(ReplicateOver::One(Chance::Of(Source::Workload)), 3),
+            [10, 20, 7]
+        );
+        assert_eq!(
+            resolved(ReplicateOver::One(Chance::Of(Source::Network)), 3),
+            [7, 23, 7]
+        );
         let both = ReplicateOver::Both {
-            sources: [Source::Network, Source::Faults],
+            sources: [Chance::Of(Source::Network), Chance::Of(Source::Faults)],
             samples: 4,
         };
         let all: Vec<[u64; 3]> = (0..16).map(|replication| resolved(both, replication)).collect();
@@ -103,5 +127,20 @@ mod tests {
         different.sort_unstable();
         different.dedup();
         assert_eq!(different.len(), 16);
+    }
+
+    #[test]
+    fn samples_of_what_is_uncertain_count_like_seeds() {
+        let sample = |over, replication| BASE.replication(over, replication).sample;
+        assert_eq!(sample(ReplicateOver::Seed, 3), 3);
+        assert_eq!(sample(ReplicateOver::One(Chance::Of(Source::Network)), 3), 0);
+        let uncertain = ReplicateOver::One(Chance::Uncertain);
+        assert_eq!(sample(uncertain, 3), 3);
+        assert_eq!(resolved(uncertain, 3), resolved(uncertain, 0));
+        let both = ReplicateOver::Both {
+            sources: [Chance::Uncertain, Chance::Of(Source::Network)],
+            samples: 4,
+        };
+        assert_eq!((sample(both, 5), resolved(both, 5)), (1, [7, 21, 7]));
     }
 }

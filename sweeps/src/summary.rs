@@ -13,7 +13,7 @@ use crate::estimate::{Estimate, LEVEL, estimate};
 use crate::execute::Failure;
 use crate::goal::Goal;
 use crate::points::Points;
-use crate::rows::RunRow;
+use crate::rows::{RunRow, axis_column};
 use crate::schema::Sweep;
 use crate::seeds::name;
 use crate::sensitivity::Findings;
@@ -46,6 +46,9 @@ pub struct Head {
     pub level: f64,
     /// In the order of the columns.
     pub axes: Vec<AxisHead>,
+    /// Fields that every sample draws, in the order of the columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncertain: Vec<UncertainHead>,
     /// In the order of the columns.
     pub metrics: Vec<MetricHead>,
 }
@@ -59,6 +62,19 @@ pub struct AxisHead {
     pub paths: Vec<String>,
     /// `ns`, `bytes`, `bit/s`, `share`, `number`, `pages/s` or `label`.
     pub unit: String,
+}
+
+/// A field that every sample draws.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UncertainHead {
+    /// Its name.
+    pub name: String,
+    /// Fields that it sets.
+    pub paths: Vec<String>,
+    /// As of an axis.
+    pub unit: String,
+    /// Where `results.csv` has what each run drew.
+    pub column: String,
 }
 
 /// A metric.
@@ -131,6 +147,12 @@ pub fn head(sweep: &Sweep, manifest: &Manifest) -> Head {
         paths: axis.paths.clone(),
         unit: axis.kind.unit_name().to_owned(),
     });
+    let uncertain = sweep.uncertain.iter().map(|field| UncertainHead {
+        name: field.name.clone(),
+        paths: field.paths.clone(),
+        unit: field.space.kind().unit_name().to_owned(),
+        column: axis_column(&field.name, field.space.kind()).name,
+    });
     let metrics = sweep.measures.iter().map(|measure| MetricHead {
         name: measure.name.clone(),
         metric: name_of(&METRICS, &measure.metric).to_owned(),
@@ -159,6 +181,7 @@ pub fn head(sweep: &Sweep, manifest: &Manifest) -> Head {
         },
         level: LEVEL.share(),
         axes: axes.collect(),
+        uncertain: uncertain.collect(),
         metrics: metrics.collect(),
     }
 }

@@ -11,7 +11,6 @@ use crate::cache::{Cache, Found};
 use crate::columns::{ParquetTable, write_csv_head, write_csv_row};
 use crate::components::{self, ComponentTable};
 use crate::directory::{DirectoryError, Manifest, SWEEP_FORMAT, SweepDirectory, Whole, unreadable};
-use crate::entry::key;
 use crate::execute::{Failure, Index, PointRuns};
 use crate::goal::Goals;
 use crate::pictures;
@@ -92,7 +91,7 @@ pub fn write(
             json.point(&summary)?;
             plots.point(&values, &summary, of_point)?;
             if let Some(components) = &mut components {
-                components.point(sweep, &values, &summary)?;
+                components.point(sweep, &values, points.describe(summary.point), &summary)?;
             }
             if let Some(study) = &mut study {
                 study.point(&summary, of_point);
@@ -101,22 +100,25 @@ pub fn write(
         }
     }
     csv.finish()?;
-    match components {
-        Some(components) => components.finish()?,
-        None => directory.remove(components::FILE)?,
-    }
+    let (mut pictures, missing) = match components {
+        Some(components) => components.finish(sweep, directory)?,
+        None => {
+            directory.remove(components::FILE)?;
+            Default::default()
+        }
+    };
     parquet.finish().map_err(parquet_failed)?.finish()?;
     let findings = study.and_then(Study::finish);
     json.finish(&index.failures, findings.as_ref())?;
     let mut notes = goals.notes(sweep);
-    let mut pictures = Vec::new();
+    notes.extend(missing);
     if let Some(findings) = &findings {
         directory.write("sensitivity.csv", |out| {
             write_csv_head(out, &sensitivity::columns())?;
             sensitivity::cells(findings).try_for_each(|cells| write_csv_row(out, &cells))
         })?;
         let (names, missing) = pictures::all(directory, findings)?;
-        pictures = names;
+        pictures.extend(names);
         notes.extend(missing);
     } else {
         directory.remove("sensitivity.csv")?;
@@ -187,7 +189,9 @@ fn row(
 /// The key of a run; `None` if its point has no valid scenario.
 pub fn key_of(point: &PointRuns, replication: u32, over: ReplicateOver) -> Option<String> {
     let seeds = point.seeds.replication(over, replication);
-    point.scenario.map(|scenario| key(&scenario, seeds))
+    point
+        .scenario_of(seeds.sample)
+        .map(|scenario| scenario.run(seeds))
 }
 
 /// `summary.json` while it is written: a struct whose list of points is never in memory.

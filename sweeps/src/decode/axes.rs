@@ -14,7 +14,7 @@ use longhaul_scenarios::syntax;
 
 use crate::schema::{Axis, AxisValue, Group, Kind};
 
-use super::space::{self, Space, Spread};
+use crate::space::{self, Space, Spread};
 
 /// Most groups of axes.
 pub const MOST_GROUPS: usize = 32;
@@ -30,24 +30,30 @@ pub fn groups(cx: &mut Context, at: &At, text: &str) -> Option<Vec<Group>> {
         return cx.refuse(at, "there is no axis: a single point is a run");
     }
     let groups: Vec<Group> = groups.into_iter().map(|(_, group)| group).collect();
-    let distinct = distinct(cx, at, groups.iter().flat_map(|group| &group.axes));
+    let all: Vec<_> = groups
+        .iter()
+        .flat_map(|group| &group.axes)
+        .map(|axis| (&axis.name, &axis.paths))
+        .collect();
+    let distinct = distinct(cx, at, "axes", &all);
     (complete && distinct).then_some(groups)
 }
 
-/// Whether no two axes have the same name or set the same field.
-pub fn distinct<'a>(cx: &mut Context, at: &At, axes: impl Iterator<Item = &'a Axis>) -> bool {
-    let axes: Vec<&Axis> = axes.collect();
+/// Whether no two of these have the same name or set the same field.
+pub fn distinct(cx: &mut Context, at: &At, nouns: &str, all: &[(&String, &Vec<String>)]) -> bool {
     let mut distinct = true;
-    for (index, axis) in axes.iter().enumerate() {
-        for other in &axes[..index] {
-            if other.name == axis.name {
+    for (index, (name, paths)) in all.iter().enumerate() {
+        for (other, others) in &all[..index] {
+            if other == name {
                 distinct = false;
-                cx.refuse::<()>(at, format!("two axes are named `{}`", axis.name));
+                cx.refuse::<()>(at, format!("two {nouns} are named `{name}`"));
             }
-            if let Some(path) = axis.paths.iter().find(|path| other.paths.contains(path)) {
+            if let Some(path) = paths.iter().find(|path| others.contains(path)) {
                 distinct = false;
-                let (one, other) = (&other.name, &axis.name);
-                cx.refuse::<()>(at, format!("the axes `{one}` and `{other}` both set `{path}`"));
+                cx.refuse::<()>(
+                    at,
+                    format!("the {nouns} `{other}` and `{name}` both set `{path}`"),
+                );
             }
         }
     }

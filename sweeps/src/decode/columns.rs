@@ -11,7 +11,7 @@ use crate::rows::axis_column;
 use crate::schema::Sweep;
 use crate::{components, plots, rows};
 
-/// Refuses names of axes and metrics that make two columns of a table the same.
+/// Refuses names of axes, uncertain fields and metrics that make two columns of a table the same.
 pub fn distinct(cx: &mut Context, fields: &Fields, sweep: &Sweep) -> Option<()> {
     let mut tables = vec![("`results.csv`".to_owned(), rows::columns(sweep))];
     if sweep.over().samples().is_some() {
@@ -41,14 +41,17 @@ fn repeated(columns: &[Column]) -> Vec<&str> {
     again.into_iter().collect()
 }
 
-/// Says at the axis, or else at the last metric, that would have this column, whose name is the reason.
+/// Says at the axis or uncertain field, or else at the last metric, that would have this column, whose name is the reason.
 fn refuse(cx: &mut Context, fields: &Fields, sweep: &Sweep, table: &str, column: &str) {
     let axis = sweep
         .axes()
         .find(|axis| axis_column(&axis.name, axis.kind).name == column);
-    let (field, name, place) = match axis {
-        Some(axis) => ("axes", &axis.name, Some(axis.place)),
-        None => {
+    let mut uncertain = sweep.uncertain.iter();
+    let uncertain = uncertain.find(|field| axis_column(&field.name, field.space.kind()).name == column);
+    let (field, name, place) = match (axis, uncertain) {
+        (_, Some(field)) => ("uncertain", &field.name, Some(field.place)),
+        (Some(axis), None) => ("axes", &axis.name, Some(axis.place)),
+        (None, None) => {
             // The columns of a metric begin with its name.
             let mut metrics = sweep.measures.iter().enumerate();
             let of = metrics.rfind(|(_, measure)| column.starts_with(measure.name.as_str()));

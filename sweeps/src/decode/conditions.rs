@@ -6,7 +6,8 @@ use longhaul_scenarios::metric::Unit;
 
 use crate::schema::{Axis, Condition, Group, Kind, Operand, Relation};
 
-use super::{MOST_ITEMS, axes, named, space};
+use super::{MOST_ITEMS, axes, named};
+use crate::space;
 
 /// The longer ones first, since some begin with others.
 const RELATIONS: [(&str, Relation); 6] = [

@@ -9,7 +9,7 @@ use crate::schema::{Axis, Group, Plot, PlotKind, Sensitivity};
 use crate::sensitivity::{PICTURES, coordinates};
 
 use super::axes::{self, MOST_GROUPS, MOST_VALUES};
-use super::space::Space;
+use crate::space::Space;
 
 /// Most levels of a grid.
 const MOST_LEVELS: u64 = 1_000;
@@ -83,7 +83,8 @@ pub fn groups(cx: &mut Context, at: &At, text: &str, sensitivity: Sensitivity) -
         return cx.refuse(at, "there is no axis: nothing can matter");
     }
     let sides: Vec<(Axis, Space)> = sides.into_iter().map(|(_, side)| side).collect();
-    let distinct = axes::distinct(cx, at, sides.iter().map(|(axis, _)| axis));
+    let all: Vec<_> = sides.iter().map(|(axis, _)| (&axis.name, &axis.paths)).collect();
+    let distinct = axes::distinct(cx, at, "axes", &all);
     if !(complete && distinct) {
         return None;
     }

@@ -252,6 +252,10 @@ fn bad_conditions_metrics_goals_and_plots_are_refused() {
             &["`until` needs replications that are independent"],
         ),
         (
+            with(r#"replicate_over: [Workload, Network], plots: [Cdf(name: "components-time", x: "time")]"#),
+            &["`components-time` is the name of a picture of the variance itself"],
+        ),
+        (
             with("replications: 1, replicate_over: [Workload, Network]"),
             &["two samples of each source"],
         ),

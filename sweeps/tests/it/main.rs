@@ -16,3 +16,4 @@ mod records;
 mod sensitivity;
 mod sources;
 mod tails;
+mod uncertain;

@@ -1,6 +1,6 @@
 //! Which points there are.
 
-use longhaul_sweeps::points::Points;
+use longhaul_sweeps::points::{Points, Setter};
 use longhaul_sweeps::prepare::Prepared;
 
 use crate::common::{METRICS, Place, text};
@@ -37,9 +37,9 @@ fn points_are_all_combinations_the_last_axis_changing_fastest() {
             "rtt = 20 ms, streams = 16",
         ]
     );
-    let (overrides, axes) = prepared.points().overrides(5);
+    let (overrides, setters) = prepared.points().overrides(5, &[]);
     assert_eq!(overrides, ["links[0].rtt=\"20 ms\"", "transfers[0].streams=16"]);
-    assert_eq!(axes, [Some(0), Some(1)]);
+    assert_eq!(setters, [Setter::Axis(0), Setter::Axis(1)]);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn an_axis_may_set_several_fields_and_zipped_axes_change_together() {
         described(&prepared),
         ["rtt = 10 ms, size = 10 kB", "rtt = 20 ms, size = 20 kB"]
     );
-    let loaded = prepared.load(&prepared.points(), 1).unwrap();
+    let loaded = prepared.load(&prepared.points(), 1, 0).unwrap();
     assert_eq!(loaded.scenario.links[0].delay.as_ns(), 10_000_000);
     assert!(loaded.canonical.contains("9 Mbit/s"), "{}", loaded.canonical);
 }

@@ -1,4 +1,4 @@
-//! What values an axis may take: a list, or a range that is divided evenly or in equal ratios.
+//! What values an axis or an uncertain field may take: a list, or a range that is divided evenly or in equal ratios.
 
 use longhaul_core::random::Streams;
 use longhaul_core::time::Span;
@@ -16,7 +16,8 @@ const DIGITS: u32 = 3;
 /// The same of values that chance has chosen: enough that rounding moves none of them out of its part of the space.
 const SAMPLED_DIGITS: u32 = 6;
 
-/// What an axis may be.
+/// What an axis or an uncertain field may be.
+#[derive(Clone, PartialEq, Debug)]
 pub enum Space {
     /// These and no others.
     Values((Kind, Vec<AxisValue>)),
@@ -25,7 +26,7 @@ pub enum Space {
 }
 
 /// How a range is divided.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Spread {
     /// By equal differences.
     Even,
@@ -34,6 +35,7 @@ pub enum Spread {
 }
 
 /// A range, in steps of its unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Range {
     /// What lies in it; no labels.
     pub kind: Kind,
@@ -53,6 +55,22 @@ impl Space {
     /// Whether it is divided by equal ratios.
     pub fn is_by_ratios(&self) -> bool {
         matches!(self, Space::Range(range) if range.spread == Spread::Ratio)
+    }
+
+    /// The kind of its values.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Space::Values((kind, _)) => *kind,
+            Space::Range(range) => range.kind,
+        }
+    }
+
+    /// What a field must take to take everything in between: both ends of a range, or all values.
+    pub fn extremes(&self, place: Place) -> Vec<AxisValue> {
+        match self {
+            Space::Values((_, values)) => values.clone(),
+            Space::Range(_) => self.at_shares([0.0, 1.0].into_iter(), place).1,
+        }
     }
 
     /// The values of an axis by itself.
