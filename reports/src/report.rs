@@ -8,6 +8,7 @@ mod load;
 mod markdown;
 mod outline;
 mod page;
+mod rows;
 mod series;
 mod steady;
 mod strips;

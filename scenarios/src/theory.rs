@@ -4,11 +4,13 @@
 use longhaul_net::network::segment_payload;
 use longhaul_net::routing::Graph;
 use longhaul_tcp::HEADER_BYTES;
+use longhaul_te::smallest_cut;
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::check;
 use crate::metric::{METRICS, name_of};
+use crate::planning::Planning;
 use crate::schema::{Amount, Carrier, Controller, Link, Loss, Metric, Scenario, Scope, Transfer};
 
 /// A law.
@@ -16,6 +18,9 @@ use crate::schema::{Amount, Carrier, Controller, Link, Loss, Metric, Scenario, S
 pub enum Law {
     /// What the narrowest link of the way leaves to TCP's payload, headers and Ethernet frames taken off.
     LinkRate,
+    /// What all links together can carry from one end to the other, whatever routes there are: the smallest cut between them
+    /// (Ford and Fulkerson, 1956), less the same.
+    MaxFlow,
     /// MSS / RTT × √(3/2) / √p for each connection (Mathis, Semke, Mahdavi and Ott, 1997), with the round trip of empty
     /// queues. CUBIC does not fall below it and may exceed it on long ways with little loss (RFC 9438, section 4.3).
     Mathis,
@@ -28,8 +33,9 @@ pub enum Law {
 }
 
 /// Every law by its name.
-pub const LAWS: [(&str, Law); 5] = [
+pub const LAWS: [(&str, Law); 6] = [
     ("LinkRate", Law::LinkRate),
+    ("MaxFlow", Law::MaxFlow),
     ("Mathis", Law::Mathis),
     ("WindowOverRtt", Law::WindowOverRtt),
     ("Propagation", Law::Propagation),
@@ -112,6 +118,7 @@ impl Law {
     pub fn in_words(self) -> &'static str {
         match self {
             Law::LinkRate => "narrowest link",
+            Law::MaxFlow => "maximum flow",
             Law::Mathis => "Mathis et al. (1997)",
             Law::WindowOverRtt => "window / RTT",
             Law::Propagation => "propagation",
@@ -121,7 +128,9 @@ impl Law {
 
     fn instead(self) -> &'static str {
         match self {
-            Law::LinkRate | Law::Mathis | Law::WindowOverRtt => "TransferGoodput and TransferCompletionTime",
+            Law::LinkRate | Law::MaxFlow | Law::Mathis | Law::WindowOverRtt => {
+                "TransferGoodput and TransferCompletionTime"
+            }
             Law::Propagation | Law::Light => "delays of datagrams and latencies of clients",
         }
     }
@@ -155,9 +164,7 @@ pub fn stands_for(metric: Metric) -> Option<Metric> {
 
 /// Everything that the laws say of a scenario.
 pub fn all(scenario: &Scenario) -> Vec<Said> {
-    let Ok(ways) = Ways::of(scenario) else {
-        return Vec::new();
-    };
+    let ways = Ways::of(scenario);
     let metrics = METRICS.iter().map(|(_, metric)| *metric);
     let bounded = metrics.filter(|metric| stands_for(*metric) == Some(*metric));
     let mut all = Vec::new();
@@ -181,7 +188,7 @@ pub fn all(scenario: &Scenario) -> Vec<Said> {
 /// # Errors
 /// If it does not apply, or if it says different things of what is in the scope.
 pub fn bound(law: Law, metric: Metric, scope: &Scope, scenario: &Scenario) -> Result<f64, NoBound> {
-    let ways = Ways::of(scenario)?;
+    let ways = Ways::of(scenario);
     let other = || NoBound::Metric {
         metric: name_of(&METRICS, &metric),
         instead: law.instead(),
@@ -208,10 +215,11 @@ pub fn bound(law: Law, metric: Metric, scope: &Scope, scenario: &Scenario) -> Re
 /// What a law says of each transfer, client or stream of datagrams, by name.
 type Each<'s> = Vec<(&'s str, Result<f64, NoBound>)>;
 
-/// A scenario whose routes are known.
+/// A scenario with the ways of its packets.
 struct Ways<'s> {
     scenario: &'s Scenario,
-    graph: Graph,
+    /// Its routes, or why these are not the ways of packets.
+    graph: Result<Graph, NoBound>,
 }
 
 /// The links from one region to another, and the time that light needs on them, in ns.
@@ -221,7 +229,14 @@ struct Way<'s> {
 }
 
 impl<'s> Ways<'s> {
-    fn of(scenario: &'s Scenario) -> Result<Ways<'s>, NoBound> {
+    fn of(scenario: &'s Scenario) -> Ways<'s> {
+        Ways {
+            scenario,
+            graph: Ways::routes(scenario),
+        }
+    }
+
+    fn routes(scenario: &Scenario) -> Result<Graph, NoBound> {
         let other = [
             (!scenario.overlays.is_empty(), "there are overlays"),
             (scenario.route_control.is_some(), "a controller installs routes"),
@@ -231,14 +246,13 @@ impl<'s> Ways<'s> {
             return Err(NoBound::OtherWays(why));
         }
         let graph = check::graph(scenario.regions.iter(), scenario.links.iter(), scenario.routing);
-        let graph = graph.ok_or(NoBound::Nothing)?;
-        Ok(Ways { scenario, graph })
+        graph.ok_or(NoBound::Nothing)
     }
 
     /// What a law says of everything that gives this metric a value; `None` if it says nothing about the metric.
     fn each(&self, law: Law, metric: Metric) -> Option<Each<'s>> {
         let transfers = self.scenario.transfers.iter();
-        let carries = matches!(law, Law::LinkRate | Law::Mathis | Law::WindowOverRtt);
+        let carries = !matches!(law, Law::Propagation | Law::Light);
         Some(match metric {
             Metric::TransferGoodput if carries => transfers
                 .map(|it| (it.name.as_str(), self.rate(law, it)))
@@ -263,7 +277,8 @@ impl<'s> Ways<'s> {
     }
 
     fn way(&self, from: &str, to: &str) -> Result<Way<'s>, NoBound> {
-        let route = check::route(&self.graph, from, to).ok_or_else(|| NoBound::NoRoute {
+        let graph = self.graph.as_ref().map_err(Clone::clone)?;
+        let route = check::route(graph, from, to).ok_or_else(|| NoBound::NoRoute {
             from: from.to_owned(),
             to: to.to_owned(),
         })?;
@@ -299,6 +314,9 @@ impl<'s> Ways<'s> {
             return Err(NoBound::OtherWays("a reservation has a path of its own"));
         }
         let (from, to) = (transfer.from.as_str(), transfer.to.as_str());
+        if law == Law::MaxFlow {
+            return self.largest_flow(from, to);
+        }
         let way = self.way(from, to)?;
         let (tcp, streams) = (transfer.carrier.tcp(), f64::from(transfer.carrier.most_streams()));
         let in_round_trips = |bytes: f64| Ok(bytes * 8.0 / (self.empty_round_trip(from, to)? / 1e9));
@@ -324,12 +342,10 @@ impl<'s> Ways<'s> {
                 };
                 in_round_trips(all)
             }
-            Law::LinkRate | Law::Propagation | Law::Light => {
+            Law::LinkRate | Law::MaxFlow | Law::Propagation | Law::Light => {
                 let mut least = f64::INFINITY;
                 for link in &way.links {
-                    let constant = link.rate.constant().filter(|_| link.changes.is_empty());
-                    let rate = constant.ok_or_else(|| NoBound::Varies(link.name()))?;
-                    least = least.min(rate.as_bits_per_s() as f64);
+                    least = least.min(steady_rate(link)?);
                 }
                 if least.is_infinite() {
                     return Err(NoBound::NoDistance {
@@ -337,9 +353,30 @@ impl<'s> Ways<'s> {
                         to: to.to_owned(),
                     });
                 }
-                let payload = self.segment(&way);
-                Ok(least * payload / (payload + f64::from(HEADER_BYTES)))
+                Ok(least * payload_share(self.segment(&way)))
             }
+        }
+    }
+
+    /// In bit/s.
+    fn largest_flow(&self, from: &str, to: &str) -> Result<f64, NoBound> {
+        let ends = || (from.to_owned(), to.to_owned());
+        if from == to {
+            let (from, to) = ends();
+            return Err(NoBound::NoDistance { from, to });
+        }
+        let links = self.scenario.links.iter();
+        // The longest packets have the smallest headers.
+        let longest = links.clone().map(|link| segment_payload(link.mtu)).max();
+        links.map(steady_rate).collect::<Result<Vec<f64>, NoBound>>()?;
+        let topology = Planning::of(self.scenario).topology;
+        let region = |name| topology.region(name).expect("a region of the scenario");
+        match smallest_cut(&topology, region(from), region(to)) {
+            0 => {
+                let (from, to) = ends();
+                Err(NoBound::NoRoute { from, to })
+            }
+            cut => Ok(cut as f64 * payload_share(f64::from(longest.unwrap_or(0)))),
         }
     }
 
@@ -375,6 +412,18 @@ impl<'s> Ways<'s> {
         let both = both.collect::<Result<Vec<f64>, NoBound>>()?;
         both.into_iter().reduce(f64::min).ok_or(NoBound::Nothing)
     }
+}
+
+/// In bit/s.
+fn steady_rate(link: &Link) -> Result<f64, NoBound> {
+    let constant = link.rate.constant().filter(|_| link.changes.is_empty());
+    let rate = constant.ok_or_else(|| NoBound::Varies(link.name()))?;
+    Ok(rate.as_bits_per_s() as f64)
+}
+
+/// The share of a link's bits that is payload, of segments with so many bytes of it.
+fn payload_share(payload: f64) -> f64 {
+    payload / (payload + f64::from(HEADER_BYTES))
 }
 
 /// The share of frames that do not arrive, if each is lost independently of the others.

@@ -60,6 +60,7 @@ const ENTRIES: &[Entry] = entries![
     "routing_by_load",
     "streams_by_rtt",
     "what_matters_to_a_transfer",
+    "which_cities",
 ];
 
 impl Entry {

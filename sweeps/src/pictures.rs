@@ -7,7 +7,8 @@ use longhaul_plots::{About, Drawing, PlotError, Quantity};
 
 use crate::components::{COMPONENTS, Shares, TOGETHER};
 use crate::directory::{DirectoryError, SweepDirectory};
-use crate::schema::Sweep;
+use crate::names::shortened;
+use crate::schema::{Chance, Sweep};
 use crate::seeds::name;
 use crate::sensitivity::{Effect, Findings, MetricFindings};
 
@@ -60,7 +61,11 @@ pub fn components(
     points: usize,
 ) -> Result<(Vec<String>, Vec<String>), DirectoryError> {
     let over = sweep.over();
-    let sources = over.sources().iter().map(|chance| name(*chance).to_owned());
+    let fields: Vec<&str> = sweep.uncertain.iter().map(|field| field.name.as_str()).collect();
+    let sources = over.sources().iter().map(|chance| match chance {
+        Chance::Uncertain => shortened(&format!("{}: {}", name(*chance), fields.join(", "))),
+        Chance::Of(_) => name(*chance).to_owned(),
+    });
     let measures: Vec<String> = sources.chain([TOGETHER.to_owned()]).collect();
     let (mut names, mut notes) = (Vec::new(), Vec::new());
     for (index, measure) in sweep.measures.iter().enumerate() {

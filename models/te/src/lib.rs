@@ -1,6 +1,7 @@
 //! Traffic engineering: how to spread demands over paths so that the links can carry them, also when some have failed.
 //!
 //! - [`min_max_utilisation`], [`max_flow`]: the optimum by a linear program, over all paths;
+//! - [`smallest_cut`]: the most that one demand can get, exactly;
 //! - [`approximate_min_max`], [`approximate_max_flow`]: nearly the optimum on networks that no linear program can take;
 //! - [`tunnels`], [`survive`], [`least_risk`]: rates on given paths that survive failures;
 //! - [`Scenarios`], [`availability`]: what fails how often, and what of the demand is delivered then;
@@ -15,6 +16,7 @@ mod approximate;
 mod availability;
 mod bound;
 mod class;
+mod cut;
 mod exact;
 mod failure;
 mod flows;
@@ -28,6 +30,7 @@ pub use allocation::{Allocation, Share};
 pub use approximate::{Effort, approximate_min_max};
 pub use availability::{Delivered, Outcome, availability, delivered, throughput_at};
 pub use class::{Class, by_class};
+pub use cut::smallest_cut;
 pub use exact::{max_flow, min_max_utilisation};
 pub use failure::{Scenario, Scenarios};
 pub use flows::{Flows, Optimum};

@@ -9,7 +9,7 @@ use longhaul_routing::{Builder, Demands, GroupId, LinkState, Loads, Metric, Regi
 use longhaul_te::{
     Class, Delivered, Effort, Flows, Outcome, Scenarios, TeError, WhatIf, approximate_max_flow,
     approximate_min_max, availability, by_class, delivered, least_risk, max_flow, min_max_utilisation,
-    survive, throughput_at, tunnels,
+    smallest_cut, survive, throughput_at, tunnels,
 };
 
 /// Links in both directions, each pair one cable that is cut as a whole; capacities in Gbit/s.
@@ -100,6 +100,35 @@ fn the_maximal_flow_is_the_cut_or_the_demand() {
         );
         assert!(near.value >= expected * 0.98 && near.value <= expected * (1.0 + 1e-9) && near.gap() <= 0.02);
     }
+}
+
+#[test]
+fn the_smallest_cut_is_what_the_linear_program_finds_on_networks_drawn_at_random() {
+    let topology = diamond();
+    let region = |name: &str| topology.region(name).expect("a region");
+    assert_eq!(smallest_cut(&topology, region("a"), region("d")), 40_000_000_000);
+    assert_eq!(smallest_cut(&topology, region("a"), region("a")), u64::MAX);
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let mut stream = Streams::new(5, 0).stream("network", "cables");
+    let mut apart = 0;
+    for _ in 0..60 {
+        let mut cables = Vec::new();
+        for (index, one) in names.iter().enumerate() {
+            for other in &names[..index] {
+                if stream.below(100) < 30 {
+                    cables.push((*one, *other, stream.below(40) + 1));
+                }
+            }
+        }
+        let topology = network(&names, &cables);
+        let ends = ["a", "h"].map(|name| topology.region(name).expect("a region"));
+        let cut = smallest_cut(&topology, ends[0], ends[1]);
+        let most = max_flow(&topology, &demand(&topology, &[("a", "h", 1e6)])).expect("an optimum");
+        close(most.value, cut as f64, 1e-6);
+        apart += usize::from(cut == 0);
+    }
+    // Some have no way at all, most have one.
+    assert!((1..20).contains(&apart), "{apart}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use longhaul_core::record::RunRecord;
 use longhaul_core::record::outage::{Outage, Outages};
 use serde_json::Value;
 
-use super::load::{Rows, number};
+use super::rows::Rows;
 use super::strips::{self, Strips};
 
 /// Events of one kind that are listed.
@@ -78,16 +78,9 @@ impl Events {
         };
         let mut kinds: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
         let mut outages = Outages::new(FAULTS);
-        let mut row = csv::ByteRecord::new();
-        while rows
-            .read_byte_record(&mut row)
-            .map_err(|error| error.to_string())?
-        {
-            if row.len() < 5 {
-                return Err("a line has fewer than five fields".to_owned());
-            }
+        while let Some(row) = rows.next()? {
             events.read += 1;
-            let kind = row.get(2).unwrap_or_default();
+            let kind = row.raw(2);
             let of_kind = match kinds.get_mut(kind) {
                 Some(count) => count,
                 None => kinds.entry(kind.to_vec()).or_default(),
@@ -96,21 +89,18 @@ impl Events {
             let listed = *of_kind <= LISTED_OF_A_KIND && events.told.len() < LISTED;
             let fault = Outages::tells(kind);
             let course = phase_kind(kind);
-            let strip = kind == b"Policy" && strips::tells(row.get(3).unwrap_or_default());
+            let strip = kind == b"Policy" && strips::tells(row.raw(3));
             if !listed && !fault && !course && !strip {
                 continue;
             }
-            let at_ns = number(&row, 0)?;
+            let at_ns = row.number(0)?;
             if strip {
-                let [entity, detail] = [1, 3].map(|field| row.get(field).unwrap_or_default());
-                events.strips.event(at_ns, entity, detail);
+                events.strips.event(at_ns, row.raw(1), row.raw(3));
                 if !listed {
                     continue;
                 }
             }
-            let text =
-                |field: usize| String::from_utf8_lossy(row.get(field).unwrap_or_default()).into_owned();
-            let (entity, detail) = (text(1), text(3));
+            let (entity, detail) = (row.text(1).into_owned(), row.text(3).into_owned());
             if fault {
                 outages.event(at_ns, &entity, kind);
             }
@@ -118,7 +108,7 @@ impl Events {
                 of.event(at_ns, &String::from_utf8_lossy(kind), &detail);
             }
             if listed {
-                let kind = text(2);
+                let kind = row.text(2).into_owned();
                 let mut detail = detail;
                 if detail.chars().count() > LONGEST_DETAIL {
                     detail = detail.chars().take(LONGEST_DETAIL).chain(['…']).collect();

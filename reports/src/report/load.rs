@@ -1,7 +1,7 @@
 //! Reads a run directory: the summary whole, events and time series in one pass each with bounded memory.
 
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
 use longhaul_core::record::RunRecord;
@@ -10,6 +10,7 @@ use longhaul_core::replay::REPLAY_FORMAT;
 use super::ReportError;
 use super::events::Events;
 use super::outline::Outline;
+use super::rows::Rows;
 use super::series::Series;
 use super::steady;
 use crate::console::Section;
@@ -27,9 +28,6 @@ const READ: [&str; 4] = [
     "events.csv",
     "series.csv",
 ];
-/// Bytes that are read at once.
-const BUFFER: usize = 1 << 20;
-
 /// All that a report is made of.
 #[derive(Debug)]
 pub struct Story {
@@ -123,9 +121,9 @@ pub fn load(directory: &Path) -> Result<Story, ReportError> {
     };
 
     let path = directory.join("events.csv");
-    let events = Events::read(rows(&path)?, &record).map_err(|reason| unreadable(&path, reason))?;
+    let events = Events::read(rows(&path, 5)?, &record).map_err(|reason| unreadable(&path, reason))?;
     let path = directory.join("series.csv");
-    let series = Series::read(rows(&path)?, &record).map_err(|reason| unreadable(&path, reason))?;
+    let series = Series::read(rows(&path, 4)?, &record).map_err(|reason| unreadable(&path, reason))?;
     Ok(Story {
         record,
         manifest,
@@ -162,30 +160,9 @@ fn read_start(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Rows of a CSV file.
-pub(super) type Rows = csv::Reader<BufReader<File>>;
-
-fn rows(path: &Path) -> Result<Rows, ReportError> {
-    let file = File::open(path).map_err(|error| ReportError::Unreadable {
+fn rows(path: &Path, width: usize) -> Result<Rows, ReportError> {
+    Rows::open(path, width).map_err(|error| ReportError::Unreadable {
         path: path.to_owned(),
         reason: error.to_string(),
-    })?;
-    Ok(csv::ReaderBuilder::new()
-        .buffer_capacity(BUFFER)
-        .from_reader(BufReader::with_capacity(BUFFER, file)))
-}
-
-/// A field as a number; the line is named where it is none.
-pub(super) fn number(row: &csv::ByteRecord, field: usize) -> Result<u64, String> {
-    let digits = row.get(field).unwrap_or_default();
-    let line = || row.position().map_or(0, csv::Position::line);
-    if digits.is_empty() || digits.len() > 20 {
-        return Err(format!("line {}: no number in field {}", line(), field + 1));
-    }
-    digits.iter().try_fold(0_u64, |sum, digit| {
-        let value = digit.wrapping_sub(b'0');
-        let next = sum.checked_mul(10).and_then(|sum| sum.checked_add(value.into()));
-        next.filter(|_| value < 10)
-            .ok_or_else(|| format!("line {}: no number in field {}", line(), field + 1))
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use longhaul_core::record::RunRecord;
 
-use super::load::{Rows, number};
+use super::rows::{Rows, text};
 
 /// Parts of the run in which a line keeps four points.
 pub(super) const PARTS: usize = 250;
@@ -165,19 +165,13 @@ impl Series {
     /// Reads `series.csv`.
     pub fn read(mut rows: Rows, record: &RunRecord) -> Result<Series, String> {
         let mut plan = Plan::new(record);
-        let mut row = csv::ByteRecord::new();
         // Samples come in the same order at every time: the one after the last one is looked at first.
         let mut known: Vec<(Vec<u8>, Vec<u8>, Slot)> = Vec::new();
         let mut index: BTreeMap<(Vec<u8>, Vec<u8>), usize> = BTreeMap::new();
         let mut next = 0;
         let mut samples = 0;
-        while rows
-            .read_byte_record(&mut row)
-            .map_err(|error| error.to_string())?
-        {
-            let (Some(entity), Some(metric)) = (row.get(1), row.get(2)) else {
-                return Err("a line has fewer than four fields".to_owned());
-            };
+        while let Some(row) = rows.next()? {
+            let (entity, metric) = (row.raw(1), row.raw(2));
             samples += 1;
             let expected = known
                 .get(next)
@@ -189,7 +183,7 @@ impl Series {
                 match index.get(&key) {
                     Some(&place) => place,
                     None => {
-                        let slot = plan.slot(entity, metric);
+                        let slot = plan.slot(text(entity).as_bytes(), text(metric).as_bytes());
                         known.push((key.0.clone(), key.1.clone(), slot));
                         index.insert(key, known.len() - 1);
                         known.len() - 1
@@ -201,13 +195,11 @@ impl Series {
             if slot.track.is_none() && slot.look.is_none() {
                 continue;
             }
-            plan.sample(slot, number(&row, 0)?, number(&row, 3)?);
+            plan.sample(slot, row.number(0)?, row.number(3)?);
         }
         let mut entities = BTreeMap::new();
         for (_, metric, _) in &known {
-            *entities
-                .entry(String::from_utf8_lossy(metric).into_owned())
-                .or_default() += 1;
+            *entities.entry(text(metric).into_owned()).or_default() += 1;
         }
         Ok(Series {
             samples,

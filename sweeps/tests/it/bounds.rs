@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use longhaul_scenarios::run::{RunOptions, Simulation};
 use longhaul_scenarios::schema::{Metric, Scope};
 use longhaul_scenarios::theory::{Law, NoBound, bound};
 use longhaul_scenarios::{load, source::Source};
@@ -181,4 +182,65 @@ fn delays_cannot_be_below_the_ways_or_that_of_light() {
         bound(Law::Light, Metric::ClientLatencyMedian, &Scope::All, &located),
         Err(NoBound::OtherWays(_))
     ));
+}
+
+#[test]
+fn no_routes_carry_more_than_the_smallest_cut() {
+    let scenario = r#"Scenario(
+    version: 1,
+    name: "three_ways",
+    question: "q",
+    expect: "e",
+    horizon: "1 min",
+    regions: [(name: "a"), (name: "b"), (name: "c"), (name: "d")],
+    links: [
+        (between: ("a", "b"), rtt: "10 ms", rate: "20 Mbit/s"), (between: ("b", "d"), rtt: "10 ms", rate: "30 Mbit/s"),
+        (between: ("a", "c"), rtt: "10 ms", rate: "20 Mbit/s"), (between: ("c", "d"), rtt: "10 ms", rate: "15 Mbit/s"),
+    ],
+    transfers: [(name: "bulk", from: "a", to: "d", size: "20 MB", streams: 64)],
+    routing: (multipath: true),
+)"#;
+    let source = Source {
+        name: "three_ways".to_owned(),
+        text: scenario.to_owned(),
+        base_dir: std::path::PathBuf::new(),
+    };
+    let loaded = |set: &[&str]| {
+        let set: Vec<String> = set.iter().map(|it| (*it).to_owned()).collect();
+        load(&source, &set, None).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    };
+    let most = |loaded: &longhaul_scenarios::Loaded| {
+        bound(
+            Law::MaxFlow,
+            Metric::TransferGoodput,
+            &Scope::All,
+            &loaded.scenario,
+        )
+    };
+    let both = loaded(&[]);
+    let one = bound(
+        Law::LinkRate,
+        Metric::TransferGoodput,
+        &Scope::All,
+        &both.scenario,
+    );
+    assert!(matches!(one, Err(NoBound::OtherWays(_))), "{one:?}");
+    // 20 Mbit/s over b and 15 over c, of which 1,448 of 1,514 bytes are payload.
+    let share = 1_448.0 / 1_514.0;
+    assert!((most(&both).unwrap() / (35e6 * share) - 1.0).abs() < 1e-9);
+    let goodput = |loaded: &longhaul_scenarios::Loaded| {
+        let mut simulation = Simulation::build(loaded, RunOptions::default()).unwrap();
+        while simulation.advance(1 << 14) {}
+        let record = simulation.finish(false).record;
+        let took = record.transfers[0].completion_ns.expect("a finished transfer") as f64 / 1e9;
+        20e6 * 8.0 / took
+    };
+    // More than any one way carries, and never more than the cut.
+    let reached = goodput(&both);
+    assert!(reached > 21e6 && reached < 35e6 * share, "{reached}");
+    // Jumbo frames have a smaller share of headers.
+    let jumbo = most(&loaded(&["links[0].mtu=9000 B"])).unwrap();
+    assert!((jumbo / (35e6 * 8_948.0 / 9_014.0) - 1.0).abs() < 1e-9, "{jumbo}");
+    let varies = most(&loaded(&["links[0].changes=[(at: \"1 s\", rate: \"1 Mbit/s\")]"]));
+    assert_eq!(varies, Err(NoBound::Varies("a->b".to_owned())));
 }
