@@ -15,6 +15,7 @@ mod strips;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::rows::Rows;
 use super::strips::{self, Strips};
+use super::words;
 
 /// Events of one kind that are listed.
 const LISTED_OF_A_KIND: u64 = 25;
@@ -18,8 +19,6 @@ const LISTED: usize = 400;
 const FAULTS: usize = 200;
 /// Segments of one migration.
 const SEGMENTS: usize = 2_000;
-/// Longest detail that is listed.
-const LONGEST_DETAIL: usize = 300;
 
 /// An event as it is listed.
 #[derive(Clone, PartialEq, Debug)]
@@ -27,6 +26,7 @@ pub(super) struct Told {
     pub at_ns: u64,
     pub entity: String,
     pub kind: String,
+    /// In words.
     pub detail: String,
 }
 
@@ -109,15 +109,11 @@ impl Events {
             }
             if listed {
                 let kind = row.text(2).into_owned();
-                let mut detail = detail;
-                if detail.chars().count() > LONGEST_DETAIL {
-                    detail = detail.chars().take(LONGEST_DETAIL).chain(['…']).collect();
-                }
                 events.told.push(Told {
                     at_ns,
                     entity,
                     kind,
-                    detail,
+                    detail: words::of(&detail),
                 });
             }
         }
