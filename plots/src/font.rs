@@ -25,21 +25,28 @@ pub(crate) fn width(text: &str, size: f64) -> f64 {
     text.chars().map(advance).sum::<f64>() * size
 }
 
-/// The text, or as much of it as fits with an ellipsis.
+/// The text, or as much of its beginning and end as fits around an ellipsis: values of one kind begin alike, such as
+/// `Independent(mean: "0.1 %")`.
 pub(crate) fn shorten(text: &str, size: f64, most: f64) -> String {
     if width(text, size) <= most {
         return text.to_owned();
     }
-    let mut room = most - width("…", size);
-    let mut short = String::new();
-    for c in text.chars() {
-        room -= advance(c) * size;
-        if room < 0.0 {
-            break;
-        }
-        short.push(c);
-    }
-    format!("{}…", short.trim_end())
+    let room = most - width("…", size);
+    let fitting = |c: char, room: &mut f64| {
+        *room -= advance(c) * size;
+        *room >= 0.0
+    };
+    let mut of_end = room * 0.4;
+    let mut end: Vec<char> = text
+        .chars()
+        .rev()
+        .take_while(|c| fitting(*c, &mut of_end))
+        .collect();
+    end.reverse();
+    let end: String = end.into_iter().collect();
+    let mut left = room - width(&end, size);
+    let first: String = text.chars().take_while(|c| fitting(*c, &mut left)).collect();
+    format!("{}…{}", first.trim_end(), end.trim_start())
 }
 
 /// Lines of at most this width, broken at blanks; a word that is longer is shortened.
@@ -83,7 +90,15 @@ mod tests {
         assert!(width("WWW", 10.0) > width("iii", 10.0));
         assert_eq!(shorten("short", 10.0, 100.0), "short");
         let short = shorten("a very long name of a series", 10.0, 60.0);
-        assert!(short.ends_with('…') && width(&short, 10.0) <= 60.0, "{short}");
+        assert!(
+            short.starts_with("a v") && short.contains('…') && short.ends_with("ies"),
+            "{short}"
+        );
+        assert!(width(&short, 10.0) <= 60.0, "{short}");
+        let [one, other] =
+            ["0.1 %", "0.2 %"].map(|loss| shorten(&format!("Independent(mean: \"{loss}\")"), 10.0, 90.0));
+        assert!(one != other, "{one}");
+        assert_eq!(shorten("any", 10.0, 0.0), "…");
         let lines = wrap("one two three four five six", 10.0, 50.0);
         assert!(
             lines.len() > 2 && lines.iter().all(|line| width(line, 10.0) <= 50.0),

@@ -310,12 +310,12 @@ impl<'s> Ways<'s> {
 
     /// In bit/s.
     fn rate(&self, law: Law, transfer: &Transfer) -> Result<f64, NoBound> {
-        if transfer.reservation.is_some() {
-            return Err(NoBound::OtherWays("a reservation has a path of its own"));
-        }
         let (from, to) = (transfer.from.as_str(), transfer.to.as_str());
         if law == Law::MaxFlow {
             return self.largest_flow(from, to);
+        }
+        if transfer.reservation.is_some() {
+            return Err(NoBound::OtherWays("a reservation has a path of its own"));
         }
         let way = self.way(from, to)?;
         let (tcp, streams) = (transfer.carrier.tcp(), f64::from(transfer.carrier.most_streams()));

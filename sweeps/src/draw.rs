@@ -625,18 +625,11 @@ fn pareto_front(head: &PlotHead, about: About, rows: &[Row]) -> Result<Drawing, 
         Some(Direction::Lower) => Better::Lower,
         Some(Direction::Higher) | None => Better::Higher,
     };
-    let which = |better| match better {
-        Better::Lower => "small",
-        Better::Higher => "large",
-    };
     let (x_better, y_better) = (better(0), better(1));
-    let about = about.remark(format!(
-        "Better: {} {} and {} {}",
-        which(x_better),
-        x.name,
-        which(y_better),
-        y.name
-    ));
+    let about = match &head.series {
+        Some(series) => about.remark(format!("Points are labelled with their {}", named(series).0)),
+        None => about,
+    };
     let interval = |row: &Row, column: &str, factor: f64| {
         let [low, high] = ["_low", "_high"].map(|end| number(row, &column.replacen("_mean", end, 1)));
         Some((low? * factor, high? * factor))

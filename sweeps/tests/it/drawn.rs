@@ -213,7 +213,7 @@ fn what_is_better_is_known_of_the_metric_or_said_by_the_plot() {
         index(&place, "loss")[0]["better"],
         serde_json::json!(["lower", "lower"])
     );
-    assert!(picture(&place, "loss", "front").contains("Better: small time and small loss"));
+    assert!(picture(&place, "loss", "front").contains("Better is less of time and less of loss"));
     let message = place.try_prepare(&plot("busy\"")).unwrap_err();
     assert!(
         message.contains(
