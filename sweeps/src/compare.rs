@@ -20,6 +20,7 @@ use thiserror::Error;
 use crate::directory::{DirectoryError, MANIFEST, Manifest, SWEEP_FORMAT, unreadable};
 use crate::entry::{Known, metric_samples};
 use crate::estimate::LEVEL;
+use crate::points::in_words;
 use crate::rows::seed_column;
 use crate::schema::Chance;
 use crate::summary::{Head, SummaryFile, unit_name};
@@ -370,8 +371,7 @@ impl Sweep {
 
 fn describe(head: &Head, values: &[String]) -> String {
     let each = head.axes.iter().zip(values);
-    let each = each.map(|(axis, value)| format!("{} = {value}", axis.name));
-    each.collect::<Vec<String>>().join(", ")
+    in_words(each.map(|(axis, value)| (axis.name.as_str(), value.as_str())))
 }
 
 fn sweeps(a: &Path, b: &Path, margins: &[String]) -> Result<Comparison, CompareError> {

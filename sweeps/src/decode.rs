@@ -172,6 +172,12 @@ fn sweep(root: &syntax::Node, text: &str, sink: &mut Sink) -> Option<Sweep> {
     let uncertain_seed = fields.optional(cx, "uncertain_seed", 1, |cx, at| {
         value::integer(cx, at, 0, u64::MAX)
     });
+    if let (Some([]), Some([]), Some(at)) = (groups.as_deref(), uncertain.as_deref(), fields.get("axes")) {
+        cx.refuse::<()>(
+            &at,
+            "there is no axis, and nothing is `uncertain`: a single point is a run",
+        );
+    }
     let conditions = fields.optional(cx, "where", Vec::new(), |cx, at| {
         // Without the axes nothing can be said about comparisons between them.
         conditions::conditions(cx, at, groups.as_deref()?)

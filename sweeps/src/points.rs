@@ -142,9 +142,13 @@ impl<'s> Points<'s> {
 
     /// A point in words: `rtt = 80 ms, streams = 16`.
     pub fn describe(&self, point: u64) -> String {
-        let each = self.sweep.axes().zip(self.values(point));
-        let each = each.map(|(axis, value): (&Axis, _)| format!("{} = {}", axis.name, value.shown));
-        each.collect::<Vec<String>>().join(", ")
+        let values = self.values(point).into_iter().map(|value| value.shown.as_str());
+        in_words(
+            self.sweep
+                .axes()
+                .map(|axis: &Axis| axis.name.as_str())
+                .zip(values),
+        )
     }
 
     fn number(&self, point: u64) -> u64 {
@@ -171,6 +175,16 @@ impl<'s> Points<'s> {
             .flat_map(|(group, row)| group.axes.iter().map(move |axis| &axis.values[row]))
             .collect()
     }
+}
+
+/// A point in words, of the names and values of its axes. Without axes there is but one.
+pub fn in_words<'v>(values: impl Iterator<Item = (&'v str, &'v str)>) -> String {
+    let each = values.map(|(axis, value)| format!("{axis} = {value}"));
+    let words = each.collect::<Vec<String>>().join(", ");
+    if words.is_empty() {
+        return "the only point".to_owned();
+    }
+    words
 }
 
 fn holds(condition: &Condition, values: &[&AxisValue]) -> bool {

@@ -231,7 +231,8 @@ fn try_values(
                 rows_seen += 1;
             }
         }
-        if !fresh {
+        // The first point counts even without axes.
+        if !fresh && point > 0 {
             continue;
         }
         let draws = file.sweep.draws(0);

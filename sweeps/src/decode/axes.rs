@@ -26,9 +26,6 @@ pub const MOST_VALUES: usize = 100_000;
 /// The list `axes`.
 pub fn groups(cx: &mut Context, at: &At, text: &str) -> Option<Vec<Group>> {
     let (groups, complete) = list(cx, at, MOST_GROUPS, |cx, at| group(cx, at, text));
-    if complete && groups.is_empty() {
-        return cx.refuse(at, "there is no axis: a single point is a run");
-    }
     let groups: Vec<Group> = groups.into_iter().map(|(_, group)| group).collect();
     let all: Vec<_> = groups
         .iter()

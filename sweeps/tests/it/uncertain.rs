@@ -271,3 +271,27 @@ fn mistakes_are_told_where_they_stand() {
         assert!(said.contains(words), "{more}: {said}");
     }
 }
+
+#[test]
+fn one_point_is_enough_where_something_is_uncertain() {
+    let place = Place::new();
+    let alone = text(
+        "",
+        METRICS,
+        &format!(
+            "replications: 8, {RTT} plots: [Cdf(name: \"times\", x: \"time\"), Pareto(name: \"both\", x: \"time\", y: \"loss\")],"
+        ),
+    );
+    let ran = place.run(&alone, "out", threads(2));
+    assert_eq!((ran.index.points.len(), ran.effort.simulated), (1, 8));
+    assert!(ran.said.is_empty(), "{:?}", ran.said);
+    assert!(place.path("out/plots/times.svg").exists() && place.path("out/plots/both.svg").exists());
+    place.run(&alone, "again", threads(1));
+    let same = compare(&place.path("out"), &place.path("again"), &[]).unwrap();
+    assert_eq!(
+        (same.rows[0].place.as_str(), same.rows[0].n),
+        ("the only point", 8)
+    );
+    let said = place.try_prepare(&text("", METRICS, "")).unwrap_err();
+    assert!(said.contains("a single point is a run"), "{said}");
+}
