@@ -82,7 +82,6 @@ fn measure(what: &str, text: String) {
     directory
         .begin(&manifest, &prepared.text, &prepared.base)
         .expect("a directory");
-    // What comes after all parts are done belongs to the sweep, too.
     let sweep = |shard| {
         let options = Options {
             threads: 1,
@@ -111,6 +110,7 @@ fn measure(what: &str, text: String) {
         (plain, swept, events) = (plain + one, swept + other, events + executed);
         more.push((other / one - 1.0) * 100.0);
     }
+    // Tables, which come after all parts are done, belong to the sweep, too.
     let index = sweep(None);
     let cache = Cache::new(directory.path(), files_of(&prepared));
     let (tables, _) = timed(|| {

@@ -3,6 +3,8 @@
 //! The library numbers regions and links by name, a scenario in the order of its lists. Both directions of a link fail
 //! together, so they are one shared-risk group.
 
+use std::collections::BTreeMap;
+
 use longhaul_core::units::{BitRate, Probability};
 use longhaul_routing::{
     Builder, Demands, GroupId, LinkId, LinkState, MAX_WEIGHT, Metric, Objective, Topology, UNUSABLE,
@@ -41,14 +43,13 @@ impl Planning {
                 .expect("the check found no contradiction");
         }
         let topology = builder.build();
-        let ends = |link: LinkId| {
-            let link = topology.link(link);
-            (topology.name(link.from), topology.name(link.to))
-        };
+        let links = scenario.links.iter().enumerate();
+        let places: BTreeMap<(&str, &str), usize> = links
+            .map(|(place, link)| ((link.from.as_str(), link.to.as_str()), place))
+            .collect();
         let place = |link: LinkId| {
-            let mut links = scenario.links.iter();
-            let found = links.position(|known| (known.from.as_str(), known.to.as_str()) == ends(link));
-            found.expect("built of these")
+            let link = topology.link(link);
+            places[&(topology.name(link.from), topology.name(link.to))]
         };
         let by_plan: Vec<usize> = topology.links().map(place).collect();
         let mut by_scenario: Vec<(usize, LinkId)> = by_plan.iter().copied().zip(topology.links()).collect();

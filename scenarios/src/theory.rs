@@ -1,8 +1,11 @@
 //! What theory says about an outcome before anything runs: the rate that a transfer cannot exceed, the time that a latency
 //! cannot be below. From the scenario alone, as it is at the start.
 
+use std::cell::OnceCell;
+
 use longhaul_net::network::segment_payload;
 use longhaul_net::routing::Graph;
+use longhaul_routing::Topology;
 use longhaul_tcp::HEADER_BYTES;
 use longhaul_te::smallest_cut;
 use serde::Serialize;
@@ -220,6 +223,8 @@ struct Ways<'s> {
     scenario: &'s Scenario,
     /// Its routes, or why these are not the ways of packets.
     graph: Result<Graph, NoBound>,
+    /// Its links without routes, and the share of payload in the longest packets, once the largest flow is asked for.
+    network: OnceCell<Result<(Topology, f64), NoBound>>,
 }
 
 /// The links from one region to another, and the time that light needs on them, in ns.
@@ -233,6 +238,7 @@ impl<'s> Ways<'s> {
         Ways {
             scenario,
             graph: Ways::routes(scenario),
+            network: OnceCell::new(),
         }
     }
 
@@ -365,18 +371,15 @@ impl<'s> Ways<'s> {
             let (from, to) = ends();
             return Err(NoBound::NoDistance { from, to });
         }
-        let links = self.scenario.links.iter();
-        // The longest packets have the smallest headers.
-        let longest = links.clone().map(|link| segment_payload(link.mtu)).max();
-        links.map(steady_rate).collect::<Result<Vec<f64>, NoBound>>()?;
-        let topology = Planning::of(self.scenario).topology;
+        let network = self.network.get_or_init(|| network(self.scenario));
+        let (topology, share) = network.as_ref().map_err(Clone::clone)?;
         let region = |name| topology.region(name).expect("a region of the scenario");
-        match smallest_cut(&topology, region(from), region(to)) {
+        match smallest_cut(topology, region(from), region(to)) {
             0 => {
                 let (from, to) = ends();
                 Err(NoBound::NoRoute { from, to })
             }
-            cut => Ok(cut as f64 * payload_share(f64::from(longest.unwrap_or(0)))),
+            cut => Ok(cut as f64 * share),
         }
     }
 
@@ -412,6 +415,17 @@ impl<'s> Ways<'s> {
         let both = both.collect::<Result<Vec<f64>, NoBound>>()?;
         both.into_iter().reduce(f64::min).ok_or(NoBound::Nothing)
     }
+}
+
+/// The network of a scenario whose rates are steady, and the share of payload in its longest packets, whose headers are the
+/// smallest part of them.
+fn network(scenario: &Scenario) -> Result<(Topology, f64), NoBound> {
+    let mut longest = 0;
+    for link in &scenario.links {
+        steady_rate(link)?;
+        longest = longest.max(segment_payload(link.mtu));
+    }
+    Ok((Planning::of(scenario).topology, payload_share(f64::from(longest))))
 }
 
 /// In bit/s.

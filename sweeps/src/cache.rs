@@ -1,5 +1,6 @@
-//! Finished runs on disk, one file each, named by what identifies [the run](crate::identity::ScenarioHash::run). A file appears by a rename,
-//! so it is there whole or not at all, whenever the program is killed; a checksum catches what happens to it later.
+//! Finished runs on disk, one file each, named by what identifies [the run](crate::identity::ScenarioHash::run). A file
+//! appears by a rename, so it is there whole or not at all, whenever the program is killed; a checksum catches what happens
+//! to it later.
 //!
 //! Entries of each model version and record format have a folder of their own, and say in themselves what they are:
 //! those of others are never found, and never taken if they are put in the way.

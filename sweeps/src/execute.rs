@@ -405,17 +405,18 @@ impl Run<'_> {
             }
             let left = work.to - work.from;
             let open = Arc::new(Mutex::new(Open { left, values }));
+            let point = locked(&self.states)[work.slot].runs.point;
             let mut last: Option<Arc<Scene>> = None;
             (work.from..work.to).map(move |replication| {
                 let sample = self.prepared.sweep.sample(replication);
                 let scene = match last.take().filter(|scene| scene.sample == sample) {
                     Some(scene) => scene,
-                    None => Arc::new(self.scene(work.slot, sample)),
+                    None => Arc::new(self.scene(work.slot, point, sample)),
                 };
                 last = Some(Arc::clone(&scene));
                 Job {
                     slot: work.slot,
-                    point: self.point(work.slot),
+                    point,
                     replication,
                     scene,
                     open: Arc::clone(&open),
@@ -426,13 +427,8 @@ impl Run<'_> {
         jobs.par_bridge().try_for_each(|job| self.one(&job))
     }
 
-    fn point(&self, slot: usize) -> u64 {
-        locked(&self.states)[slot].runs.point
-    }
-
     /// The scenario of a point, with a sample of what is uncertain.
-    fn scene(&self, slot: usize, sample: u32) -> Scene {
-        let point = self.point(slot);
+    fn scene(&self, slot: usize, point: u64, sample: u32) -> Scene {
         let loaded = match guarded(|| self.prepared.load(self.points, point, sample)) {
             Ok(Ok(loaded)) => {
                 let hash = ScenarioHash::of(&loaded.scenario);

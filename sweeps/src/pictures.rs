@@ -34,19 +34,29 @@ pub fn all(
             (format!("screening-{}", metric.metric), scatter(findings, metric)),
         ];
         for (name, drawing) in pictures {
-            let drawing = match drawing {
-                Some(Ok(drawing)) => drawing,
-                Some(Err(error)) => {
-                    notes.push(format!("no picture `{name}`: {error}"));
-                    continue;
-                }
-                None => continue,
-            };
-            directory.picture(&name, &drawing)?;
-            names.push(name);
+            if let Some(drawing) = drawing {
+                keep(directory, name, drawing, (&mut names, &mut notes))?;
+            }
         }
     }
     Ok((names, notes))
+}
+
+/// Writes a picture and notes its name, or why there is none.
+fn keep(
+    directory: &SweepDirectory,
+    name: String,
+    drawing: Result<Drawing, PlotError>,
+    (names, notes): (&mut Vec<String>, &mut Vec<String>),
+) -> Result<(), DirectoryError> {
+    match drawing {
+        Ok(drawing) => {
+            directory.picture(&name, &drawing)?;
+            names.push(name);
+        }
+        Err(error) => notes.push(format!("no picture `{name}`: {error}")),
+    }
+    Ok(())
 }
 
 /// Draws, of each measure, from where the variance of single runs comes, point by point; `points` is the number of all of them.
@@ -102,13 +112,7 @@ pub fn components(
             parameters,
             order: Order::Given,
         });
-        match drawing {
-            Ok(drawing) => {
-                directory.picture(&picture, &drawing)?;
-                names.push(picture);
-            }
-            Err(error) => notes.push(format!("no picture `{picture}`: {error}")),
-        }
+        keep(directory, picture, drawing, (&mut names, &mut notes))?;
     }
     Ok((names, notes))
 }

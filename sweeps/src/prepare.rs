@@ -158,8 +158,8 @@ fn named(sweep: &Sweep, setter: Setter) -> Option<(&str, Place)> {
     }
 }
 
-/// Refuses axes and uncertain fields that set the same field, or one of which sets something around what the other sets: the tables would show
-/// values that never ran. Paths are compared by where they lead, since a field has several spellings.
+/// Refuses axes and uncertain fields that set the same field, or one of which sets something around what the other sets: the
+/// tables would show values that never ran. Paths are compared by where they lead, since a field has several spellings.
 fn overlaps(file: &SweepFile, source: &Source, points: &Points, sink: &mut Sink) {
     let (overrides, setters) = points.overrides(0, &file.sweep.draws(0));
     let targets = overrides::targets(source, &overrides);

@@ -7,8 +7,9 @@ use crate::human;
 /// Longest text.
 const LONGEST: usize = 300;
 
-/// `{"Breaker":{"layer":1,"to":"Open"}}` as `breaker: layer 1, to open`, the fields in the order of their names. Times, sizes and shares, which names of fields tell, are
-/// written as people read them; what is not known (`null`) is left out. What is no JSON stays as it is.
+/// `{"Breaker":{"layer":1,"to":"Open"}}` as `breaker: layer 1, to open`, the fields in the order of their names. Times, sizes and
+/// shares, which names of fields tell, are written as people read them; what is not known (`null`) is left out. What is no JSON
+/// stays as it is.
 pub(super) fn of(detail: &str) -> String {
     let mut text = String::new();
     match serde_json::from_str(detail) {
